@@ -1,0 +1,88 @@
+"""What travels with a sample, in one frozen dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+__all__ = ["Batch"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples and all that travels with them; NaN in ``x`` means *not observed*.
+
+    Parameters
+    ----------
+    x : Tensor
+        Time series ``(n, channels, time)`` or table ``(n, columns)``, float32. A trailing run of all-NaN steps is the
+        end of a series (finite ``times`` there keep it as a gap).
+    index : Tensor
+        Position of each row in the data set it came from, ``(n,)`` int64.
+    times : Tensor, optional
+        Time stamps ``(n, time)``, float64, NaN beyond the end of a series. Units are the caller's.
+    groups : Tensor, optional
+        Group (patient, subject) of each row as integer codes ``(n,)``.
+    y : Tensor, optional
+        Labels ``(n,)``.
+    extra : dict
+        Further per-row tensors with leading dimension n (window positions, expert features), or a second modality as
+        another :class:`Batch`.
+
+    Examples
+    --------
+    >>> batch = Batch.of(torch.zeros(3, 1, 5))
+    >>> len(batch), batch.rows(torch.tensor([2])).index
+    (3, tensor([2]))
+    """
+
+    x: Float[Tensor, "n ..."]
+    index: Int64[Tensor, " n"]
+    times: Float[Tensor, "n time"] | None = None
+    groups: Int64[Tensor, " n"] | None = None
+    y: Tensor | None = None
+    extra: dict[str, Tensor | Batch] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, x: Tensor, **fields: Any) -> Batch:
+        """Wrap a bare tensor; rows are numbered from 0."""
+        return cls(x=x, index=torch.arange(x.shape[0], device=x.device), **fields)
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def replace(self, **changes: Any) -> Batch:
+        """Copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def rows(self, i: Tensor | slice) -> Batch:
+        """The given rows, in the given order."""
+        return self._map(lambda value: value[i])
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Copy on a device. Backends without float64 get ``times`` as float32 differences to each row's first stamp."""
+        target = torch.device(device)
+        moved = self
+        if self.times is not None and target.type != "cpu" and self.times.dtype == torch.float64:
+            start = torch.nan_to_num(self.times, nan=torch.inf).amin(dim=1, keepdim=True)
+            moved = self.replace(times=(self.times - start).to(torch.float32))
+        return moved._map(lambda value: value.to(target))
+
+    def _map(self, function: Any) -> Batch:
+        def on(value: Any) -> Any:
+            if value is None:
+                return None
+            return value._map(function) if isinstance(value, Batch) else function(value)
+
+        return Batch(
+            x=on(self.x),
+            index=on(self.index),
+            times=on(self.times),
+            groups=on(self.groups),
+            y=on(self.y),
+            extra={name: on(value) for name, value in self.extra.items()},
+        )

@@ -1,0 +1,126 @@
+"""Files that are written whole or not at all, and read without executing anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["atomic_write", "canonical_json", "content_hash", "dump_tensors", "parse_tensors", "read_tensors"]
+
+_HEADER_LIMIT = 10_000_000  # bytes; a header beyond this is refused before it is parsed
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
+    """Write a file so that readers see the old content or the new, never a part of it.
+
+    The bytes go to a temporary file in the same folder, are flushed to disk, and replace ``path`` in one rename.
+    """
+    target = Path(path)
+    payload = data.encode("utf-8") if isinstance(data, str) else data
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; make it first")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text that is the same for equal plain data: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 (hexadecimal) of plain data.
+
+    Examples
+    --------
+    >>> content_hash({"b": 1, "a": 2}) == content_hash({"a": 2, "b": 1})
+    True
+    """
+    return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+
+
+def dump_tensors(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Serialise tensors as safetensors bytes with a SHA-256 over the tensor bytes in the header.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        Copied to contiguous CPU memory, so views and shared storage are legal.
+    metadata : mapping of str to str
+        Stored in the header.
+    """
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    unsigned = save(plain)
+    digest = hashlib.sha256(unsigned[_body_start(unsigned) :]).hexdigest()
+    return save(plain, metadata={**metadata, "sha256": digest})
+
+
+def parse_tensors(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Inverse of :func:`dump_tensors`.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are truncated, are not safetensors, have an oversized header, or do not match their SHA-256.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        start = _body_start(data)
+        header = json.loads(data[8:start].decode("utf-8"))
+        metadata = header.get("__metadata__", {})
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata are no mapping")
+        tensors = load(data)
+    except (ValueError, UnicodeDecodeError, SafetensorError, struct.error, AttributeError, KeyError) as error:
+        raise ValueError(f"{source} is no readable safetensors file (truncated, or of another kind): {error}") from None
+    expected = metadata.pop("sha256", None)
+    if expected is None:
+        raise ValueError(f"{source} was not written by kinview: its header carries no checksum")
+    if hashlib.sha256(data[start:]).hexdigest() != expected:
+        raise ValueError(f"{source} is damaged: its content does not match the SHA-256 in its header; use a fresh copy")
+    return tensors, metadata
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read a file that :func:`dump_tensors` made; errors as :func:`parse_tensors`."""
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file {source}")
+    return parse_tensors(source.read_bytes(), str(source))
+
+
+def _body_start(data: bytes) -> int:
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > _HEADER_LIMIT:
+        raise ValueError(f"a header of {length:,} bytes is refused; at most {_HEADER_LIMIT:,}")
+    return 8 + int(length)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,272 @@
+"""One registry class for every family of parts, and the one config mechanism of the package.
+
+A part is written as ``name``, as ``{name: {parameter: value}}``, as a list of these (families that compose), or as an
+object. :meth:`Registry.build` turns a spec into an object and :func:`to_config` turns the object back; repr, YAML,
+content hashes, file metadata and ``clone`` all rest on this pair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.metadata
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["Entry", "Registry", "to_config"]
+
+_FAMILIES: dict[str, Registry] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One registered part: its name, the class that builds it and what is declared about it."""
+
+    name: str
+    target: Callable[..., Any]
+    modality: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def summary(self) -> str:
+        """First line of the part's docstring."""
+        return (inspect.getdoc(self.target) or "").split("\n", 1)[0]
+
+
+class Registry:
+    """The parts of one family, by name.
+
+    Parameters
+    ----------
+    family : str
+        Plural name of the family (``"augmentations"``). Other packages add members through the entry-point group
+        ``kinview.<family>``, which is read when the registry is first consulted.
+    members : sequence of str
+        Modules that register the built-in members; they are imported when the registry is first consulted.
+    compose : callable, optional
+        Turns a list of built parts into one part. Without it a list is refused.
+
+    Examples
+    --------
+    >>> shapes = Registry("example_shapes")
+    >>> @shapes.register("square")
+    ... @dataclasses.dataclass(frozen=True)
+    ... class Square:
+    ...     side: float = 1.0
+    >>> shapes.build({"square": {"side": 2.0}})
+    Square(side=2.0)
+    >>> shapes.to_config(Square(side=2.0))
+    {'square': {'side': 2.0}}
+    >>> shapes.build("sqare")
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown example shape 'sqare'; did you mean 'square'? Known: square
+    """
+
+    def __init__(
+        self, family: str, members: Sequence[str] = (), compose: Callable[[list[Any]], Any] | None = None
+    ) -> None:
+        self.family = family
+        self._members = tuple(members)
+        self._compose = compose
+        self._entries: dict[str, Entry] = {}
+        self._loaded = False
+        _FAMILIES[family] = self
+
+    def register(
+        self, name: str, *, modality: str | None = None, reference: str | None = None, **metadata: Any
+    ) -> Callable[[Any], Any]:
+        """Class decorator that adds a part under an explicit name.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken by another part.
+        """
+
+        def add(target: Any) -> Any:
+            taken = self._entries.get(name)
+            if taken is not None and not _same_definition(taken.target, target):
+                raise ValueError(
+                    f"{self._singular} {name!r} is already registered by {_path(taken.target)}; "
+                    f"{_path(target)} needs another name"
+                )
+            self._entries[name] = Entry(name, target, modality, reference, MappingProxyType(dict(metadata)))
+            return target
+
+        return add
+
+    def build(self, spec: Any, **context: Any) -> Any:
+        """Build the part that a spec describes; an object that is already built is returned as it is.
+
+        Parameters
+        ----------
+        spec : str, mapping, sequence or object
+            ``name``, ``{name: {parameter: value}}``, a list of these, or a part.
+        **context : Any
+            Further constructor arguments, which a spec need not know (they win over the spec's).
+
+        Raises
+        ------
+        ValueError
+            If the name is unknown, a parameter does not exist, or the spec has another shape.
+        """
+        if isinstance(spec, str):
+            return self._construct(spec, {}, context)
+        if isinstance(spec, Mapping):
+            if len(spec) != 1:
+                raise ValueError(
+                    f"a {self._singular} is written as one name with its parameters, {{name: {{parameter: value}}}}; "
+                    f"got a mapping with {len(spec)} keys: {', '.join(map(repr, spec)) or 'none'}"
+                )
+            ((name, parameters),) = spec.items()
+            if parameters is not None and not isinstance(parameters, Mapping):
+                raise ValueError(
+                    f"the parameters of {self._singular} {name!r} must be a mapping {{parameter: value}}, "
+                    f"got {type(parameters).__name__}: {parameters!r}"
+                )
+            return self._construct(str(name), dict(parameters or {}), context)
+        if isinstance(spec, Sequence):
+            if self._compose is None:
+                raise ValueError(f"{self.family} do not compose: give one {self._singular}, not a list of {len(spec)}")
+            return self._compose([self.build(part, **context) for part in spec])
+        return spec
+
+    def to_config(self, part: Any) -> Any:
+        """Describe a part so that :meth:`build` makes an equal one. See :func:`to_config`."""
+        return to_config(part)
+
+    def name_of(self, part: Any) -> str:
+        """Name under which the class of ``part`` (or the class itself) is registered here.
+
+        Raises
+        ------
+        ValueError
+            If it is not registered in this family.
+        """
+        self._load()
+        target = part if isinstance(part, type) else type(part)
+        for entry in self._entries.values():
+            if entry.target is target:
+                return entry.name
+        raise ValueError(f"{_path(target)} is not a registered {self._singular}")
+
+    def __getitem__(self, name: str) -> Entry:
+        self._load()
+        if name not in self._entries:
+            close = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            known = ", ".join(sorted(self._entries)) or "none"
+            raise ValueError(f"unknown {self._singular} {name!r}{hint} Known: {known}")
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._entries
+
+    def __repr__(self) -> str:
+        rows = [f"Registry({self.family!r})"]
+        rows += [f"  {e.name:<24} {e.modality or '-':<12} {e.summary}" for e in (self[name] for name in self)]
+        return "\n".join(rows)
+
+    @property
+    def _singular(self) -> str:
+        return self.family.removesuffix("s").replace("_", " ") if self.family != "losses" else "loss"
+
+    def _construct(self, name: str, parameters: dict[str, Any], context: dict[str, Any]) -> Any:
+        target = self[name].target
+        known = inspect.signature(target).parameters
+        takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+        for key in parameters:
+            if key not in known and not takes_any:
+                close = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else "."
+                raise ValueError(
+                    f"{self._singular} {name!r} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}"
+                )
+        return target(**{**parameters, **context})
+
+    def _load(self) -> None:
+        """Import the built-in members and the plug-ins, once."""
+        if self._loaded:
+            return
+        self._loaded = True
+        try:
+            for module in self._members:
+                importlib.import_module(module)
+            for plugin in importlib.metadata.entry_points(group=f"kinview.{self.family}"):
+                target = plugin.load()
+                if not any(entry.target is target for entry in self._entries.values()):
+                    self.register(plugin.name, modality=getattr(target, "modality", None))(target)
+        except BaseException:
+            self._loaded = False
+            raise
+
+
+def to_config(part: Any) -> Any:
+    """Describe a part, or a plain value, in plain data: the inverse of :meth:`Registry.build`.
+
+    A registered part becomes its name, or ``{name: {parameter: value}}`` with the parameters that differ from their
+    defaults. Mappings, sequences and plain values are described element by element.
+
+    Raises
+    ------
+    TypeError
+        For a value without a config (a lambda, a module, an array): it is named, with what to do.
+    """
+    if part is None or isinstance(part, str | bool | int | float):
+        return part
+    if isinstance(part, Mapping):
+        return {str(key): to_config(value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [to_config(value) for value in part]
+    if hasattr(part, "dtype") and getattr(part, "ndim", None) == 0 and hasattr(part, "item"):
+        return part.item()
+    for registry in _FAMILIES.values():
+        for entry in registry._entries.values():
+            if entry.target is type(part):
+                parameters = changed_parameters(part)
+                return {entry.name: parameters} if parameters else entry.name
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return changed_parameters(part)
+    raise TypeError(
+        f"{part!r} has no config, so it cannot be saved or run in a benchmark: register its class "
+        f"(see CONTRIBUTING), or use a registered part"
+    )
+
+
+def changed_parameters(part: Any) -> dict[str, Any]:
+    """Parameters of a part that differ from their defaults, in plain data."""
+    changed: dict[str, Any] = {}
+    for name, parameter in inspect.signature(type(part)).parameters.items():
+        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+            continue
+        value = getattr(part, name)
+        default = parameter.default
+        if value is default or (type(value) is type(default) and not hasattr(value, "shape") and value == default):
+            continue
+        try:
+            changed[name] = to_config(value)
+        except TypeError as error:
+            raise TypeError(f"{type(part).__name__}.{name}: {error}") from None
+    return changed
+
+
+def _same_definition(one: Any, other: Any) -> bool:
+    return one is other or (_path(one) == _path(other) and getattr(one, "__module__", "") != "__main__")
+
+
+def _path(target: Any) -> str:
+    return f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', target)}"
