@@ -1,0 +1,231 @@
+"""One column of a table: what it is, and its values as float64 numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Hashable
+from decimal import Decimal
+from numbers import Number
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["Column", "Kind", "encode_column", "fit_column", "looks_like_ids"]
+
+Kind = Literal["numeric", "boolean", "categorical", "datetime"]
+
+_NUMBERS = {"floating", "integer", "mixed-integer-float", "decimal"}  # of pandas' infer_dtype
+_DATES = {"datetime64", "datetime", "date"}
+_DURATIONS = {"timedelta64", "timedelta"}
+_TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}  # per second
+_TEXT_ROWS = 10  # below this many observed rows, distinct texts do not prove an id
+_TEXT_SHARE = 0.9  # distinct texts per observed row from which a column counts as ids or free text
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """What a schema knows about one column.
+
+    Parameters
+    ----------
+    name : str
+        Column name.
+    kind : {"numeric", "boolean", "categorical", "datetime"}
+        Durations are numeric, in seconds.
+    categories : tuple of str or None
+        Category of code 1, 2, ... (sorted at fit); None for a code whose category was too rare to be stored.
+    counts : tuple of int
+        Training rows of each category; 0 where it is None.
+    other : int
+        Code of every category that is not listed: 0 (unseen), or the code that the rare ones share.
+    median, mean, scale : float
+        Of the observed training values in their own units (dates: seconds since 1970, UTC; booleans: 0 and 1).
+        ``scale`` is the standard deviation (divisor: count), 1 for a constant; a column never observed has 0, 0, 1.
+    """
+
+    name: str
+    kind: Kind
+    categories: tuple[str | None, ...] = ()
+    counts: tuple[int, ...] = ()
+    other: int = 0
+    median: float = 0.0
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+def fit_column(name: str, values: pd.Series) -> Column:
+    """Learn what a column is from its training values.
+
+    Raises
+    ------
+    ValueError
+        If it holds infinite or complex numbers.
+    TypeError
+        If it holds objects that are neither numbers, text, dates nor booleans.
+    """
+    kind = _kind_of(name, values)
+    if kind == "categorical":
+        keys, codes = _category_keys(name, values)
+        tally: Counter[str] = Counter()
+        for key, count in zip(keys, np.bincount(codes[codes >= 0], minlength=len(keys)).tolist(), strict=True):
+            tally[key] += count
+        names = sorted(tally)
+        return Column(name, kind, tuple(names), tuple(tally[key] for key in names))
+    numbers = _numbers(name, kind, values)
+    observed = numbers[~np.isnan(numbers)]
+    if observed.size == 0:
+        return Column(name, kind)
+    low, high = observed.min(), observed.max()
+    if low == high:  # the mean of a constant may be off by a rounding; the value itself is exact
+        return Column(name, kind, median=float(low), mean=float(low), scale=1.0)
+    with np.errstate(over="ignore"):
+        mean = float(observed.mean())
+        scale = float(np.sqrt(np.square(observed - mean).mean()))
+    if not np.isfinite(mean) or not np.isfinite(scale):
+        raise ValueError(
+            f"column {name!r} spans {low:.3g} to {high:.3g}, too wide for float64 statistics; rescale it (a logarithm?)"
+        )
+    return Column(name, kind, median=float(np.median(observed)), mean=mean, scale=scale or 1.0)
+
+
+def looks_like_ids(column: Column, values: pd.Series) -> bool:
+    """Whether a column is text that is nearly all distinct; one that is declared categorical is taken at its word."""
+    if column.kind != "categorical" or isinstance(values.dtype, pd.CategoricalDtype) or _is_dictionary(values.dtype):
+        return False
+    observed = sum(column.counts)
+    return observed >= _TEXT_ROWS and len(column.categories) >= _TEXT_SHARE * observed
+
+
+def encode_column(column: Column, values: pd.Series) -> NDArray[np.float64]:
+    """Values of one column as in ``Batch.x``, still float64: standardised numbers, or category codes; NaN = missing.
+
+    Raises
+    ------
+    ValueError
+        If the values cannot be read as the kind of column that fit saw, or are infinite.
+    """
+    if column.kind == "categorical":
+        keys, codes = _category_keys(column.name, values)
+        known = {key: code for code, key in enumerate(column.categories, start=1) if key is not None}
+        lookup = np.array([known.get(key, column.other) for key in keys] + [np.nan], dtype=np.float64)
+        return lookup[codes]  # a missing value has code -1 and finds the NaN at the end
+    numbers = _numbers(column.name, column.kind, values)
+    with np.errstate(over="ignore"):
+        scaled = (numbers - column.mean) / column.scale
+        too_far = np.abs(scaled) > np.finfo(np.float32).max
+    if too_far.any():
+        raise ValueError(
+            f"column {column.name!r} holds {numbers[too_far][0]:.3g}, more than 3.4e+38 standard deviations "
+            f"({column.scale:.3g}) from its training mean {column.mean:.3g}; check its units"
+        )
+    return scaled
+
+
+def _kind_of(name: str, values: pd.Series) -> Kind:
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype) or _is_dictionary(dtype):
+        return "categorical"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if dtype.kind == "M" or isinstance(dtype, pd.PeriodDtype):
+        return "datetime"
+    if dtype.kind == "m" or (pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"):
+        return "numeric"
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
+    if inferred == "complex":
+        raise ValueError(f"column {name!r} is complex. Complex data not supported: give real and imaginary part")
+    if inferred == "boolean":
+        return "boolean"
+    if inferred in _NUMBERS | _DURATIONS:
+        return "numeric"
+    if inferred in _DATES | {"period"}:
+        return "datetime"
+    return "categorical"
+
+
+def _numbers(name: str, kind: Kind, values: pd.Series) -> NDArray[np.float64]:
+    """Values in the units that :class:`Column` documents, NaN = missing."""
+    if values.isna().all():
+        return np.full(len(values), np.nan)
+    found = _kind_of(name, values)
+    if found != kind and {found, kind} != {"numeric", "boolean"}:
+        sample = values.dropna().iloc[0]
+        hint = {"numeric": "pandas.to_numeric", "boolean": "astype('boolean')", "datetime": "pandas.to_datetime"}[kind]
+        raise ValueError(
+            f"column {name!r} was {kind} at fit and now holds {found} values such as {sample!r} ({values.dtype}); "
+            f"convert it ({hint}) or fit again"
+        )
+    numbers = _seconds(values) if found == "datetime" else _plain_numbers(values)
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        raise ValueError(
+            f"Input X contains infinity or a value too large for dtype('float64'): column {name!r}, "
+            f"{int(infinite.sum())} row(s), the first at position {int(infinite.argmax())}; write NaN for missing"
+        )
+    return numbers
+
+
+def _plain_numbers(values: pd.Series) -> NDArray[np.float64]:
+    if values.dtype.kind == "m" or pd.api.types.infer_dtype(values, skipna=True) in _DURATIONS:
+        return pd.TimedeltaIndex(values).total_seconds().to_numpy(dtype=np.float64)
+    if values.dtype == object:
+        values = values.where(values.notna(), np.nan)
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _seconds(values: pd.Series) -> NDArray[np.float64]:
+    """Seconds since 1970 in UTC; dates without a time zone count as UTC."""
+    if isinstance(values.dtype, pd.PeriodDtype):
+        values = values.dt.to_timestamp()
+    index = pd.DatetimeIndex(pd.to_datetime(values, utc=True)).tz_localize(None)
+    ticks = index.asi8.astype(np.float64)
+    ticks[np.asarray(index.isna())] = np.nan
+    return np.asarray(ticks / _TICKS[index.unit])
+
+
+def _category_keys(name: str, values: pd.Series) -> tuple[list[str], NDArray[np.intp]]:
+    """Distinct values as text, and for each row the position of its own there, -1 = missing."""
+    observed = np.asarray(values.notna())
+    codes = np.full(len(values), -1, dtype=np.intp)
+    if not observed.any():
+        return [], codes
+    cells = values[observed]
+    if _is_dictionary(cells.dtype):  # pandas cannot factorise these
+        cells = cells.astype(object)
+    try:
+        codes[observed], distinct = pd.factorize(cells)
+    except (TypeError, NotImplementedError):  # lists and the like, as objects and in Arrow
+        raise _no_cell(name, next(cell for cell in cells if not isinstance(cell, Hashable))) from None
+    return [_key(name, value) for value in distinct], codes
+
+
+def _key(name: str, value: Any) -> str:
+    """Text of a category; values that are equal in Python (1, 1.0, True) have the same text, so dtypes may change."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    if isinstance(value, float | np.floating | Decimal) and value == value // 1:
+        return str(int(value))
+    if isinstance(value, str) or (isinstance(value, Number) and not isinstance(value, complex)):
+        return str(value)
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    if isinstance(value, pd.Interval | pd.Period | pd.Timedelta):
+        return str(value)
+    raise _no_cell(name, value)
+
+
+def _no_cell(name: str, value: Any) -> TypeError:
+    return TypeError(
+        f"column {name!r} holds {type(value).__name__} objects; each cell of a table must be a string or a number "
+        f"(or a date, a boolean, missing)"
+    )
+
+
+def _is_dictionary(dtype: Any) -> bool:
+    """Whether an Arrow dtype is dictionary-encoded, Arrow's own categorical."""
+    return isinstance(dtype, pd.ArrowDtype) and str(dtype.pyarrow_dtype).startswith("dictionary")

@@ -1,0 +1,152 @@
+"""Time series of every common container in, one batch ``(n, channels, time)`` out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kinview.data._labels import encode_groups, encode_labels
+from kinview.data._panel_readers import RawPanel, read_raw
+from kinview.data.batch import Batch
+
+__all__ = ["Panel", "read_panel"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Panel:
+    """Series as a batch, with the names that a tensor cannot hold.
+
+    Parameters
+    ----------
+    batch : Batch
+        ``x`` is ``(n, C, T)``, NaN = not observed; ``times`` ``(n, T)`` where the input had time stamps.
+    index : pandas.Index
+        One entry a series; a MultiIndex for hierarchical input.
+    channels : tuple of str
+        Channel names; ``channel_0``, ... where the input has none.
+    """
+
+    batch: Batch
+    index: pd.Index
+    channels: tuple[str, ...]
+
+
+def read_panel(
+    X: Any,
+    *,
+    groups: Any = None,
+    y: Any = None,
+    channels: Sequence[str] | int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Panel:
+    """Read time series of any panel container.
+
+    Parameters
+    ----------
+    X : array, tensor, list or DataFrame
+        - array or tensor ``(n, C, T)``;
+        - list of ``(C, T)`` or ``(T,)`` arrays, also of unequal length;
+        - DataFrame with a MultiIndex ``(instance, time)`` or ``(..., instance, time)``, one column a channel, series in
+          the order of their first row, rows of a series in any order (they are sorted by time);
+        - list of DataFrames, rows are time steps;
+        - DataFrame whose cells are series ("nested").
+
+        It is never modified and shares no memory with the result.
+    groups : array-like, optional
+        Group (patient) of each series. Default: the outermost index level where there are three or more.
+    y : array-like, optional
+        Label of each series.
+    channels : sequence of str or int, optional
+        Names, or number, of the channels at fit. Named columns in another order are put in this one.
+    dtype : torch.float32 or torch.float64
+        Type of ``x``, by default float32. Ask for float64 before scaling: values with a large offset lose their digits
+        in float32.
+
+    Returns
+    -------
+    Panel
+        Shorter series are padded with NaN. Time stamps become float64 numbers: dates and durations in seconds (dates
+        since the first stamp of all), periods and numbers as they are.
+
+    Raises
+    ------
+    ValueError
+        For a bare 2-D array, no series, a series without steps, infinite, complex or non-numeric values, time stamps
+        that are missing or appear twice in a series, and channels other than at fit.
+    TypeError
+        For a container that is none of the above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> panel = read_panel([np.array([1.0, 2.0, 3.0]), np.array([4.0])])
+    >>> panel.batch.x
+    tensor([[[1., 2., 3.]],
+    <BLANKLINE>
+            [[4., nan, nan]]])
+    >>> read_panel(np.zeros((50, 150)))
+    Traceback (most recent call last):
+    ...
+    ValueError: X is 2-D with shape (50, 150), which has two readings: for 50 series of 150 steps give X[:, None, :], \
+for one series of 50 steps and 150 channels give X.T[None]
+    """
+    raw = _select_channels(read_raw(X), channels)
+    n = raw.values.shape[0]
+    with np.errstate(over="ignore"):  # found below
+        x = torch.from_numpy(
+            np.array(raw.values, dtype=np.float64 if dtype == torch.float64 else np.float32, order="C")
+        )
+    overflow = torch.isinf(x)
+    if bool(overflow.any()):
+        _refuse_infinite(raw, overflow.numpy())
+    batch = Batch.of(
+        x,
+        times=None if raw.times is None else torch.from_numpy(raw.times),
+        groups=encode_groups(raw.groups if groups is None else groups, n),
+        y=encode_labels(y, n),
+    )
+    names = raw.names or _default_names(raw.values.shape[1])
+    return Panel(batch, raw.index, names)
+
+
+def _select_channels(raw: RawPanel, expected: Sequence[str] | int | None) -> RawPanel:
+    """Put channels in the order of fit, or say what differs; only numbers are compared where one side has no names."""
+    found = raw.values.shape[1]
+    if expected is None:
+        return raw
+    number = expected if isinstance(expected, int) else len(expected)
+    if found != number:
+        raise ValueError(f"X has {found} channel(s), but {number} at fit; give the same channels as at fit")
+    if isinstance(expected, int) or tuple(expected) == _default_names(number):
+        return raw
+    if raw.names is None:
+        return dataclasses.replace(raw, names=tuple(expected))
+    missing = [name for name in expected if name not in raw.names]
+    if missing:
+        extra = [name for name in raw.names if name not in expected]
+        raise ValueError(
+            f"X lacks the channel(s) {', '.join(map(repr, missing))} of fit and has {', '.join(map(repr, extra))} "
+            f"instead; rename the columns or give the same channels as at fit"
+        )
+    order = [raw.names.index(name) for name in expected]
+    return dataclasses.replace(raw, values=raw.values[:, order], names=tuple(expected))
+
+
+def _default_names(number: int) -> tuple[str, ...]:
+    return tuple(f"channel_{i}" for i in range(number))
+
+
+def _refuse_infinite(raw: RawPanel, where: np.ndarray) -> NoReturn:
+    series, channel, step = (int(i) for i in np.argwhere(where)[0])
+    value = raw.values[series, channel, step]
+    what = "infinite" if np.isinf(value) else "beyond float32 (3.4e+38)"
+    name = (raw.names or _default_names(raw.values.shape[1]))[channel]
+    raise ValueError(
+        f"X has {int(where.sum())} value(s) that are {what}, the first ({value}) in series {raw.index[series]}, "
+        f"channel {name!r}, step {step}; write NaN for what was not observed"
+    )

@@ -1,0 +1,163 @@
+"""Scaling of time series: learned on training rows in float64, applied to any rows, gaps left alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import torch
+from jaxtyping import Bool, Float, Float32, Float64
+from torch import Tensor
+
+__all__ = ["Scaler", "fit_scaler"]
+
+Scaling = Literal["dataset", "sample"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scaler:
+    r"""What :func:`fit_scaler` learned: :math:`z = (x - \mu) / \sigma` per channel.
+
+    Parameters
+    ----------
+    scaling : {"dataset", "sample"} or None
+        The rule; see :func:`fit_scaler`.
+    mean, std : Tensor
+        Per channel ``(C,)``, float64, in the units of the data. Rules ``"sample"`` and ``None`` learn nothing and hold
+        0 and 1.
+
+    Examples
+    --------
+    >>> scaler = fit_scaler(torch.tensor([[[1.0, 3.0, torch.nan]]]), "dataset")
+    >>> scaler.apply(torch.tensor([[[2.0, 5.0, torch.nan]]]))
+    tensor([[[0., 3., nan]]])
+    """
+
+    scaling: Scaling | None
+    mean: Float64[Tensor, " C"]
+    std: Float64[Tensor, " C"]
+
+    def apply(self, x: Float[Tensor, "n C T"]) -> Float32[Tensor, "n C T"]:
+        """Scale series; the arithmetic is in float64, the result float32, and NaN stays NaN.
+
+        Parameters
+        ----------
+        x : Tensor
+            Series ``(n, C, T)``. Give float64 where values carry a large offset (:func:`kinview.data.panel.read_panel`
+            with ``dtype=torch.float64``): float32 has lost their digits before they arrive here.
+
+        Raises
+        ------
+        ValueError
+            If the number of channels is not the one at fit, or a scaled value does not fit into float32.
+        """
+        if x.ndim != 3 or x.shape[1] != len(self.mean):
+            raise ValueError(
+                f"the scaler was fitted on series (n, {len(self.mean)}, T), got shape {tuple(x.shape)}; "
+                f"give the same {len(self.mean)} channel(s)"
+            )
+        if self.scaling is None:
+            return _to_float32(x)
+        wide = x.to(torch.float64)
+        if self.scaling == "sample":
+            mean, std = _moments(wide, dims=(2,))
+        else:
+            mean, std = (stat.to(x.device)[None, :, None] for stat in (self.mean, self.std))
+        return _to_float32((wide - mean) / std)
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data from which :meth:`from_config` makes an equal scaler, bit for bit."""
+        return {"scaling": self.scaling, "mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_config`.
+
+        Raises
+        ------
+        ValueError
+            If the statistics are not finite, not as many means as standard deviations, or a deviation is not positive.
+        """
+        mean = torch.tensor(config["mean"], dtype=torch.float64)
+        std = torch.tensor(config["std"], dtype=torch.float64)
+        if mean.ndim != 1 or mean.shape != std.shape or not bool((mean.isfinite() & std.isfinite() & (std > 0)).all()):
+            raise ValueError(
+                f"a scaler needs one finite mean and one positive standard deviation a channel; "
+                f"got mean={config['mean']!r}, std={config['std']!r}"
+            )
+        return cls(_known(config["scaling"]), mean, std)
+
+
+def fit_scaler(x: Float[Tensor, "n C T"], scaling: Scaling | None = "dataset") -> Scaler:
+    r"""Learn a scaling from training series.
+
+    .. math:: \mu_c = \frac{1}{|O_c|} \sum_{(i,t) \in O_c} x_{ict}, \qquad
+              \sigma_c^2 = \frac{1}{|O_c|} \sum_{(i,t) \in O_c} (x_{ict} - \mu_c)^2
+
+    with :math:`O_c` the observed cells of channel c.
+
+    Parameters
+    ----------
+    x : Tensor
+        Training series ``(n, C, T)``, NaN = not observed.
+    scaling : {"dataset", "sample"} or None, default "dataset"
+        ``"dataset"``: over all observed training values of a channel (the rule of TS2Vec [1]_); ``"sample"``: each
+        series and channel by its own observed values (z-normalisation), so nothing is learned; ``None``: values stay.
+        What is constant is centred and divided by 1; a channel without an observation has mean 0 and deviation 1.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not three-dimensional or the rule is unknown.
+
+    References
+    ----------
+    .. [1] Yue et al., TS2Vec: Towards Universal Representation of Time Series, AAAI 2022.
+
+    Examples
+    --------
+    >>> scaler = fit_scaler(torch.tensor([[[1.0, 3.0]], [[5.0, torch.nan]]]), "dataset")
+    >>> round(scaler.mean.item(), 4), round(scaler.std.item(), 4)
+    (3.0, 1.633)
+    """
+    if x.ndim != 3:
+        raise ValueError(f"series have shape (n, channels, time), got {tuple(x.shape)}")
+    rule = _known(scaling)
+    if rule == "dataset":
+        mean, std = _moments(x.detach().cpu().to(torch.float64), dims=(0, 2))
+        return Scaler(rule, mean.flatten(), std.flatten())
+    return Scaler(rule, torch.zeros(x.shape[1], dtype=torch.float64), torch.ones(x.shape[1], dtype=torch.float64))
+
+
+def _moments(x: Float64[Tensor, "n C T"], dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (divisor: count) of the observed values; constants have deviation 1."""
+    observed: Bool[Tensor, "n C T"] = ~torch.isnan(x)
+    count = observed.sum(dim=dims, keepdim=True).clamp(min=1)
+    low = torch.where(observed, x, torch.inf).amin(dim=dims, keepdim=True)
+    high = torch.where(observed, x, -torch.inf).amax(dim=dims, keepdim=True)
+    varies = high > low
+    # Of a constant the sum may be off by a rounding, which a tiny deviation would blow up: take the value itself.
+    mean = torch.where(observed, x, 0.0).sum(dim=dims, keepdim=True) / count
+    mean = torch.where(varies, mean, torch.where(high == low, low, 0.0))
+    centred = torch.where(observed, x - mean, 0.0)
+    std = (centred.square().sum(dim=dims, keepdim=True) / count).sqrt()
+    return mean, torch.where(varies & (std > 0), std, 1.0)
+
+
+def _to_float32(x: Float[Tensor, "n C T"]) -> Float32[Tensor, "n C T"]:
+    narrow = x.to(torch.float32)
+    if bool((narrow.isinf() & ~x.isinf()).any()):
+        worst = x.nan_to_num(nan=0.0).abs().max().item()
+        raise ValueError(
+            f"the scaled series reach {worst:.3g}, beyond float32 (3.4e+38); scale or clip the values first"
+        )
+    return narrow
+
+
+def _known(scaling: str | None) -> Scaling | None:
+    if scaling is None or scaling == "dataset":
+        return scaling  # type: ignore[return-value]
+    if scaling == "sample":
+        return "sample"
+    raise ValueError(f"scaling={scaling!r} is unknown; use 'dataset', 'sample' or None")

@@ -1,0 +1,119 @@
+"""Splits of training rows: a part held out, a part that keeps its labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kinview.data._labels import integer_codes
+
+__all__ = ["holdout", "label_subset"]
+
+
+def holdout(
+    n: int, fraction: float, generator: torch.Generator, *, groups: Any = None, y: Any = None
+) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " valid"]]:
+    """Hold out a share of the rows, for early stopping and the like.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    fraction : float
+        Share of the rows to hold out, in [0, 1). More than 0 holds out at least one row (or group) if there are two.
+    generator : torch.Generator
+        Source of randomness.
+    groups : array-like, optional
+        Group of each row; a group is never split. The share is met as closely as whole groups allow.
+    y : array-like, optional
+        Label of each row; each class is held out in its share (a group counts for its most frequent class), so a class
+        with few rows stays in the training part.
+
+    Returns
+    -------
+    train, valid : Tensor
+        Row numbers, sorted. ``train`` is never empty.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, the fraction is out of range, or groups or labels do not fit the rows.
+
+    Examples
+    --------
+    >>> train, valid = holdout(8, 0.25, torch.Generator().manual_seed(0), y=[0, 0, 0, 0, 1, 1, 1, 1])
+    >>> len(train), len(valid), sorted((valid >= 4).tolist())
+    (6, 2, [False, True])
+    """
+    if n < 1:
+        raise ValueError("there are no rows to split (n=0); give at least one")
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction={fraction} of the rows cannot be held out; use 0 <= fraction < 1")
+    units = np.arange(n) if groups is None else integer_codes(groups, n, "groups")
+    classes = np.zeros(n, dtype=np.int64) if y is None else integer_codes(y, n, "y")
+    pairs = pd.DataFrame({"unit": units, "label": classes}).value_counts().reset_index()  # most frequent first
+    labels = pairs.drop_duplicates("unit").sort_values("unit")["label"].to_numpy()  # of each unit
+    order = _spread(labels, np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator))))
+    held = np.cumsum(np.bincount(units)[order])
+    count = 0 if fraction == 0 else 1 + int(np.abs(held - fraction * n).argmin())
+    chosen = np.zeros(len(order), dtype=bool)
+    chosen[order[: min(count, len(order) - 1)]] = True
+    mask = torch.from_numpy(chosen[units])
+    return torch.nonzero(~mask).flatten(), torch.nonzero(mask).flatten()
+
+
+def label_subset(y: Any, fraction: float, seed: int) -> NDArray[np.int64]:
+    """Rows that keep their label when only a share of the labels is available.
+
+    Stratified, at least one row of each class, and nested: with one seed, a smaller fraction is a subset of a larger.
+
+    Parameters
+    ----------
+    y : array-like
+        Label of each row, ``(n,)``.
+    fraction : float
+        Share of the rows, in (0, 1]; round(fraction · n) rows, or one a class if that is more.
+    seed : int
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray
+        Row numbers, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the fraction is out of range, or a label is missing.
+
+    Examples
+    --------
+    >>> y = ["a"] * 8 + ["b"] * 2
+    >>> label_subset(y, 0.5, seed=0).tolist(), label_subset(y, 0.1, seed=0).tolist()
+    ([2, 4, 6, 7, 9], [4, 9])
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction={fraction} of the labels cannot be kept; use 0 < fraction <= 1")
+    classes = integer_codes(y, len(y), "y")
+    order = _spread(classes, np.random.default_rng(seed))
+    first = np.unique(classes[order], return_index=True)[1]  # one row of each class
+    order = np.concatenate([order[first], np.delete(order, first)])
+    return np.sort(order[: max(len(first), round(fraction * len(order)))])
+
+
+def _spread(classes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Random order of which every beginning holds each class in its share (up to one row).
+
+    The k-th row of a class of size m stands at (k + 1/2) / m; ties between classes fall at random.
+    """
+    shuffled = random.permutation(len(classes))
+    labels = pd.Series(classes[shuffled])
+    within = labels.groupby(labels).cumcount().to_numpy()
+    place = (within + 0.5) / np.bincount(classes)[labels]
+    return np.asarray(shuffled[np.argsort(place, kind="stable")], dtype=np.int64)

@@ -1,0 +1,260 @@
+"""Tables of every column type in, one batch ``(n, columns)`` out, by a schema learned on training rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from kinview.data._columns import Column, encode_column, fit_column, looks_like_ids
+from kinview.data._labels import encode_groups, encode_labels
+from kinview.data.batch import Batch
+
+__all__ = ["Column", "TableSchema"]
+
+_RARE = 5  # training rows below which the name of a category is not stored: it might point to a person
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TableSchema:
+    r"""What a table's columns are, learned on training rows; turns tables into batches.
+
+    Numbers, dates and booleans become :math:`(x - \mu)/\sigma`, computed in float64 and then cast, so dates and ids
+    keep their digits; categories become the codes 1, ..., K, a category not seen at fit 0; missing is NaN in every
+    column.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        Kind, categories and statistics of each column.
+    marginals : tuple of Tensor or None
+        Observed training values of each column as they stand in ``Batch.x``, sorted, so that no row can be rebuilt;
+        empty for a column never observed. None in a schema that was loaded: a saved model holds no training value.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> train = pd.DataFrame({"age": [40.0, None, 60.0], "sex": ["f", "m", None]})
+    >>> schema = TableSchema.fit(train)
+    >>> schema.to_batch(pd.DataFrame({"sex": ["m", "x"], "age": [50, 70]})).x
+    tensor([[0., 2.],
+            [2., 0.]])
+    >>> schema.cardinalities
+    (0, 3)
+    """
+
+    columns: tuple[Column, ...]
+    marginals: tuple[Float32[Tensor, " observed"], ...] | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        X: Any,
+        *,
+        text: Literal["refuse", "categorical"] = "refuse",
+        feature_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Learn the schema of a training table.
+
+        Parameters
+        ----------
+        X : DataFrame or array ``(n, columns)``
+            DataFrame columns may be numeric, boolean, categorical, text, dates or durations, in numpy, nullable and
+            Arrow dtypes; objects are looked at. Anything that offers ``to_pandas`` is accepted too.
+        text : {"refuse", "categorical"}, default "refuse"
+            What to do with text that is nearly all distinct (10 rows or more, 90 % distinct): ids and free text.
+            Columns that are declared categorical are never refused.
+        feature_names : sequence of str, optional
+            Column names of an array. Default ``x0``, ``x1``, ... A DataFrame has its own.
+
+        Raises
+        ------
+        ValueError
+            No rows or columns, infinite or complex values, duplicate names, text as above.
+        TypeError
+            Sparse input, and objects that are no number, text, date or boolean.
+        """
+        if text not in ("refuse", "categorical"):
+            raise ValueError(f"text={text!r} is unknown; use 'refuse' or 'categorical'")
+        names, values = _read(X)
+        if feature_names is not None:
+            _check_names(tuple(feature_names), names, len(values))
+            names = tuple(feature_names)
+        names = names or _default_names(len(values))
+        columns = tuple(fit_column(name, column) for name, column in zip(names, values, strict=True))
+        ids = [c for c, column in zip(columns, values, strict=True) if text == "refuse" and looks_like_ids(c, column)]
+        if ids:
+            held = ", ".join(f"{c.name!r} ({len(c.categories)} distinct texts in {sum(c.counts)} rows)" for c in ids)
+            raise ValueError(
+                f"ids or free text in column(s) {held}: drop them, convert them (pandas.to_numeric, "
+                f"pandas.to_datetime), or keep them as categories with text='categorical'"
+            )
+        encoded = _encode(columns, values)
+        return cls(columns, tuple(column[~column.isnan()].sort().values for column in encoded.unbind(dim=1)))
+
+    def to_batch(self, X: Any, *, y: Any = None, groups: Any = None) -> Batch:
+        """Encode a table.
+
+        Parameters
+        ----------
+        X : DataFrame or array ``(n, columns)``
+            Columns are found by name where both sides have names, by position otherwise.
+        y, groups : array-like, optional
+            Label and group of each row.
+
+        Returns
+        -------
+        Batch
+            ``x`` is ``(n, columns)`` float32.
+
+        Raises
+        ------
+        ValueError
+            Columns missing or extra, a column of another kind than at fit, infinite values.
+        """
+        names, values = _read(X)
+        values = self._in_order(names, values)
+        n = len(values[0])
+        return Batch.of(_encode(self.columns, values), groups=encode_groups(groups, n), y=encode_labels(y, n))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def categorical(self) -> tuple[bool, ...]:
+        """Whether each column holds category codes."""
+        return tuple(column.kind == "categorical" for column in self.columns)
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Codes of each categorical column, K + 1 with the one for unseen; 0 for the others."""
+        return tuple(len(c.categories) + 1 if c.kind == "categorical" else 0 for c in self.columns)
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for a saved model: no marginals, and no category of fewer than 5 training rows.
+
+        Frequent categories keep their codes. The rare ones of a column lose their names and share one code, that of the
+        most frequent among them; since a name that is gone cannot be told from one never seen, every unlisted category
+        then has this code (in a column without rare ones: 0, as before).
+        """
+        return {"columns": [_without_rare(column) for column in self.columns]}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_config`, as far as that stores it.
+
+        Raises
+        ------
+        ValueError
+            If the description does not hold together.
+        """
+        columns = tuple(_column_from(dict(entry)) for entry in config["columns"])
+        if not columns:
+            raise ValueError("a schema needs at least one column")
+        return cls(columns)
+
+    def _in_order(self, names: tuple[str, ...] | None, values: list[pd.Series]) -> list[pd.Series]:
+        anonymous = self.names == _default_names(len(self.names))
+        if names is None or (anonymous and not set(names) & set(self.names)):
+            if len(values) != len(self.columns):
+                raise ValueError(f"X has {len(values)} columns, but {len(self.columns)} at fit; give the same columns")
+            return values
+        missing = [name for name in self.names if name not in names]
+        extra = [name for name in names if name not in self.names]
+        if missing or extra:
+            parts = [f"lacks the column(s) {_listed(missing)}"] if missing else []
+            parts += [f"has the column(s) {_listed(extra)} that fit did not see"] if extra else []
+            raise ValueError(f"X {' and '.join(parts)}; give the columns of fit: {_listed(self.names)}")
+        position = {name: i for i, name in enumerate(names)}
+        return [values[position[name]] for name in self.names]
+
+
+def _read(X: Any) -> tuple[tuple[str, ...] | None, list[pd.Series]]:
+    """Names (None for an array) and columns."""
+    if not isinstance(X, pd.DataFrame) and not isinstance(X, pd.Series) and hasattr(X, "to_pandas"):
+        X = X.to_pandas()
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
+    if not isinstance(X, pd.DataFrame):
+        if _holds_text(X):
+            return None, [pd.Series(column) for column in np.asarray(X, dtype=object).T]
+        from sklearn.utils.validation import check_array
+
+        array = check_array(X, dtype="numeric", ensure_all_finite="allow-nan", input_name="X")
+        return None, [pd.Series(column) for column in array.T]
+    for axis, noun in enumerate(("sample", "feature")):
+        if X.shape[axis] == 0:
+            raise ValueError(f"Found array with 0 {noun}(s) (shape={X.shape}) while a minimum of 1 is required.")
+    names = tuple(str(name) for name in X.columns)
+    if len(set(names)) < len(names):
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        raise ValueError(f"X has more than one column named {_listed(twice)}; rename them")
+    return names, [X.iloc[:, i] for i in range(X.shape[1])]
+
+
+def _check_names(given: tuple[str, ...], found: tuple[str, ...] | None, number: int) -> None:
+    if len(set(given)) != number:
+        raise ValueError(f"feature_names has {len(set(given))} different names for {number} columns; give one a column")
+    if found is not None and found != given:
+        raise ValueError(f"feature_names {_listed(given)} are not the columns of X, {_listed(found)}; leave them out")
+
+
+def _holds_text(X: Any) -> bool:
+    array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=object) if isinstance(X, list | tuple) else None
+    if array is None or array.ndim != 2 or array.size == 0:
+        return False
+    return array.dtype.kind in "US" or (array.dtype == object and any(isinstance(v, str) for v in array.flat))
+
+
+def _encode(columns: Sequence[Column], values: Sequence[pd.Series]) -> Float32[Tensor, "n F"]:
+    x = np.empty((len(values[0]), len(columns)), dtype=np.float32)
+    for i, (column, series) in enumerate(zip(columns, values, strict=True)):
+        x[:, i] = encode_column(column, series)
+    return torch.from_numpy(x)
+
+
+def _without_rare(column: Column) -> dict[str, Any]:
+    entry = dataclasses.asdict(column)
+    rare = [code for code, count in enumerate(column.counts, start=1) if 0 < count < _RARE]
+    if rare:
+        gone = set(rare)
+        codes = range(1, len(column.categories) + 1)
+        entry["other"] = max(rare, key=lambda code: (column.counts[code - 1], -code))
+        entry["categories"] = [None if code in gone else column.categories[code - 1] for code in codes]
+        entry["counts"] = [0 if code in gone else column.counts[code - 1] for code in codes]
+    return entry | {"categories": list(entry["categories"]), "counts": list(entry["counts"])}
+
+
+def _column_from(entry: dict[str, Any]) -> Column:
+    known = {field.name for field in dataclasses.fields(Column)}
+    if set(entry) != known:
+        raise ValueError(f"a column is described by {_listed(sorted(known))}, got {_listed(sorted(entry))}")
+    entry["categories"], entry["counts"] = tuple(entry["categories"]), tuple(entry["counts"])
+    column = Column(**entry)
+    sound = (
+        column.kind in ("numeric", "boolean", "categorical", "datetime")
+        and len(column.categories) == len(column.counts)
+        and 0 <= column.other <= len(column.categories)
+        and bool(np.isfinite([column.median, column.mean, column.scale]).all())
+        and column.scale > 0
+    )
+    if not sound:
+        raise ValueError(f"the description of column {column.name!r} does not hold together: {column}")
+    return column
+
+
+def _default_names(number: int) -> tuple[str, ...]:
+    return tuple(f"x{i}" for i in range(number))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
