@@ -1,0 +1,117 @@
+"""Gap front-ends: what an encoder sees of missingness and of irregular time stamps."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+__all__ = ["GapFrontEnd", "valid_lengths"]
+
+FrontEndMode = Literal["values", "values+mask", "values+mask+delta"]
+MissingRule = Literal["channel", "timestep"]
+
+
+def valid_lengths(x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Int64[Tensor, " n"]:
+    """Number of steps up to the end of each series.
+
+    A trailing run of all-NaN steps lies beyond the end, unless a finite time stamp keeps it as a gap.
+
+    Examples
+    --------
+    >>> nan = float("nan")
+    >>> valid_lengths(torch.tensor([[[1.0, nan, 2.0, nan]], [[nan, nan, nan, nan]]]))
+    tensor([3, 0])
+    """
+    inside = ~torch.isnan(x).all(dim=1)
+    if times is not None:
+        inside = inside | torch.isfinite(times)
+    steps = torch.arange(1, x.shape[2] + 1, device=x.device)
+    return (inside * steps).amax(dim=1) if x.shape[2] else inside.sum(dim=1)
+
+
+class GapFrontEnd(nn.Module):
+    """Replace missing values by zero and tell the encoder, as much as asked, where and for how long they were missing.
+
+    ``values`` gives the values alone; ``values+mask`` adds one channel each that is 1 where the value was observed;
+    ``values+mask+delta`` adds ``log(1 + Δ)`` with Δ the time since the channel was last observed, in units of the
+    typical step (GRU-D's interval [1]_, compressed).
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels C of the input.
+    mode : {"values", "values+mask", "values+mask+delta"}
+        What to show.
+    missing : {"channel", "timestep"}
+        ``channel``: a missing value is missing alone. ``timestep``: it makes its whole step missing (TS2Vec's rule).
+
+    Notes
+    -----
+    ``step`` (the typical interval between time stamps) is a buffer, 1 unless set from training data; without time
+    stamps the position counts.
+
+    References
+    ----------
+    .. [1] Che et al., Recurrent neural networks for multivariate time series with missing values, 2018.
+
+    Examples
+    --------
+    >>> front = GapFrontEnd(1, "values+mask", "channel")
+    >>> features, observed = front(torch.tensor([[[2.0, float("nan")]]]))
+    >>> features.tolist(), observed.tolist()
+    ([[[2.0, 0.0], [1.0, 0.0]]], [[True, False]])
+    """
+
+    step: Tensor
+
+    def __init__(self, channels: int, mode: FrontEndMode = "values+mask", missing: MissingRule = "channel") -> None:
+        super().__init__()
+        if mode not in get_args(FrontEndMode):
+            raise ValueError(f"front_end must be one of {', '.join(get_args(FrontEndMode))}; got {mode!r}")
+        if missing not in get_args(MissingRule):
+            raise ValueError(f"missing must be 'channel' or 'timestep'; got {missing!r}")
+        self.mode = mode
+        self.missing = missing
+        self.out_channels = channels * {"values": 1, "values+mask": 2, "values+mask+delta": 3}[mode]
+        if mode == "values+mask+delta":
+            self.register_buffer("step", torch.tensor(1.0))
+
+    def forward(
+        self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None
+    ) -> tuple[Float[Tensor, "n features t"], Bool[Tensor, "n t"]]:
+        """Features, and whether anything was observed at a step."""
+        seen = ~torch.isnan(x)
+        if self.missing == "timestep":
+            seen = seen.all(dim=1, keepdim=True).expand_as(seen)
+        values = torch.where(seen, x, torch.zeros((), dtype=x.dtype, device=x.device))
+        parts = [values]
+        if self.mode != "values":
+            parts.append(seen.to(x.dtype))
+        if self.mode == "values+mask+delta":
+            parts.append(torch.log1p(self._since_last_observed(seen, times) / self.step).to(x.dtype))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else values, seen.any(dim=1)
+
+    def set_step(self, times: Float[Tensor, "n t"] | None) -> None:
+        """Learn the typical step: the median positive interval between time stamps of the training data."""
+        if self.mode != "values+mask+delta" or times is None or times.shape[1] < 2:
+            return
+        gaps = torch.diff(times.double(), dim=1)
+        gaps = gaps[torch.isfinite(gaps) & (gaps > 0)]
+        if gaps.numel():
+            self.step.copy_(gaps.median())
+
+    def _since_last_observed(self, seen: Tensor, times: Tensor | None) -> Tensor:
+        """Δ (n, c, t) ≥ 0: time from the last observation before a step to it, or from the series' start."""
+        steps = seen.shape[2]
+        if times is None:
+            clock = torch.arange(steps, device=seen.device, dtype=torch.float64).expand(seen.shape[0], steps)
+        else:
+            start = torch.nan_to_num(times, nan=torch.inf).amin(dim=1, keepdim=True)
+            clock = torch.nan_to_num((times - start).double(), nan=0.0, posinf=0.0, neginf=0.0)
+        clock = clock[:, None, :].expand(seen.shape)
+        last = torch.where(seen, clock, torch.zeros_like(clock)).cummax(dim=2).values
+        before = torch.cat([torch.zeros_like(last[:, :, :1]), last[:, :, :-1]], dim=2)
+        return (clock - before).clamp_min(0.0)
