@@ -1,0 +1,129 @@
+"""Checkpoints: all that an exact continuation needs, in one file that executes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kinview.files import atomic_write, dump_tensors, read_tensors
+from kinview.training.averaging import WeightAverage
+from kinview.training.callbacks import TrainingState
+from kinview.training.method import Method
+from kinview.training.randomness import generator_states, restore_generator_states
+
+__all__ = ["CHECKPOINT_NAME", "Running", "load_checkpoint", "save_checkpoint"]
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+_FORMAT = "kinview-checkpoint"
+_VERSION = 1
+
+
+@dataclasses.dataclass
+class Running:
+    """Everything that changes while training: the checkpoint's content, live."""
+
+    method: Method
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: WeightAverage | None
+    generator: torch.Generator
+    device: torch.device
+    state: TrainingState
+    permutation: Tensor
+    best_weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, running: Running, identity: dict[str, Any]) -> Path:
+    """Write the state of a training, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    running : Running
+        The training.
+    identity : dict
+        What the training is: data fingerprint, method config, trainer values. A checkpoint of another one is refused.
+    """
+    tensors = {f"method/{name}": value for name, value in running.method.state_dict().items()}
+    tensors |= {f"best/{name}": value for name, value in running.best_weights.items()}
+    if running.average is not None:
+        tensors |= {f"average/{name}": value for name, value in running.average.tensors().items()}
+    optimizer = running.optimizer.state_dict()
+    for index, slots in optimizer["state"].items():
+        tensors |= {f"optimizer/{index}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    tensors |= {f"generator/{k}": v for k, v in generator_states(running.generator, running.device).items()}
+    tensors["permutation"] = running.permutation
+    facts = {
+        "state": dataclasses.asdict(running.state),
+        "averaged": running.average.count if running.average else 0,
+        "scaler": running.scaler.state_dict(),
+    }
+    metadata = {
+        "format": _FORMAT,
+        "format_version": str(_VERSION),
+        "identity": json.dumps(identity),
+        "facts": json.dumps(facts),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    return atomic_write(folder / CHECKPOINT_NAME, dump_tensors(tensors, metadata))
+
+
+def load_checkpoint(path: Path, running: Running, identity: dict[str, Any]) -> None:
+    """Put a training back where a checkpoint left it.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or foreign, or belongs to another training: the differences are named.
+    """
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != _FORMAT:
+        raise ValueError(f"{path} is no kinview checkpoint (its format is {metadata.get('format')!r})")
+    if int(metadata["format_version"]) > _VERSION:
+        raise ValueError(f"{path} was written by a newer kinview (checkpoint version {metadata['format_version']})")
+    differences = _differences(json.loads(metadata["identity"]), json.loads(json.dumps(identity)))
+    if differences:
+        raise ValueError(
+            f"{path} belongs to another training: {'; '.join(differences)}. "
+            f"Fit with the same data and parameters to continue it, use another checkpoint_dir, or pass resume='never'"
+        )
+    facts = json.loads(metadata["facts"])
+    running.method.load_state_dict(_under(tensors, "method"))
+    running.best_weights = _under(tensors, "best")
+    if running.average is not None:
+        names = running.average.tensors()
+        stored = _under(tensors, "average")
+        running.average.restore([stored[name] for name in names], facts["averaged"])
+    _restore_optimizer(running.optimizer, _under(tensors, "optimizer"))
+    running.scaler.load_state_dict(facts["scaler"])
+    running.permutation = tensors["permutation"]
+    running.state = TrainingState(**facts["state"])
+    restore_generator_states(_under(tensors, "generator"), running.generator, running.device)
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    # learning rates and the like are set anew at every step; the slots are all that has to be put back
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, slot = name.split("/")
+        slots.setdefault(int(index), {})[slot] = value
+    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
+
+
+def _differences(stored: Any, given: Any, path: str = "") -> list[str]:
+    if isinstance(stored, dict) and isinstance(given, dict):
+        found = []
+        for key in [*stored, *(k for k in given if k not in stored)]:
+            found += _differences(stored.get(key), given.get(key), f"{path}.{key}" if path else str(key))
+        return found
+    return [] if stored == given else [f"{path} was {stored!r} and is {given!r}"]

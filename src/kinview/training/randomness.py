@@ -1,0 +1,60 @@
+"""Randomness that leaves the caller's alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["forked_generators", "generator_states", "resolve_seed", "restore_generator_states"]
+
+
+def resolve_seed(random_state: Any) -> int:
+    """Seed in [0, 2^31) from an int, a NumPy RandomState or Generator, or fresh entropy for None.
+
+    Raises
+    ------
+    ValueError
+        For anything else, or a negative integer.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) % 2**31
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0:
+        return int(random_state) % 2**31
+    raise ValueError(f"random_state must be None, a non-negative integer or a NumPy generator; got {random_state!r}")
+
+
+@contextlib.contextmanager
+def forked_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators inside the block and give the caller's back after it.
+
+    Dropout and layer initialisation take no generator; this is the only place where the global ones are used.
+    """
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.random.manual_seed(seed)
+        yield
+
+
+def generator_states(generator: torch.Generator, device: torch.device) -> dict[str, Tensor]:
+    """States of the passed generator and of the forked global ones."""
+    states = {"passed": generator.get_state(), "global": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_generator_states(states: dict[str, Tensor], generator: torch.Generator, device: torch.device) -> None:
+    """Inverse of :func:`generator_states`."""
+    generator.set_state(states["passed"])
+    torch.set_rng_state(states["global"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

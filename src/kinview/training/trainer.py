@@ -1,0 +1,368 @@
+"""The only training loop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from sklearn.base import BaseEstimator
+
+from kinview.data.batch import Batch
+from kinview.training.averaging import WeightAverage
+from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
+from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
+from kinview.training.method import Method
+from kinview.training.settings import Settings, settings_of
+
+__all__ = ["Trainer"]
+
+
+class Trainer(BaseEstimator):  # type: ignore[misc]
+    """How a method is trained; a field that is None takes the method's published value.
+
+    Parameters
+    ----------
+    max_steps, max_epochs : int, optional
+        Training ends at the first that is reached.
+    batch_size : int, optional
+        Rows a step; a training set smaller than this is one batch.
+    lr : float, optional
+        Learning rate.
+    optimizer : {"adam", "adamw", "sgd"}, optional
+        "sgd" has momentum 0.9.
+    weight_decay : float, optional
+        Weight decay.
+    scheduler : {"constant", "cosine"}, optional
+        Course of the learning rate after the warm-up; "cosine" needs ``max_steps`` or ``max_epochs`` and ends at 0.
+    warmup_steps : int, optional
+        Steps over which the learning rate rises linearly.
+    gradient_clip : float, optional
+        Largest norm of the whole gradient; unlimited by default.
+    averaging : {"none", "swa", "ema"}, optional
+        Average of the weights that replaces them at the end; see :class:`kinview.training.averaging.WeightAverage`.
+    drop_last : bool, optional
+        Leave out an epoch's last batch if it is smaller than the others.
+    validation_fraction : float, optional
+        Share of the training rows held out for early stopping, by group where groups are known; 0 for none.
+    validation_passes : int, optional
+        How many times the held-out rows are viewed when the static validation views are drawn, once, before training.
+    patience : int, optional
+        Validations without a better loss after which training stops; the best weights are kept.
+    precision : {"float32", "bfloat16", "float16"}, optional
+        Arithmetic under autocast; "float16" needs a CUDA device.
+    device : str, optional
+        "cpu", "cuda", "mps" or "auto" (the fastest there is; the default is "cpu").
+    callbacks : list, optional
+        :class:`~kinview.training.callbacks.Callback` objects or specs of registered ones.
+    checkpoint_dir : str, optional
+        Folder of the checkpoint; without it none is written.
+    checkpoint_every : int, optional
+        Steps between checkpoints, 100 by default.
+    resume : {"auto", "never"}, optional
+        "auto" (default) continues a checkpoint found in ``checkpoint_dir``; "never" starts anew and overwrites it.
+    progress : bool, optional
+        Show a progress bar (only on a terminal); True by default.
+
+    Examples
+    --------
+    >>> trainer = Trainer(max_steps=50, lr=3e-4)
+    >>> trainer
+    Trainer(lr=0.0003, max_steps=50)
+    >>> trainer.set_params(lr=1e-3).lr
+    0.001
+    """
+
+    def __init__(
+        self,
+        max_steps: int | None = None,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        optimizer: Literal["adam", "adamw", "sgd"] | None = None,
+        weight_decay: float | None = None,
+        scheduler: Literal["constant", "cosine"] | None = None,
+        warmup_steps: int | None = None,
+        gradient_clip: float | None = None,
+        averaging: Literal["none", "swa", "ema"] | None = None,
+        drop_last: bool | None = None,
+        validation_fraction: float | None = None,
+        validation_passes: int | None = None,
+        patience: int | None = None,
+        precision: Literal["float32", "bfloat16", "float16"] | None = None,
+        device: str | None = None,
+        callbacks: Sequence[Any] | None = None,
+        checkpoint_dir: str | None = None,
+        checkpoint_every: int | None = None,
+        resume: Literal["auto", "never"] | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        self.max_steps = max_steps
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.scheduler = scheduler
+        self.warmup_steps = warmup_steps
+        self.gradient_clip = gradient_clip
+        self.averaging = averaging
+        self.drop_last = drop_last
+        self.validation_fraction = validation_fraction
+        self.validation_passes = validation_passes
+        self.patience = patience
+        self.precision = precision
+        self.device = device
+        self.callbacks = callbacks
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_every = checkpoint_every
+        self.resume = resume
+        self.progress = progress
+
+    def merged(self, defaults: dict[str, Any]) -> Trainer:
+        """Copy with a method's values where this trainer has None."""
+        given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
+        return Trainer(**{**defaults, **given})
+
+    def fit(
+        self,
+        method: Method,
+        train: Batch,
+        *,
+        generator: torch.Generator,
+        validation: Batch | None = None,
+        identity: dict[str, Any] | None = None,
+        description: str = "training",
+    ) -> TrainingState:
+        """Train a method in place.
+
+        Call it inside :func:`~kinview.training.randomness.forked_generators`, which the estimators do.
+
+        Parameters
+        ----------
+        method : Method
+            Its weights are changed, and replaced by their average or their best where that is asked for.
+        train : Batch
+            Training rows, on the CPU.
+        generator : torch.Generator
+            Source of the permutations and views, on the CPU.
+        validation : Batch, optional
+            Rows for early stopping.
+        identity : dict, optional
+            What the training is (data fingerprint, method config), for checkpoints.
+        description : str
+            Label of the progress bar.
+
+        Returns
+        -------
+        TrainingState
+            Steps, epochs and the history of the losses.
+
+        Raises
+        ------
+        ValueError
+            For a parameter out of range, or a checkpoint of another training.
+        FloatingPointError
+            If the loss or the gradient is not finite; the step is named, and no checkpoint with it is written.
+        """
+        settings = settings_of(self)
+        loop = _Loop(settings, method, train, generator, identity or {})
+        loop.validation_views = loop.static_views(validation) if validation is not None else []
+        if settings.checkpoint_dir is not None and settings.resume == "auto":
+            path = Path(settings.checkpoint_dir) / CHECKPOINT_NAME
+            if path.exists():
+                load_checkpoint(path, loop.running, loop.identity)
+        hooks: list[Callback] = [callbacks.build(spec) for spec in self.callbacks or []]
+        if settings.progress:
+            hooks.append(ProgressBar(settings.total_steps(len(train)), description))
+        return loop.run(hooks)
+
+
+class _Loop:
+    """One call of :meth:`Trainer.fit`."""
+
+    def __init__(
+        self, settings: Settings, method: Method, train: Batch, generator: torch.Generator, identity: dict[str, Any]
+    ) -> None:
+        self.settings = settings
+        self.train = train
+        self.batch_size = min(settings.batch_size, len(train))
+        self.total = settings.total_steps(len(train))
+        self.identity = {**identity, "trainer": settings.identity()}
+        self.validation_views: list[list[Batch]] = []
+        method.to(settings.device)
+        self.running = Running(
+            method=method,
+            optimizer=settings.make_optimizer(method.parameter_groups()),
+            scaler=torch.amp.GradScaler(settings.device.type, enabled=settings.precision == "float16"),
+            average=WeightAverage(method, settings.averaging) if settings.averaging != "none" else None,
+            generator=generator,
+            device=settings.device,
+            state=TrainingState(),
+            permutation=torch.randperm(len(train), generator=generator),
+        )
+        self._base_lr = [group["lr"] for group in self.running.optimizer.param_groups]
+
+    def run(self, hooks: list[Callback]) -> TrainingState:
+        running, method, state = self.running, self.running.method, self.running.state
+        for hook in hooks:
+            hook.on_train_begin(state, method)
+        method.train()
+        with _deferred_interrupt() as interrupted:
+            while not self._finished():
+                self._step()
+                for hook in hooks:
+                    hook.on_step_end(state, method)
+                if self._epoch_is_over():
+                    self._end_epoch(hooks)
+                if interrupted() or self._checkpoint_is_due():
+                    self._save()
+                if interrupted():
+                    raise KeyboardInterrupt
+        self._save()  # before the weights are replaced: a longer training can continue from here
+        self._settle()
+        method.eval()
+        for hook in hooks:
+            hook.on_train_end(state, method)
+        return running.state
+
+    def static_views(self, validation: Batch) -> list[list[Batch]]:
+        """Validation views, drawn once so that every epoch is judged on the same ones."""
+        views = []
+        for _ in range(self.settings.validation_passes):
+            for rows in torch.split(torch.arange(len(validation)), self.batch_size):
+                batch = validation.rows(rows).to(self.settings.device)
+                views.append(self.running.method.views(batch, self.running.generator, 0.0))
+        return views
+
+    def _step(self) -> None:
+        running, state, settings = self.running, self.running.state, self.settings
+        rows = running.permutation[state.position : state.position + self.batch_size]
+        progress = state.step / self.total if self.total else 0.0
+        batch = self.train.rows(rows).to(settings.device)
+        for group, base in zip(running.optimizer.param_groups, self._base_lr, strict=True):
+            group["lr"] = base * settings.lr_factor(state.step, self.total)
+        views = running.method.views(batch, running.generator, progress)
+        with self._autocast():
+            loss, logs = running.method.loss(views)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {state.step + 1}: lower the learning rate (lr={settings.lr}), clip the "
+                f"gradient (gradient_clip=1.0), or look for extreme values in the data"
+            )
+        running.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(running.scaler.scale(loss))
+        running.scaler.unscale_(running.optimizer)
+        self._check_and_clip_gradient()
+        running.scaler.step(running.optimizer)
+        running.scaler.update()
+        state.step += 1
+        running.method.after_step(state.step / self.total if self.total else 0.0)
+        if running.average is not None:
+            running.average.update()
+        state.position += len(rows)
+        state.history.append({"loss": value, **logs})
+
+    def _check_and_clip_gradient(self) -> None:
+        gradients = [
+            p.grad for group in self.running.optimizer.param_groups for p in group["params"] if p.grad is not None
+        ]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not bool(torch.isfinite(norm)) and not self.running.scaler.is_enabled():  # a scaler skips such a step itself
+            raise FloatingPointError(
+                f"the gradient is not finite at step {self.running.state.step + 1}: lower the learning rate "
+                f"(lr={self.settings.lr}), or look for extreme values in the data"
+            )
+        limit = self.settings.gradient_clip
+        if limit is not None:
+            torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+
+    def _epoch_is_over(self) -> bool:
+        left = len(self.train) - self.running.state.position
+        return left == 0 or (self.settings.drop_last and left < self.batch_size)
+
+    def _end_epoch(self, hooks: list[Callback]) -> None:
+        running, state = self.running, self.running.state
+        state.epoch += 1
+        state.position = 0
+        if self.validation_views:
+            self._validate()
+            for hook in hooks:
+                hook.on_validation_end(state, running.method)
+        running.permutation = torch.randperm(len(self.train), generator=running.generator)
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        running, state = self.running, self.running.state
+        running.method.eval()
+        losses, rows = 0.0, 0
+        for views in self.validation_views:
+            with self._autocast():
+                losses += float(running.method.loss(views)[0]) * len(views[0])
+            rows += len(views[0])
+        running.method.train()
+        loss = losses / rows
+        state.validation.append({"epoch": float(state.epoch), "loss": loss})
+        if state.best is None or loss < state.best:
+            state.best, state.waited = loss, 0
+            running.best_weights = {k: v.detach().clone() for k, v in running.method.state_dict().items()}
+        else:
+            state.waited += 1
+            state.stopped = self.settings.patience is not None and state.waited >= self.settings.patience
+
+    def _finished(self) -> bool:
+        state, settings = self.running.state, self.settings
+        return (
+            state.stopped
+            or (settings.max_steps is not None and state.step >= settings.max_steps)
+            or (settings.max_epochs is not None and state.epoch >= settings.max_epochs)
+        )
+
+    def _checkpoint_is_due(self) -> bool:
+        settings = self.settings
+        return settings.checkpoint_dir is not None and self.running.state.step % settings.checkpoint_every == 0
+
+    def _save(self) -> None:
+        if self.settings.checkpoint_dir is not None:
+            save_checkpoint(Path(self.settings.checkpoint_dir), self.running, self.identity)
+
+    def _settle(self) -> None:
+        """The weights that a finished training leaves: the best, the averaged, or the last."""
+        running = self.running
+        if running.best_weights:
+            running.method.load_state_dict(running.best_weights)
+        elif running.average is not None:
+            running.average.copy_to(running.method)
+
+    def _autocast(self) -> Any:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.settings.device.type, dtype=getattr(torch, self.settings.precision))
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back until a step is whole, so that a valid checkpoint can be written; a second one acts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    pressed = 0
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: Any) -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed > 1:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: pressed > 0
+    finally:
+        signal.signal(signal.SIGINT, before)
