@@ -1,0 +1,57 @@
+"""Checkpoints of the official TS2Vec code, under our names."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+
+import torch
+from torch import Tensor
+
+__all__ = ["official_state"]
+
+_BLOCK = re.compile(r"feature_extractor\.net\.(\d+)\.(conv1\.conv|conv2\.conv|projector)\.(weight|bias)")
+
+
+def official_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """State dict of our encoder and its sizes, from an official checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If the file is no state dict of the official network or of its AveragedModel.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{os.fspath(path)} is no PyTorch checkpoint of plain tensors: {error}") from error
+    if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
+        raise ValueError(f"{os.fspath(path)} holds no state dict")
+    official = {name.removeprefix("module."): value for name, value in stored.items() if name != "n_averaged"}
+    return _renamed(official, os.fspath(path))
+
+
+def _renamed(official: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], dict[str, int]]:
+    state: dict[str, Tensor] = {}
+    blocks: set[int] = set()
+    for name, value in official.items():
+        match = _BLOCK.fullmatch(name)
+        if match is not None:
+            blocks.add(int(match[1]))
+            state[f"blocks.{match[1]}.{match[2].removesuffix('.conv')}.{match[3]}"] = value
+        elif name in ("input_fc.weight", "input_fc.bias"):
+            state[name] = value
+        else:
+            raise ValueError(f"{source} is no TS2Vec checkpoint: it has an entry {name!r}")
+    last = f"blocks.{max(blocks, default=0)}.conv2.weight"
+    if "input_fc.weight" not in state or last not in state or blocks != set(range(len(blocks))):
+        raise ValueError(f"{source} is no complete TS2Vec checkpoint: {len(blocks)} blocks, {len(official)} entries")
+    hidden, channels = state["input_fc.weight"].shape
+    sizes = {
+        "channels": int(channels),
+        "hidden_dim": int(hidden),
+        "repr_dim": int(state[last].shape[0]),
+        "depth": len(blocks) - 1,
+    }
+    return state, sizes

@@ -1,0 +1,182 @@
+"""What the estimators of both modalities share: build the method, train it, embed in chunks, be a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinview.data.batch import Batch
+from kinview.data.splits import holdout
+from kinview.methods.modelfile import save_model
+from kinview.registry import changed_parameters
+from kinview.training.callbacks import TrainingState
+from kinview.training.method import Method
+from kinview.training.randomness import forked_generators, resolve_seed
+from kinview.training.settings import resolve_device
+from kinview.training.trainer import Trainer
+
+__all__ = ["EstimatorCore", "as_trainer"]
+
+_CHUNK_VALUES = 2**23  # activations of one embedding chunk, so that memory does not grow with the data set
+
+
+class EstimatorCore:
+    """Training and embedding of one :class:`~kinview.training.method.Method`.
+
+    A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
+    :meth:`_training_rows`.
+
+    Attributes
+    ----------
+    method_ : Method
+        The trained network, in eval mode.
+    trainer_ : Trainer
+        The effective training values.
+    training_ : TrainingState or None
+        Steps, epochs and losses; None where nothing was trained.
+    """
+
+    trainer: Any
+    random_state: Any
+    method_: Method
+    trainer_: Trainer
+    training_: TrainingState | None
+
+    def _build(self, batch: Batch) -> Method:
+        """Untrained method for the data's channels or columns."""
+        raise NotImplementedError
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        """Rows as the method trains on them; possibly none."""
+        return batch
+
+    def _training_defaults(self, batch: Batch) -> dict[str, Any]:
+        """The method's published training values for these data."""
+        return dict(self.method_.training_defaults)
+
+    def _prepare_method(self, batch: Batch) -> None:
+        """What the method learns from the training rows before its first step; nothing by default."""
+
+    def _why_not_trainable(self, rows: Batch) -> str | None:
+        """Reason why these rows cannot train the method, or None."""
+        raise NotImplementedError
+
+    def _fit_batch(self, batch: Batch, *, train: bool = True) -> None:
+        """Build the method and train it; all randomness comes from ``random_state``."""
+        seed = resolve_seed(self.random_state)
+        device = resolve_device(as_trainer(self.trainer).device or "cpu")
+        with forked_generators(seed, device):
+            self.method_ = self._build(batch)
+            self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
+            self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None
+        self.method_.to(device).eval()
+
+    def _train(self, batch: Batch, generator: torch.Generator) -> TrainingState | None:
+        rows = self._training_rows(batch)
+        reason = self._why_not_trainable(rows)
+        if reason is not None:
+            import warnings
+
+            warnings.warn(f"{type(self).__name__} keeps its initial weights: {reason}", UserWarning, stacklevel=4)
+            return None
+        self._prepare_method(rows)
+        train, validation = self._hold_out(rows, generator)
+        return self.trainer_.fit(
+            self.method_,
+            train,
+            generator=generator,
+            validation=validation,
+            identity=self._identity(rows) if self.trainer_.checkpoint_dir else None,
+            description=type(self).__name__,
+        )
+
+    def _hold_out(self, rows: Batch, generator: torch.Generator) -> tuple[Batch, Batch | None]:
+        fraction = self.trainer_.validation_fraction
+        if not fraction:
+            return rows, None
+        kept, held_out = holdout(len(rows), fraction, generator, groups=rows.groups)
+        if len(held_out) < 2 or len(kept) < 2:  # nothing to contrast in one row
+            return rows, None
+        return rows.rows(kept), rows.rows(held_out)
+
+    def _identity(self, rows: Batch) -> dict[str, Any]:
+        """What a checkpoint of this training belongs to."""
+        parameters = changed_parameters(self)
+        parameters.pop("trainer", None)
+        return {"method": type(self).__name__, "parameters": parameters, "data": fingerprint(rows)}
+
+    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """Representations of all rows, in chunks, on the CPU in float32."""
+        return self._in_chunks(batch, self.method_.embed)
+
+    @torch.no_grad()
+    def _in_chunks(self, batch: Batch, embed: Any) -> Tensor:
+        device = next(self.method_.parameters()).device
+        a_row = max(1, batch.x[0].numel()) if batch.x.ndim == 2 else batch.x.shape[2] * 64
+        chunk = max(1, min(len(batch), _CHUNK_VALUES // a_row))
+        parts = [
+            embed(batch.rows(rows).to(device)).float().cpu() for rows in torch.split(torch.arange(len(batch)), chunk)
+        ]
+        return torch.cat(parts)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``trainer__<field>`` reaches into the trainer, also where none was given yet."""
+        nested = {name: value for name, value in params.items() if name.startswith("trainer__")}
+        if nested and not hasattr(self.trainer, "get_params"):
+            params = {"trainer": as_trainer(self.trainer), **params}
+        return super().set_params(**params)  # type: ignore[misc,no-any-return]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted estimator to a file; :func:`kinview.load_model` reads it.
+
+        The file holds weights, scaling and the names of channels or columns. It holds no training row and no marginal,
+        and categories seen in fewer than 5 training rows are stored as "other".
+
+        Raises
+        ------
+        TypeError
+            If a parameter has no config; it is named.
+        """
+        return save_model(self, path)
+
+
+def as_trainer(trainer: Any) -> Trainer:
+    """A trainer from an estimator's ``trainer`` parameter: None, a mapping of fields, or a Trainer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown field or another type.
+    """
+    if trainer is None:
+        return Trainer()
+    if isinstance(trainer, Trainer):
+        return trainer
+    if isinstance(trainer, Mapping):
+        unknown = set(trainer) - set(Trainer().get_params(deep=False))
+        if unknown:
+            raise ValueError(
+                f"trainer has no field {', '.join(map(repr, sorted(unknown)))}; "
+                f"it has {', '.join(sorted(Trainer().get_params(deep=False)))}"
+            )
+        return Trainer(**trainer)
+    raise ValueError(f"trainer must be None, a mapping of Trainer fields, or a Trainer; got {trainer!r}")
+
+
+def fingerprint(batch: Batch) -> str:
+    """SHA-256 over the training rows: shapes, values, gaps, times and groups."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for value in (batch.x, batch.times, batch.groups):
+        digest.update(b"-" if value is None else str((tuple(value.shape), value.dtype)).encode())
+        if value is not None:
+            digest.update(np.ascontiguousarray(value.numpy()).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,125 @@
+"""Fitted estimators as files: safetensors with JSON metadata; loading never executes what is inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+import kinview
+from kinview.files import atomic_write, dump_tensors, parse_tensors
+from kinview.methods import methods
+from kinview.registry import changed_parameters
+
+__all__ = ["FittedState", "dump_model", "load_model", "model_metadata", "parse_model", "save_model"]
+
+FORMAT = "kinview-model"
+FORMAT_VERSION = 1
+
+
+class FittedState(Protocol):
+    """What an estimator gives and takes to be a file."""
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Plain facts and tensors that fitting made; no training row among them."""
+        ...
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`, on an estimator with the same parameters."""
+        ...
+
+
+def dump_model(estimator: Any) -> bytes:
+    """Bytes of a fitted estimator.
+
+    Raises
+    ------
+    TypeError
+        If a parameter has no config (a callback object of an unregistered class, say): it is named.
+    """
+    facts, tensors = estimator.fitted_state()
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "kinview_version": kinview.__version__,
+        "method": methods.name_of(estimator),
+        "parameters": json.dumps(changed_parameters(estimator)),
+        "fitted": json.dumps(facts),
+    }
+    return dump_tensors(tensors, metadata)
+
+
+def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a fitted estimator to a file, whole or not at all."""
+    return atomic_write(path, dump_model(estimator))
+
+
+def parse_model(data: bytes, source: str) -> Any:
+    """Fitted estimator from the bytes of :func:`dump_model`; errors as :func:`load_model`."""
+    tensors, metadata = parse_tensors(data, source)
+    _check_format(metadata, source)
+    try:
+        estimator = methods.build({metadata["method"]: json.loads(metadata["parameters"])})
+        estimator.restore_fitted_state(json.loads(metadata["fitted"]), tensors)
+    except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{source} is not a complete kinview model: {error}") from error
+    return estimator
+
+
+def load_model(path: str | os.PathLike[str]) -> Any:
+    """Load an estimator that its ``save`` wrote.
+
+    Parameters
+    ----------
+    path : path
+        A ``.safetensors`` file, or the ``.zip`` that ``save`` makes for sktime when given a name without an ending.
+
+    Returns
+    -------
+    estimator
+        Fitted; its ``transform`` gives the same embeddings.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is truncated, damaged, of another kind, of a newer format, or of a method that is not installed.
+    """
+    return parse_model(_read(path), str(path))
+
+
+def model_metadata(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a model file, without building the estimator; errors as :func:`load_model`."""
+    tensors, metadata = parse_tensors(_read(path), str(path))
+    _check_format(metadata, str(path))
+    return metadata, tensors
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    source = Path(path)
+    if not source.is_file() and not source.suffix and source.with_name(source.name + ".zip").is_file():
+        source = source.with_name(source.name + ".zip")
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no model file {source}")
+    if not zipfile.is_zipfile(source):
+        return source.read_bytes()
+    with zipfile.ZipFile(source) as archive:
+        if "_obj" not in archive.namelist():
+            raise ValueError(f"{source} is a zip file without a kinview model inside")
+        return archive.read("_obj")
+
+
+def _check_format(metadata: dict[str, str], source: str) -> None:
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{source} is no kinview model (its format is {metadata.get('format', 'unknown')!r})")
+    version = metadata.get("format_version", "")
+    if not version.isdigit() or int(version) > FORMAT_VERSION:
+        raise ValueError(
+            f"{source} has model format {version!r}, this kinview reads up to {FORMAT_VERSION}: "
+            f"it was written by kinview {metadata.get('kinview_version', '?')}; upgrade kinview"
+        )

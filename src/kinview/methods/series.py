@@ -1,0 +1,204 @@
+"""Time-series estimators: sktime transformers from panels to one vector a series."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sktime.transformations.base import BaseTransformer
+from torch import Tensor
+
+from kinview.data.batch import Batch
+from kinview.data.panel import Panel, read_panel
+from kinview.data.scaling import Scaler, fit_scaler
+from kinview.files import atomic_write
+from kinview.methods.estimator import EstimatorCore
+from kinview.methods.modelfile import dump_model, load_model, parse_model, save_model
+
+__all__ = ["SeriesEstimator"]
+
+
+class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
+    """An sktime transformer around a method for time series.
+
+    Accepts every panel container of :func:`kinview.data.panel.read_panel`, with gaps, unequal lengths and time stamps.
+
+    Attributes
+    ----------
+    channels_ : tuple of str
+        Channel names at fit.
+    scaler_ : Scaler
+        Scaling learned on the training series.
+    """
+
+    _tags: ClassVar[dict[str, Any]] = {
+        "authors": ["the kinview developers"],
+        "maintainers": ["the kinview developers"],
+        "python_dependencies": "torch",
+        "scitype:transform-input": "Series",
+        "scitype:transform-output": "Primitives",
+        "scitype:instancewise": False,
+        "X_inner_mtype": ["numpy3D", "df-list", "pd-multiindex", "pd_multiindex_hier"],
+        "y_inner_mtype": "None",
+        "fit_is_empty": False,
+        "capability:multivariate": True,
+        "capability:missing_values": True,
+        "capability:missing_values:removes": True,
+        "capability:unequal_length": True,
+        "capability:unequal_length:removes": True,
+        "capability:categorical_in_X": False,
+        "capability:random_state": True,
+        "property:randomness": "derandomized",
+    }
+
+    scaling: Any
+    channels_: tuple[str, ...]
+    scaler_: Scaler
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Pre-train on series; labels are not used.
+
+        Parameters
+        ----------
+        X : panel
+            See :func:`kinview.data.panel.read_panel`; a single sktime series counts as a panel of one.
+        y : object
+            Ignored.
+        groups : array-like, optional
+            Group (patient) of each series, for held-out rows. Default: the outermost level of a hierarchical index.
+
+        Raises
+        ------
+        ValueError
+            For input that is no panel of numbers; the message says what to do.
+        """
+        return self._fit_or_initialise(X, groups, train=True)
+
+    def initialise(self, X: Any, *, groups: Any = None) -> Self:
+        """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
+        return self._fit_or_initialise(X, groups, train=False)
+
+    def transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """Representations of series: a DataFrame ``(n, D)`` with the input's index.
+
+        A series without any observation gets the zero vector.
+        """
+        self.check_is_fitted()
+        self.__panel = self._read(X)
+        try:
+            result: pd.DataFrame = super().transform(self._for_sktime(X))
+            return result
+        finally:
+            del self.__panel
+
+    def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+        # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
+        self.__panel = self._read(X, groups=groups)
+        self.__train = train
+        try:
+            super().fit(self._for_sktime(X))
+        finally:
+            del self.__panel, self.__train
+        return self
+
+    def _read(self, X: Any, groups: Any = None) -> Panel | None:
+        """Read our own containers before sktime sees them; None for what sktime has to convert first."""
+        ours = isinstance(X, np.ndarray | Tensor | list | tuple)
+        if not ours and not (isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)):
+            return None
+        fitted = getattr(self, "channels_", None) if groups is None and self.is_fitted else None
+        return read_panel(X, groups=groups, channels=fitted, dtype=torch.float64)
+
+    def _for_sktime(self, X: Any) -> Any:
+        """What sktime may check: the validated array where we have read it."""
+        return X if self.__panel is None else self.__panel.batch.x.numpy()
+
+    def _fit(self, X: Any, y: Any = None) -> Self:
+        panel = self.__panel if self.__panel is not None else read_panel(X, dtype=torch.float64)
+        self.channels_ = panel.channels
+        self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
+        self._fit_batch(self._scaled(panel), train=self.__train)
+        return self
+
+    def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        panel = self.__panel
+        if panel is None:
+            panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
+        embedding = self._embed(self._scaled(panel)).numpy()
+        return pd.DataFrame(embedding, index=panel.index, columns=self._feature_names(embedding.shape[1]))
+
+    def _panel_of(self, X: Any) -> Panel:
+        """A panel for methods beside ``transform``; sktime's conversion where the container is not ours."""
+        panel = self._read(X)
+        if panel is None:
+            from sktime.datatypes import convert_to
+
+            converted = convert_to(X, ["numpy3D", "df-list", "pd-multiindex", "pd_multiindex_hier"])
+            panel = read_panel(converted, channels=self.channels_, dtype=torch.float64)
+        return panel
+
+    def _scaled(self, panel: Panel) -> Batch:
+        return panel.batch.replace(x=self.scaler_.apply(panel.batch.x))
+
+    def _feature_names(self, number: int) -> list[str]:
+        return [f"{type(self).__name__.lower()}{i}" for i in range(number)]
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        self.check_is_fitted()
+        facts = {"channels": list(self.channels_), "scaler": self.scaler_.to_config()}
+        return facts, dict(self.method_.state_dict())
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        self.channels_ = tuple(facts["channels"])
+        self.scaler_ = Scaler.from_config(facts["scaler"])
+        with torch.random.fork_rng(devices=[]):
+            self.method_ = self._build(Batch.of(torch.zeros(1, len(self.channels_), 1)))
+        self.method_.load_state_dict(tensors)
+        self.method_.eval()
+        self.training_ = None
+        self._is_fitted = True
+
+    def save(self, path: str | os.PathLike[str] | None = None, serialization_format: str = "safetensors") -> Any:
+        """Write the fitted estimator; :func:`kinview.load_model` and ``sktime.base.load`` read it.
+
+        Parameters
+        ----------
+        path : path, optional
+            With an ending (``model.safetensors``): that file. Without one, ``path.zip`` in sktime's layout around the
+            same bytes. None: the pair that ``sktime.base.load`` takes, in memory.
+        serialization_format : str
+            Kept for sktime's signature; the bytes are safetensors whatever it says.
+
+        Raises
+        ------
+        TypeError
+            If a parameter has no config; it is named.
+        """
+        if path is None:
+            return type(self), dump_model(self)
+        if Path(path).suffix:
+            return save_model(self, path)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("_metadata", pickle.dumps(type(self)))  # sktime.base.load reads the class; we never do
+            archive.writestr("_obj", dump_model(self))
+        return atomic_write(Path(f"{os.fspath(path)}.zip"), buffer.getvalue())
+
+    @classmethod
+    def load_from_serial(cls, serial: bytes) -> Any:
+        """Estimator from the bytes that ``save(None)`` gave."""
+        return parse_model(serial, "the serialised model")
+
+    @classmethod
+    def load_from_path(cls, serial: str | os.PathLike[str]) -> Any:
+        """Estimator from a file that ``save`` wrote."""
+        return load_model(serial)
