@@ -1,0 +1,132 @@
+"""How well scores predict labels, for two classes or more."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, Shaped
+from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
+
+from kinview.evaluation.labels import check_labels, positions
+
+__all__ = ["Metrics", "evaluate"]
+
+
+class Metrics(TypedDict):
+    """What :func:`evaluate` returns. All metrics are in [0, 1]; NaN where a metric is not defined."""
+
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    auroc: float
+    auprc: float
+    notes: list[str]
+
+
+def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metrics:
+    r"""Accuracy, balanced accuracy, macro-F1, AUROC and AUPRC.
+
+    Balanced accuracy is the mean recall, macro-F1 the mean F1, each over the :math:`K'` classes present in ``y_true``.
+    AUROC and AUPRC (average precision :math:`\sum_i (R_i - R_{i-1}) P_i`) of two classes rank the rows by the score of
+    ``classes[1]``; of more, they are the mean of one-versus-rest over the classes present.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels of the test set.
+    scores : array-like of shape (n, K)
+        Score of each class, larger = more likely; a column per class, in the order of ``classes``.
+    classes : array-like of shape (K,)
+        The classes that the classifier knows.
+    y_pred : array-like of shape (n,), optional
+        Predicted labels. Default: the class with the largest score (the first one of equals).
+
+    Returns
+    -------
+    dict
+        The five metrics, and ``notes``: for each class that is left out of a mean, which and why.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a score is not finite, or a prediction is not among ``classes``.
+
+    Notes
+    -----
+    scikit-learn's macro-F1 counts a class that is predicted but never occurs as 0; here it is left out, as in balanced
+    accuracy. A class that occurs in ``y_true`` without being among ``classes`` has no score: it counts as wrong
+    in accuracy, balanced accuracy and macro-F1, and is left out of AUROC and AUPRC.
+
+    Examples
+    --------
+    >>> result = evaluate(["a", "b", "b", "a"], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]], ["a", "b"])
+    >>> result["accuracy"], result["auroc"], result["notes"]
+    (0.75, 1.0, [])
+    """
+    labels = check_labels(y_true, "y_true")
+    known = np.asarray(classes)
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != (len(labels), len(known)):
+        raise ValueError(
+            f"scores must have one row a label and one column a class, shape {(len(labels), len(known))}; "
+            f"got {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).any(axis=1).sum())
+        raise ValueError(f"scores must be finite; {bad} of {len(values)} rows hold NaN or infinity")
+    true = positions(labels, known)
+    predicted = values.argmax(axis=1) if y_pred is None else _predicted(y_pred, known, len(labels))
+
+    notes = [f"class {known[k]!s} is not in the test set" for k in range(len(known)) if not (true == k).any()]
+    strangers = labels[true < 0]
+    if len(strangers):
+        # Each unknown class gets a code of its own, so that it counts once in the means over classes.
+        names, codes = np.unique(strangers, return_inverse=True)
+        true = true.copy()
+        true[true < 0] = len(known) + codes
+        notes += [f"class {name!s} was not in the training labels: wrong by definition, no score" for name in names]
+
+    present = np.unique(true)
+    auroc, auprc = _ranking(true, values, notes, known)
+    return Metrics(
+        accuracy=float(np.mean(true == predicted)),
+        balanced_accuracy=float(recall_score(true, predicted, labels=present, average="macro", zero_division=0)),
+        macro_f1=float(f1_score(true, predicted, labels=present, average="macro", zero_division=0)),
+        auroc=auroc,
+        auprc=auprc,
+        notes=notes,
+    )
+
+
+def _predicted(y_pred: Any, known: Shaped[np.ndarray, " classes"], n: int) -> Int64[np.ndarray, " n"]:
+    labels = check_labels(y_pred, "y_pred")
+    if len(labels) != n:
+        raise ValueError(f"y_pred must have one prediction a label: expected {n}, got {len(labels)}")
+    predicted = positions(labels, known)
+    if (predicted < 0).any():
+        raise ValueError(f"y_pred holds {labels[predicted < 0][0]!s}, which is not among the classes {known.tolist()}")
+    return predicted
+
+
+def _ranking(
+    true: Int64[np.ndarray, " n"],
+    scores: Float[np.ndarray, "n classes"],
+    notes: list[str],
+    known: Shaped[np.ndarray, " classes"],
+) -> tuple[float, float]:
+    """AUROC and AUPRC; appends why they are not defined."""
+    n_classes = len(known)
+    binary = n_classes == 2 and true.max() < 2
+    ranked = [k for k in ([1] if binary else range(n_classes)) if _splits(true == k)]
+    if not ranked:
+        only = f"the test set holds only class {known[true[0]]!s}" if true[0] < n_classes else "no class has a score"
+        notes.append(f"AUROC and AUPRC are not defined: {only}")
+        return float("nan"), float("nan")
+    auroc = np.mean([roc_auc_score(true == k, scores[:, k]) for k in ranked])
+    auprc = np.mean([average_precision_score(true == k, scores[:, k]) for k in ranked])
+    return float(auroc), float(auprc)
+
+
+def _splits(positive: Bool[np.ndarray, " n"]) -> bool:
+    return bool(positive.any() and not positive.all())

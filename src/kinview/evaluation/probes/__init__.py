@@ -1,0 +1,22 @@
+"""Classifiers that ask a frozen representation what it knows.
+
+Each is fitted on training rows alone: scalers, hyper-parameters (inner cross-validation) and sub-samples included. The
+protocol is that of TS2Vec's official evaluation; where kinview departs from it, the class says so.
+"""
+
+from __future__ import annotations
+
+from kinview.evaluation.probes.base import Probe
+from kinview.registry import Registry
+
+__all__ = ["Probe", "probes"]
+
+probes = Registry(
+    "probes",
+    members=(
+        "kinview.evaluation.probes.linear",
+        "kinview.evaluation.probes.svm",
+        "kinview.evaluation.probes.nearest_neighbour",
+        "kinview.evaluation.probes.gradient_boosting",
+    ),
+)

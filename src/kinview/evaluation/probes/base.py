@@ -1,0 +1,145 @@
+"""The contract of a probe, and what all of them share."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float, Int64, Shaped
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from kinview.evaluation.labels import encode_labels
+
+__all__ = ["Probe", "stratified_rows"]
+
+
+@dataclasses.dataclass(eq=False)
+class Probe(abc.ABC):
+    """A classifier on top of a frozen representation.
+
+    Parameters
+    ----------
+    random_state : int
+        Seed of whatever the probe draws. Default 0, as in TS2Vec's official evaluation.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The sorted training labels; columns of :meth:`predict_scores` follow them.
+    convergence_failures : int
+        Fits of the last :meth:`fit`, inner cross-validation included, that stopped before they had converged.
+    """
+
+    accepts_missing: ClassVar[bool] = False
+
+    random_state: int = 0
+    classes_: Any = dataclasses.field(init=False, repr=False)
+    n_features_in_: int = dataclasses.field(init=False, repr=False)
+    convergence_failures: int = dataclasses.field(init=False, repr=False, default=0)
+
+    def fit(self, Z: Any, y: Any, groups: Any = None) -> Self:
+        """Fit on training rows.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, D)
+            Representations.
+        y : array-like of shape (n,)
+            Labels of any one type.
+        groups : array-like of shape (n,), optional
+            Group (patient) of each row: the inner cross-validation never parts a group.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, a value is infinite (or missing, where the probe does not take that), or the labels
+            are of a single class.
+        """
+        features = self._check(Z)
+        codes, classes = encode_labels(y)
+        if len(codes) != len(features):
+            raise ValueError(f"Z has {len(features)} rows and y {len(codes)} labels; give one label a row")
+        if len(classes) < 2:
+            raise ValueError(
+                f"all {len(codes)} training labels are {classes[0]!s}: a probe needs two classes or more; "
+                "use more labels, or less label noise"
+            )
+        group_codes = None if groups is None else encode_labels(groups, name="groups")[0]
+        if group_codes is not None and len(group_codes) != len(features):
+            raise ValueError(f"Z has {len(features)} rows and groups {len(group_codes)} entries; give one a row")
+        self.classes_, self.n_features_in_, self.convergence_failures = classes, features.shape[1], 0
+        self._fit(features, codes, group_codes)
+        return self
+
+    def predict_scores(self, Z: Any) -> Float[np.ndarray, "n classes"]:
+        """Score of each class for each row, larger = more likely."""
+        return self._scores(self._check_fitted(Z))
+
+    def predict(self, Z: Any) -> Shaped[np.ndarray, " n"]:
+        """Label of each row."""
+        labels: np.ndarray = self.classes_[self._codes(self._check_fitted(Z))]
+        return labels
+
+    @abc.abstractmethod
+    def _fit(
+        self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
+    ) -> None:
+        """Fit on checked input; labels are codes 0..K-1, each of which occurs."""
+
+    @abc.abstractmethod
+    def _scores(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
+        """Scores for checked input."""
+
+    def _codes(self, Z: Float[np.ndarray, "n dim"]) -> Int64[np.ndarray, " n"]:
+        return np.asarray(self._scores(Z).argmax(axis=1), dtype=np.int64)
+
+    @contextmanager
+    def _counting_convergence_failures(self) -> Iterator[None]:
+        """Count the fits inside that warn of not having converged, instead of printing the warning."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        for warning in caught:
+            if issubclass(warning.category, ConvergenceWarning):
+                self.convergence_failures += 1
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+    def _check_fitted(self, Z: Any) -> Float[np.ndarray, "n dim"]:
+        if not hasattr(self, "n_features_in_"):
+            raise ValueError(f"this {type(self).__name__} is not fitted yet; call fit(Z, y) first")
+        features = self._check(Z)
+        if features.shape[1] != self.n_features_in_:
+            raise ValueError(f"Z has {features.shape[1]} columns; the probe was fitted with {self.n_features_in_}")
+        return features
+
+    def _check(self, Z: Any) -> Float[np.ndarray, "n dim"]:
+        features = np.asarray(Z, dtype=np.float64)
+        if features.ndim != 2 or 0 in features.shape:
+            raise ValueError(f"Z must be a table of representations, shape (n, D) without a zero; got {features.shape}")
+        if np.isinf(features).any():
+            raise ValueError("Z holds infinite values; a probe takes finite ones")
+        if not self.accepts_missing and np.isnan(features).any():
+            raise ValueError(
+                f"Z holds missing values in {int(np.isnan(features).any(axis=1).sum())} of {len(features)} rows, which "
+                f"{type(self).__name__} does not take; fill them, or use the probe 'xgboost'"
+            )
+        return features
+
+
+def stratified_rows(codes: Int64[np.ndarray, " n"], size: int, random_state: int) -> Int64[np.ndarray, " rows"]:
+    """At most ``size`` rows with the classes in proportion; a class with a single row keeps it."""
+    rows = np.arange(len(codes))
+    if len(codes) <= size:
+        return rows
+    single = np.bincount(codes)[codes] == 1
+    drawn, _ = train_test_split(
+        rows[~single], train_size=size - int(single.sum()), random_state=random_state, stratify=codes[~single]
+    )
+    return np.concatenate([rows[single], drawn])

@@ -1,0 +1,38 @@
+"""Checks that corruptions and label noise share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_rate", "check_seed"]
+
+
+def check_rate(rate: Any) -> None:
+    """Refuse what is not a share in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``rate`` is no number or out of range.
+    """
+    if isinstance(rate, bool | np.bool_) or not isinstance(rate, int | float | np.integer | np.floating):
+        raise ValueError(f"rate must be a number between 0 and 1, got {rate!r}")
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate={rate} is not a share; use 0 <= rate <= 1 (20 % is 0.2)")
+
+
+def check_seed(seed: Any) -> list[int]:
+    """A seed as the list of integers that ``numpy.random.default_rng`` takes.
+
+    Raises
+    ------
+    ValueError
+        If ``seed`` is no integer >= 0 and no sequence of them; ``None`` would not be repeatable.
+    """
+    parts = list(seed) if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) else [seed]
+    if not parts or not all(isinstance(p, int | np.integer) and not isinstance(p, bool) and p >= 0 for p in parts):
+        raise ValueError(f"seed must be an integer >= 0 or a sequence of them, got {seed!r}")
+    return [int(part) for part in parts]
