@@ -1,0 +1,285 @@
+"""What a reader returns (:class:`Samples`) and what a benchmark asks for (:class:`Dataset`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kinview.datasets.hashing import update
+
+__all__ = ["Dataset", "Modality", "Samples", "as_labels", "split"]
+
+Modality = Literal["time_series", "tabular"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples as a reader finds them, not yet split.
+
+    Parameters
+    ----------
+    X : ndarray or DataFrame
+        Time series ``(n, C, T)``, NaN = not observed, shorter series padded with NaN at the end; or, where series have
+        their own time stamps, a DataFrame with a MultiIndex ``(series, time)`` and one column a channel. Tables: a
+        DataFrame with one row a sample.
+    y : ndarray, optional
+        Label of each sample ``(n,)``: integers, floats (regression), booleans or text.
+    groups : ndarray, optional
+        Group (patient, subject) of each sample ``(n,)``.
+    modality : {"time_series", "tabular"}
+    """
+
+    X: Any
+    y: NDArray[Any] | None = None
+    groups: NDArray[Any] | None = None
+    modality: Modality = "time_series"
+
+    def __len__(self) -> int:
+        return _n_samples(self.X, self.modality)
+
+    def rows(self, i: NDArray[np.int64]) -> Samples:
+        """The given samples, in their order in the file."""
+        i = np.sort(i)
+        return Samples(
+            _take(self.X, i, self.modality),
+            None if self.y is None else self.y[i],
+            None if self.groups is None else self.groups[i],
+            self.modality,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A named data set with its training and test part.
+
+    Parameters
+    ----------
+    X_train, X_test : ndarray or DataFrame
+        Samples, as in :class:`Samples`. Both parts of an array have the same padded length.
+    y_train, y_test : ndarray or None
+        Labels ``(n,)``; None where the data have none.
+    name : str
+    modality : {"time_series", "tabular"}
+    groups_train, groups_test : ndarray, optional
+        Group (patient, subject) of each sample.
+    source : str
+        Where the data come from.
+
+    Examples
+    --------
+    >>> data = Dataset(np.zeros((3, 1, 4)), np.array([0, 1, 1]), np.zeros((2, 1, 4)), np.array([0, 1]), "demo")
+    >>> data.describe()
+    'demo: 3 train / 2 test, 1 channel, length 4, 2 classes, 0.0 % missing'
+    >>> len(data.fingerprint())
+    64
+    """
+
+    X_train: Any
+    y_train: NDArray[Any] | None
+    X_test: Any
+    y_test: NDArray[Any] | None
+    name: str
+    modality: Modality = "time_series"
+    groups_train: NDArray[Any] | None = None
+    groups_test: NDArray[Any] | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for part, X, y, groups in self._parts():
+            n = _n_samples(X, self.modality)
+            for kind, values in (("labels", y), ("groups", groups)):
+                if values is not None and len(values) != n:
+                    raise ValueError(f"data set {self.name!r} has {len(values)} {part} {kind} for {n} samples")
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """Sorted distinct labels of both parts ``(K,)``; None without labels and for float labels (regression)."""
+        if self.y_train is None or self.y_test is None or self.y_train.dtype.kind == "f":
+            return None
+        return np.unique(np.concatenate([self.y_train, self.y_test]))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, 0 where there are none."""
+        return 0 if self.classes is None else len(self.classes)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) over values, labels, groups and column names; name and source do not count."""
+        digest = hashlib.sha256(self.modality.encode())
+        for part, X, y, groups in self._parts():
+            digest.update(part.encode())
+            for values in (X, y, groups):
+                update(digest, values)
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """One line: sizes, channels or columns, lengths, classes and the share of cells that were not observed.
+
+        The padding behind the end of a series does not count as missing.
+        """
+        shapes = [_shape(X, self.modality) for _, X, _, _ in self._parts() if _n_samples(X, self.modality)]
+        n_train, n_test = _n_samples(self.X_train, self.modality), _n_samples(self.X_test, self.modality)
+        width = shapes[0].width if shapes else 0
+        facts = [
+            f"{n_train} train / {n_test} test",
+            _count(width, "channel" if self.modality == "time_series" else "column"),
+        ]
+        if self.modality == "time_series":
+            low, high = min((s.low for s in shapes), default=0), max((s.high for s in shapes), default=0)
+            facts.append(f"length {low}" if low == high else f"length {low}-{high}")
+        if self.classes is not None:
+            facts.append(_count(self.n_classes, "class"))
+        else:
+            facts.append("no labels" if self.y_train is None else "numeric target")
+        cells = sum(s.cells for s in shapes)
+        facts.append(f"{100 * sum(s.missing for s in shapes) / max(cells, 1):.1f} % missing")
+        return f"{self.name}: {', '.join(facts)}"
+
+    def _parts(self) -> tuple[tuple[str, Any, Any, Any], tuple[str, Any, Any, Any]]:
+        return (
+            ("train", self.X_train, self.y_train, self.groups_train),
+            ("test", self.X_test, self.y_test, self.groups_test),
+        )
+
+    @classmethod
+    def of(cls, train: Samples, test: Samples, *, name: str, source: str) -> Dataset:
+        """Join two parts; arrays are padded to the longer of both."""
+        X_train, X_test = train.X, test.X
+        if isinstance(X_train, np.ndarray):
+            if X_train.shape[1] != X_test.shape[1]:
+                raise ValueError(
+                    f"data set {name!r} has {X_train.shape[1]} channels in train and {X_test.shape[1]} in test"
+                )
+            length = max(X_train.shape[2], X_test.shape[2])
+            X_train, X_test = pad(X_train, length), pad(X_test, length)
+        return cls(
+            X_train, train.y, X_test, test.y, name, train.modality, train.groups, test.groups, source
+        )  # fmt: skip
+
+
+def split(samples: Samples, *, name: str, source: str, test_fraction: float = 0.3, split_seed: int = 0) -> Dataset:
+    """Cut samples without an official split into train and test: stratified by label, whole groups on one side.
+
+    Float labels are not stratified.
+
+    Parameters
+    ----------
+    samples : Samples
+        All of them.
+    name, source : str
+        For the :class:`Dataset`.
+    test_fraction : float, default 0.3
+        Share of the samples in the test part.
+    split_seed : int, default 0
+        Seed of the draw; the same seed gives the same split.
+
+    Raises
+    ------
+    ValueError
+        If the fraction is not between 0 and 1, or there are fewer than two samples.
+    """
+    import torch
+
+    from kinview.data.splits import holdout
+
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction={test_fraction} must lie between 0 and 1, both excluded")
+    if len(samples) < 2:
+        raise ValueError(f"data set {name!r} has {len(samples)} sample(s); a train/test split needs at least 2")
+    y = samples.y if samples.y is not None and samples.y.dtype.kind != "f" else None
+    generator = torch.Generator().manual_seed(split_seed)
+    train, test = holdout(len(samples), test_fraction, generator, groups=samples.groups, y=y)
+    return Dataset.of(samples.rows(train.numpy()), samples.rows(test.numpy()), name=name, source=source)
+
+
+def as_labels(values: Any, where: str) -> NDArray[Any]:
+    """Labels as one array: integers where all are whole numbers (also written as text), floats, booleans or text.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing; ``where`` says whose.
+    """
+    column = pd.Series(values).reset_index(drop=True)
+    missing = column.isna()
+    if missing.any():
+        raise ValueError(
+            f"{where} has no label in {int(missing.sum())} of {len(column)} rows, the first is row "
+            f"{int(missing.to_numpy().argmax())}; drop these rows, or read the data without a label"
+        )
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column.to_numpy(dtype=bool)
+    numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
+    if np.isnan(numbers).any():
+        return np.asarray(column.astype(str).str.strip().to_numpy(), dtype=np.str_)
+    return numbers.astype(np.int64) if (numbers == np.round(numbers)).all() and _safe(numbers) else numbers
+
+
+def pad(X: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Pad series ``(n, C, T)`` with NaN at the end to ``length`` steps."""
+    missing = length - X.shape[2]
+    return np.pad(X, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan) if missing else X
+
+
+def stack(series: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Series of shape ``(C, T_i)`` as one array ``(n, C, max T_i)``, padded with NaN."""
+    X = np.full((len(series), series[0].shape[0], max(s.shape[1] for s in series)), np.nan)
+    for row, values in zip(X, series, strict=True):
+        row[:, : values.shape[1]] = values
+    return X
+
+
+def _safe(numbers: NDArray[np.float64]) -> bool:
+    return bool(np.abs(numbers).max(initial=0.0) < 2**53)
+
+
+def _n_samples(X: Any, modality: Modality) -> int:
+    if modality == "time_series" and isinstance(X, pd.DataFrame):
+        return int(_series_codes(X).max(initial=-1)) + 1
+    return len(X)
+
+
+def _series_codes(X: pd.DataFrame) -> NDArray[np.int64]:
+    """Number of the series of each row, in the order of first appearance."""
+    if not isinstance(X.index, pd.MultiIndex):
+        raise ValueError("time series in a DataFrame need a MultiIndex (series, time), one row a step")
+    return pd.factorize(X.index.droplevel(-1))[0].astype(np.int64)
+
+
+def _take(X: Any, i: NDArray[np.int64], modality: Modality) -> Any:
+    if isinstance(X, np.ndarray):
+        return X[i]
+    if modality == "tabular":
+        return X.iloc[i].reset_index(drop=True)
+    kept = X[np.isin(_series_codes(X), i)]
+    return kept.set_axis(kept.index.remove_unused_levels(), axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    width: int
+    low: int
+    high: int
+    cells: int
+    missing: int
+
+
+def _shape(X: Any, modality: Modality) -> _Shape:
+    if isinstance(X, pd.DataFrame):
+        lengths = np.bincount(_series_codes(X)) if modality == "time_series" else np.zeros(1, dtype=np.int64)
+        return _Shape(X.shape[1], int(lengths.min()), int(lengths.max()), X.size, int(X.isna().to_numpy().sum()))
+    observed = ~np.isnan(X)
+    steps = observed.any(axis=1)
+    lengths = np.where(steps.any(axis=1), X.shape[2] - steps[:, ::-1].argmax(axis=1), 0)
+    cells = int(lengths.sum()) * X.shape[1]
+    return _Shape(X.shape[1], int(lengths.min()), int(lengths.max()), cells, cells - int(observed.sum()))
+
+
+def _count(number: int, noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

@@ -1,0 +1,258 @@
+"""Data on disk: which reader a file needs, and what a folder of an archive holds."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kinview.datasets.archives import read_ts, read_ucr
+from kinview.datasets.arff import is_relational, read_arff
+from kinview.datasets.dataset import Dataset, Samples, split
+from kinview.datasets.long import read_long
+from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
+from kinview.datasets.tables import PARQUET, read_wide
+
+__all__ = ["data_folder", "find_folder", "folder_names", "load_folder", "load_path", "read_path"]
+
+_READERS: dict[str, Callable[..., Samples]] = {
+    "ucr": read_ucr,
+    "ts": read_ts,
+    "arff": read_arff,
+    "wide": read_wide,
+    "long": read_long,
+    "physionet2012": read_physionet2012,
+}
+_ARCHIVE = {".ts": "ts", ".tsv": "ucr", ".arff": "arff", ".txt": "ucr", "": "ucr"}  # in order of preference
+_TABLES = (".csv", ".data", ".arff", *PARQUET)
+
+
+def read_path(path: str | os.PathLike[str], format: str = "auto", **options: Any) -> Samples:
+    r"""Read one file (or a PhysioNet 2012 folder), all of it, without a split.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    format : {"auto", "ucr", "ts", "arff", "wide", "long", "physionet2012"}, default "auto"
+        ``"auto"`` goes by the extension: ``.ts`` is ts; ``.tsv``, ``.txt`` and none are ucr; ``.arff`` is time series
+        where it has a relational attribute and else a wide table; ``.csv``, ``.data``, ``.parquet`` and ``.pq`` are
+        wide. With the option ``id`` a file is long, whatever its extension.
+    **options : Any
+        Parameters of the reader (:func:`read_wide`, :func:`read_long`, ...).
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown or unsupported, or the reader has no such option.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "demo.csv")
+    >>> _ = path.write_text("id,t,hr\n1,0,70\n1,5,72\n")
+    >>> read_path(path, id="id", time="t").X.shape, read_path(path).X.shape
+    ((2, 1), (2, 3))
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileNotFoundError(f"there is no file {source}")
+    if format == "auto":
+        format = _format_of(source, options)
+    if format not in _READERS:
+        raise ValueError(f"unknown format {format!r}; known: auto, {', '.join(_READERS)}")
+    reader = _READERS[format]
+    known = list(inspect.signature(reader).parameters)[1:]
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            raise ValueError(
+                f"{source.name} is read as {format!r}, which has no option {name!r}{hint} "
+                f"It takes: {', '.join(known) or 'none'} (format= chooses another reader)"
+            )
+    needed = [
+        n for n, p in inspect.signature(reader).parameters.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+    ]
+    absent = [name for name in needed if name not in options]
+    if absent:
+        raise ValueError(f"{source.name} is read as {format!r}, which needs: {', '.join(absent)}")
+    return reader(source, **options)
+
+
+def load_path(
+    path: str | os.PathLike[str],
+    format: str = "auto",
+    *,
+    split_seed: int = 0,
+    test_fraction: float = 0.3,
+    **options: Any,
+) -> Dataset:
+    r"""Load a data set from a path: a file (cut into train and test) or a folder (:func:`load_folder`).
+
+    Parameters
+    ----------
+    path : path
+        File or folder.
+    format : str, default "auto"
+        Of a file, as for :func:`read_path`.
+    split_seed, test_fraction : int, float
+        Of the stratified split, for data without an official one; see :func:`kinview.datasets.dataset.split`.
+    **options : Any
+        Parameters of the reader.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "demo.csv")
+    >>> _ = path.write_text("age,sick\n" + "\n".join(f"{20 + i},{i % 2}" for i in range(10)))
+    >>> load_path(path, label="sick").describe()
+    'demo: 7 train / 3 test, 1 column, 2 classes, 0.0 % missing'
+    """
+    source = Path(path)
+    if source.is_dir() and format in ("auto", "physionet2012"):
+        return load_folder(source, split_seed=split_seed, test_fraction=test_fraction, **options)
+    samples = read_path(source, format, **options)
+    return split(
+        samples, name=source.stem, source=source.name, split_seed=split_seed, test_fraction=test_fraction
+    )  # fmt: skip
+
+
+def load_folder(folder: Path, *, split_seed: int = 0, test_fraction: float = 0.3, **options: Any) -> Dataset:
+    """Load what a folder holds: an archive's ``X_TRAIN``/``X_TEST`` pair, a PhysioNet 2012 folder, or one wide table.
+
+    The label of a table is its last column unless ``label`` is given.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds nothing of these, or more than one table.
+    """
+    pair = _archive_pair(folder)
+    if pair is not None:
+        train, test, format = pair
+        parts = [read_path(file, format, **options) for file in (train, test)]
+        return Dataset.of(*parts, name=folder.name, source=f"{folder.name}/{train.name} and {test.name}")
+    if is_physionet2012(folder):
+        samples, source = read_path(folder, "physionet2012", **options), f"PhysioNet challenge 2012, {folder.name}"
+    else:
+        table = _single_table(folder)
+        samples, source = read_path(table, "wide", **{"label": -1, **options}), f"{folder.name}/{table.name}"
+    return split(samples, name=folder.name, source=source, split_seed=split_seed, test_fraction=test_fraction)
+
+
+def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
+    """Folder of the data sets on disk: the argument, else the environment variable KINVIEW_DATA, else None.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it does not exist.
+    """
+    given = data_dir if data_dir is not None else os.environ.get("KINVIEW_DATA") or None
+    if given is None:
+        return None
+    folder = Path(given)
+    if not folder.is_dir():
+        origin = "data_dir" if data_dir is not None else "KINVIEW_DATA"
+        raise FileNotFoundError(f"{origin} is {str(folder)!r}, which is no folder")
+    return folder
+
+
+def folder_names(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
+    """Names of the folders under the data folder, sorted; empty without one."""
+    folder = data_folder(data_dir)
+    return [] if folder is None else sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+
+
+def find_folder(name: str, data_dir: str | os.PathLike[str] | None, others: Sequence[str] = ()) -> Path:
+    """Folder of a data set by name, whatever its case; the name is matched against what is there and never joined.
+
+    Raises
+    ------
+    ValueError
+        If the name is a path, or unknown; the message lists what is near or there (``others`` included).
+    """
+    if not name or name in (".", "..") or any(sign in name for sign in ("/", "\\", "\0")):
+        raise ValueError(f"{name!r} is no data set name but a path; give the name of a folder in the data folder")
+    root = data_folder(data_dir)
+    folders = folder_names(data_dir)
+    same = [folder for folder in folders if folder == name] or [f for f in folders if f.lower() == name.lower()]
+    if len(same) > 1:
+        raise ValueError(f"{name!r} could be any of {', '.join(same)}; write it as it is on disk")
+    if root is not None and same:
+        return root / same[0]
+    lower = {other.lower(): other for other in [*folders, *others]}
+    close = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
+    where = (
+        "set KINVIEW_DATA or data_dir to load data sets from disk"
+        if root is None
+        else f"on disk: {', '.join(folders) or 'none'}"
+    )
+    raise ValueError(f"unknown data set {name!r}{hint} Bundled: {', '.join(sorted(others)) or 'none'}; {where}")
+
+
+def _format_of(source: Path, options: dict[str, Any]) -> str:
+    suffix = source.suffix.lower()
+    if source.is_dir():
+        if is_physionet2012(source):
+            return "physionet2012"
+        raise ValueError(f"{source} is a folder; give a file, or a folder of a data set to load_path")
+    if suffix == ".arff":
+        return "arff" if is_relational(source) else "wide"
+    if "id" in options:
+        return "long"
+    if suffix in _TABLES:
+        return "wide"
+    if suffix in (".dat", ".hea", ".atr"):
+        raise ValueError(f"{source.name} is a raw WFDB recording, which is not read; export it as CSV or Parquet")
+    if suffix in _ARCHIVE:
+        return _ARCHIVE[suffix]
+    raise ValueError(f"cannot tell the format of {source.name}; give format= one of {', '.join(_READERS)}")
+
+
+def _archive_pair(folder: Path) -> tuple[Path, Path, str] | None:
+    """The training and test file of a folder in an archive's layout, and their format."""
+    files = {file.name.lower(): file for file in folder.iterdir() if file.is_file()}
+    found = [
+        (name.removesuffix(f"_train{suffix}"), suffix)
+        for suffix in _ARCHIVE
+        for name in files
+        if name.endswith(f"_train{suffix}")
+    ]
+    # The UEA archive also holds one file a dimension; the one named like the folder has all of them.
+    found = [(stem, suffix) for stem, suffix in found if stem == folder.name.lower()] or found
+    if len({stem for stem, _ in found}) != 1:
+        return None
+    for stem, suffix in found:
+        if f"{stem}_test{suffix}" in files:
+            return files[f"{stem}_train{suffix}"], files[f"{stem}_test{suffix}"], _ARCHIVE[suffix]
+    alone = files["{}_train{}".format(*found[0])].name
+    raise ValueError(f"{folder.name} has {alone} but no test file beside it; load that file with load_path")
+
+
+def _single_table(folder: Path) -> Path:
+    tables = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in _TABLES)
+    if len(tables) == 1:
+        return tables[0]
+    if tables:
+        raise ValueError(
+            f"{folder.name} holds {len(tables)} tables ({', '.join(file.name for file in tables[:5])}, ...); "
+            f"relational data are not joined: make one table of them, or load one file with load_path"
+        )
+    if any(folder.glob("*.dat")):
+        raise ValueError(
+            f"{folder.name} holds raw WFDB recordings (.dat), which are not read; export them as CSV or Parquet in "
+            f"long format (id, time, value)"
+        )
+    found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "nothing"
+    raise ValueError(
+        f"{folder.name} has no known layout: expected {folder.name}_TRAIN and _TEST (.ts, .tsv, .arff, .txt or no "
+        f"extension), set-a with Outcomes-a.txt, or one table (.csv, .data, .arff, .parquet); found {found}"
+    )

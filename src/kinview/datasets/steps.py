@@ -1,0 +1,148 @@
+"""From measurements to the time steps of series: the union of their stamps, or bins of equal width."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["bin_edges", "bin_numbers", "bin_width", "fill_bins", "to_steps"]
+
+Stamp = TypeVar("Stamp", bound=np.generic)
+
+_MAX_STEPS = 50_000_000  # beyond this the width of a bin is surely given in the wrong unit
+
+
+def to_steps(
+    measured: NDArray[np.float64],
+    series: NDArray[np.int64],
+    stamps: NDArray[Stamp],
+    variable: NDArray[np.int64] | None,
+    n_channels: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[Stamp]]:
+    """One row for each distinct (series, stamp), sorted; what falls into the same cell is averaged.
+
+    Parameters
+    ----------
+    measured : ndarray
+        ``(rows, n_channels)``, or ``(rows, 1)`` with the channel of each row in ``variable``; NaN = not observed.
+    series, stamps : ndarray
+        Number of the series and time stamp of each row.
+    variable : ndarray or None
+        Channel of each row.
+    n_channels : int
+        Number of channels.
+
+    Returns
+    -------
+    values : ndarray
+        ``(steps, n_channels)``, NaN = not observed.
+    series, stamps : ndarray
+        Of each step.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0], [3.0], [5.0]])
+    >>> to_steps(rows, np.array([0, 0, 0]), np.array([7, 7, 8]), np.array([0, 0, 1]), 2)[0]
+    array([[ 2., nan],
+           [nan,  5.]])
+    """
+    order = np.lexsort((stamps, series))
+    series, stamps, measured = series[order], stamps[order], measured[order]
+    new = np.concatenate([[True], (series[1:] != series[:-1]) | (stamps[1:] != stamps[:-1])])
+    row = np.cumsum(new) - 1
+    channel = np.arange(n_channels)[None] if variable is None else variable[order][:, None]
+    cell = row[:, None] * n_channels + channel
+    observed = ~np.isnan(measured)
+    shape = (int(new.sum()), n_channels)
+    total = np.bincount(cell[observed], weights=measured[observed], minlength=shape[0] * shape[1])
+    count = np.bincount(cell[observed], minlength=shape[0] * shape[1])
+    values = np.full(shape, np.nan)
+    np.divide(total.reshape(shape), count.reshape(shape), out=values, where=count.reshape(shape) > 0)
+    return values, series[new], stamps[new]
+
+
+def bin_width(resample: float | str, time: str, *, dates: bool) -> float | int:
+    """Width of a bin: in the unit of the stamps, or for dates in whole nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        If it is not positive, or not of the kind of the time stamps.
+
+    Examples
+    --------
+    >>> bin_width("30min", "charttime", dates=True)
+    1800000000000
+    """
+    if dates:
+        try:
+            duration = pd.Timedelta(resample) if isinstance(resample, str) else pd.NaT
+        except ValueError:
+            duration = pd.NaT
+        if pd.isna(duration) or duration <= pd.Timedelta(0):
+            raise ValueError(
+                f"resample={resample!r}: column {time!r} holds dates, so give a duration such as '1h' or '30min'"
+            )
+        return int(duration.as_unit("ns").value)
+    try:
+        width = float(resample)
+    except ValueError:
+        raise ValueError(
+            f"resample={resample!r}: column {time!r} holds numbers, so give a number in its unit"
+        ) from None
+    if not (np.isfinite(width) and width > 0):
+        raise ValueError(f"resample={resample!r} must be a positive number")
+    return width
+
+
+def bin_numbers(stamps: NDArray[np.generic], width: float | int) -> NDArray[np.int64]:
+    """Number k of the bin ``[k * width, (k + 1) * width)`` of each stamp.
+
+    Examples
+    --------
+    >>> bin_numbers(np.array([-0.1, 0.0, 0.3, 0.39]), 0.1)
+    array([-1,  0,  3,  3])
+    """
+    if stamps.dtype.kind == "M":
+        return stamps.astype("datetime64[ns]").astype(np.int64) // int(width)
+    # 0.3 / 0.1 is 2.9999999999999996: without the small shift a stamp on an edge would fall into the bin before.
+    return np.floor(stamps.astype(np.float64) / width + 1e-9).astype(np.int64)
+
+
+def bin_edges(bins: NDArray[np.int64], width: float | int) -> NDArray[np.generic]:
+    """Left edges: numbers, or dates where the width is a whole number of nanoseconds (see :func:`bin_width`)."""
+    return (bins * width).astype("datetime64[ns]") if isinstance(width, int) else bins * width
+
+
+def fill_bins(
+    values: NDArray[np.float64], series: NDArray[np.int64], bins: NDArray[np.int64], resample: float | str
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Insert the empty bins between the first and the last of each series; ``series`` is sorted and counts from 0.
+
+    Raises
+    ------
+    ValueError
+        If that would make an absurd number of steps.
+
+    Examples
+    --------
+    >>> fill_bins(np.array([[1.0], [2.0]]), np.array([0, 0]), np.array([4, 6]), 1.0)[0].ravel()
+    array([ 1., nan,  2.])
+    """
+    first = np.flatnonzero(np.concatenate([[True], series[1:] != series[:-1]]))
+    last = np.concatenate([first[1:], [len(series)]]) - 1
+    lengths = bins[last] - bins[first] + 1
+    steps = int(lengths.sum(dtype=np.float64))
+    if steps > _MAX_STEPS:
+        raise ValueError(
+            f"resample={resample!r} would make {steps:,} steps (limit {_MAX_STEPS:,}); use a wider one, or check the "
+            f"unit of the time column"
+        )
+    start = np.concatenate([[0], np.cumsum(lengths)])[:-1] - bins[first]  # row of bin 0 of each series
+    filled = np.full((steps, values.shape[1]), np.nan)
+    filled[start[series] + bins] = values
+    number = np.repeat(np.arange(len(first)), lengths)
+    return filled, number, np.arange(steps) - start[number]

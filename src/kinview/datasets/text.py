@@ -1,0 +1,116 @@
+"""Delimited text files: reading them with errors that name the file."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text"]
+
+# What stands for "not observed" in a text cell. "None" is left out: tables use it as an ordinary category.
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>")
+
+
+def read_text(path: Path) -> str:
+    """Content of a UTF-8 file (with or without a byte order mark).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is empty or of another encoding.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); convert it first") from None
+    if not text.strip():
+        raise ValueError(f"{path} is empty")
+    return text
+
+
+def delimiter(line: str) -> str:
+    r"""Separator of a line: the most frequent of tab, semicolon and comma, else white space (``\s+``).
+
+    Examples
+    --------
+    >>> delimiter("1,2.5,3"), delimiter("  1.0e+00  2.0e+00")
+    (',', '\\s+')
+    """
+    found = max(("\t", ";", ","), key=line.count)
+    return found if found in line else r"\s+"
+
+
+def is_number(cell: str) -> bool:
+    """Whether a text cell is a number or a sign of a missing value.
+
+    Examples
+    --------
+    >>> is_number("1e-3"), is_number("age")
+    (True, False)
+    """
+    cell = cell.strip().strip("'\"")
+    if cell in MISSING:
+        return True
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_csv(text: str, source: Path, *, missing: Sequence[str] = MISSING, **options: Any) -> pd.DataFrame:
+    """Parse delimited text with pandas; only the given cells count as missing, and errors name the file.
+
+    Raises
+    ------
+    ValueError
+        If the text has no regular rows, or a cell is not of the type asked for.
+    """
+    try:
+        with warnings.catch_warnings():
+            # pandas only warns when it cuts lines that are longer than the first.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame: pd.DataFrame = pd.read_csv(
+                io.StringIO(text),
+                keep_default_na=False,
+                na_values=list(missing),
+                skipinitialspace=True,
+                low_memory=False,
+                float_precision="round_trip",
+                **options,
+            )
+    except pd.errors.ParserWarning:
+        raise ValueError(f"{source} has lines with more cells than its first line") from None
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{source} cannot be read: {str(error).strip()}") from None
+    return frame
+
+
+def numbers(cells: list[str], source: Path, line: int) -> NDArray[np.float64]:
+    """Numbers of one line of text; missing ones become NaN.
+
+    Raises
+    ------
+    ValueError
+        If a cell is neither a number nor missing; the message names the line.
+    """
+    try:
+        return np.array(cells, dtype=np.float64)
+    except ValueError:
+        pass
+    cells = ["nan" if cell.strip() in MISSING else cell for cell in cells]
+    bad = [cell for cell in cells if not is_number(cell)]
+    if bad:
+        raise ValueError(f"{source}, line {line}: {bad[0]!r} is no number")
+    return np.array(cells, dtype=np.float64)
