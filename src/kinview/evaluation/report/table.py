@@ -1,0 +1,277 @@
+"""The results as a text table for the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from kinview.evaluation.report.cells import METRICS, Results, read_results, records
+from kinview.evaluation.statistics import paired_differences, scoreboard, summarize
+
+__all__ = ["NOTHING", "Entry", "compare_with_controls", "entries", "format_table", "verdict_words"]
+
+Key = tuple[str, str, str, str]
+"""data set, method, probe, condition."""
+
+_NAME_WIDTH = 28  # a longer method name is shortened in the middle
+_HEAD_WIDTH = 13  # the width of "0.873 ± 0.012"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a results table: a metric under one condition, over seeds."""
+
+    mean: float
+    std: float
+    n: int
+    expected: int
+    cells: int
+    failed: int
+    best: bool
+    convergence_failures: int
+
+    @property
+    def text(self) -> str:
+        """What a reader sees: mean ± std, or why there is no number."""
+        if self.n == 0:
+            return "failed" if self.failed else "n/a" if self.cells else "–"
+        return f"{self.mean:.3f}" + (f" ± {self.std:.3f}" if self.n > 1 else "")
+
+    @property
+    def marks(self) -> str:
+        """``*`` best, ``~`` fewer seeds than the benchmark has, ``!`` a probe that did not converge."""
+        fewer = 0 < self.n < self.expected
+        return "*" * self.best + "~" * fewer + "!" * bool(self.convergence_failures)
+
+
+NOTHING = Entry(float("nan"), float("nan"), 0, 0, 0, 0, False, 0)
+"""The entry of a cell that was not run."""
+
+
+def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | None = None, width: int = 100) -> str:
+    """Lay the results out as text: data sets and methods down, conditions across, mean ± std over seeds.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Frame of the results store, one row per cell.
+    metric : str
+        ``"accuracy"``, ``"balanced_accuracy"``, ``"macro_f1"``, ``"auroc"`` or ``"auprc"``.
+    probe : str, optional
+        The probe to show; by default each in turn.
+    width : int
+        Columns of the terminal; conditions that do not fit are continued below.
+
+    Returns
+    -------
+    str
+        The table. ``*`` marks the best method of a data set under a condition, ``~`` a mean over fewer seeds than the
+        rest, ``!`` probe fits that hit their iteration limit. Below stands how each method compares with the controls.
+
+    Raises
+    ------
+    ValueError
+        If the frame holds no results, or not this metric or probe.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"dataset": "wine", "probe": "svm", "seed": [0, 1] * 2,
+    ...                       "method": ["raw"] * 2 + ["scarf"] * 2, "accuracy": [0.90, 0.92, 0.93, 0.97]})
+    >>> print(format_table(cells))
+    accuracy on the test set, mean ± std over 2 seeds, probe svm
+    <BLANKLINE>
+                     clean
+    wine
+      raw    0.910 ± 0.014
+      scarf  0.950 ± 0.028*
+    <BLANKLINE>
+    * best of its data set and condition
+    scarf is not shown to beat raw (better 0, worse 0 of 1 comparisons, mean difference +0.040)
+    """
+    results = read_results(frame)
+    check_metric(frame, metric)
+    if probe is not None and probe not in results.probes:
+        raise ValueError(f"no results with probe={probe!r}; there are: {', '.join(results.probes)}")
+    probes = results.probes if probe is None else (probe,)
+    table = entries(results, metric)
+    seeds = f"mean ± std over {len(results.seeds)} seeds" if len(results.seeds) > 1 else f"seed {results.seeds[0]}"
+    blocks = []
+    for name in probes:
+        title = f"{metric.replace('_', ' ')} on the test set, {seeds}, probe {name}"
+        blocks.append(f"{title}\n\n" + "\n\n".join(_blocks(results, table, name, width)))
+    shown = {key: entry for key, entry in table.items() if key[2] in probes}
+    notes = [*_legend(shown), *_verdicts(results, metric, probes)]
+    if len(results.failed):
+        some = results.failed.iloc[0]
+        notes.append(
+            f"{len(results.failed)} cells failed, the first: {some['dataset']}, {some['method']}, {some['probe']}, "
+            f"{_plain(some['condition'])}, seed {some['seed']}: {_one_line(some.get('message'))}"
+        )
+    folded = [textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in notes]
+    return "\n\n".join([*blocks, "\n".join(folded)]).rstrip()
+
+
+def check_metric(frame: pd.DataFrame, metric: str) -> None:
+    """Refuse a metric that is not in the results."""
+    if metric not in METRICS or metric not in frame:
+        known = ", ".join(name for name in METRICS if name in frame) or "none"
+        raise ValueError(f"metric={metric!r} is not in the results; choose one of: {known}")
+
+
+def entries(results: Results, metric: str) -> dict[Key, Entry]:
+    """All entries of the results tables of one metric, by data set, method, probe and condition."""
+    by = ["dataset", "method", "probe", "condition"]
+    cells = results.cells
+    if "convergence_failures" not in cells:
+        cells = cells.assign(convergence_failures=0)
+    failures = cells.groupby(by)["convergence_failures"].sum()
+    failed = results.failed.groupby(by).size()
+    counts = cells.groupby(by).size()
+    summary = summarize(cells, by, metric=metric)
+    summary["shown"] = summary["mean"].round(3)
+    summary["best"] = summary["shown"] == summary.groupby(["dataset", "probe", "condition"])["shown"].transform("max")
+    rivals = summary[summary["n"] > 0].groupby(["dataset", "probe", "condition"])["method"].transform("nunique")
+    summary["best"] &= rivals.reindex(summary.index, fill_value=0) > 1
+    found: dict[Key, Entry] = {}
+    for row in records(summary):
+        key = (row["dataset"], row["method"], row["probe"], row["condition"])
+        found[key] = Entry(
+            mean=row["mean"],
+            std=row["std"],
+            n=row["n"],
+            expected=len(results.seeds),
+            cells=int(counts[key]),
+            failed=int(failed.get(key, 0)),
+            best=row["best"],
+            convergence_failures=int(failures[key]),
+        )
+    for row in records(failed.rename("failed").reset_index()):
+        key = (row["dataset"], row["method"], row["probe"], row["condition"])
+        found.setdefault(key, dataclasses.replace(NOTHING, expected=len(results.seeds), failed=row["failed"]))
+    return found
+
+
+def compare_with_controls(results: Results, metric: str) -> pd.DataFrame:
+    """Paired differences of each learned method to each control, with the columns ``control`` and ``condition``."""
+    learned = results.cells[~results.cells["method"].isin(results.controls)]
+    parts = []
+    for control in results.controls:
+        reference = results.cells[results.cells["method"] == control]
+        if reference.empty or learned.empty:
+            continue
+        found = paired_differences(
+            pd.concat([learned, reference]), control, metric=metric, by=("dataset", "method", "probe", "condition")
+        )
+        parts.append(found.assign(control=control))
+    if not parts:
+        return pd.DataFrame(columns=["dataset", "method", "probe", "condition", "control", "difference", "verdict"])
+    return pd.concat(parts, ignore_index=True)
+
+
+def verdict_words(row: Mapping[str, Any], control: str) -> str:
+    """Say in words whether a method beats a control: it must be better in more than half of the comparisons."""
+    if row["better"] > row["comparisons"] / 2:
+        return f"beats {control}"
+    if row["worse"] > row["comparisons"] / 2:
+        return f"is worse than {control}"
+    return f"is not shown to beat {control}" if row["difference"] > 0 else f"does not beat {control}"
+
+
+def _blocks(results: Results, table: Mapping[Key, Entry], probe: str, width: int) -> list[str]:
+    """The table of one probe, in as many blocks of conditions as the width asks for."""
+    conditions = list(results.conditions.index)
+    names = {method: _shorten(method, _NAME_WIDTH) for method in results.methods}
+    left = 2 + max(map(len, names.values()))
+    columns = {label: _column(results, table, probe, label) for label in conditions}
+    blocks: list[str] = []
+    at = 0
+    while at < len(conditions):
+        used, taken = left, list[str]()
+        for label in conditions[at:]:
+            used += 2 + max(map(len, columns[label]))
+            if taken and used > width:
+                break
+            taken.append(label)
+        at += len(taken)
+        blocks.append("\n".join(_lines(results, names, [columns[label] for label in taken], left)))
+    return blocks
+
+
+def _column(results: Results, table: Mapping[Key, Entry], probe: str, condition: str) -> list[str]:
+    """One condition as lines of equal length: the head (bottom-aligned, 3 lines or more), then one line a method."""
+    head = [_plain(line) for line in textwrap.wrap(condition, _HEAD_WIDTH, break_long_words=False)]
+    found = [
+        table.get((dataset, method, probe, condition), NOTHING)
+        for dataset in results.modalities
+        for method in results.methods_on(dataset)
+    ]
+    texts = [entry.text for entry in found]
+    wide = max(map(len, [*head, *texts]))
+    mark = max((len(entry.marks) for entry in found), default=0)
+    body = [text.rjust(wide) + entry.marks.ljust(mark) for text, entry in zip(texts, found)]
+    return [*(line.rjust(wide) + " " * mark for line in head), "", *body]
+
+
+def _lines(results: Results, names: Mapping[str, str], columns: Sequence[Sequence[str]], left: int) -> list[str]:
+    heads = [column[: column.index("")] for column in columns]
+    bodies = [column[column.index("") + 1 :] for column in columns]
+    widths = [max(map(len, column)) for column in columns]
+    depth = max(map(len, heads))
+    lines = []
+    for level in range(depth):
+        parts = [head[level - depth + len(head)] if level >= depth - len(head) else "" for head in heads]
+        lines.append(" " * left + "".join(f"  {part:>{wide}}" for part, wide in zip(parts, widths)))
+    row = 0
+    for dataset in results.modalities:
+        lines.append(_one_line(dataset))
+        for method in results.methods_on(dataset):
+            lines.append(f"  {names[method]}".ljust(left) + "".join(f"  {body[row]}" for body in bodies))
+            row += 1
+    return [line.rstrip() for line in lines]
+
+
+def _legend(table: Mapping[Key, Entry]) -> list[str]:
+    found = list(table.values())
+    notes = []
+    if any(entry.best for entry in found):
+        notes.append("* best of its data set and condition")
+    if any("~" in entry.marks for entry in found):
+        notes.append("~ fewer seeds than the rest: some cells failed or have not run")
+    failures = sum(entry.convergence_failures for entry in found)
+    if failures:
+        notes.append(f"! {failures} probe fits hit their iteration limit")
+    return notes
+
+
+def _verdicts(results: Results, metric: str, probes: Sequence[str]) -> list[str]:
+    differences = compare_with_controls(results, metric)
+    differences = differences[differences["probe"].isin(probes)]
+    notes = []
+    for control in results.controls:
+        chosen = differences[differences["control"] == control]
+        if chosen.empty:
+            continue
+        for row in records(scoreboard(chosen)):
+            notes.append(
+                f"{row['method']} {verdict_words(row, control)} (better {row['better']}, worse {row['worse']} of "
+                f"{row['comparisons']} comparisons, mean difference {row['difference']:+.3f})"
+            )
+    return sorted(notes)
+
+
+def _shorten(text: str, width: int) -> str:
+    text = _one_line(text)
+    return text if len(text) <= width else f"{text[: width // 2 - 1]}…{text[-(width - width // 2) :]}"
+
+
+def _plain(text: object) -> str:
+    return str(text).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _one_line(text: object) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())

@@ -1,0 +1,399 @@
+"""The report: what stands in it, that it stays readable in odd cases, and that it needs nothing from outside."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kinview.evaluation.report import format_table, write_report
+from kinview.evaluation.report.cells import read_results
+from kinview.evaluation.report.figures import degradation_curves, embedding_scatter
+from kinview.evaluation.report.html import render_report
+from kinview.evaluation.report.sections import comparison
+
+SERIES = {"gunpoint": 150, "italy_power_demand": 1029}
+TABLES = {"breast_cancer": 171, "wine": 54}
+SKILL = {"raw": 0.93, "random_init": 0.80, "ts2vec": 0.89, "scarf": 0.95}
+CONDITIONS = [
+    {},
+    {"corruption": "mcar", "severity": 0.2, "corrupt": "both"},
+    {"corruption": "mcar", "severity": 0.4, "corrupt": "both"},
+    {"label_noise": "symmetric", "label_noise_rate": 0.2},
+    {"label_noise": "symmetric", "label_noise_rate": 0.4},
+]
+
+
+def results_frame(datasets=None, methods=None, probes=("linear", "svm", "xgboost"), seeds=(0, 1, 2)):
+    """Results as a store returns them: accuracies are shares of a test set, and fall with missing values and noise."""
+    generator = np.random.default_rng(7)
+    sizes = {**SERIES, **TABLES} if datasets is None else datasets
+    rows = []
+    for (dataset, size), condition, probe, seed in product(sizes.items(), CONDITIONS, probes, seeds):
+        modality = "tabular" if dataset in TABLES else "time_series"
+        default = ["raw", "random_init", "scarf" if modality == "tabular" else "ts2vec"]
+        loss = 0.35 * condition.get("severity", 0.0) + 0.25 * condition.get("label_noise_rate", 0.0)
+        for method in methods or default:
+            skill = SKILL.get(method, 0.84) - loss * (0.5 if method == "scarf" else 1.0)
+            accuracy = generator.binomial(size, min(skill + generator.normal(0, 0.004), 1)) / size
+            rows.append({
+                "benchmark": "quickstart", "dataset": dataset, "method": method, "modality": modality,
+                "corruption": condition.get("corruption"), "severity": condition.get("severity"),
+                "corrupt": condition.get("corrupt"), "label_noise": condition.get("label_noise"),
+                "label_noise_rate": condition.get("label_noise_rate"), "label_fraction": 1.0, "probe": probe,
+                "seed": seed, "accuracy": accuracy, "balanced_accuracy": accuracy - 0.01, "macro_f1": accuracy - 0.012,
+                "auroc": min(1.0, accuracy + 0.04), "auprc": min(1.0, accuracy + 0.02),
+                "realised_missing_train": condition.get("severity", 0.0),
+                "realised_missing_test": condition.get("severity", 0.0),
+                "realised_noise": round(condition.get("label_noise_rate", 0.0) * 67) / 67,
+                "convergence_failures": 3 if (dataset, probe, seed) == ("wine", "svm", 1) else 0,
+                "seconds": 1.25, "status": "ok", "message": None,
+                "pretrain_on": "clean",
+                    "spec": json.dumps({"seed": seed, "environment": {"threads": 1, "device": "cpu"}}),
+                "versions": json.dumps({"kinview": "0.1.0", "torch": "2.13.0", "scikit-learn": "1.9.0"}),
+                "created_at": pd.Timestamp("2026-03-01 12:00:00"),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask of a page, and fails on tags that are not closed in order."""
+
+    VOID = ("meta", "link", "img", "br", "hr", "input")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.texts, self.ids = [], [], [], [], []
+        self.feed(text)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+def some_embeddings(frame, rows=40):
+    generator = np.random.default_rng(3)
+    pairs = frame[["dataset", "method"]].drop_duplicates().itertuples(index=False)
+    return {tuple(pair): (generator.normal(size=(rows, 8)), np.arange(rows) % 3) for pair in pairs}
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return results_frame()
+
+
+@pytest.fixture(scope="module")
+def page(frame):
+    config = {"name": "quickstart", "datasets": [*SERIES, *TABLES], "severities": (0.2, 0.4)}
+    return render_report(frame, benchmark=config, embeddings=some_embeddings(frame), description="Four small sets.")
+
+
+def test_the_page_asks_nothing_of_a_network(page):
+    assert not re.search(r"https?:|//[a-z]", page, flags=re.IGNORECASE)
+    found = Page(page)
+    addresses = [value for name, value in found.attributes if name in ("src", "href", "xlink:href", "action", "data")]
+    assert addresses
+    assert all(value.startswith("#") for value in addresses)
+    assert all(target[1:] in found.ids for target in addresses)
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(found.tags)
+    assert "@import" not in page
+    assert set(re.findall(r"url\((.)", page)) == {"#"}
+
+
+def test_every_id_is_unique_although_there_are_many_figures(page):
+    found = Page(page)
+    assert found.tags.count("svg") > 8
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_the_page_shows_every_mean_and_deviation(page, frame):
+    by = ["dataset", "method", "probe", *("corruption", "severity", "label_noise", "label_noise_rate")]
+    expected = frame.groupby(by, dropna=False)["accuracy"].agg(["mean", "std"])
+    shown = re.findall(r"<b>(\d\.\d{3})</b><small> ± (\d\.\d{3})</small>", page.split('<section id="differences">')[0])
+    wanted = [(f"{mean:.3f}", f"{std:.3f}") for mean, std in expected.to_numpy()]
+    main = shown[: len(wanted)]
+    assert sorted(main) == sorted(wanted)
+
+
+def test_a_representation_that_loses_to_raw_is_seen_to_lose(page):
+    assert "does not beat raw" in page
+    assert "beats random_init" in page
+    assert re.search(r'badge bad">does not beat raw', page)
+    assert re.search(r'class="worse">▼&#160;raw', page)
+
+
+def test_verdicts_agree_with_the_differences_they_count(frame):
+    found = comparison(read_results(frame), "accuracy")
+    for row in found["verdicts"]:
+        chosen = [d for key, d in found["lookup"].items() if (key[1], key[4]) == (row["method"], row["control"])]
+        assert row["comparisons"] == len(chosen) == 30
+        assert row["worse"] == sum(d["high"] < 0 for d in chosen)
+        assert sum(count for _, count, _ in row["share"]) == 30
+        assert sum(share for *_, share in row["share"]) == pytest.approx(100)
+
+
+def test_checks_show_realised_rates_convergence_and_failures(frame):
+    frame = frame[frame["dataset"].isin(["gunpoint", "wine"])].copy()
+    lost = (frame["dataset"] == "gunpoint") & (frame["method"] == "ts2vec") & (frame["probe"] == "svm")
+    frame.loc[lost, ["status", "message", "accuracy"]] = ["failed", "ValueError: x < 3 & y", None]
+    text = Page(render_report(frame)).text
+    assert "train 20.0 %" in text
+    assert "labels 19.4 %" in text  # 13 of 67 labels, where 20 % were asked for
+    assert "ValueError: x < 3 & y" in text
+    assert "15 of 270 cells failed" in text
+    assert "Fits that stopped at the iteration limit" in text
+    assert "0.1.0" in text
+    assert "Device cpu" in text
+    assert "Pre-training saw the clean training set" in text
+    assert "failed" in format_table(frame, probe="svm")
+    assert "15 cells failed, the first: gunpoint, ts2vec" in format_table(frame)
+
+
+def test_text_of_users_is_shown_and_never_obeyed():
+    evil = "<script>alert('x')</script>"
+    frame = results_frame({evil: 60}, ["raw", "a$b_{1}$<i>"], probes=("<b>svm",), seeds=(0, 1))
+    frame["message"], frame["benchmark"] = evil, evil
+    frame.loc[0, "status"] = "failed"
+    embeddings = {(evil, "raw"): (np.eye(4), [evil, "</svg>", "&amp;", "\x07"])}
+    page = render_report(frame, title=evil, description=evil, benchmark={"name": evil}, embeddings=embeddings)
+    found = Page(page)
+    assert "script" not in found.tags
+    assert found.text.count(evil) > 5
+    assert "a$b_{1}$<i>" in found.text
+    assert "</svg>" in found.text
+    assert evil in format_table(frame)
+
+
+def test_the_same_results_give_the_same_bytes_in_any_order(frame, page):
+    config = {"name": "quickstart", "datasets": [*SERIES, *TABLES], "severities": (0.2, 0.4)}
+    shuffled = frame.sample(frac=1, random_state=0)
+    again = render_report(shuffled, benchmark=config, embeddings=some_embeddings(frame), description="Four small sets.")
+    assert again == page
+    assert page.count("2026-03-01 12:00:00") == 1
+    assert not re.search(r"20\d\d-\d\d-\d\d", page.replace("2026-03-01 12:00:00", ""))
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone(frame):
+    import matplotlib
+
+    with matplotlib.rc_context({"font.size": 33, "axes.grid": False}):
+        before = dict(matplotlib.rcParams)
+        first = degradation_curves(read_results(frame), "wine")
+        assert dict(matplotlib.rcParams) == before
+    assert first == degradation_curves(read_results(frame), "wine")
+
+
+def test_write_report_writes_the_file_and_names_a_missing_folder(frame, tmp_path):
+    path = write_report(frame[frame["dataset"] == "wine"], tmp_path / "report.html", title="Wine")
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    with pytest.raises(FileNotFoundError, match="does not exist; make it first"):
+        write_report(frame[frame["dataset"] == "wine"], tmp_path / "nowhere" / "report.html")
+
+
+def test_one_seed_has_no_spread_and_the_page_says_so():
+    frame = results_frame({"wine": 54}, seeds=(4,))
+    page = Page(render_report(frame))
+    assert "Only one seed was run (4)" in page.text
+    assert "seed 4" in format_table(frame)
+    assert "±" not in format_table(frame)
+    assert not re.search(r"\bnan\b", page.text)
+
+
+def test_metrics_without_a_value_are_named_not_printed_as_nan():
+    frame = results_frame({"wine": 54}, ["raw", "scarf"])
+    frame.loc[frame["method"] == "scarf", "auroc"] = np.nan
+    frame["auprc"] = np.nan
+    table = format_table(frame, "auroc", probe="svm")
+    assert table.count("n/a") == 5
+    assert "nan" not in table
+    page = render_report(frame, metric="auroc")
+    assert not re.search(r"\bnan\b", page, flags=re.IGNORECASE)
+    assert "<summary>AUPRC" not in page
+    assert "45 results have no auroc" in page
+
+
+def test_cells_that_are_not_there_leave_a_gap(frame):
+    frame = frame[frame["dataset"] == "wine"]
+    part = frame[~((frame["dataset"] == "wine") & (frame["method"] == "scarf") & (frame["severity"] == 0.4))]
+    part = part[~((part["dataset"] == "wine") & (part["method"] == "raw") & (part["seed"] == 2))]
+    table = format_table(part, probe="linear").split("wine\n")[1]
+    assert "–" in table
+    assert table.split("\n")[0].count("~") == 5
+    assert "fewer seeds than the rest" in table
+    assert "24 cells of the grid have no result" in Page(render_report(part)).text
+
+
+def test_nothing_but_failures_still_makes_a_page(frame):
+    frame = frame.assign(status="failed", message="MemoryError", accuracy=None)
+    assert "MemoryError" in format_table(frame)
+    assert "540 of 540 cells failed" in Page(render_report(frame)).text
+    assert "540 cells failed" in format_table(frame)
+
+
+def test_a_page_without_controls_warns(frame):
+    learned = frame[(frame["dataset"] == "wine") & (frame["method"] == "scarf")]
+    text = Page(render_report(learned)).text
+    assert "No control was run" in text
+    assert "Paired differences" not in text
+
+
+def test_a_cell_that_was_run_again_counts_once(frame):
+    old = frame.assign(accuracy=0.1, created_at=pd.Timestamp("2025-01-01"))
+    results = read_results(pd.concat([frame, old]))
+    assert results.replaced == len(frame)
+    assert results.cells["accuracy"].min() > 0.1
+    failed_again = frame.assign(status="failed", created_at=pd.Timestamp("2027-01-01"))
+    assert len(read_results(pd.concat([frame, failed_again])).failed) == 0
+
+
+def test_conditions_have_names_and_an_order_that_do_not_depend_on_the_rows():
+    frame = results_frame({"wine": 54}, ["raw"], ("svm",), (0,))
+    crossed = frame[frame["corruption"].notna()].assign(label_noise="symmetric", label_noise_rate=0.2)
+    few = frame[frame["corruption"].isna() & frame["label_noise"].isna()].assign(label_fraction=0.1)
+    test_only = frame[frame["severity"] == 0.2].assign(corrupt="test")
+    everything = pd.concat([crossed, few, test_only, frame])
+    labels = [label.replace("\xa0", " ") for label in read_results(everything).conditions.index]
+    assert labels == [
+        "clean",
+        "missing 20 %",
+        "missing 40 %",
+        "missing in test 20 %",
+        "label noise 20 %",
+        "label noise 40 %",
+        "10 % of labels",
+        "missing 20 % + label noise 20 %",
+        "missing 40 % + label noise 20 %",
+    ]
+
+
+def test_results_of_two_ways_of_pre_training_are_not_mixed():
+    frame = results_frame({"wine": 54}, ["raw", "scarf"], ("svm",), (0, 1))
+    struck = frame[frame["corruption"].notna()].assign(pretrain_on="corrupted")
+    results = read_results(pd.concat([frame, struck]))
+    assert results.replaced == 0
+    assert [label for label in results.conditions.index if "corrupted" in label] == [
+        "missing 20\xa0%, pre-trained on corrupted data",
+        "missing 40\xa0%, pre-trained on corrupted data",
+    ]
+    assert degradation_curves(results, "wine").count("mcar, pre-trained corrupted<") == 1
+
+
+def test_a_method_or_probe_with_parameters_keeps_its_place():
+    frame = results_frame(
+        {"wine": 54}, ["ts2vec", "random_init(method=scarf)", "raw"], ("knn", "svm(max_iter=9)"), (0,)
+    )
+    frame["corruption"] = frame["corruption"].replace("mcar", "mcar(mode=timestep)")
+    results = read_results(frame)
+    assert results.methods == ("raw", "random_init(method=scarf)", "ts2vec")
+    assert results.controls == ("raw", "random_init(method=scarf)")
+    assert results.probes == ("svm(max_iter=9)", "knn")
+    assert "missing 20\xa0%" in results.conditions.index
+
+
+def test_table_fits_the_terminal_and_marks_the_best(frame):
+    table = format_table(frame, probe="svm")
+    assert max(map(len, table.split("\n"))) <= 100
+    assert table.split("\n")[2].split() == ["label", "noise", "label", "noise"]
+    assert table.split("\n")[3].split("  ")[-1].strip() == "40 %"
+    wine = frame[(frame["dataset"] == "wine") & (frame["probe"] == "svm") & frame["corruption"].isna()]
+    clean = wine[wine["label_noise"].isna()].groupby("method")["accuracy"].mean()
+    line = next(line for line in table.split("wine\n")[1].split("\n") if clean.idxmax() in line)
+    assert re.match(rf"  {clean.idxmax()} +{clean.max():.3f} ± \d\.\d{{3}}\*", line)
+    assert "! 45 probe fits hit their iteration limit" in table
+
+
+def test_many_data_sets_and_methods_stay_within_the_width():
+    methods = ["raw", "random_init", *[f"method_{i}" for i in range(9)], "ts2vec(repr_dim=64, hidden_dim=32, depth=5)"]
+    frame = results_frame({f"set_{i:02d}": 100 for i in range(40)}, methods, ("svm",), (0, 1))
+    table = format_table(frame)
+    assert max(map(len, table.split("\n"))) <= 100
+    assert table.count("\n  raw ") == 80  # the conditions need two blocks
+    assert "…" in table
+
+
+@pytest.mark.slow
+def test_a_large_page_holds_everything():
+    methods = ["raw", "random_init", *[f"method_{i}" for i in range(9)], "ts2vec(repr_dim=64)"]
+    frame = results_frame({f"set_{i:02d}": 100 for i in range(40)}, methods, ("svm",), (0, 1))
+    page = render_report(frame, embeddings=some_embeddings(frame, rows=200))
+    found = Page(page)
+    assert "mean over 40 data sets" in found.text
+    assert all(f"set_{i:02d}" in found.text for i in range(40))
+    assert len(page) < 20_000_000
+
+
+def test_unknown_metric_probe_and_frame_are_refused(frame):
+    with pytest.raises(ValueError, match=r"metric='f2' is not in the results; choose one of: accuracy"):
+        format_table(frame, "f2")
+    with pytest.raises(ValueError, match=r"probe='mlp'; there are: linear, svm, xgboost"):
+        format_table(frame, probe="mlp")
+    with pytest.raises(ValueError, match="there are no results"):
+        format_table(frame.iloc[:0])
+    with pytest.raises(ValueError, match="not benchmark results: column 'probe' is missing"):
+        render_report(frame.drop(columns="probe"))
+    with pytest.raises(TypeError, match="must be a Benchmark or a mapping"):
+        render_report(frame, benchmark=3)
+
+
+def test_scatter_draws_each_row_once_and_subsamples_with_a_fixed_seed():
+    z = np.random.default_rng(0).normal(size=(500, 6))
+    y = np.arange(500) % 14
+    whole = embedding_scatter({"raw": (z, y)}, max_points=500)
+    assert whole.count("<use") == 500
+    part = embedding_scatter({"raw": (z, y)}, max_points=60)
+    assert part.count("<use") == 60
+    assert part == embedding_scatter({"raw": (z, y)}, max_points=60)
+
+
+@pytest.mark.parametrize(
+    "z", [np.zeros((5, 3)), np.ones((5, 1)), np.full((5, 2), np.nan), np.eye(5), np.zeros((5, 0))], ids=str
+)
+def test_scatter_of_degenerate_embeddings_is_drawn(z):
+    assert embedding_scatter({"raw": (z, np.arange(5))}).startswith("<svg")
+
+
+def test_scatter_shows_the_components_of_largest_variance():
+    z = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 10.0, 0.1]
+    svg = embedding_scatter({"raw": (z, np.zeros(300))})
+    assert re.search(r"PC 1 \(99%\)", svg)
+    assert re.search(r"PC 2 \(1%\)", svg)
+
+
+def test_scatter_refuses_an_embedding_without_a_class_per_row():
+    with pytest.raises(ValueError, match=r"'raw' has shape \(4, 2\) and 3 classes"):
+        embedding_scatter({"raw": (np.zeros((4, 2)), [0, 1, 2])})
+
+
+def test_curves_need_a_factor_that_was_varied(frame):
+    frame = frame[frame["dataset"] == "wine"]
+    clean = frame[frame["corruption"].isna() & frame["label_noise"].isna()]
+    assert degradation_curves(read_results(clean), "wine") is None
+    assert "Degradation" not in Page(render_report(clean)).text
+    svg = degradation_curves(read_results(frame), "wine")
+    assert svg.count(">missing values (%), mcar<") == 3
+    assert svg.count(">wrong training labels (%), symmetric<") == 3
