@@ -80,11 +80,21 @@ class DilatedConvEncoder(nn.Module):
             raise ValueError(f"dropout must be in [0, 1); got {dropout!r}")
         if padding not in ("masked", "official"):
             raise ValueError(f"padding must be 'masked' or 'official'; got {padding!r}")
+        self.config = {
+            "channels": channels,
+            "repr_dim": repr_dim,
+            "hidden_dim": hidden_dim,
+            "depth": depth,
+            "dropout": dropout,
+            "front_end": front_end,
+            "missing": missing,
+            "padding": padding,
+        }
         self.padding = padding
         self.repr_dim = repr_dim
         self.padding_independent = padding == "masked"
         self.front_end = GapFrontEnd(channels, front_end, missing)
-        self.input_fc = nn.Linear(self.front_end.out_channels, hidden_dim)
+        self.input_fc = _input_projection(channels, self.front_end.out_channels, hidden_dim)
         widths = [hidden_dim] * (depth + 1) + [repr_dim]
         self.blocks = nn.ModuleList(
             _Block(widths[i], widths[i + 1], dilation=2**i, final=i == depth) for i in range(depth + 1)
@@ -133,6 +143,23 @@ class DilatedConvEncoder(nn.Module):
         if bool((lengths == steps).all()):
             return None
         return (torch.arange(steps, device=x.device)[:, None] < lengths[None, :]).to(x.dtype)[:, :, None]
+
+
+def _input_projection(channels: int, features: int, hidden_dim: int) -> nn.Linear:
+    """Linear layer over values (and mask and delta): those beside the values start with weight zero.
+
+    So an untrained network is the one without them, draw by draw, and what they are worth has to be learned.
+    """
+    values = nn.Linear(channels, hidden_dim)
+    if features == channels:
+        return values
+    layer = nn.Linear(features, hidden_dim, device="meta").to_empty(device="cpu")  # draws no random number
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[:, :channels] = values.weight
+        assert layer.bias is not None and values.bias is not None
+        layer.bias.copy_(values.bias)
+    return layer
 
 
 class _Block(nn.Module):

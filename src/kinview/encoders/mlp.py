@@ -86,6 +86,7 @@ class MLPEncoder(nn.Module):
         for name, value in (("hidden_dim", hidden_dim), ("depth", depth)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer; got {value!r}")
+        self.config = {"cardinalities": list(cardinalities), "hidden_dim": hidden_dim, "depth": depth}
         self.front_end = TableFrontEnd(cardinalities)
         self.repr_dim = hidden_dim
         self.layers = mlp(self.front_end.out_features, hidden_dim, depth, last_activation=True)

@@ -9,7 +9,7 @@ import re
 import torch
 from torch import Tensor
 
-__all__ = ["official_state"]
+__all__ = ["official_state", "renamed"]
 
 _BLOCK = re.compile(r"feature_extractor\.net\.(\d+)\.(conv1\.conv|conv2\.conv|projector)\.(weight|bias)")
 
@@ -29,10 +29,17 @@ def official_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dic
     if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise ValueError(f"{os.fspath(path)} holds no state dict")
     official = {name.removeprefix("module."): value for name, value in stored.items() if name != "n_averaged"}
-    return _renamed(official, os.fspath(path))
+    return renamed(official, os.fspath(path))
 
 
-def _renamed(official: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], dict[str, int]]:
+def renamed(official: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """Parameters of the official network under our names, and the sizes that they imply.
+
+    Raises
+    ------
+    ValueError
+        If an entry is unknown or one is missing; ``source`` is named.
+    """
     state: dict[str, Tensor] = {}
     blocks: set[int] = set()
     for name, value in official.items():

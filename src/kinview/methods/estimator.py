@@ -15,11 +15,12 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.splits import holdout
 from kinview.methods.modelfile import save_model
-from kinview.registry import changed_parameters
+from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
+from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method
 from kinview.training.randomness import forked_generators, resolve_seed
-from kinview.training.settings import resolve_device
+from kinview.training.settings import resolve_device, settings_of
 from kinview.training.trainer import Trainer
 
 __all__ = ["EstimatorCore", "as_trainer"]
@@ -70,13 +71,23 @@ class EstimatorCore:
 
     def _fit_batch(self, batch: Batch, *, train: bool = True) -> None:
         """Build the method and train it; all randomness comes from ``random_state``."""
-        seed = resolve_seed(self.random_state)
+        seed = self._seed()
         device = resolve_device(as_trainer(self.trainer).device or "cpu")
         with forked_generators(seed, device):
             self.method_ = self._build(batch)
             self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
+            settings_of(self.trainer_)
             self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None
         self.method_.to(device).eval()
+
+    def _seed(self) -> int:
+        """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with."""
+        trainer = as_trainer(self.trainer)
+        if self.random_state is None and trainer.checkpoint_dir is not None and trainer.resume != "never":
+            path = Path(trainer.checkpoint_dir) / CHECKPOINT_NAME
+            if path.exists():
+                return int(stored_identity(path).get("seed", 0))
+        return resolve_seed(self.random_state)
 
     def _train(self, batch: Batch, generator: torch.Generator) -> TrainingState | None:
         rows = self._training_rows(batch)
@@ -93,7 +104,7 @@ class EstimatorCore:
             train,
             generator=generator,
             validation=validation,
-            identity=self._identity(rows) if self.trainer_.checkpoint_dir else None,
+            identity=self._identity(rows, generator.initial_seed()) if self.trainer_.checkpoint_dir else None,
             description=type(self).__name__,
         )
 
@@ -106,11 +117,11 @@ class EstimatorCore:
             return rows, None
         return rows.rows(kept), rows.rows(held_out)
 
-    def _identity(self, rows: Batch) -> dict[str, Any]:
+    def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         """What a checkpoint of this training belongs to."""
-        parameters = changed_parameters(self)
-        parameters.pop("trainer", None)
-        return {"method": type(self).__name__, "parameters": parameters, "data": fingerprint(rows)}
+        given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
+        parameters = {name: to_config(given[name]) for name in given if name not in ("trainer", "random_state")}
+        return {"method": type(self).__name__, "parameters": parameters, "seed": seed, "data": fingerprint(rows)}
 
     def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Representations of all rows, in chunks, on the CPU in float32."""
@@ -128,9 +139,8 @@ class EstimatorCore:
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; ``trainer__<field>`` reaches into the trainer, also where none was given yet."""
-        nested = {name: value for name, value in params.items() if name.startswith("trainer__")}
-        if nested and not hasattr(self.trainer, "get_params"):
-            params = {"trainer": as_trainer(self.trainer), **params}
+        if any(name.startswith("trainer__") for name in params):
+            params = {**params, "trainer": as_trainer(params.get("trainer", self.trainer))}
         return super().set_params(**params)  # type: ignore[misc,no-any-return]
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,7 +66,7 @@ def parse_model(data: bytes, source: str) -> Any:
     try:
         estimator = methods.build({metadata["method"]: json.loads(metadata["parameters"])})
         estimator.restore_fitted_state(json.loads(metadata["fitted"]), tensors)
-    except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError) as error:
         raise ValueError(f"{source} is not a complete kinview model: {error}") from error
     return estimator
 
@@ -108,10 +109,13 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise FileNotFoundError(f"there is no model file {source}")
     if not zipfile.is_zipfile(source):
         return source.read_bytes()
-    with zipfile.ZipFile(source) as archive:
-        if "_obj" not in archive.namelist():
-            raise ValueError(f"{source} is a zip file without a kinview model inside")
-        return archive.read("_obj")
+    try:
+        with zipfile.ZipFile(source) as archive:
+            if "_obj" not in archive.namelist():
+                raise ValueError(f"{source} is a zip file without a kinview model inside")
+            return archive.read("_obj")
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{source} is a damaged zip file: {error}; use a fresh copy") from error
 
 
 def _check_format(metadata: dict[str, str], source: str) -> None:

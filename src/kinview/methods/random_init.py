@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from kinview.methods import methods
@@ -44,17 +45,19 @@ class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Fit scaling and encoding, and initialise the network."""
         spec = _DEFAULTS[modality_of(X)] if self.method is None else self.method
-        estimator = methods.build(spec)
+        estimator = clone(methods.build(spec))
         estimator.set_params(random_state=self.random_state)
         self.estimator_ = estimator.initialise(X, groups=groups)
         return self
 
     def transform(self, X: Any) -> Any:
         """Representations by the untrained network."""
+        check_is_fitted(self)
         return self.estimator_.transform(X)
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
+        check_is_fitted(self)
         facts, tensors = self.estimator_.fitted_state()
         return {"of": methods.to_config(self.estimator_), "facts": facts}, tensors
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from kinview.data.batch import Batch
@@ -64,6 +65,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Features ``(n, C·T)`` of series or ``(n, columns)`` of tables."""
         if missing not in ("interpolate", "keep"):
             raise ValueError(f"missing must be 'interpolate' or 'keep'; got {missing!r}")
+        check_is_fitted(self)
         if self.modality_ == "tabular":
             return self._table(self.schema_.to_batch(X), missing)
         panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
@@ -107,6 +109,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
+        check_is_fitted(self)
         facts: dict[str, Any] = {"modality": self.modality_}
         if self.modality_ == "tabular":
             facts["schema"] = self.schema_.to_config()

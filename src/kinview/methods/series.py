@@ -21,8 +21,12 @@ from kinview.data.scaling import Scaler, fit_scaler
 from kinview.files import atomic_write
 from kinview.methods.estimator import EstimatorCore
 from kinview.methods.modelfile import dump_model, load_model, parse_model, save_model
+from kinview.training.randomness import forked_generators
 
 __all__ = ["SeriesEstimator"]
+
+
+_ATTACHED = ("_parent_callback_ctx", "_skl_callbacks")  # by scikit-learn's meta-estimators for the time of a call
 
 
 class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
@@ -91,12 +95,19 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         A series without any observation gets the zero vector.
         """
         self.check_is_fitted()
-        self.__panel = self._read(X)
+        self.__panel = self._read(X, channels=self.channels_)
         try:
             result: pd.DataFrame = super().transform(self._for_sktime(X))
             return result
         finally:
             del self.__panel
+
+    def reset(self) -> Self:
+        """Forget what was fitted; what scikit-learn attached to this object stays."""
+        attached = {name: value for name, value in vars(self).items() if name in _ATTACHED}
+        super().reset()
+        vars(self).update(attached)
+        return self
 
     def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
@@ -108,13 +119,12 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
             del self.__panel, self.__train
         return self
 
-    def _read(self, X: Any, groups: Any = None) -> Panel | None:
+    def _read(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel | None:
         """Read our own containers before sktime sees them; None for what sktime has to convert first."""
         ours = isinstance(X, np.ndarray | Tensor | list | tuple)
         if not ours and not (isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)):
             return None
-        fitted = getattr(self, "channels_", None) if groups is None and self.is_fitted else None
-        return read_panel(X, groups=groups, channels=fitted, dtype=torch.float64)
+        return read_panel(X, groups=groups, channels=channels, dtype=torch.float64)
 
     def _for_sktime(self, X: Any) -> Any:
         """What sktime may check: the validated array where we have read it."""
@@ -136,7 +146,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
 
     def _panel_of(self, X: Any) -> Panel:
         """A panel for methods beside ``transform``; sktime's conversion where the container is not ours."""
-        panel = self._read(X)
+        panel = self._read(X, channels=self.channels_)
         if panel is None:
             from sktime.datatypes import convert_to
 
@@ -160,7 +170,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         """Inverse of :meth:`fitted_state`."""
         self.channels_ = tuple(facts["channels"])
         self.scaler_ = Scaler.from_config(facts["scaler"])
-        with torch.random.fork_rng(devices=[]):
+        with forked_generators(0, torch.device("cpu")):
             self.method_ = self._build(Batch.of(torch.zeros(1, len(self.channels_), 1)))
         self.method_.load_state_dict(tensors)
         self.method_.eval()

@@ -15,6 +15,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.table import TableSchema
 from kinview.methods.estimator import EstimatorCore
+from kinview.training.randomness import forked_generators
 
 __all__ = ["TabularEstimator"]
 
@@ -61,6 +62,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         return self._fit_or_initialise(X, groups, train=False)
 
     def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+        self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
         self.schema_ = TableSchema.fit(X, text=self.text)
         validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         self._fit_batch(self.schema_.to_batch(X, groups=groups), train=train)
@@ -80,6 +82,9 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
             return super()._embed(batch)
         precise = copy.deepcopy(self.method_).double()
         return self._in_chunks(batch.replace(x=batch.x.double()), precise.embed)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_n_features_out")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -104,7 +109,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         self.n_features_in_ = len(self.schema_.columns)
         if facts["named"]:
             self.feature_names_in_ = np.asarray(self.schema_.names, dtype=object)
-        with torch.random.fork_rng(devices=[]):
+        with forked_generators(0, torch.device("cpu")):
             self.method_ = self._build(self._one_row())
         self.method_.load_state_dict(tensors)
         self.method_.eval()

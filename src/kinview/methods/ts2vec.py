@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,10 +23,13 @@ from kinview.methods import methods
 from kinview.methods._ts2vec_official import official_state
 from kinview.methods.series import SeriesEstimator
 from kinview.training.method import Method
+from kinview.training.randomness import forked_generators
 
 __all__ = ["TS2Vec", "TS2VecMethod"]
 
 Window = Literal["full_series", "multiscale"] | int | None
+
+_WINDOWS_AT_ONCE = 256  # sliding windows in one forward pass
 
 
 class TS2VecMethod(Method):
@@ -88,24 +93,20 @@ class TS2VecMethod(Method):
         return self.contrast(*shared), {}
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """Maximum over the series' steps of the per-timestamp representations."""
+        """Maximum over the observed steps of the per-timestamp representations."""
         batch = _trim(batch) if self.encoder.padding == "masked" else batch
-        return pool(self._encode(batch), self.inside(batch), "max")
+        return pool(self._encode(batch), self.observed(batch), "max")
 
-    def per_timestamp(self, batch: Batch, window: Window = None, keep: slice = slice(None)) -> Tensor:
-        """Representations ``(n, D, steps)`` of the kept steps, pooled over a window around each.
-
-        ``full_series`` pools over the kept steps and leaves one.
-        """
+    def per_timestamp(self, batch: Batch, window: int | Literal["multiscale"] | None = None) -> Float[Tensor, "n d t"]:
+        """Representations of each step, pooled over a window around it."""
         z, inside = self._encode(batch), self.inside(batch)
         if window is None:
-            return z[:, :, keep]
-        if window == "multiscale":
-            return multiscale(z, inside)[:, :, keep]
-        if window == "full_series":
-            return pool(z[:, :, keep], None if inside is None else inside[:, keep], "max")[:, :, None]
-        assert isinstance(window, int)
-        return window_max(z, window, inside)[:, :, keep]
+            return z
+        return multiscale(z, inside) if window == "multiscale" else window_max(z, window, inside)
+
+    def observed(self, batch: Batch) -> Tensor | None:
+        """Steps ``(n, T)`` at which anything was observed; None where all count, as in the official code."""
+        return None if self.encoder.padding == "official" else ~torch.isnan(batch.x).all(dim=1)
 
     def inside(self, batch: Batch) -> Tensor | None:
         """Steps ``(n, T)`` up to the end of each series; None where all count, as in the official code."""
@@ -263,22 +264,25 @@ class TS2Vec(SeriesEstimator):
             For an unknown window, or sliding parameters out of range.
         """
         self.check_is_fitted()
-        if not (window in (None, "full_series", "multiscale") or (isinstance(window, int) and window >= 1)):
+        if not (window in (None, "full_series", "multiscale") or _is_integer(window, least=1)):
             raise ValueError(f"window must be None, a positive integer, 'full_series' or 'multiscale'; got {window!r}")
-        if sliding_length is not None and sliding_length < 1:
+        if sliding_length is not None and not _is_integer(sliding_length, least=1):
             raise ValueError(f"sliding_length must be a positive integer; got {sliding_length!r}")
-        if sliding_padding < 0:
-            raise ValueError(f"sliding_padding must not be negative; got {sliding_padding!r}")
+        if not _is_integer(sliding_padding, least=0):
+            raise ValueError(f"sliding_padding must be a non-negative integer; got {sliding_padding!r}")
         if sliding_length is None and (causal or sliding_padding):
             raise ValueError("causal and sliding_padding describe sliding windows: give sliding_length too")
         batch = self._scaled(self._panel_of(X))
+        around = None if window == "full_series" else window
         if sliding_length is None:
-            z = self._in_chunks(batch, lambda rows: self._method.per_timestamp(rows, window))
+            embed = partial(self._method.per_timestamp, window=around)
         else:
             after = 0 if causal else sliding_padding
-            z = self._in_chunks(batch, lambda row: self._slide(row, window, sliding_length, sliding_padding, after))
+            embed = partial(self._slide, window=around, length=sliding_length, before=sliding_padding, after=after)
         if window == "full_series":
-            z = z.amax(dim=2)
+            z = self._in_chunks(batch, lambda rows: pool(embed(rows), self._method.observed(rows)))
+        else:
+            z = self._in_chunks(batch, embed)
         result: np.ndarray = z.numpy()
         return result
 
@@ -314,7 +318,7 @@ class TS2Vec(SeriesEstimator):
         )
         estimator.channels_ = tuple(f"channel_{i}" for i in range(channels))
         estimator.scaler_ = fit_scaler(torch.zeros(1, channels, 1), None)
-        with torch.random.fork_rng(devices=[]):
+        with forked_generators(0, torch.device("cpu")):
             estimator.method_ = estimator._build(Batch.of(torch.zeros(1, channels, 1)))
         estimator._method.encoder.load_state_dict(state)
         estimator.method_.eval()
@@ -365,51 +369,52 @@ class TS2Vec(SeriesEstimator):
             return f"its crops need series of at least {shortest} steps, the longest has {rows.x.shape[2]}"
         return None
 
-    def _slide(self, batch: Batch, window: Window, length: int, before: int, after: int) -> Tensor:
-        """Encode windows of ``length`` steps with their context; (n, D, T), or (n, D, windows) for full_series."""
+    def _slide(self, batch: Batch, window: Any, length: int, before: int, after: int) -> Float[Tensor, "n d t"]:
+        """Encode windows of ``length`` steps, each by itself with its context."""
         x, times = batch.x, batch.times
         n, channels, steps = x.shape
         count = -(-steps // length)
-        right = count * length - steps + after
         if times is None:
             times = torch.arange(steps, dtype=torch.float64, device=x.device).expand(n, steps)
         times = torch.where(self._steps_inside(batch), times, torch.nan)
-        padded = torch.nn.functional.pad(x, (before, right), value=torch.nan)
-        clock = torch.nn.functional.pad(times, (before, right), value=torch.nan)
+        around = (before, count * length - steps + after)
         width = before + length + after
-        windows = padded.unfold(2, width, length).permute(0, 2, 1, 3)  # (n, windows, C, width)
-        if self.padding == "official":
-            windows = _with_official_overwriting(windows, steps, length, before, after)
-        windows = windows.reshape(n * count, channels, width)
-        stamps = clock.unfold(1, width, length).reshape(n * count, width)
-        keep = slice(before, before + length)
-        parts = [
-            self._method.per_timestamp(Batch.of(windows[i], times=stamps[i]), window, keep)
-            for i in torch.split(torch.arange(n * count, device=x.device), 256)
-        ]
-        z = torch.cat(parts)
-        z = z.reshape(n, count, z.shape[1], z.shape[2]).permute(0, 2, 1, 3).flatten(2)
-        return z if window == "full_series" else z[:, :, :steps]
+        windows = (
+            F.pad(x, around, value=torch.nan).unfold(2, width, length).transpose(1, 2)
+        )  # a view (n, count, C, width)
+        stamps = F.pad(times, around, value=torch.nan).unfold(1, width, length)
+        parts = []
+        for k in torch.split(torch.arange(count, device=x.device), max(1, _WINDOWS_AT_ONCE // n)):
+            some = windows[:, k]
+            if self.padding == "official":
+                some = _with_official_overwriting(some, k, steps, length, before, after)
+            rows = Batch.of(some.reshape(-1, channels, width), times=stamps[:, k].reshape(-1, width))
+            z = self._method.per_timestamp(rows, window)[:, :, before : before + length]
+            parts.append(z.reshape(n, len(k), -1, length).transpose(1, 2).flatten(2))
+        return torch.cat(parts, dim=2)[:, :, :steps]
 
     def _steps_inside(self, batch: Batch) -> Tensor:
         lengths = valid_lengths(batch.x, batch.times)
         return torch.arange(batch.x.shape[2], device=batch.x.device) < lengths[:, None]
 
 
-def _with_official_overwriting(windows: Tensor, steps: int, length: int, before: int, after: int) -> Tensor:
+def _is_integer(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+
+
+def _with_official_overwriting(windows: Tensor, k: Tensor, steps: int, length: int, before: int, after: int) -> Tensor:
     """Missing steps as the official code sees them after it wrote zeros into its input.
 
     It encodes the windows one after the other, as views of one tensor, and its network sets missing steps of that
     tensor to zero. So a missing step is an observed zero for every window after the first that held it without padding.
     """
-    _, count, _, width = windows.shape
-    k = torch.arange(count, device=windows.device)[:, None]
+    k, width = k[:, None], windows.shape[3]
     first, last = -(-before // length), (steps - length - after) // length  # windows that need no padding
     step = k * length - before + torch.arange(width, device=windows.device)
-    written_to = (torch.minimum(k - 1, torch.tensor(last)) + 1) * length + after
+    written_to = ((k - 1).clamp(max=last) + 1) * length + after
     overwritten = (k > first) & (last >= first) & (step >= first * length - before) & (step < written_to)
     missing = torch.isnan(windows).any(dim=2, keepdim=True)
-    return windows.masked_fill(missing & overwritten[None, :, None, :], 0.0)
+    return windows.masked_fill(missing & overwritten[None, :, None, :], 0.0)  # windows: (n, len(k), C, width)
 
 
 def _shared_steps(view: Batch) -> slice:
@@ -450,12 +455,12 @@ def _split_long(batch: Batch, limit: int | None) -> Batch:
         return batch
     length = -(-steps // sections)
     pad = length * sections - steps
-    x = torch.nn.functional.pad(batch.x, (0, pad), value=torch.nan)
+    x = F.pad(batch.x, (0, pad), value=torch.nan)
     parts = x.reshape(len(batch), -1, sections, length).transpose(1, 2).flatten(0, 1)
     source = torch.arange(len(batch)).repeat_interleave(sections)
     times = None
     if batch.times is not None:
-        times = torch.nn.functional.pad(batch.times, (0, pad), value=torch.nan).reshape(-1, length)
+        times = F.pad(batch.times, (0, pad), value=torch.nan).reshape(-1, length)
     groups = None if batch.groups is None else batch.groups[source]
     return Batch(x=parts, index=batch.index[source], times=times, groups=groups)
 

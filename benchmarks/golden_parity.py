@@ -1,0 +1,152 @@
+"""Largest absolute difference to each array of the official TS2Vec code.
+
+python benchmarks/golden_parity.py tests/golden
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from kinview import Trainer, TS2Vec
+from kinview.augmentations.crop import crop_pair
+from kinview.data.batch import Batch
+from kinview.encoders.dilated_conv import DilatedConvEncoder
+from kinview.losses.hierarchical import hierarchical, instance_contrastive, temporal_contrastive
+from kinview.methods._ts2vec_official import renamed
+from kinview.methods.ts2vec import TS2VecMethod
+from kinview.training.callbacks import Callback
+
+Arrays = dict[str, torch.Tensor]
+ENCODINGS: dict[str, dict[str, object]] = {
+    "per_timestamp_eval": {},
+    "encode_none": {},
+    "encode_full_series": {"window": "full_series"},
+    "encode_multiscale": {"window": "multiscale"},
+    "encode_window_7": {"window": 7},
+    "encode_sliding_causal_1_10": {"causal": True, "sliding_length": 1, "sliding_padding": 10},
+}
+
+
+def difference(ours: object, official: torch.Tensor) -> float:
+    """Largest absolute difference of two arrays of one shape."""
+    ours = ours.detach() if isinstance(ours, torch.Tensor) else torch.tensor(np.array(ours))
+    if ours.shape != official.shape:
+        raise ValueError(f"shapes differ: {tuple(ours.shape)} and {tuple(official.shape)}")
+    return float((ours - official).abs().max())
+
+
+def embeddings(arrays: Arrays) -> Iterator[tuple[str, float]]:
+    """Every encoding of an official checkpoint, read by ``from_official``."""
+    state = {name.removeprefix("state."): t for name, t in arrays.items() if name.startswith("state.")}
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(state, Path(folder) / "official.pt")
+        model = TS2Vec.from_official(Path(folder) / "official.pt")
+    X = arrays["x"].transpose(1, 2).numpy()
+    for key, options in ENCODINGS.items():
+        official = arrays[key] if arrays[key].ndim == 2 else arrays[key].transpose(1, 2)
+        yield key, difference(model.encode(X, **options), official)  # type: ignore[arg-type]
+    yield "encode_full_series (transform)", difference(model.transform(X), arrays["encode_full_series"])
+
+
+def losses(arrays: Arrays) -> Iterator[tuple[str, float]]:
+    """The hierarchical loss, its two terms and its gradients."""
+    z1, z2 = (arrays[name].transpose(1, 2) for name in ("z1", "z2"))
+    for alpha in (0.0, 0.5, 1.0):
+        for unit in (0, 1, 2):
+            a, b = (z.clone().requires_grad_() for z in (z1, z2))
+            loss = hierarchical(a, b, alpha=alpha, temporal_unit=unit)
+            loss.backward()
+            key = f"alpha{alpha}_unit{unit}"
+            yield f"loss_{key}", abs(loss.item() - arrays[f"loss_{key}"].item())
+            for name, gradient in (("grad1", a.grad), ("grad2", b.grad)):
+                assert gradient is not None
+                yield f"{name}_{key}", difference(gradient.transpose(1, 2), arrays[f"{name}_{key}"])
+    yield "instance", abs(instance_contrastive(z1, z2).item() - arrays["instance"].item())
+    yield "temporal", abs(temporal_contrastive(z1, z2).item() - arrays["temporal"].item())
+
+
+class RecordedMethod(TS2VecMethod):
+    """TS2Vec that repeats recorded rows and crops, and remembers the gradients of its first step."""
+
+    arrays: Arrays
+    steps = 0
+    first_gradients: Arrays
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        """The recorded crops of the recorded rows."""
+        rows = Batch.of(self.arrays["x"].transpose(1, 2)).rows(self.arrays["rows"][self.steps])
+        length, left, _, outer_left, outer_right = self.arrays["crops"][self.steps].tolist()
+        return list(crop_pair(rows, length, left, outer_left, outer_right, self.arrays["offsets"][self.steps]))
+
+    def after_step(self, progress: float) -> None:
+        """Keep the gradients once."""
+        if self.steps == 0:
+            self.first_gradients = {k: p.grad.clone() for k, p in self.encoder.named_parameters() if p.grad is not None}
+        self.steps += 1
+
+
+class LastWeights(Callback):
+    """The weights of the last step, which the average then replaces."""
+
+    def __init__(self) -> None:
+        self.weights: Arrays = {}
+
+    def on_step_end(self, state: object, method: TS2VecMethod) -> None:  # type: ignore[override]
+        """Copy them."""
+        self.weights = {k: p.detach().clone() for k, p in method.encoder.named_parameters()}
+
+
+def trajectory(arrays: Arrays) -> Iterator[tuple[str, float]]:
+    """Five training steps by :class:`kinview.Trainer` on the recorded crops."""
+
+    def official(prefix: str) -> Arrays:
+        return renamed({k.removeprefix(prefix): t for k, t in arrays.items() if k.startswith(prefix)}, prefix)[0]
+
+    encoder = DilatedConvEncoder(3, 24, 16, 4, dropout=0.0, front_end="values", missing="timestep", padding="official")
+    encoder.load_state_dict(official("initial."))
+    method = RecordedMethod(encoder, mask="all_true")
+    method.arrays = arrays
+    last = LastWeights()
+    trainer = Trainer(max_steps=5, batch_size=4, callbacks=[last]).merged(TS2VecMethod.training_defaults)
+    state = trainer.fit(method, Batch.of(arrays["x"].transpose(1, 2)), generator=torch.Generator().manual_seed(0))
+    yield "losses", difference(torch.tensor([record["loss"] for record in state.history]), arrays["losses"])
+    averaged = dict(encoder.named_parameters())
+    for prefix, ours in (("grad0.", method.first_gradients), ("final.", last.weights), ("averaged.", averaged)):
+        for name, value in official(prefix).items():
+            yield prefix + name, difference(ours[name], value)
+
+
+GOLDEN = {
+    "ts2vec_small": embeddings,
+    "ts2vec_default": embeddings,
+    "ts2vec_losses": losses,
+    "ts2vec_train": trajectory,
+}
+
+
+def main() -> None:
+    """Print one line an array, and the largest difference of all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder with the ts2vec_*.safetensors files")
+    folder = parser.parse_args().folder
+    worst = 0.0
+    for name, compare in GOLDEN.items():
+        path = folder / f"{name}.safetensors"
+        if not path.is_file():
+            print(f"{name}: not in {folder}")
+            continue
+        for array, largest in compare(load_file(path)):
+            worst = max(worst, largest)
+            print(f"{name:<16} {array:<44} {largest:.1e}")
+    print(f"largest difference: {worst:.1e}")
+
+
+if __name__ == "__main__":
+    main()
