@@ -1,0 +1,1 @@
+"""One module a command; each has ``parse(words)``, which gives its options, and ``run(options)``."""

@@ -1,0 +1,209 @@
+"""Parsers of the commands: options named like Python parameters, a YAML file for each, errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+import textwrap
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from kinview._cli.text import without_markup
+
+__all__ = ["Metric", "new_parser", "parse"]
+
+Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"]
+
+_TEXT_LISTS = ("columns", "datasets", "drop", "id")
+_LISTS = (
+    "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds", "severities",
+)  # fmt: skip
+_METAVARS = {
+    "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE", "data": "FILE|FOLDER", "data_dir": "FOLDER",
+    "dataset": "NAME", "file": "FILE", "model": "FILE", "output": "FILE", "output_dir": "FOLDER", "store": "URL",
+}  # fmt: skip
+
+
+class _Help(argparse.HelpFormatter):
+    """Options with what they take, and their default where there is one."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{**options, "max_help_position": 30})
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        if action.dest == "print_config":
+            return "print these options, as far as they are given, as YAML for --config, and exit"
+        text = without_markup(action.help or "").replace("%", "%%")
+        if getattr(action, "required", False) and action.option_strings:
+            return f"{text} (required)"
+        if action.default is None or action.default == argparse.SUPPRESS or not action.option_strings:
+            return text
+        return f"{text} (default: {str(action.default).replace('%', '%%')})"
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        kind = getattr(action, "_typehint", action.type)
+        return _METAVARS.get(action.dest) or _metavar(kind)
+
+    def _get_default_metavar_for_positional(self, action: argparse.Action) -> str:
+        return _METAVARS.get(action.dest) or action.dest.upper()
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """The option once: the spelling that appends to a list (``--columns+``) is left to the manual."""
+        if not action.option_strings or action.nargs == 0:
+            return str(super()._format_action_invocation(action))
+        named = [option for option in action.option_strings if not option.endswith("+")]
+        if action.dest == "print_config":
+            return ", ".join(named)
+        return f"{', '.join(named)} {self._get_default_metavar_for_optional(action)}"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
+def new_parser(command: str, usage: str, description: str) -> ArgumentParser:
+    """Parser of a command, with ``--config`` and ``--print_config``."""
+    parser = ArgumentParser(
+        prog=f"kinview {command}",
+        usage=f"kinview {command} {usage}",
+        description=description,
+        formatter_class=_Help,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", help="YAML file whose keys are these options; an option wins")
+    return parser
+
+
+def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+    """Options from the command line.
+
+    Dashes in the name of an option count as underscores, lists may be written ``a,b``, and the file of ``--config``
+    yields to the other options wherever it stands.
+
+    Raises
+    ------
+    ValueError
+        If the words do not fit the parser; one line that says what does.
+    """
+    try:
+        options: Namespace = parser.parse_args(_normalised(words))
+    except argparse.ArgumentError as error:
+        raise ValueError(_explained(str(error), parser)) from error
+    del options.config
+    return options
+
+
+def _normalised(words: Sequence[str]) -> list[str]:
+    configs: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            others += [word, *rest]
+        elif not word.startswith("--"):
+            others.append(word)
+        else:
+            name, equals, value = word.partition("=")
+            name = name.replace("-", "_").replace("__", "--", 1)
+            key = name.removeprefix("--")
+            if not equals and (key == "config" or key in _TEXT_LISTS or key in _LISTS):
+                value = next(rest, "")
+                equals = "=" if value else ""
+            value = _bracketed(key, value) if equals else value
+            (configs if key == "config" else others).append(f"{name}{equals}{value}")
+    return configs + others
+
+
+def _bracketed(key: str, value: str) -> str:
+    """``a,b`` as a YAML list. Names stay text, also where they look like numbers."""
+    if value.startswith("[") or value == "null" or not (key in _TEXT_LISTS or key in _LISTS):
+        return value
+    return json.dumps([part.strip() for part in value.split(",")]) if key in _TEXT_LISTS else f"[{value}]"
+
+
+def _explained(message: str, parser: ArgumentParser) -> str:
+    """A parser's message in one line, in terms of the command line."""
+    more = f"(see {parser.prog} --help)"
+    if match := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
+        word = match[1].split()[0]
+        if not word.startswith("--"):
+            return f"unexpected argument {word!r}: a list is written with commas, --option a,b {more}"
+        name = word.split("=")[0]
+        return f"unknown option {name}{_hint(name, _option_names(parser))} {more}"
+    if match := re.match(r"(?:Parser key \"[^\"]*\":\s*)?Option '([^']*)' is not accepted", message):
+        names = [name.removeprefix("--") for name in _option_names(parser)]
+        return f"the config has an unknown key {match[1]!r}{_hint(match[1], names)} {more}"
+    if match := re.match(r"the following arguments are required: (.*)", message):
+        missing = [_as_written(name, parser) for name in match[1].split(", ")]
+        return f"{' and '.join(missing)} must be given {more}"
+    if match := re.match(r"argument (\S+): expected .*argument", message):
+        return f"{match[1].split('/')[0]} needs a value {more}"
+    if match := re.match(r"Parser key \"([^\"]*)\":\s*(.*)", message, re.DOTALL):
+        return _explained_value(match[1], match[2], parser)
+    return " ".join(message.split())
+
+
+def _explained_value(key: str, reason: str, parser: ArgumentParser) -> str:
+    if match := re.search(r"File does not exist: '?([^']*)'?", reason):
+        return f"--{key}: there is no file {match[1]}"
+    action = next((action for action in parser._actions if action.dest == key), None)
+    given = re.search(r"Given value: (.*)", reason, re.DOTALL) or re.search(r"Got value: (.*)", reason, re.DOTALL)
+    kind = getattr(action, "_typehint", None)
+    if given is None or kind is None:
+        return f"--{key}: {' '.join(reason.split())}"
+    return f"{_as_written(key, parser)} must be {_described(kind)}; got {' '.join(given[1].split())!r}"
+
+
+def _as_written(name: str, parser: ArgumentParser) -> str:
+    named = any(f"--{name}" in action.option_strings for action in parser._actions)
+    return f"--{name}" if named else name.upper()
+
+
+def _option_names(parser: ArgumentParser) -> list[str]:
+    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    """Members of a union without None; else the type itself."""
+    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    return [member for member in (typing.get_args(kind) if union else (kind,)) if member is not type(None)]
+
+
+def _metavar(kind: Any) -> str:
+    names: dict[Any, str] = {int: "INTEGER", float: "NUMBER", bool: "true|false", str: "TEXT"}
+    found = []
+    for member in _alternatives(kind):
+        origin = typing.get_origin(member)
+        if origin is typing.Literal:
+            found.append("|".join(map(str, typing.get_args(member))))
+        elif origin is list:
+            found.append("LIST")
+        else:
+            found.append("MAPPING" if origin is dict else names.get(member, "VALUE"))
+    return "LIST" if "LIST" in found else "|".join(found)
+
+
+def _described(kind: Any) -> str:
+    names: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    found = []
+    for member in _alternatives(kind):
+        origin = typing.get_origin(member)
+        if origin is typing.Literal:
+            found.append(f"one of {', '.join(map(str, typing.get_args(member)))}")
+        elif origin is list:
+            within = {int: " of whole numbers", float: " of numbers", str: " of names"}
+            found.append(f"a list{within.get(typing.get_args(member)[0], '')}, a,b or [a, b]")
+        else:
+            found.append("a mapping, '{key: value}'" if origin is dict else names.get(member, "a value"))
+    return " or ".join(found)

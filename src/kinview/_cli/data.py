@@ -1,0 +1,141 @@
+"""The options that say which data a command works on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from kinview.datasets import Dataset, Samples
+
+__all__ = ["DataOptions", "Source"]
+
+_TEST_FRACTION = 0.3
+_LISTS = ("drop", "id", "columns")
+_READER = ("label", "group", "drop", "id", "time", "columns", "value", "variable", "resample", "modality")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Samples to work on: the parts "train" and "test", or "all" of a file without a split.
+
+    ``group_name`` is what the groups are called where an option named their column.
+    """
+
+    name: str
+    parts: dict[str, Samples]
+    group_name: str = "group"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """Which data: --dataset, or --data with the options of its format.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        A data set by name: a registered one (kinview list datasets) or a folder in the data folder.
+    data_dir : str, optional
+        The data folder, instead of the environment variable KINVIEW_DATA.
+    data : str, optional
+        A file, or a folder that holds one data set.
+    format : str
+        Format of a file; auto goes by its extension, and takes a table for long format where --id is given.
+    label : str or int, optional
+        Column of the labels. In wide tables also its position, -1 for the last.
+    group : str, optional
+        Column of the group (patient, subject); groups are never parted by a split.
+    drop : list of str, optional
+        Wide table: columns to leave out (identifiers, free text).
+    modality : str, optional
+        Wide table: what a row is, a sample of a table or a time series.
+    id : list of str, optional
+        Long format: column or columns that tell the series apart; the first of several is the group.
+    time : str, optional
+        Long format: column of the time stamps.
+    columns : list of str, optional
+        Long format: columns that are channels; every numeric one unless given.
+    value : str, optional
+        Long format with one row a measurement: column of the values.
+    variable : str, optional
+        Long format with one row a measurement: column of the channels' names.
+    resample : float or str, optional
+        Long format: width of a time bin, in the unit of --time, or for dates as in 1h or 30min.
+    reader_options : mapping, optional
+        Any further parameter of the reader, as kinview.datasets.read_wide documents it.
+    test_fraction : float, optional
+        Share of the test part where the data have no official split, 0.3 for data sets. A file given by --data is
+        split by probe, and by pretrain and embed only where this is given.
+    split_seed : int
+        Seed of that split.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    data: str | None = None
+    format: Literal["auto", "ucr", "ts", "arff", "wide", "long", "physionet2012"] = "auto"
+    label: str | int | None = None
+    group: str | None = None
+    drop: list[str] | str | None = None
+    modality: Literal["tabular", "time_series"] | None = None
+    id: list[str] | str | None = None
+    time: str | None = None
+    columns: list[str] | str | None = None
+    value: str | None = None
+    variable: str | None = None
+    resample: float | str | None = None
+    reader_options: dict[str, Any] | None = None
+    test_fraction: float | None = None
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in _LISTS:
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, [getattr(self, name)])
+        if (self.dataset is None) == (self.data is None):
+            given = "both are given" if self.data is not None else "none is given"
+            raise ValueError(
+                f"give one of --dataset NAME (kinview list datasets) and --data FILE|FOLDER to say which data; {given}"
+            )
+        if self.dataset is not None and self.format != "auto":
+            raise ValueError(f"--format {self.format} describes a file: give --data FILE instead of --dataset")
+        if self.data is not None and self.data_dir is not None:
+            raise ValueError("--data_dir is where --dataset looks for names; it has no effect on --data")
+
+    @classmethod
+    def taken_from(cls, options: Namespace) -> DataOptions:
+        """Take the fields of this class out of the options of a command."""
+        return cls(**{field.name: options.pop(field.name) for field in dataclasses.fields(cls)})
+
+    def load(self) -> Dataset:
+        """The data set with its training and test part."""
+        from kinview.datasets import load, load_path
+
+        fraction = _TEST_FRACTION if self.test_fraction is None else self.test_fraction
+        split: dict[str, Any] = {"split_seed": self.split_seed, "test_fraction": fraction}
+        if self.dataset is not None:
+            return load(self.dataset, data_dir=self.data_dir, **split, **self._reader)
+        return load_path(str(self.data), self.format, **split, **self._reader)
+
+    def source(self) -> Source:
+        """The parts of the data; a file stays whole unless a test fraction is given."""
+        from kinview.datasets import Samples, read_path
+
+        if self.data is not None and self.test_fraction is None and not Path(self.data).is_dir():
+            name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}
+        else:
+            data = self.load()
+            train = Samples(data.X_train, data.y_train, data.groups_train, data.modality)
+            test = Samples(data.X_test, data.y_test, data.groups_test, data.modality)
+            name, parts = data.name, {"train": train, "test": test}
+        return Source(name, parts, self.group or "group")
+
+    @property
+    def _reader(self) -> dict[str, Any]:
+        given = {name: getattr(self, name) for name in _READER if getattr(self, name) is not None}
+        if "id" in given and len(given["id"]) == 1:
+            given["id"] = given["id"][0]
+        return given | (self.reader_options or {})

@@ -1,0 +1,127 @@
+"""``kinview embed``: a model and data in, a table of representations out."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Literal
+
+from kinview._cli.arguments import new_parser
+from kinview._cli.arguments import parse as parse_words
+from kinview._cli.data import DataOptions, Source
+from kinview._cli.models import check_modality, check_output, noun
+from kinview._cli.text import count, say
+from kinview.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from jsonargparse import Namespace
+
+    from kinview.datasets import Samples
+
+__all__ = ["embed", "embedding_table", "parse", "run"]
+
+_SUFFIXES = (".parquet", ".pq", ".csv")
+
+
+def embed(source: DataOptions, *, model: str, output: str, split: Literal["train", "test", "all"] = "all") -> None:
+    """What to embed.
+
+    Parameters
+    ----------
+    source : DataOptions
+        The data.
+    model : str
+        Model file that kinview pretrain saved.
+    output : str
+        Table to write, .parquet or .csv: the index of the samples (patient, series), then split and label where they
+        are known, then z0, z1, ...
+    split : str
+        Which part of the data.
+    """
+    import kinview
+
+    file = check_output(output, _SUFFIXES)
+    estimator = kinview.load_model(model)
+    data = source.source()
+    if split != "all" and split not in data.parts:
+        raise ValueError(
+            f"{data.name} has no train and test part: give --split all, or --test_fraction for a split of its own"
+        )
+    modality = next(iter(data.parts.values())).modality
+    check_modality(estimator, modality, data.name)
+    table = embedding_table(data, estimator, [part for part in data.parts if split in ("all", part)])
+    if file.suffix.lower() == ".csv":
+        atomic_write(file, table.to_csv(index=False))
+    else:
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        atomic_write(file, buffer.getvalue())
+    dimensions = sum(str(name).startswith("z") and str(name)[1:].isdigit() for name in table.columns)
+    say(f"saved {file}: {count(len(table), noun(modality))} of {data.name}, {count(dimensions, 'dimension')}")
+
+
+def embedding_table(data: Source, estimator: Any, parts: Sequence[str]) -> pd.DataFrame:
+    """One row a sample: its index, its part of the data and label where known, and its representation.
+
+    Raises
+    ------
+    ValueError
+        If an index level has the name of another column of the table.
+    """
+    import numpy as np
+    import pandas as pd
+
+    tables = []
+    for part in parts:
+        samples = data.parts[part]
+        keys = _keys(samples)
+        known: dict[str, Any] = {}
+        grouped = samples.groups is not None and not _is_level(samples.groups, keys)
+        if grouped and data.group_name not in keys.columns:
+            known[data.group_name] = samples.groups
+        if part != "all":
+            known["split"] = part
+        if samples.y is not None:
+            known["label"] = samples.y
+        z = np.asarray(estimator.transform(samples.X))
+        known |= {f"z{i}": column for i, column in enumerate(z.T)}
+        taken = [name for name in keys.columns if name in known]
+        if taken:
+            raise ValueError(
+                f"the data have an index column {taken[0]!r}, which the table needs; rename it in the data"
+            )
+        tables.append(pd.concat([keys, pd.DataFrame(known, index=keys.index)], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _keys(samples: Samples) -> pd.DataFrame:
+    """The index of the samples as columns: its levels without the time, or their numbers."""
+    import pandas as pd
+
+    if isinstance(samples.X, pd.DataFrame) and isinstance(samples.X.index, pd.MultiIndex):
+        return samples.X.index.droplevel(-1).unique().to_frame(index=False)
+    return pd.DataFrame({"series" if samples.modality == "time_series" else "row": range(len(samples))})
+
+
+def _is_level(groups: Any, keys: pd.DataFrame) -> bool:
+    """Whether the groups are the first of several index levels, as they are for series within patients."""
+    return keys.shape[1] > 1 and list(keys.iloc[:, 0]) == list(groups)
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Options of the command."""
+    parser = new_parser(
+        "embed", "--model FILE  --dataset NAME | --data FILE  --output FILE [options]",
+        "Write the representations of a data set as a table.",
+    )  # fmt: skip
+    parser.add_function_arguments(embed, as_positional=False, skip={"source"})
+    parser.add_class_arguments(DataOptions)
+    return parse_words(parser, words)
+
+
+def run(options: Namespace) -> None:
+    """Run the command."""
+    source = DataOptions.taken_from(options)
+    embed(source, **options.as_dict())

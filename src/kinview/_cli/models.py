@@ -1,0 +1,77 @@
+"""What the commands share about models and files."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinview.registry import Registry
+
+if TYPE_CHECKING:
+    from kinview.evaluation.store import Store
+
+__all__ = ["check_modality", "check_output", "noun", "shown_url", "with_parameters"]
+
+
+def check_output(path: str, suffixes: Sequence[str]) -> Path:
+    """The file to write, checked before the work that would be lost.
+
+    Raises
+    ------
+    ValueError
+        If its ending is another one.
+    FileNotFoundError
+        If its folder does not exist.
+    """
+    file = Path(path)
+    if file.suffix.lower() not in suffixes:
+        raise ValueError(f"--output {path} must end in {' or '.join(suffixes)}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {file.parent}; make it first")
+    if file.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder")
+    return file
+
+
+def with_parameters(registry: Registry, spec: Any, parameters: Mapping[str, Any], **defaults: Any) -> Any:
+    """Spec with further parameters; ``defaults`` apply where the part takes them and the spec says nothing."""
+    if isinstance(spec, str):
+        spec = {spec: None}
+    if len(spec) != 1:
+        return registry.build(spec)  # it says what shape a spec has
+    ((name, own),) = spec.items()
+    takes = inspect.signature(registry[name].target).parameters
+    return {name: {**{key: value for key, value in defaults.items() if key in takes}, **(own or {}), **parameters}}
+
+
+def check_modality(estimator: Any, modality: str, data: str) -> None:
+    """Refuse a method for series on a table, and the other way round.
+
+    sktime would take a table for one long series, and train on it without a word.
+
+    Raises
+    ------
+    ValueError
+        If the method, or the data that it was fitted on, is of the other modality.
+    """
+    from kinview.methods import methods
+
+    inner = getattr(estimator, "estimator_", estimator)  # random_init holds the method whose network it is
+    reads = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
+    if reads not in ("any", modality):
+        kinds = {"time_series": "time series", "tabular": "tables"}
+        raise ValueError(f"{methods.name_of(estimator)} reads {kinds[str(reads)]}, and {data} holds {kinds[modality]}")
+
+
+def noun(modality: str) -> str:
+    """What one sample is called."""
+    return "series" if modality == "time_series" else "row"
+
+
+def shown_url(store: Store) -> str:
+    """URL of a store for people, its password hidden."""
+    import sqlalchemy as sa
+
+    return sa.make_url(store.url).render_as_string()

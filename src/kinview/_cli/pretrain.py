@@ -1,0 +1,89 @@
+"""``kinview pretrain``: data in, a model file out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from kinview._cli.arguments import new_parser
+from kinview._cli.arguments import parse as parse_words
+from kinview._cli.data import DataOptions
+from kinview._cli.models import check_modality, check_output, noun, with_parameters
+from kinview._cli.text import count, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jsonargparse import Namespace
+
+__all__ = ["parse", "pretrain", "run"]
+
+
+def pretrain(
+    source: DataOptions,
+    *,
+    method: dict[str, Any] | str,
+    output: str,
+    parameters: dict[str, Any] | None = None,
+    trainer: dict[str, Any] | None = None,
+    random_state: int = 0,
+) -> None:
+    """What to train.
+
+    Parameters
+    ----------
+    source : DataOptions
+        The data; their training part, or all of a file without a split.
+    method : str or mapping
+        Method by name (kinview list methods), or as {name: {parameter: value}}.
+    output : str
+        Where the model is saved, a .safetensors file.
+    parameters : mapping, optional
+        Parameters of the method: '{repr_dim: 64}', or one by one as --parameters.repr_dim 64.
+    trainer : mapping, optional
+        How to train, in place of the published values: '{max_steps: 100}', or --trainer.max_steps 100. With
+        --trainer.checkpoint_dir FOLDER a run that was stopped continues when it is started again.
+    random_state : int
+        Seed; the same seed on the same machine gives the same model.
+    """
+    from kinview.methods import methods
+
+    file = check_output(output, (".safetensors",))
+    given = dict(parameters or {})
+    if trainer is not None:
+        given["trainer"] = {**(given.get("trainer") or {}), **trainer}
+    estimator = methods.build(with_parameters(methods, method, given, random_state=random_state))
+    data = source.source()
+    part, samples = next(iter(data.parts.items()))
+    check_modality(estimator, samples.modality, data.name)
+    start = time.perf_counter()
+    try:
+        estimator.fit(samples.X, **({} if samples.groups is None else {"groups": samples.groups}))
+    except KeyboardInterrupt:
+        folder = (given.get("trainer") or {}).get("checkpoint_dir")
+        hint = f"the same command continues from {folder}" if folder else "nothing was saved"
+        raise KeyboardInterrupt(hint) from None
+    estimator.save(file)
+    where = data.name if part == "all" else f"{data.name} ({part})"
+    facts = [f"{methods.name_of(estimator)} fitted on {count(len(samples), noun(samples.modality))} of {where}"]
+    state = getattr(estimator, "training_", None)
+    if state is not None:
+        facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}"]
+    say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s")
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Options of the command."""
+    parser = new_parser(
+        "pretrain", "--dataset NAME | --data FILE  --method NAME --output FILE [options]",
+        "Pre-train a method, without labels, and save the model.",
+    )  # fmt: skip
+    parser.add_function_arguments(pretrain, as_positional=False, skip={"source"})
+    parser.add_class_arguments(DataOptions)
+    return parse_words(parser, words)
+
+
+def run(options: Namespace) -> None:
+    """Run the command."""
+    source = DataOptions.taken_from(options)
+    pretrain(source, **options.as_dict())

@@ -1,0 +1,119 @@
+"""``kinview probe``: what a saved model is worth on a data set."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinview._cli.arguments import new_parser
+from kinview._cli.arguments import parse as parse_words
+from kinview._cli.data import DataOptions
+from kinview._cli.models import check_modality, check_output, with_parameters
+from kinview._cli.text import columns, count, say
+from kinview.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jsonargparse import Namespace
+
+    from kinview.datasets import Dataset
+
+__all__ = ["parse", "probe", "run"]
+
+
+def probe(
+    source: DataOptions,
+    *,
+    model: str,
+    probe: dict[str, Any] | str = "linear",
+    probe_parameters: dict[str, Any] | None = None,
+    random_state: int = 0,
+    output: str | None = None,
+) -> None:
+    """What to score.
+
+    Parameters
+    ----------
+    source : DataOptions
+        The data, with labels.
+    model : str
+        Model file that kinview pretrain saved.
+    probe : str or mapping
+        Probe by name (kinview list probes), or as {name: {parameter: value}}.
+    probe_parameters : mapping, optional
+        Parameters of the probe: '{max_iter: 1000}', or one by one as --probe_parameters.max_iter 1000.
+    random_state : int
+        Seed of what the probe draws.
+    output : str, optional
+        File for the result as JSON.
+    """
+    import kinview
+    from kinview.evaluation.probes import probes
+    from kinview.evaluation.report.cells import METRICS
+    from kinview.methods import methods
+
+    file = None if output is None else check_output(output, (".json",))
+    spec = with_parameters(probes, probe, probe_parameters or {}, random_state=random_state)
+    estimator = kinview.load_model(model)
+    data = source.load()
+    if data.classes is None:
+        what = "no labels: give --label" if data.y_train is None else "numbers with fractions as labels"
+        raise ValueError(f"{data.name} has {what}; a probe needs classes to predict")
+    check_modality(estimator, data.modality, data.name)
+    result = _score(estimator, data, probes.build(spec))
+    notes = result.pop("notes")
+    failures = result.pop("convergence_failures")
+    name = methods.name_of(estimator)
+    say(data.describe(), f"{name} ({model}), probe {next(iter(spec))}", "")
+    rows = [
+        (label, "not defined" if math.isnan(result[key]) else f"{result[key]:.4f}") for key, label in METRICS.items()
+    ]
+    say(*columns(rows, indent=2))
+    if failures:
+        notes = [*notes, f"{count(failures, 'fit')} of the probe stopped before convergence"]
+    if notes:
+        say("", *(f"note: {note}" for note in notes))
+    if file is not None:
+        described = {
+            "dataset": data.name, "fingerprint": data.fingerprint(), "model": Path(model).name, "method": name,
+            "probe": spec, "convergence_failures": failures, "notes": notes,
+            "metrics": {key: None if math.isnan(value) else value for key, value in result.items()},
+            "kinview": kinview.__version__,
+        }  # fmt: skip
+        atomic_write(file, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+
+
+def _score(estimator: Any, data: Dataset, probe: Any) -> dict[str, Any]:
+    """Metrics on the test part, by a probe fitted on the training part."""
+    import numpy as np
+
+    from kinview.evaluation.metrics import evaluate
+
+    # Raw features pass their gaps on to a probe that takes them, as in a benchmark.
+    keeps = probe.accepts_missing and "missing" in inspect.signature(estimator.transform).parameters
+    gaps = {"missing": "keep"} if keeps else {}
+    z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in (data.X_train, data.X_test))
+    probe.fit(z_train, data.y_train, groups=data.groups_train)
+    metrics = evaluate(data.y_test, probe.predict_scores(z_test), probe.classes_, probe.predict(z_test))
+    return {**metrics, "convergence_failures": probe.convergence_failures}
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Options of the command."""
+    parser = new_parser(
+        "probe", "--model FILE  --dataset NAME | --data FILE  [options]",
+        "Fit a probe on the embeddings of the training part and score the test part.",
+    )  # fmt: skip
+    parser.add_function_arguments(probe, as_positional=False, skip={"source"})
+    parser.add_class_arguments(DataOptions)
+    return parse_words(parser, words)
+
+
+def run(options: Namespace) -> None:
+    """Run the command."""
+    source = DataOptions.taken_from(options)
+    probe(source, **options.as_dict())

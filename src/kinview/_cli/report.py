@@ -1,0 +1,78 @@
+"""``kinview report``: what a store holds, as a table, a page and a CSV file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kinview._cli.arguments import Metric, new_parser
+from kinview._cli.arguments import parse as parse_words
+from kinview._cli.text import count, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jsonargparse import Namespace
+
+__all__ = ["parse", "report", "run"]
+
+
+def report(
+    *,
+    store: str = "sqlite:///kinview-results/results.db",
+    benchmark: str | None = None,
+    output: str | None = None,
+    csv: str | None = None,
+    metric: Metric = "accuracy",
+) -> None:
+    """What to show.
+
+    Parameters
+    ----------
+    store : str
+        Database of the results: a URL (sqlite:///FILE, postgresql+psycopg://user@host/name) or a SQLite file.
+    benchmark : str, optional
+        Name of the benchmark; needed where the store holds several.
+    output : str, optional
+        HTML file to write.
+    csv : str, optional
+        CSV file to write, one row a cell.
+    metric : str
+        Metric of the table and of the main figures.
+    """
+    from kinview._cli.models import check_output, shown_url
+    from kinview.evaluation.report import format_table, write_report
+    from kinview.evaluation.store import Store
+
+    page = None if output is None else check_output(output, (".html", ".htm"))
+    results = Store(store, create=False)
+    shown = shown_url(results)
+    names = results.benchmarks()
+    if benchmark is None and len(names) > 1:
+        raise ValueError(f"{shown} holds the benchmarks {', '.join(names)}; choose one with --benchmark")
+    if benchmark is not None and benchmark not in names:
+        raise ValueError(f"{shown} has no benchmark {benchmark!r}; it holds {', '.join(names) or 'none'}")
+    name = benchmark or next(iter(names), None)
+    frame = results.frame(benchmark=name)
+    say(format_table(frame, metric))
+    if page is not None or csv is not None:
+        say("")
+    if csv is not None:
+        say(f"saved {results.write_csv(Path(csv), benchmark=name)}: {count(len(frame), 'cell')}")
+    if page is not None:
+        say(f"saved {write_report(frame, page, title=name and f'Benchmark {name}', metric=metric)}")
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Options of the command."""
+    parser = new_parser(
+        "report", "[--store URL] [--benchmark NAME] [--output FILE.html] [--csv FILE.csv]",
+        "Show the results in a store, and write them as an HTML report or CSV.",
+    )  # fmt: skip
+    parser.add_function_arguments(report)
+    return parse_words(parser, words)
+
+
+def run(options: Namespace) -> None:
+    """Run the command."""
+    report(**options.as_dict())

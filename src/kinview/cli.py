@@ -1,0 +1,141 @@
+"""The command line: ``kinview COMMAND [options]``.
+
+Each command is a module of ``kinview._cli``, imported when it is asked for, so that help is quick and torch is loaded
+only by what computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import inspect
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kinview import __version__
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "pretrain": "pre-train a method on a data set and save the model",
+    "embed": "write the representations of a data set as Parquet or CSV",
+    "probe": "fit a probe on training embeddings and score the test part",
+    "bench": "run a benchmark: a table and an HTML report",
+    "report": "table, HTML report and CSV of stored results",
+    "inspect": "what is inside a model file or a checkpoint",
+    "info": "versions, devices, threads and the data folder",
+    "list": "the methods, data sets, probes and other parts there are",
+}
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 where cells of a benchmark failed, 2 for an error (one line on stderr), 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in words
+    words = [word for word in words if word != "--verbose"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no "±" gets a "?", not a crash
+    try:
+        with _own_warnings(verbose):
+            code = _dispatch(words)
+            sys.stdout.flush()
+            return code
+    except SystemExit as ended:  # --help and --print_config end the parser this way
+        return ended.code if isinstance(ended.code, int) else 0
+    except KeyboardInterrupt as interrupt:
+        _complain(": ".join(["interrupted", *map(str, interrupt.args)]))
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        _complain(f"error: {_one_line(error)}")
+        return 2
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"kinview {__version__}\n")
+        return 0
+    name = words[0]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise ValueError(f"there is no command {name!r}{hint} Known: {', '.join(COMMANDS)}")
+    command: Any = importlib.import_module(f"kinview._cli.{name}")
+    return command.run(command.parse(words[1:])) or 0
+
+
+def _overview() -> str:
+    rows = "".join(f"  {name:<10}{summary}\n" for name, summary in COMMANDS.items())
+    return (
+        f"kinview {__version__}: self-supervised representations of time series and tables, and what they are worth\n\n"
+        f"usage: kinview COMMAND [options]\n\n{rows}\n"
+        f"  kinview COMMAND --help   the options of a command; each is also a key of a YAML file for --config FILE\n"
+        f"  --verbose                with any command: show the traceback of an error, and warnings of libraries\n"
+        f"  --version                print the version\n"
+    )
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong, without a line break; an error that is not meant for people keeps the name of its class."""
+    if isinstance(error, OSError) and error.strerror:
+        places = [str(place) for place in (error.filename, error.filename2) if place is not None]
+        return ": ".join([error.strerror, *places])
+    text = " ".join(str(error).split())
+    expected = isinstance(error, ValueError | TypeError | OSError | FloatingPointError | ModuleNotFoundError)
+    return text if expected and text else f"{type(error).__name__}: {text} (--verbose shows where)"
+
+
+@contextlib.contextmanager
+def _own_warnings(verbose: bool) -> Iterator[None]:
+    """Show the package's own warnings as one line each, and those of libraries only where asked."""
+    if verbose:
+        yield
+        return
+
+    def show(message: Warning | str, *details: Any) -> None:
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_globals.get("__name__") in (__name__, "warnings"):
+            frame = frame.f_back
+        if frame is not None and str(frame.f_globals.get("__name__")).startswith("kinview."):
+            _complain(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+def _complain(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"kinview: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

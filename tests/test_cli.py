@@ -1,0 +1,547 @@
+"""The command line, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import kinview
+from kinview import cli
+from kinview.files import read_tensors
+
+TINY = ["--parameters", "{repr_dim: 8, hidden_dim: 4, depth: 1}", "--trainer.max_steps", "2"]
+HEAVY = ("torch", "sktime", "xgboost", "sklearn", "matplotlib", "sqlalchemy")
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process; its exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def command(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TS2Vec that two steps on GunPoint made."""
+    file = tmp_path_factory.mktemp("model") / "model.safetensors"
+    assert cli.main(["pretrain", "--dataset", "gunpoint", "--method", "ts2vec", *TINY, "--output", str(file)]) == 0
+    return file
+
+
+@pytest.fixture
+def vitals(tmp_path: Path) -> Path:
+    """A long-format table: 8 patients with 2 stays each, some temperatures missing."""
+    draw = np.random.default_rng(0)
+    rows = [
+        (f"P{patient}", stay, step * 0.5, 60 + 20 * (patient % 2) + draw.normal(), temperature, patient % 2)
+        for patient in reversed(range(8))
+        for stay in range(2)
+        for step, temperature in enumerate([37.0, None, 38.0, 37.5][: 2 + patient % 3])
+    ]
+    file = tmp_path / "vitals.csv"
+    pd.DataFrame(rows, columns=["patient", "stay", "t", "hr", "temp", "died"]).to_csv(file, index=False)
+    return file
+
+
+def python(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["pretrain", "--help"], ["bench", "--help"], ["bench", "--threads", "x"]]
+)
+def test_asking_for_help_and_mistyping_load_nothing_heavy(words: list[str]) -> None:
+    code = f"import sys, kinview.cli; kinview.cli.main({words!r}); print([m for m in {HEAVY!r} if m in sys.modules])"
+    result = python("-c", code)
+    assert result.stdout.splitlines()[-1] == "[]", result.stdout + result.stderr
+
+
+def test_import_kinview_loads_nothing_heavy() -> None:
+    result = python("-c", f"import sys, kinview; print([m for m in {(*HEAVY, 'numpy')!r} if m in sys.modules])")
+    assert result.stdout == "[]\n"
+
+
+def test_the_installed_program_shows_its_commands() -> None:
+    result = python("-m", "kinview.cli", "--help")
+    assert result.returncode == 0 and result.stderr == ""
+    for name in ("pretrain", "embed", "probe", "bench", "report", "inspect", "info", "list"):
+        assert re.search(rf"^  {name}\s+\w", result.stdout, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_every_command_explains_its_options(run: Run, command: str) -> None:
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: kinview {command}") and "--config FILE" in out and "--print_config" in out
+    assert not re.search(r":\w+:`|``|\(type: |default: null", out), "markup or types of Python in the help"
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"kinview {kinview.__version__}\n", "")
+
+
+def test_pretrain_saves_what_the_python_interface_makes(model: Path) -> None:
+    data = kinview.load("gunpoint")
+    parameters = {"repr_dim": 8, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 2}, "random_state": 0}
+    expected = kinview.TS2Vec(**parameters).fit(data.X_train).transform(data.X_test)
+    pd.testing.assert_frame_equal(kinview.load_model(model).transform(data.X_test), expected)
+
+
+def test_embed_writes_index_split_label_and_representations(run: Run, model: Path, tmp_path: Path) -> None:
+    data = kinview.load("gunpoint")
+    table = tmp_path / "z.parquet"
+    code, out, err = run("embed", "--model", model, "--dataset", "gunpoint", "--output", table)
+    assert (code, out, err) == (0, f"saved {table}: 200 series of gunpoint, 8 dimensions\n", "")
+    frame = pd.read_parquet(table)
+    assert list(frame.columns) == ["series", "split", "label", *(f"z{i}" for i in range(8))]
+    test = frame[frame["split"] == "test"]
+    assert test["series"].tolist() == list(range(150)) and test["label"].tolist() == data.y_test.tolist()
+    expected = kinview.load_model(model).transform(data.X_test).to_numpy()
+    np.testing.assert_array_equal(test.filter(regex=r"^z\d+$").to_numpy(), expected)
+
+    as_csv = tmp_path / "z.csv"
+    assert run("embed", "--model", model, "--dataset", "gunpoint", "--output", as_csv, "--split", "test")[0] == 0
+    np.testing.assert_allclose(pd.read_csv(as_csv).filter(regex=r"^z\d+$").to_numpy(), expected, rtol=1e-6)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["z.csv", "z.parquet"]
+
+
+def test_probe_prints_and_writes_the_metrics(run: Run, model: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    code, out, err = run("probe", "--model", model, "--dataset", "gunpoint", "--probe", "knn", "--output", result)
+    assert (code, err) == (0, "")
+    assert out.startswith("gunpoint: 50 train / 150 test, 1 channel, length 150, 2 classes, 0.0 % missing\n")
+    stored = json.loads(result.read_text())
+    assert stored["probe"] == {"knn": {"random_state": 0}} and stored["method"] == "ts2vec"
+    for label, key in (("Accuracy", "accuracy"), ("Macro F1", "macro_f1"), ("AUPRC", "auprc")):
+        assert re.search(rf"^  {label} +{stored['metrics'][key]:.4f}$", out, re.MULTILINE)
+
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    data, estimator = kinview.load("gunpoint"), kinview.load_model(model)
+    scaler = StandardScaler().fit(estimator.transform(data.X_train).to_numpy())
+    z_train, z_test = (scaler.transform(estimator.transform(X).to_numpy()) for X in (data.X_train, data.X_test))
+    expected = KNeighborsClassifier(1).fit(z_train, data.y_train).score(z_test, data.y_test)
+    assert stored["metrics"]["accuracy"] == pytest.approx(expected)
+
+
+def test_probe_parameters_reach_the_probe(run: Run, model: Path) -> None:
+    words = ("probe", "--model", model, "--dataset", "gunpoint")
+    code, _, err = run(*words, "--probe", "linear", "--probe_parameters.max_iter", 1)
+    assert code == 0 and err == ""
+    code, out, _ = run(*words, "--probe", "{linear: {max_iter: 1}}")
+    assert code == 0 and "note: 1 fit of the probe stopped before convergence" in out
+
+
+def test_config_file_options_and_print_config_are_equal(run: Run, tmp_path: Path, model: Path) -> None:
+    config = {
+        "dataset": "gunpoint", "method": "ts2vec", "parameters": {"repr_dim": 8, "hidden_dim": 4, "depth": 1},
+        "trainer": {"max_steps": 2}, "output": str(tmp_path / "from_config.safetensors"),
+    }  # fmt: skip
+    file = tmp_path / "pretrain.yaml"
+    file.write_text(yaml.safe_dump(config))
+    assert run("pretrain", "--config", file)[0] == 0
+    assert (tmp_path / "from_config.safetensors").read_bytes() == model.read_bytes()
+
+    code, printed, _ = run("pretrain", "--config", file, "--print_config")
+    assert code == 0 and config.items() <= yaml.safe_load(printed).items()
+    file.write_text(printed)
+    assert yaml.safe_load(run("pretrain", "--config", file, "--print_config")[1]) == yaml.safe_load(printed)
+    # An option wins wherever it stands, and the rest of a mapping stays.
+    over = yaml.safe_load(run("pretrain", "--trainer.lr", "0.1", "--config", file, "--print_config")[1])
+    assert over["trainer"] == {"max_steps": 2, "lr": 0.1}
+
+
+def test_dashes_are_underscores(run: Run) -> None:
+    words = ("--dataset", "gunpoint", "--method", "ts2vec", "--print_config")
+    with_dashes = run("pretrain", "--random-state", 3, "--trainer.max-steps", 5, "--split-seed=7", *words)
+    with_underscores = run("pretrain", "--random_state", 3, "--trainer.max_steps", 5, "--split_seed=7", *words)
+    assert with_dashes == with_underscores
+    parsed = yaml.safe_load(with_dashes[1])
+    assert (parsed["random_state"], parsed["trainer"], parsed["split_seed"]) == (3, {"max_steps": 5}, 7)
+
+
+def test_lists_are_written_with_commas_or_brackets(run: Run) -> None:
+    def printed(*words: str) -> dict[str, object]:
+        return yaml.safe_load(run("bench", *words, "--print_config")[1])  # type: ignore[no-any-return]
+
+    short = printed("quickstart", "--seeds", "3,4", "--methods", "raw,{ts2vec: {depth: 2}}", "--datasets", "wine,12")
+    long = printed(
+        "quickstart", "--seeds=[3, 4]", "--methods", "[raw, {ts2vec: {depth: 2}}]", "--datasets", "[wine, '12']"
+    )
+    assert short == long
+    assert short["seeds"] == [3, 4] and short["datasets"] == ["wine", "12"]
+    assert short["methods"] == ["raw", {"ts2vec": {"depth": 2}}]
+    assert short["severities"] == [0.2, 0.4], "what is not given comes from the named benchmark"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["frob"], r"there is no command 'frob'"),
+        (["list", "metods"], r"there is no family 'metods'; did you mean 'methods'\?"),
+        (["pretrain", "--dataset", "wine", "--outptu", "m"], r"unknown option --outptu; did you mean --output\?"),
+        (["pretrain", "--dataset", "wine"], r"--method and --output must be given"),
+        (["inspect"], r"FILE must be given"),
+        (["pretrain", "--method"], r"--method needs a value"),
+        (["bench", "quickstart", "1"], r"unexpected argument '1': a list is written with commas"),
+        (["bench", "quickstart", "--seeds", "a"], r"--seeds must be a list of whole numbers, .*; got"),
+        (["bench", "quickstart", "--metric", "f1"], r"--metric must be one of accuracy, .*; got 'f1'"),
+        (["bench", "quikstart"], r"there is no benchmark config 'quikstart'; did you mean 'quickstart'\?"),
+        (["bench"], r"give a benchmark: one that ships with the package \(.*quickstart.*\)"),
+        (["bench", "quickstart", "--workers", "0"], r"workers must be an integer >= 1; got 0"),
+        (["pretrain", "--config", "none.yaml"], r"--config: there is no file .*none.yaml"),
+        (["pretrain", "--method", "raw", "--output", "m.safetensors"], r"give one of --dataset .*; none is given"),
+        (["probe", "--model", "m", "--data", "a.csv", "--data_dir", "b"], r"it has no effect on --data"),
+        (["probe", "--model", "m", "--dataset", "a", "--format", "ts"], r"--format ts describes a file"),
+        (["probe", "--model", "m.safetensors", "--dataset", "wine"], r"there is no model file m.safetensors"),
+        (["inspect", "none.safetensors"], r"there is no file none.safetensors"),
+        (["report", "--store", "sqlite:///none.db"], r"there is no result store"),
+    ],
+)
+def test_errors_are_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert code == 2 and out == ""
+    assert err.startswith("kinview: error: ") and err.count("\n") == 1
+    assert re.search(message, err), err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "ts2vex"], r"unknown method 'ts2vex'; did you mean 'ts2vec'\?"),
+        (["--method", "ts2vec", "--parameters.repr_dm", "3"], r"has no parameter 'repr_dm'; did you mean 'repr_dim'\?"),
+        (["--method", "ts2vec", "--trainer.max_stps", "3"], r"trainer has no field 'max_stps'"),
+        (["--method", "ts2vec", "--random_state", "x"], r"--random_state must be a whole number; got 'x'"),
+        (["--method", "ts2vec", "--trainer", "3"], r"--trainer must be a mapping, '\{key: value\}'; got '3'"),
+        (["--method", "raw", "--trainer.max_steps", "3"], r"method 'raw' has no parameter 'trainer'"),
+        (["--method", "scarf"], r"scarf reads tables, and gunpoint holds time series"),
+        (["--method", "raw", "--output", "m.bin"], r"--output m.bin must end in .safetensors"),
+        (["--method", "raw", "--output", "no/m.safetensors"], r"there is no folder no; make it first"),
+    ],
+)
+def test_errors_of_pretrain(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("pretrain", "--output", "m.safetensors", "--dataset", "gunpoint", *words)
+    assert code == 2 and err.count("\n") == 1
+    assert re.search(message, err), err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_key_in_a_config_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("methd: ts2vec\n")
+    code, _, err = run("pretrain", "--config", file)
+    assert code == 2 and "unknown key 'methd'; did you mean method?" in err
+    file.write_text("method: [\n")
+    code, _, err = run("pretrain", "--config", file)
+    assert code == 2 and err.count("\n") == 1 and "pars" in err
+
+
+def test_verbose_shows_the_traceback(run: Run) -> None:
+    quiet, loud = run("inspect", "none.safetensors"), run("inspect", "none.safetensors", "--verbose")
+    assert quiet[0] == loud[0] == 2
+    assert "Traceback" not in quiet[2] and "Traceback" in loud[2] and loud[2].endswith(quiet[2])
+
+
+def test_defects_keep_the_name_of_their_class(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(words: list[str]) -> int:
+        raise KeyError("weights")
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert run("info") == (2, "", "kinview: error: KeyError: 'weights' (--verbose shows where)\n")
+
+
+def test_interrupt_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_dispatch", stop)
+    assert run("info") == (130, "", "kinview: interrupted\n")
+
+
+def test_only_own_warnings_are_shown(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "short.csv"
+    file.write_text("a,b\n1,2\n3,4\n")
+
+    class Library(kinview.TS2Vec):
+        def fit(self, X: object, y: object = None, *, groups: object = None) -> Library:
+            warnings.warn("something will be deprecated", FutureWarning, stacklevel=2)
+            return super().fit(X[:, :, :1], y)  # type: ignore[index]
+
+    monkeypatch.setattr("kinview.methods.methods.build", lambda spec: Library(depth=1))
+    monkeypatch.setattr("kinview.methods.methods.name_of", lambda part: "ts2vec")
+    words = ("pretrain", "--data", file, "--modality", "time_series", "--method", "ts2vec")
+    code, out, err = run(*words, "--output", tmp_path / "m.safetensors")
+    assert code == 0 and "deprecated" not in err
+    assert re.fullmatch(r"kinview: warning: Library keeps its initial weights: [^\n]*\n", err), err
+    assert "2 series of short.csv" in out
+
+
+def test_closed_pipe_is_quiet() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kinview.cli", "list", "datasets"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), errors) == (141, b"")
+
+
+def test_long_format_keeps_the_ids(run: Run, tmp_path: Path, vitals: Path) -> None:
+    data = ("--data", vitals, "--id", "patient,stay", "--time", "t", "--columns", "hr,temp", "--label", "died")
+    model, table = tmp_path / "m.safetensors", tmp_path / "z.parquet"
+    code, out, _ = run("pretrain", *data, "--method", "ts2vec", *TINY, "--output", model)
+    assert code == 0 and f"saved {model}: ts2vec fitted on 16 series of vitals.csv, 2 steps" in out
+    assert kinview.load_model(model).channels_ == ("hr", "temp")
+
+    assert run("embed", *data, "--model", model, "--output", table)[0] == 0
+    frame = pd.read_parquet(table)
+    assert list(frame.columns[:4]) == ["patient", "stay", "label", "z0"]
+    truth = pd.read_csv(vitals).groupby(["patient", "stay"])["died"].first().reset_index()
+    assert frame[["patient", "stay", "label"]].to_numpy().tolist() == truth.to_numpy().tolist()
+    z = kinview.load_model(model).transform(kinview.datasets.read_path(vitals, id=["patient", "stay"], time="t",
+                                                                       columns=["hr", "temp"]).X)  # fmt: skip
+    np.testing.assert_array_equal(frame.filter(regex=r"^z\d").to_numpy(), z.to_numpy())
+
+    code, _, err = run("embed", *data, "--model", model, "--output", table, "--split", "test")
+    assert code == 2 and "vitals.csv has no train and test part" in err
+    split = (*data, "--model", model, "--output", table, "--test_fraction", 0.25)
+    assert run("embed", *split)[0] == 0
+    sides = pd.read_parquet(table).groupby("patient")["split"].unique()
+    assert sides.map(len).eq(1).all() and len(sides) == 8, "a patient is on one side"
+
+    code, out, _ = run("probe", *data, "--model", model, "--probe", "knn")
+    assert code == 0 and "vitals: 12 train / 4 test, 2 channels" in out
+
+
+def test_one_row_a_measurement_resampled(run: Run, tmp_path: Path) -> None:
+    file, model, table = tmp_path / "m.csv", tmp_path / "m.safetensors", tmp_path / "z.csv"
+    rows = [(f"p{i}", f"w{i % 2}", 0.4 * t, what, i + t) for i in range(4) for t in range(9) for what in ("hr", "temp")]
+    pd.DataFrame(rows, columns=["id", "ward", "t", "what", "x"]).to_csv(file, index=False)
+    data = ("--data", file, "--id", "id", "--time", "t", "--variable", "what", "--value", "x", "--group", "ward")
+    assert run("pretrain", *data, "--resample", 1, "--method", "raw", "--output", model)[0] == 0
+    assert kinview.load_model(model).length_ == 4
+    assert run("embed", *data, "--resample", 1, "--model", model, "--output", table)[0] == 0
+    assert pd.read_csv(table)[["id", "ward"]].to_numpy().tolist() == [[f"p{i}", f"w{i % 2}"] for i in range(4)]
+
+
+def test_index_column_that_the_table_needs(run: Run, tmp_path: Path) -> None:
+    file, model = tmp_path / "m.csv", tmp_path / "m.safetensors"
+    pd.DataFrame([(i, t, t, i % 2) for i in range(3) for t in range(5)], columns=["label", "t", "x", "y"]).to_csv(file)
+    data = ("--data", file, "--id", "label", "--time", "t", "--columns", "x", "--label", "y")
+    assert run("pretrain", *data, "--method", "raw", "--output", model)[0] == 0
+    code, _, err = run("embed", *data, "--model", model, "--output", tmp_path / "z.csv")
+    assert code == 2 and "index column 'label', which the table needs" in err
+
+
+def test_wide_table_with_groups(run: Run, tmp_path: Path) -> None:
+    file, model, table = tmp_path / "wide.csv", tmp_path / "m.safetensors", tmp_path / "z.parquet"
+    rows = [(f"P{i // 2}", 30 + i, "FM"[i % 2], f"note {i}", i % 2) for i in range(20)]
+    pd.DataFrame(rows, columns=["patient", "age", "sex", "note", "outcome"]).to_csv(file, index=False)
+    data = ("--data", file, "--label", "outcome", "--group", "patient")
+    trained = ("pretrain", *data, "--method", "scarf", "--trainer.max_epochs", 1, "--output", model)
+    code, _, err = run(*trained)
+    assert code == 2 and "'note'" in err
+    assert run(*trained, "--drop", "note")[0] == 0
+    assert run("embed", *data, "--drop", "note", "--model", model, "--output", table)[0] == 0
+    frame = pd.read_parquet(table)
+    assert list(frame.columns[:4]) == ["row", "patient", "label", "z0"] and frame["patient"].tolist() == [
+        r[0] for r in rows
+    ]
+    code, out, _ = run("probe", *data, "--drop", "note", "--model", model, "--probe", "xgboost")
+    assert code == 0 and "wide: 14 train / 6 test, 2 columns" in out
+    code, out, _ = run("inspect", model)
+    assert code == 0 and re.search(r"^columns +2: age \(numeric\), sex \(categorical\)$", out, re.MULTILINE)
+
+
+def test_raw_features_pass_their_gaps_to_xgboost(run: Run, tmp_path: Path, vitals: Path) -> None:
+    data = ("--data", vitals, "--id", "patient,stay", "--time", "t", "--label", "died", "--resample", 0.5)
+    model, result = tmp_path / "raw.safetensors", tmp_path / "r.json"
+    assert run("pretrain", *data, "--method", "raw", "--output", model)[0] == 0
+    for probe in ("xgboost", "knn"):
+        assert run("probe", *data, "--model", model, "--probe", probe, "--output", result)[0] == 0
+        assert json.loads(result.read_text())["metrics"]["accuracy"] == 1.0
+
+
+def test_training_goes_on_from_its_checkpoint(run: Run, tmp_path: Path) -> None:
+    words = ("pretrain", "--dataset", "gunpoint", "--method", "ts2vec", *TINY[:2])
+    kept = ("--trainer.checkpoint_dir", tmp_path / "checkpoints", "--output", tmp_path / "resumed.safetensors")
+    assert run(*words, "--trainer.max_steps", 2, *kept)[0] == 0
+    code, out, _ = run("inspect", tmp_path / "checkpoints" / "checkpoint.safetensors")
+    assert (
+        code == 0 and "checkpoint of a training" in out and re.search(r"^position +step 2, epoch 0", out, re.MULTILINE)
+    )
+    assert "optimizer (" in out and "method/encoder.input_fc.weight" in out
+    code, out, _ = run(*words, "--trainer.max_steps", 4, *kept)
+    assert code == 0 and ", 4 steps," in out
+    assert run(*words, "--trainer.max_steps", 4, "--output", tmp_path / "straight.safetensors")[0] == 0
+    resumed, straight = (read_tensors(tmp_path / f"{name}.safetensors")[0] for name in ("resumed", "straight"))
+    assert resumed.keys() == straight.keys() and all(resumed[name].equal(straight[name]) for name in resumed)
+
+
+def test_inspect_a_model(run: Run, model: Path) -> None:
+    code, out, err = run("inspect", model)
+    assert (code, err) == (0, "")
+    tensors = read_tensors(model)[0]
+    weights = sum(tensor.numel() for tensor in tensors.values())
+    assert f"{model}, " in out and "its SHA-256 is right" in out
+    for pattern in (
+        r"method +ts2vec",
+        r"parameters +repr_dim: 8",
+        r"channels +1: channel_0",
+        rf"weights +{weights:,} in",
+    ):
+        assert re.search(rf"^{pattern}", out, re.MULTILINE), pattern
+    for name, tensor in tensors.items():
+        shape = " x ".join(map(str, tensor.shape))
+        assert re.search(rf"^{re.escape(name)} +{shape}  float32$", out, re.MULTILINE)
+
+
+def test_inspect_what_is_damaged(run: Run, model: Path, tmp_path: Path) -> None:
+    content = bytearray(model.read_bytes())
+    content[-3] ^= 1
+    cases = {
+        "flipped": (bytes(content), "is damaged"),
+        "cut": (bytes(content[:-50]), "no readable safetensors file"),
+        "text": (b"a,b\n1,2\n", "no readable safetensors file"),
+        "empty": (b"", "no readable safetensors file"),
+    }
+    for name, (data, message) in cases.items():
+        file = tmp_path / name
+        file.write_bytes(data)
+        code, out, err = run("inspect", file)
+        assert (code, out) == (2, "") and message in err and err.count("\n") == 1, name
+        code, _, err = run("embed", "--model", file, "--dataset", "gunpoint", "--output", tmp_path / "z.csv")
+        assert code == 2 and err.count("\n") == 1 and not (tmp_path / "z.csv").exists()
+
+
+def test_list_names_every_part(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from kinview._cli.list import FAMILIES, _registry
+
+    monkeypatch.delenv("KINVIEW_DATA", raising=False)
+    code, out, _ = run("list")
+    assert code == 0
+    for family in FAMILIES:
+        registry = _registry(family)
+        assert re.search(rf"^{family} +{len(registry)} part", out, re.MULTILINE)
+        code, rows, _ = run("list", family)
+        assert code == 0 and rows.startswith("name ")
+        for name in registry:
+            assert re.search(rf"^{name}  .*(time_series|tabular|any)", rows, re.MULTILINE), name
+        assert max(map(len, rows.splitlines())) <= 100
+    (tmp_path / "MySet").mkdir()
+    assert "MySet" in run("list", "datasets", "--data-dir", tmp_path)[1]
+
+
+def test_info(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    monkeypatch.setenv("KINVIEW_DATA", str(tmp_path))
+    code, out, _ = run("info")
+    assert code == 0
+    expected = {
+        "kinview": kinview.__version__,
+        "torch": torch.__version__,
+        "pandas": pd.__version__,
+        "devices": "cpu",
+        "threads": f"torch uses {torch.get_num_threads()}",
+        "KINVIEW_DATA": f"{tmp_path} (0 folders)",
+    }
+    for name, value in expected.items():
+        assert re.search(rf"^{re.escape(name)} +{re.escape(value)}", out, re.MULTILINE), name
+    monkeypatch.setenv("KINVIEW_DATA", str(tmp_path / "none"))
+    assert "none (there is no such folder)" in run("info")[1]
+
+
+def test_bench_and_report(run: Run, tmp_path: Path) -> None:
+    config = {"name": "tiny", "datasets": ["wine", "iris"], "methods": ["raw"], "probes": ["knn"], "seeds": [0, 1]}
+    file, folder = tmp_path / "tiny.yaml", tmp_path / "results"
+    file.write_text(yaml.safe_dump(config))
+    code, out, err = run("bench", file, "--output_dir", folder)
+    assert code == 0 and "tiny: 4 cells, 0 of them in the store" in err
+    assert "accuracy on the test set" in out and "wine" in out
+    page = Path(out.splitlines()[-1])
+    assert page == folder / "tiny.html" and "<html" in page.read_text()
+
+    again, out_again, err = run("bench", "--config", file, "--output-dir", folder)
+    assert again == 0 and "4 cells, 4 of them in the store" in err and out_again == out
+
+    code, out, err = run("bench", file, "--output_dir", folder, "--datasets", "wine", "--seeds", 0, "--name", "less")
+    assert code == 0 and "less: 1 cells, 1 of them in the store" in err and "iris" not in out
+
+    store = f"sqlite:///{folder}/results.db"
+    code, _, err = run("report", "--store", store)
+    assert code == 2 and "holds the benchmarks less, tiny; choose one with --benchmark" in err
+    table = tmp_path / "cells.csv"
+    files = ("--csv", table, "--output", tmp_path / "r.html")
+    code, out, _ = run("report", "--store", store, "--benchmark", "tiny", *files, "--metric", "auroc")
+    assert code == 0 and "auroc on the test set" in out and f"saved {table}: 4 cells" in out
+    assert pd.read_csv(table)["dataset"].tolist() == ["wine", "wine", "iris", "iris"]
+    assert "tiny" in (tmp_path / "r.html").read_text()
+    code, _, err = run("report", "--store", store, "--benchmark", "mine")
+    assert code == 2 and "no benchmark 'mine'; it holds less, tiny" in err
+
+
+def test_bench_exits_with_1_where_cells_failed(run: Run, tmp_path: Path) -> None:
+    config = {
+        "name": "diverges", "datasets": ["italy_power_demand"], "probes": ["knn", "linear"],
+        "methods": ["raw", {"ts2vec": {"repr_dim": 4, "depth": 1, "trainer": {"lr": 1e30, "max_steps": 5}}}],
+    }  # fmt: skip
+    file = tmp_path / "diverges.yaml"
+    file.write_text(yaml.safe_dump(config))
+    code, out, err = run("bench", file, "--output_dir", tmp_path)
+    assert code == 1 and out.endswith(f"{tmp_path / 'diverges.html'}\n")
+    told = [line for line in err.splitlines() if line.startswith("kinview: failed: ")]
+    assert len(told) == 1 and "and 1 more: FloatingPointError: the loss is" in told[0]
+
+
+@pytest.mark.slow
+def test_interrupted_training_continues(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "kinview.cli", "pretrain", "--dataset", "gunpoint", "--method", "ts2vec"]
+    words += ["--parameters", "{repr_dim: 16, depth: 3}", "--trainer.max_steps", "60"]
+    kept = ["--trainer.checkpoint_dir", str(tmp_path / "c"), "--trainer.checkpoint_every", "1"]
+    output = ["--output", str(tmp_path / "m.safetensors")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*words, *kept, *output], stderr=subprocess.PIPE, text=True, env=environment)
+    while not (tmp_path / "c" / "checkpoint.safetensors").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err == f"kinview: interrupted: the same command continues from {tmp_path / 'c'}\n"
+    assert not (tmp_path / "m.safetensors").exists()
+    done = subprocess.run([*words, *kept, *output], capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0 and ", 60 steps," in done.stdout
+    straight = [*words, "--output", str(tmp_path / "straight.safetensors")]
+    assert subprocess.run(straight, capture_output=True, timeout=300, env=environment).returncode == 0
+    resumed, whole = (read_tensors(tmp_path / f"{name}.safetensors")[0] for name in ("m", "straight"))
+    assert all(resumed[name].equal(whole[name]) for name in whole)
