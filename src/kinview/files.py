@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import struct
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,17 +28,17 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
     payload = data.encode("utf-8") if isinstance(data, str) else data
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; make it first")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(target)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return target
 
@@ -60,7 +60,9 @@ def content_hash(value: Any) -> str:
 
 
 def dump_tensors(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> bytes:
-    """Serialise tensors as safetensors bytes with a SHA-256 over the tensor bytes in the header.
+    """Serialise tensors as safetensors bytes with a SHA-256 in the header; equal content gives equal bytes.
+
+    The checksum covers the tensor bytes and all that the header says of them: names, shapes, types and metadata.
 
     Parameters
     ----------
@@ -68,13 +70,19 @@ def dump_tensors(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str
         Copied to contiguous CPU memory, so views and shared storage are legal.
     metadata : mapping of str to str
         Stored in the header.
+
+    Raises
+    ------
+    ValueError
+        If the header would be larger than what :func:`parse_tensors` accepts.
     """
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    unsigned = save(plain)
-    digest = hashlib.sha256(unsigned[_body_start(unsigned) :]).hexdigest()
-    return save(plain, metadata={**metadata, "sha256": digest})
+    unsigned = save(plain, metadata=dict(metadata) or None)  # safetensors 0.8 writes {} with no tensors as broken JSON
+    start = _body_start(unsigned)
+    digest = _checksum(json.loads(unsigned[8:start]), unsigned[start:])
+    return _with_ordered_header(save(plain, metadata={**metadata, "sha256": digest}))
 
 
 def parse_tensors(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -95,12 +103,12 @@ def parse_tensors(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], di
         if not isinstance(metadata, dict):
             raise ValueError("its metadata are no mapping")
         tensors = load(data)
-    except (ValueError, UnicodeDecodeError, SafetensorError, struct.error, AttributeError, KeyError) as error:
+    except (ValueError, SafetensorError, struct.error, AttributeError, KeyError, RecursionError) as error:
         raise ValueError(f"{source} is no readable safetensors file (truncated, or of another kind): {error}") from None
-    expected = metadata.pop("sha256", None)
+    expected = metadata.pop("sha256", None)  # the header's own mapping: what is left of it is what was signed
     if expected is None:
         raise ValueError(f"{source} was not written by kinview: its header carries no checksum")
-    if hashlib.sha256(data[start:]).hexdigest() != expected:
+    if _checksum(header, data[start:]) != expected:
         raise ValueError(f"{source} is damaged: its content does not match the SHA-256 in its header; use a fresh copy")
     return tensors, metadata
 
@@ -120,7 +128,15 @@ def _body_start(data: bytes) -> int:
     return 8 + int(length)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _with_ordered_header(data: bytes) -> bytes:
+    # safetensors writes its metadata in an order that changes from call to call
+    start = _body_start(data)
+    header = canonical_json(json.loads(data[8:start])).encode("utf-8")
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + data[start:]
+
+
+def _checksum(header: dict[str, Any], body: bytes) -> str:
+    described = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    signed = canonical_json([described, header.get("__metadata__", {})])
+    return hashlib.sha256(signed.encode("utf-8", "surrogatepass") + body).hexdigest()

@@ -12,6 +12,8 @@ import difflib
 import importlib
 import importlib.metadata
 import inspect
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +21,8 @@ from typing import Any
 __all__ = ["Entry", "Registry", "to_config"]
 
 _FAMILIES: dict[str, Registry] = {}
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_ADVICE = "register its class (see CONTRIBUTING), or use a registered part"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Registry:
         self._compose = compose
         self._entries: dict[str, Entry] = {}
         self._loaded = False
+        self._busy = False
+        self._loading = threading.RLock()
         _FAMILIES[family] = self
 
     def register(
@@ -134,10 +140,28 @@ class Registry:
             if self._compose is None:
                 raise ValueError(f"{self.family} do not compose: give one {self._singular}, not a list of {len(spec)}")
             return self._compose([self.build(part, **context) for part in spec])
+        if spec is None or isinstance(spec, bool | int | float):
+            raise ValueError(
+                f"a {self._singular} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"
+            )
         return spec
 
     def to_config(self, part: Any) -> Any:
-        """Describe a part so that :meth:`build` makes an equal one. See :func:`to_config`."""
+        """Describe a part so that :meth:`build` makes an equal one.
+
+        Raises
+        ------
+        TypeError
+            If the part is not registered in this family, or a parameter of it has no config: it is named.
+        """
+        if isinstance(part, str | Mapping):
+            return to_config(part)
+        if isinstance(part, list | tuple):
+            return [self.to_config(one) for one in part]
+        try:
+            self.name_of(part)
+        except ValueError as error:
+            raise TypeError(f"{part!r} has no config: {error}; {_ADVICE}") from None
         return to_config(part)
 
     def name_of(self, part: Any) -> str:
@@ -196,64 +220,86 @@ class Registry:
                 raise ValueError(
                     f"{self._singular} {name!r} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}"
                 )
-        return target(**{**parameters, **context})
+        given = {**parameters, **context}
+        needed = [p.name for p in known.values() if p.default is p.empty and p.kind not in _VARIADIC]
+        absent = [key for key in needed if key not in given]
+        if absent:
+            raise ValueError(f"{self._singular} {name!r} needs {', '.join(absent)}: {{{name}: {{{absent[0]}: ...}}}}")
+        return target(**given)
 
     def _load(self) -> None:
         """Import the built-in members and the plug-ins, once."""
         if self._loaded:
             return
-        self._loaded = True
+        with self._loading:  # a second thread waits for the whole family; members may consult it while they load
+            if self._loaded or self._busy:
+                return
+            self._busy = True
+            try:
+                for module in self._members:
+                    importlib.import_module(module)
+                for plugin in importlib.metadata.entry_points(group=f"kinview.{self.family}"):
+                    self._add_plugin(plugin)
+                self._loaded = True
+            finally:
+                self._busy = False
+
+    def _add_plugin(self, plugin: importlib.metadata.EntryPoint) -> None:
         try:
-            for module in self._members:
-                importlib.import_module(module)
-            for plugin in importlib.metadata.entry_points(group=f"kinview.{self.family}"):
-                target = plugin.load()
-                if not any(entry.target is target for entry in self._entries.values()):
-                    self.register(plugin.name, modality=getattr(target, "modality", None))(target)
-        except BaseException:
-            self._loaded = False
-            raise
+            target = plugin.load()
+        except (ImportError, AttributeError) as error:
+            owner = plugin.dist.name if plugin.dist else "an unknown package"
+            raise ImportError(
+                f"the {self._singular} {plugin.name!r} of the plug-in {owner} ({plugin.value}) cannot be loaded: "
+                f"{error}; mend or uninstall {owner}"
+            ) from error
+        if not any(entry.target is target for entry in self._entries.values()):
+            self.register(plugin.name, modality=getattr(target, "modality", None))(target)
 
 
 def to_config(part: Any) -> Any:
     """Describe a part, or a plain value, in plain data: the inverse of :meth:`Registry.build`.
 
     A registered part becomes its name, or ``{name: {parameter: value}}`` with the parameters that differ from their
-    defaults. Mappings, sequences and plain values are described element by element.
+    defaults (a module that keeps no such attributes holds them in a mapping named ``config``). Mappings, sequences and
+    plain values are described element by element, paths as text. What belongs to no family describes itself by a method
+    ``to_config()`` (a :class:`~kinview.Trainer`: the mapping of its fields).
 
     Raises
     ------
     TypeError
         For a value without a config (a lambda, a module, an array): it is named, with what to do.
     """
+    if hasattr(part, "dtype") and getattr(part, "ndim", None) == 0 and hasattr(part, "item"):
+        return part.item()  # before the plain values: numpy.float64 is a float, which YAML does not know
     if part is None or isinstance(part, str | bool | int | float):
         return part
+    if isinstance(part, os.PathLike):
+        return os.fspath(part)
     if isinstance(part, Mapping):
         return {str(key): to_config(value) for key, value in part.items()}
     if isinstance(part, list | tuple):
         return [to_config(value) for value in part]
-    if hasattr(part, "dtype") and getattr(part, "ndim", None) == 0 and hasattr(part, "item"):
-        return part.item()
     for registry in _FAMILIES.values():
         for entry in registry._entries.values():
             if entry.target is type(part):
                 parameters = changed_parameters(part)
                 return {entry.name: parameters} if parameters else entry.name
+    if hasattr(part, "to_config") and not isinstance(part, type | Registry):
+        return part.to_config()
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         return changed_parameters(part)
-    raise TypeError(
-        f"{part!r} has no config, so it cannot be saved or run in a benchmark: register its class "
-        f"(see CONTRIBUTING), or use a registered part"
-    )
+    raise TypeError(f"{part!r} has no config, so it cannot be saved or run in a benchmark: {_ADVICE}")
 
 
 def changed_parameters(part: Any) -> dict[str, Any]:
     """Parameters of a part that differ from their defaults, in plain data."""
     changed: dict[str, Any] = {}
+    recorded = getattr(part, "config", None)
     for name, parameter in inspect.signature(type(part)).parameters.items():
-        if parameter.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+        if parameter.kind in _VARIADIC:
             continue
-        value = getattr(part, name)
+        value = recorded[name] if isinstance(recorded, Mapping) else getattr(part, name)
         default = parameter.default
         if value is default or (type(value) is type(default) and not hasattr(value, "shape") and value == default):
             continue

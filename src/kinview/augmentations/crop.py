@@ -100,5 +100,5 @@ def _crop(batch: Batch, start: Tensor, length: int, shared: tuple[int, int]) -> 
     steps = start[:, None] + torch.arange(length, device=batch.x.device)
     x = batch.x.gather(2, steps[:, None, :].expand(n, channels, length))
     times = None if batch.times is None else batch.times.gather(1, steps)
-    extra = {**batch.extra, "shared": torch.tensor(shared).expand(n, 2), "offset": start}
+    extra = {**batch.extra, "shared": torch.tensor(shared, device=start.device).expand(n, 2), "offset": start}
     return batch.replace(x=x, times=times, extra=extra)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,10 +62,10 @@ class Batch:
 
     def rows(self, i: Tensor | slice) -> Batch:
         """The given rows, in the given order."""
-        return self._map(lambda value: value[i])
+        return self._map(lambda value: value.rows(i) if isinstance(value, Batch) else value[i])
 
     def to(self, device: torch.device | str) -> Batch:
-        """Copy on a device. Backends without float64 get ``times`` as float32 differences to each row's first stamp."""
+        """Copy on a device. Off the CPU ``times`` become float32 differences to each row's first stamp."""
         target = torch.device(device)
         moved = self
         if self.times is not None and target.type != "cpu" and self.times.dtype == torch.float64:
@@ -72,11 +73,9 @@ class Batch:
             moved = self.replace(times=(self.times - start).to(torch.float32))
         return moved._map(lambda value: value.to(target))
 
-    def _map(self, function: Any) -> Batch:
+    def _map(self, function: Callable[[Any], Any]) -> Batch:
         def on(value: Any) -> Any:
-            if value is None:
-                return None
-            return value._map(function) if isinstance(value, Batch) else function(value)
+            return None if value is None else function(value)
 
         return Batch(
             x=on(self.x),

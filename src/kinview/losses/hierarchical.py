@@ -45,6 +45,8 @@ def hierarchical(
         raise ValueError(
             f"hierarchical needs two (n, d, t) views of one shape; got {tuple(z1.shape)}, {tuple(z2.shape)}"
         )
+    if z1.shape[2] == 0:
+        raise ValueError(f"hierarchical needs views of at least one step; got {tuple(z1.shape)}")
     if not 0.0 <= alpha <= 1.0:
         raise ValueError(f"alpha must be in [0, 1]; got {alpha!r}")
     total = z1.new_zeros(())

@@ -40,8 +40,8 @@ def info_nce(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], temperature: floa
     >>> round(info_nce(collapsed, collapsed).item(), 4)  # log 4
     1.3863
     """
-    if a.shape != b.shape:
-        raise ValueError(f"info_nce compares rows pairwise: a is {tuple(a.shape)} and b is {tuple(b.shape)}")
+    if a.shape != b.shape or a.ndim != 2:
+        raise ValueError(f"info_nce needs two (n, d) views of one shape; a is {tuple(a.shape)}, b is {tuple(b.shape)}")
     if not temperature > 0:
         raise ValueError(f"temperature must be positive; got {temperature!r}")
     for name, value in (("a", a), ("b", b)):
