@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -42,7 +42,7 @@ class Augmentation(ABC):
     def __call__(self, batch: Batch, generator: torch.Generator | None = None) -> Batch | tuple[Batch, ...]:
         """Views of a batch."""
 
-    def fit(self, batch: Batch, schema: TableSchema | None = None) -> Self:
+    def fit(self, batch: Batch, schema: TableSchema | None = None) -> Augmentation:
         """Learn from training rows what the augmentation needs; most need nothing."""
         return self
 

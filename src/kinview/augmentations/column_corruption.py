@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -71,7 +71,7 @@ class ColumnCorruption(Augmentation):
         if not 0.0 <= self.corruption_rate <= 1.0:
             raise ValueError(f"corruption_rate must be in [0, 1]; got {self.corruption_rate!r}")
 
-    def fit(self, batch: Batch, schema: TableSchema | None = None) -> Self:
+    def fit(self, batch: Batch, schema: TableSchema | None = None) -> ColumnCorruption:
         """Learn the observed training values of every column; returns a fitted copy."""
         values, _ = torch.sort(batch.x, dim=0)  # NaN last; sorted apart, no training row can be put together again
         fitted = dataclasses.replace(self)

@@ -64,7 +64,7 @@ def window_max(
     return pooled if inside is None else torch.where(inside[:, None, :], pooled, torch.zeros_like(pooled))
 
 
-def multiscale(z: Float[Tensor, "n d t"], inside: Bool[Tensor, "n t"] | None = None) -> Float[Tensor, "n scales*d t"]:
+def multiscale(z: Float[Tensor, "n d t"], inside: Bool[Tensor, "n t"] | None = None) -> Float[Tensor, "n pooled t"]:
     """Window maxima of widths 2^k + 1 for k = 1, 2, ... while 2^(k−1) + 1 < T, side by side (TS2Vec).
 
     Raises

@@ -77,7 +77,7 @@ def temporal_contrastive(z1: Float[Tensor, "n d t"], z2: Float[Tensor, "n d t"])
     return _contrast(torch.cat([z1, z2], dim=2).permute(0, 2, 1))
 
 
-def _contrast(z: Float[Tensor, "problems 2m d"]) -> Float[Tensor, ""]:
+def _contrast(z: Float[Tensor, "problems candidates d"]) -> Float[Tensor, ""]:
     """Mean cross-entropy of candidate i against its twin i ± m; the candidate itself is no alternative."""
     m = z.shape[1] // 2
     with torch.autocast(z.device.type, enabled=False):
