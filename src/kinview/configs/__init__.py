@@ -1,0 +1,85 @@
+"""Configurations that ship with the package, one folder a family, and how a name becomes a file."""
+
+# The parent-relative import refuses `import configs` through the link at the top of the repository.
+import difflib
+import importlib.resources
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import __name__ as _package
+
+__all__ = ["config_names", "config_path", "read_config"]
+
+
+def config_names(family: str) -> list[str]:
+    """Names of the configurations of one family that ship with the package.
+
+    Examples
+    --------
+    >>> config_names("benchmark")
+    ['quickstart']
+    """
+    return sorted(path.stem for path in _folder(family).glob("*.yaml"))
+
+
+def config_path(family: str, name: str) -> Path:
+    """Find a configuration: one that ships with the package by its name, or a user's file by its path.
+
+    Parameters
+    ----------
+    family : str
+        Folder of the packaged configurations, ``"benchmark"`` for example.
+    name : str
+        Name of a packaged configuration without ``.yaml``, or the path of a YAML file.
+
+    Raises
+    ------
+    ValueError
+        If the name is neither.
+
+    Examples
+    --------
+    >>> config_path("benchmark", "quickstart").name
+    'quickstart.yaml'
+    >>> config_path("benchmark", "quikstart")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: there is no benchmark config 'quikstart'; did you mean 'quickstart'? Known: quickstart; or give ...
+    """
+    known = config_names(family)
+    if name in known:
+        return _folder(family) / f"{name}.yaml"
+    file = Path(name).expanduser()
+    if file.is_file():
+        return file
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    raise ValueError(
+        f"there is no {family} config {name!r}{hint} Known: {', '.join(known) or 'none'}; or give the path of a "
+        f"YAML file"
+    )
+
+
+def read_config(family: str, name: str) -> dict[str, Any]:
+    """Read a configuration that :func:`config_path` finds, without executing anything.
+
+    Raises
+    ------
+    ValueError
+        If the file is not found, is not YAML, or does not hold one mapping.
+    """
+    import yaml
+
+    path = config_path(family, name)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not readable as YAML: {error}") from None
+    if not isinstance(config, Mapping):
+        raise ValueError(f"{path} must hold one mapping, key: value; it holds {type(config).__name__}")
+    return {str(key): value for key, value in config.items()}
+
+
+def _folder(family: str) -> Path:
+    return Path(str(importlib.resources.files(_package))) / "configs" / family

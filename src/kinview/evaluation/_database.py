@@ -1,0 +1,149 @@
+"""The tables of the result store, and how to reach them in SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinview.files import canonical_json
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc")
+TEXT = ("benchmark", "dataset", "modality", "method", "corruption", "corrupt", "pretrain_on", "label_noise", "probe")
+JSON = ("method_config", "metrics", "spec", "versions")
+NUMBERS = (
+    "severity", "label_noise_rate", "label_fraction", *METRICS,
+    "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",
+)  # fmt: skip
+_REQUIRED = ("dataset", "method", "probe", "seed", "status")
+
+
+@functools.cache
+def tables() -> Mapping[str, sa.Table]:
+    """The tables ``cells`` (results), ``plans`` (which cells a benchmark consists of) and ``kinview_schema``."""
+    import sqlalchemy as sa
+
+    metadata = sa.MetaData()
+    columns: list[sa.Column[Any]] = [
+        sa.Column(name, sa.Text, nullable=name not in _REQUIRED) for name in (*TEXT, "status", "message")
+    ]
+    columns += [sa.Column(name, sa.Text) for name in JSON]
+    columns += [sa.Column(name, sa.Double) for name in NUMBERS]
+    columns += [sa.Column("seed", sa.BigInteger, nullable=False), sa.Column("convergence_failures", sa.Integer)]
+    columns += [sa.Column("attempts", sa.Integer, nullable=False), sa.Column("created_at", sa.DateTime, nullable=False)]
+    sa.Table("cells", metadata, sa.Column("hash", sa.String(64), primary_key=True), *columns)
+    sa.Table(
+        "plans",
+        metadata,
+        sa.Column("benchmark", sa.Text, primary_key=True),
+        sa.Column("hash", sa.String(64), primary_key=True),
+        sa.Column("position", sa.Integer, nullable=False),
+    )
+    sa.Table("kinview_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
+    return metadata.tables
+
+
+def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of one row, as what the database holds."""
+    unknown = set(row) - {*TEXT, *JSON, *NUMBERS, "seed", "convergence_failures", "status", "message"}
+    absent = [name for name in _REQUIRED if row.get(name) is None]
+    if unknown or absent:
+        raise ValueError(
+            f"a cell needs {', '.join(_REQUIRED)} and may not have other columns than the table's: "
+            f"absent {absent or 'none'}, unknown {sorted(unknown) or 'none'}"
+        )
+    if row["status"] not in ("ok", "failed"):
+        raise ValueError(f"the status of a cell is 'ok' or 'failed', got {row['status']!r}")
+    values: dict[str, Any] = {}
+    for name, value in row.items():
+        try:
+            if name in JSON:
+                values[name] = None if value is None else canonical_json(_finite(value))
+            elif name in NUMBERS:
+                values[name] = None if value is None else _finite(float(value))
+            elif name in ("seed", "convergence_failures"):
+                values[name] = None if value is None else int(value)
+            else:
+                values[name] = None if value is None else str(value).replace("\0", "")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"column {name!r} cannot hold {value!r}: {error}") from None
+    return values
+
+
+def _finite(value: Any) -> Any:
+    """Plain data with None in place of NaN and infinities, which neither JSON nor every database holds."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def insert_into(dialect: str) -> Any:
+    """INSERT with ON CONFLICT, which each database spells in its own dialect."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert
+
+
+def absolute_url(url: str) -> str:
+    """The URL with an absolute SQLite path, so that it means the same file in every process; a bare path is SQLite."""
+    import sqlalchemy as sa
+
+    try:
+        parsed = sa.make_url(url) if "://" in url else sa.URL.create("sqlite", database=url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise ValueError(f"{url!r} is no database URL ({error}); write sqlite:///results.db for a file") from None
+    name = parsed.get_backend_name()
+    if name not in ("sqlite", "postgresql"):
+        raise ValueError(f"results are stored in sqlite or postgresql, not {name!r}: got {url!r}")
+    if name == "sqlite":
+        if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+            raise ValueError(f"{url!r} names no file; results need one that outlives the process: sqlite:///results.db")
+        parsed = parsed.set(database=str(Path(parsed.database).expanduser().absolute()))
+    return parsed.render_as_string(hide_password=False)
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine that keeps no connection open, so that it may cross into other processes and threads."""
+    import sqlalchemy as sa
+
+    try:
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    except (sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ValueError(
+            f"the database driver is not installed ({error}); for PostgreSQL: pip install psycopg"
+        ) from None
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _set_up(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 60000")  # milliseconds that a writer waits for another one
+            cursor.close()
+
+    return engine
+
+
+@contextlib.contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turn a driver's error at opening into one that says what to do."""
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        shown = sa.make_url(url).render_as_string()
+        raise ValueError(
+            f"{shown} cannot be used as a result store ({error.orig}); give the URL of a kinview store or of a new one"
+        ) from None

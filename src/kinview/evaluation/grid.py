@@ -1,0 +1,145 @@
+"""The cells of a benchmark, and the names under which their work is cached and stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Literal
+
+from kinview.evaluation.fingerprint import part_source
+from kinview.files import content_hash
+from kinview.registry import Registry
+
+__all__ = ["Cell", "Condition", "Part", "part_label"]
+
+_OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cell:
+    """One entry of the grid, with everything that determines its result.
+
+    Configs are plain data as :func:`kinview.registry.to_config` writes them; what does not bear on the result is None
+    (``corrupt`` of a cell without corruption), so that equal work has one name in every benchmark.
+    """
+
+    dataset: str
+    fingerprint: str
+    modality: str
+    method: Any
+    corruption: Any | None
+    severity: float
+    corrupt: str | None
+    pretrain_on: str
+    label_noise: Any | None
+    label_noise_rate: float
+    label_fraction: float
+    probe: Any
+    seed: int
+    environment: Mapping[str, Any]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Everything that determined the result, as plain data."""
+        return dataclasses.asdict(self)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Content hash of the cell: its primary key in the store."""
+        return content_hash({"step": "probe", **self.spec})
+
+    @functools.cached_property
+    def pretrain_key(self) -> str:
+        """Content hash of the fitted model; the cells that share it are one chain of work."""
+        shared = ("dataset", "fingerprint", "modality", "method", "seed", "environment")
+        spec = {name: getattr(self, name) for name in shared}
+        return content_hash({"step": "pretrain", "corruption": self.pretrain_corruption, **spec})
+
+    @property
+    def pretrain_corruption(self) -> tuple[Any, float] | None:
+        """What strikes the training set before the model is fitted."""
+        return self.corruption_of("train") if self.pretrain_on == "corrupted" else None
+
+    def embed_key(self, part: Literal["train", "test"]) -> str:
+        """Content hash of the embedding of the train or test set."""
+        return content_hash(
+            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": self.corruption_of(part)}
+        )
+
+    def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
+        """Mechanism and severity that strike a part of the data, None where it stays clean."""
+        return (self.corruption, self.severity) if self.corrupt in (part, "both") else None
+
+
+def part_label(config: Any) -> str:
+    """Short name of a config for tables: the name, and in brackets what differs from the defaults.
+
+    Examples
+    --------
+    >>> part_label("raw"), part_label({"ts2vec": {"repr_dim": 64, "trainer": {"max_steps": 20}}})
+    ('raw', 'ts2vec(repr_dim=64, trainer.max_steps=20)')
+    """
+    if isinstance(config, str):
+        return config
+    ((name, parameters),) = config.items()
+    return f"{name}({', '.join(f'{key}={value}' for key, value in _flat(parameters))})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part as its canonical config, what it reads, and the code behind it where that is another package's."""
+
+    config: Any
+    modality: str | None
+    source: dict[str, str]
+
+    @classmethod
+    def of(cls, registry: Registry, spec: Any, **levels: Any) -> Part:
+        """Check a spec and bring it into its canonical form; ``levels`` are parameters that the benchmark varies.
+
+        Raises
+        ------
+        ValueError
+            If the registry does not know it, or it sets what the benchmark sets.
+        """
+        for given in spec.values() if isinstance(spec, Mapping) else ():
+            for name in levels:
+                if isinstance(given, Mapping) and name in given:
+                    raise ValueError(f"the benchmark's levels give the {name}; leave it out of {dict(spec)}")
+        part = registry.build(spec, **levels)
+        entry = registry[registry.name_of(part)]
+        config = _without(registry.to_config(part), levels)
+        trainer = {} if isinstance(config, str) else config[entry.name].get("trainer") or {}
+        for name in _OWNED:
+            if name in trainer:
+                raise ValueError(f"{entry.name}: the benchmark sets the trainer's {name}; leave it out of the spec")
+        return cls(config, entry.modality, part_source(entry.target))
+
+    def reads(self, modality: str) -> bool:
+        """Whether the part works on data of this modality."""
+        return self.modality in (None, "any", modality)
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """What distinguishes cells of one data set, method, probe and seed: the fields of a cell that it fills in."""
+
+    fields: dict[str, Any]
+    source: dict[str, str]
+
+
+def _without(config: Any, names: Collection[str]) -> Any:
+    if isinstance(config, str):
+        return config
+    ((name, parameters),) = config.items()
+    kept = {key: value for key, value in parameters.items() if key not in names}
+    return {name: kept} if kept else name
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

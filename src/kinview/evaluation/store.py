@@ -1,0 +1,263 @@
+"""The results of benchmarks, one row a cell, in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinview.evaluation._database import (
+    JSON,
+    METRICS,
+    NUMBERS,
+    TEXT,
+    absolute_url,
+    checked_row,
+    explained,
+    insert_into,
+    make_engine,
+    tables,
+)
+from kinview.files import atomic_write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["DEFAULT_URL", "METRICS", "SCHEMA_VERSION", "Store"]
+
+DEFAULT_URL = "sqlite:///kinview-results/results.db"
+SCHEMA_VERSION = 1
+_CHUNK = 500  # hashes per query: SQLite limits the number of bound values
+
+
+class Store:
+    """Results of benchmarks, one row a cell, keyed by the content hash of everything that determined it.
+
+    Rows are inserted one by one, each in a transaction of its own, by any number of processes at once. A cell that
+    is there stays as it is; only a failed one is replaced. SQLite needs a local disk (it runs in WAL mode); a team
+    shares a PostgreSQL database.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy URL (``sqlite:///results.db``, ``postgresql+psycopg://user@host/database``), or the path of a SQLite
+        file. Default ``sqlite:///kinview-results/results.db``.
+    create : bool
+        Make the database (and its folder) when it does not exist.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such SQLite file and ``create`` is false.
+    ValueError
+        If the database belongs to another program or to another version of kinview, or the URL is not one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = Store(f"sqlite:///{folder}/results.db")
+    ...     cell = dict(dataset="wine", method="raw", probe="linear", seed=0, status="ok", accuracy=0.97)
+    ...     store.add("0a1b", cell, benchmark="demo")
+    ...     store.add("0a1b", {**cell, "accuracy": 0.1}, benchmark="demo")
+    ...     store.frame()[["dataset", "method", "accuracy", "attempts"]].values.tolist()
+    [['wine', 'raw', 0.97, 2]]
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, create: bool = True) -> None:
+        self.url = absolute_url(url)
+        self._engine = make_engine(self.url)
+        with explained(self.url):
+            self._prepare(create)
+
+    def __repr__(self) -> str:
+        return f"Store({self._engine.url.render_as_string()!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Store, (self.url,))
+
+    def add(self, key: str, row: Mapping[str, Any], *, benchmark: str | None = None) -> None:
+        """Insert the result of one cell; one that is there already stays, unless it had failed.
+
+        Parameters
+        ----------
+        key : str
+            Content hash of the cell.
+        row : mapping
+            Columns of the table ``cells``; ``metrics``, ``method_config``, ``spec`` and ``versions`` are plain data.
+            Numbers that are not finite are stored as missing.
+        benchmark : str, optional
+            Name of the benchmark that computed it.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown, a required one is absent, or a value has the wrong type. Nothing is written then.
+        """
+        import sqlalchemy as sa
+
+        cells = tables()["cells"]
+        values = checked_row(row) | {"hash": str(key), "attempts": 1, "created_at": _now()}
+        if benchmark is not None:
+            values["benchmark"] = benchmark
+        insert = insert_into(self._engine.dialect.name)(cells).values(**values)
+        failed = cells.c.status == "failed"
+        replaced = {
+            column.name: sa.case((failed, getattr(insert.excluded, column.name)), else_=column)
+            for column in cells.columns
+            if column.name not in ("hash", "attempts")
+        }
+        statement = insert.on_conflict_do_update(
+            index_elements=["hash"], set_={**replaced, "attempts": cells.c.attempts + 1}
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def plan(self, benchmark: str, keys: Sequence[str]) -> None:
+        """Record which cells a benchmark consists of; the plan of an earlier run under this name is replaced.
+
+        So ``frame(benchmark=...)`` never mixes results of an older configuration or an older version into a table.
+        """
+        plans = tables()["plans"]
+        rows = [{"benchmark": benchmark, "hash": key, "position": i} for i, key in enumerate(dict.fromkeys(keys))]
+        with self._engine.begin() as connection:
+            connection.execute(plans.delete().where(plans.c.benchmark == benchmark))
+            if rows:
+                connection.execute(plans.insert(), rows)
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of the given cells that have a result (a failed cell has none)."""
+        import sqlalchemy as sa
+
+        cells = tables()["cells"]
+        found: set[str] = set()
+        with self._engine.connect() as connection:
+            for part in _chunks(list(keys)):
+                query = sa.select(cells.c.hash).where(cells.c.hash.in_(part), cells.c.status == "ok")
+                found.update(connection.execute(query).scalars())
+        return found
+
+    def benchmarks(self) -> list[str]:
+        """Names of the benchmarks whose plan is recorded."""
+        import sqlalchemy as sa
+
+        plans = tables()["plans"]
+        with self._engine.connect() as connection:
+            query = sa.select(plans.c.benchmark).distinct().order_by(plans.c.benchmark)
+            return list(connection.execute(query).scalars())
+
+    def frame(self, *, keys: Iterable[str] | None = None, benchmark: str | None = None) -> pd.DataFrame:
+        """Results as a DataFrame, one row a cell, in the order of the plan, or of the given keys, or of insertion.
+
+        Parameters
+        ----------
+        keys : iterable of str, optional
+            Only these cells.
+        benchmark : str, optional
+            Only the cells of the recorded plan of this benchmark.
+
+        Returns
+        -------
+        DataFrame
+            The columns of the table ``cells``; ``metrics``, ``method_config``, ``spec`` and ``versions`` are JSON text.
+        """
+        import pandas as pd
+        import sqlalchemy as sa
+
+        cells, plans = tables()["cells"], tables()["plans"]
+        columns = [column.name for column in cells.columns]
+        rows: list[Any] = []
+        with self._engine.connect() as connection:
+            if keys is not None:
+                wanted = list(dict.fromkeys(keys))
+                for part in _chunks(wanted):
+                    rows += connection.execute(sa.select(cells).where(cells.c.hash.in_(part))).all()
+                position = {key: i for i, key in enumerate(wanted)}
+                rows.sort(key=lambda row: position[row.hash])
+            else:
+                query = sa.select(cells)
+                if benchmark is not None:
+                    query = query.join(plans, plans.c.hash == cells.c.hash).where(plans.c.benchmark == benchmark)
+                    query = query.order_by(plans.c.position)
+                else:
+                    query = query.order_by(cells.c.created_at, cells.c.hash)
+                rows = list(connection.execute(query).all())
+        frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
+        if benchmark is not None:
+            frame["benchmark"] = benchmark
+        types = dict.fromkeys(("hash", *TEXT, *JSON, "status", "message"), "str") | dict.fromkeys(NUMBERS, "float64")
+        return frame.astype(types | dict.fromkeys(("seed", "convergence_failures", "attempts"), "Int64"))
+
+    def write_csv(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
+        """Write the results as CSV, whole or not at all."""
+        return atomic_write(path, self.frame(benchmark=benchmark).to_csv(index=False))
+
+    def write_parquet(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
+        """Write the results as Parquet, whole or not at all."""
+        buffer = io.BytesIO()
+        self.frame(benchmark=benchmark).to_parquet(buffer, index=False)
+        return atomic_write(path, buffer.getvalue())
+
+    def _prepare(self, create: bool) -> None:
+        """Check that the database is ours, or make the tables in an empty one."""
+        import sqlalchemy as sa
+
+        shown = self._engine.url.render_as_string()
+        database = self._engine.url.database
+        if self._engine.dialect.name == "sqlite" and database:
+            if not create and not Path(database).is_file():
+                raise FileNotFoundError(f"there is no result store {shown}; run a benchmark first, or check the URL")
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        if self._version() is None:
+            others = sa.inspect(self._engine).get_table_names()
+            if others:
+                raise ValueError(
+                    f"{shown} belongs to another program: it holds the tables {', '.join(sorted(others)[:5])} and no "
+                    f"kinview_schema; give the URL of an empty or new database"
+                )
+            if not create:
+                raise FileNotFoundError(f"{shown} is empty, no result store; run a benchmark first, or check the URL")
+            self._create()
+        version = self._version()
+        if version != SCHEMA_VERSION:
+            raise ValueError(
+                f"{shown} was written with result schema {version}, this kinview reads schema {SCHEMA_VERSION}; "
+                f"use the version of kinview that wrote it, or start a new store with another URL"
+            )
+
+    def _version(self) -> int | None:
+        import sqlalchemy as sa
+
+        schema = tables()["kinview_schema"]
+        if not sa.inspect(self._engine).has_table(schema.name):
+            return None
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()
+
+    def _create(self) -> None:
+        """Make the tables; several processes may try at once, and the first one wins."""
+        import sqlalchemy as sa
+
+        schema = tables()["kinview_schema"]
+        try:
+            with self._engine.begin() as connection:
+                if self._engine.dialect.name == "sqlite":
+                    connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # kept in the file: readers never block
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver would make each table on its own
+                tables()["cells"].metadata.create_all(connection)
+                connection.execute(schema.insert().values(version=SCHEMA_VERSION))
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+            if self._version() is None:
+                raise
+
+
+def _chunks(keys: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), _CHUNK):
+        yield keys[start : start + _CHUNK]
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)  # databases differ in time zones: UTC throughout

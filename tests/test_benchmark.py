@@ -1,0 +1,477 @@
+"""The benchmark: its plan, its steps, and that nothing is lost, leaked or computed twice."""
+
+import dataclasses
+import importlib
+import shutil
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import kinview
+from kinview.configs import config_names, config_path, read_config
+from kinview.evaluation import steps
+from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.fingerprint import part_source, source_digest
+from kinview.evaluation.grid import part_label
+from kinview.evaluation.runner import run
+from kinview.evaluation.steps import Chain
+from kinview.evaluation.store import Store
+from kinview.files import parse_tensors
+from kinview.methods.raw import RawFeatures
+
+TS2VEC = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 3}}}
+SCARF = {"scarf": {"trainer": {"max_steps": 3}}}
+NUMBERS = ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "realised_missing_train", "realised_noise"]
+
+
+def write_data(folder: Path, *, poison: float | None = None) -> Path:
+    """One set of series in UCR layout, where ``poison`` overwrites the test values; and one table."""
+    random = np.random.default_rng(0)
+    for part in ("TRAIN", "TEST"):
+        labels = np.repeat([1, 2], 8)
+        values = random.normal(size=(16, 12)) + labels[:, None] * np.sin(np.arange(12))
+        if part == "TEST" and poison is not None:
+            values[:] = poison
+        path = folder / "Toy" / f"Toy_{part}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(np.column_stack([labels, values])).to_csv(path, sep="\t", header=False, index=False)
+    label = np.repeat(["ill", "well"], 12)
+    table = pd.DataFrame({f"x{j}": random.normal(size=24) + (label == "ill") for j in range(4)})
+    (folder / "table").mkdir(exist_ok=True)
+    table.assign(y=label).to_csv(folder / "table" / "table.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    return str(write_data(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="module")
+def tiny(data) -> Benchmark:
+    return Benchmark(
+        name="tiny",
+        datasets=["toy", "table"],
+        methods=["raw", TS2VEC, SCARF],
+        corruptions=["mcar"],
+        severities=[0.2, 0.4],
+        label_noise=["symmetric"],
+        label_noise_rates=[0.25],
+        pretrain_on="clean",
+        probes=["knn"],
+        data_dir=data,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory) -> tuple[pd.DataFrame, Path]:
+    """Results of an uninterrupted run of the tiny benchmark, and the folder of its store and cache: only to be read."""
+    folder = tmp_path_factory.mktemp("finished")
+    return go(tiny, folder), folder
+
+
+@pytest.fixture
+def small(tiny) -> Benchmark:
+    return dataclasses.replace(tiny, methods=["raw"], datasets=["table"], severities=[0.2])
+
+
+def tensors_of(content: bytes) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in parse_tensors(content, "a file of the cache")[0].items()}
+
+
+def go(benchmark: Benchmark, folder: Path, **options) -> pd.DataFrame:
+    return run(benchmark, f"{folder}/results.db", cache_dir=folder / "cache", progress=False, **options)
+
+
+def chain_of(cell, folder: Path, data: str) -> Chain:
+    return Chain(cell, data, folder / "cache")
+
+
+def test_quickstart_is_the_published_grid():
+    benchmark = Benchmark.from_yaml("quickstart")
+    cells = benchmark.cells()
+    # 4 data sets x (raw, random_init, one learned method) x 3 seeds x (clean, 2 severities, 2 noise rates) x 3 probes
+    assert len(cells) == len({cell.key for cell in cells}) == 4 * 3 * 3 * 5 * 3
+    assert len({cell.pretrain_key for cell in cells}) == 4 * 3 * 3
+    assert (benchmark.threads, benchmark.workers, benchmark.pretrain_on) == (1, 2, "clean")
+    assert {part_label(cell.method) for cell in cells if cell.modality == "tabular"} == {"raw", "random_init", "scarf"}
+
+
+def test_every_cell_has_a_result_and_the_rates_are_exact(tiny, finished):
+    frame, _ = finished
+    assert frame["hash"].tolist() == [cell.key for cell in tiny.cells()]
+    assert set(frame["status"]) == {"ok"}, frame["message"].dropna().tolist()
+    assert frame[NUMBERS].notna().all(axis=None)
+    toy = frame[(frame["dataset"] == frame["dataset"][0]) & (frame["modality"] == "time_series")]
+    assert toy["realised_missing_train"].unique().tolist() == [0.0, round(0.2 * 192) / 192, round(0.4 * 192) / 192]
+    assert toy["realised_noise"].unique().tolist() == [0.0, 0.25]
+    assert (frame["realised_missing_train"] > 0).equals(frame["corruption"] == "mcar")
+
+
+def test_second_run_computes_nothing_even_without_the_cache(tiny, finished, tmp_path, monkeypatch):
+    first, folder = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr(steps, "run_chain", lambda *_, **__: pytest.fail("something was computed again"))
+    pd.testing.assert_frame_equal(go(tiny, tmp_path), first)
+    assert not list((tmp_path / "cache").iterdir())
+    assert set(first["attempts"]) == {1}
+
+
+def test_other_seed_other_table(tiny, finished, tmp_path):
+    one = finished[0]
+    two = go(dataclasses.replace(tiny, seeds=[1]), tmp_path)
+    assert not set(one["hash"]) & set(two["hash"])
+    for method in one["method"].unique():
+        assert (one.loc[one["method"] == method, "accuracy"] != two.loc[two["method"] == method, "accuracy"]).any()
+
+
+def test_new_seed_adds_cells_and_keeps_the_old_ones(small, tmp_path):
+    first = go(small, tmp_path)
+    both = go(dataclasses.replace(small, seeds=[0, 1]), tmp_path)
+    assert len(both) == 2 * len(first)
+    kept = both[both["hash"].isin(first["hash"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, first)
+
+
+def test_workers_do_not_change_a_number(tiny, finished, tmp_path):
+    threads = torch.get_num_threads()
+    one, two = finished[0], go(tiny, tmp_path, workers=2)
+    pd.testing.assert_frame_equal(one[["hash", *NUMBERS]], two[["hash", *NUMBERS]], check_exact=True)
+    assert torch.get_num_threads() == threads
+
+
+def test_threads_are_refused_as_workers(small, tmp_path):
+    with joblib.parallel_config(backend="threading"), pytest.raises(ValueError, match="cannot run in threads"):
+        go(dataclasses.replace(small, seeds=[0, 1, 2]), tmp_path, workers=2)
+
+
+def test_interrupted_run_continues_where_it_stopped(tiny, finished, tmp_path, monkeypatch):
+    add = Store.add
+    for stop in (3, 1, 5):
+        written: list[str] = []
+
+        def add_some(self, key, row, *, benchmark=None, written=written, stop=stop):
+            if len(written) == stop:
+                raise KeyboardInterrupt
+            add(self, key, row, benchmark=benchmark)
+            written.append(key)
+
+        monkeypatch.setattr(Store, "add", add_some)
+        with pytest.raises(KeyboardInterrupt):
+            go(tiny, tmp_path)
+    monkeypatch.setattr(Store, "add", add)
+    assert len(Store(f"{tmp_path}/results.db").frame()) == 9
+    resumed = go(tiny, tmp_path)
+    pd.testing.assert_frame_equal(resumed[["hash", *NUMBERS]], finished[0][["hash", *NUMBERS]], check_exact=True)
+    assert set(resumed["attempts"]) == {1}
+
+
+def test_damaged_artefacts_are_made_again(tiny, finished, tmp_path):
+    first, folder = finished
+    shutil.copytree(folder / "cache", tmp_path / "cache")
+    files = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    assert len(files) > 20
+    before = {path: path.read_bytes() for path in files}
+    for i, path in enumerate(files):
+        content = bytearray(before[path])
+        content[-1] ^= 1  # the last byte of the tensors
+        path.write_bytes(bytes(content) if i % 3 == 0 else content[: len(content) // 2] if i % 3 == 1 else b"")
+    again = go(tiny, tmp_path)
+    pd.testing.assert_frame_equal(again[["hash", *NUMBERS]], first[["hash", *NUMBERS]], check_exact=True)
+    for path in files:
+        one, other = tensors_of(path.read_bytes()), tensors_of(before[path])
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+
+
+def test_damaged_checkpoint_does_not_stop_the_training(tiny, tmp_path):
+    clean = Benchmark("t", ["toy"], [TS2VEC], data_dir=tiny.data_dir)
+    (cell,) = clean.cells()
+    folder = tmp_path / "cache" / "checkpoints" / cell.pretrain_key
+    folder.mkdir(parents=True)
+    for name in ("checkpoint.safetensors", "garbage"):
+        (folder / name).write_bytes(b"not a checkpoint")
+    frame = go(clean, tmp_path)
+    assert frame["status"].tolist() == ["ok"]
+    assert not folder.exists()
+
+
+def test_failed_cells_are_recorded_and_tried_again(tiny, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(RawFeatures, "fit", lambda *_, **__: (_ for _ in ()).throw(ArithmeticError("loss is not finite")))
+        frame = go(tiny, tmp_path)
+    failed = frame["status"] == "failed"
+    assert failed.equals(frame["method"] == "raw")
+    assert set(frame.loc[failed, "message"]) == {"ArithmeticError: loss is not finite"}
+    assert frame.loc[failed, NUMBERS[:5]].isna().all(axis=None)
+    frame = go(tiny, tmp_path)
+    assert set(frame["status"]) == {"ok"}
+    assert frame["attempts"].tolist() == [2 if again else 1 for again in failed]
+
+
+def test_masks_are_shared_by_methods_and_nested_over_severities(tiny, data, tmp_path):
+    masks: dict[tuple, list] = {}
+    for cell in tiny.cells():
+        chain = chain_of(cell, tmp_path, data)
+        for part in ("train", "test"):
+            struck, _ = chain.data(part, cell.corruption_of(part))
+            masks.setdefault((cell.dataset, part, cell.severity), []).append(np.asarray(pd.isna(struck)))
+    for (dataset, part, severity), found in masks.items():
+        assert all(np.array_equal(mask, found[0]) for mask in found)
+        assert found[0].sum() == round(severity * found[0].size)
+        if severity == 0.4:
+            assert not (masks[dataset, part, 0.2][0] & ~found[0]).any()
+    struck = {key[1]: found[0] for key, found in masks.items() if key[2] == 0.4 and found[0].shape == (16, 1, 12)}
+    assert not np.array_equal(struck["train"], struck["test"])
+
+
+@pytest.mark.parametrize("corrupt", ["train", "test", "both"])
+def test_corruption_strikes_the_parts_it_is_asked_to(small, tmp_path, corrupt):
+    frame = go(dataclasses.replace(small, corrupt=corrupt), tmp_path).query("corruption == 'mcar'")
+    assert (frame["realised_missing_train"] > 0).all() == (corrupt != "test")
+    assert (frame["realised_missing_test"] > 0).all() == (corrupt != "train")
+    assert set(frame["corrupt"]) == {corrupt}
+
+
+def test_label_noise_is_in_training_labels_only(tiny, data, finished, monkeypatch):
+    scored = []
+    evaluate = steps.evaluate
+    monkeypatch.setattr(steps, "evaluate", lambda y, *rest: scored.append(y) or evaluate(y, *rest))
+    cells = [cell for cell in tiny.cells() if cell.label_noise is not None]
+    assert {cell.label_noise_rate for cell in cells} == {0.25}
+    for cell in cells:
+        chain = chain_of(cell, finished[1], data)
+        clean = np.asarray(chain.dataset.y_train)
+        rows, labels, realised = chain._training_labels(cell)
+        assert np.array_equal(rows, np.arange(len(clean)))
+        assert (labels != clean).sum() == round(0.25 * len(clean)) == realised * len(clean)
+        chain.probe(cell)
+        assert np.array_equal(scored.pop(), chain.dataset.y_test)
+        assert np.array_equal(chain.dataset.y_train, clean)
+
+
+def test_label_fractions_are_nested_and_hold_every_class(tiny, data, tmp_path):
+    benchmark = Benchmark("few", ["table"], ["raw"], label_fractions=[0.1, 0.5], data_dir=data)
+    found = {}
+    for cell in benchmark.cells():
+        chain = chain_of(cell, tmp_path, data)
+        rows, labels, _ = chain._training_labels(cell)
+        found[cell.label_fraction] = set(rows.tolist())
+        assert set(labels) == {"ill", "well"}
+    assert found[0.1] < found[0.5] < found[1.0]
+    assert go(benchmark, tmp_path)["status"].tolist() == ["ok"] * 3
+
+
+@pytest.mark.parametrize("pretrain_on", ["clean", "corrupted"])
+def test_test_rows_do_not_reach_the_fitted_model(tiny, tmp_path, pretrain_on):
+    found = []
+    for poison in (None, 1e6):
+        folder = write_data(tmp_path / f"poison {poison}", poison=poison)
+        series = dataclasses.replace(tiny, datasets=["toy"], methods=["raw", TS2VEC], data_dir=str(folder))
+        benchmark = dataclasses.replace(series, pretrain_on=pretrain_on)
+        go(benchmark, tmp_path)
+        artefacts, tests = [], []
+        for cell in benchmark.cells():
+            model, *embedded = (
+                tensors_of((tmp_path / "cache" / kind / f"{key}.safetensors").read_bytes())
+                for kind, key in (
+                    ("models", cell.pretrain_key),
+                    ("embeddings", cell.embed_key("train")),
+                    ("embeddings", cell.embed_key("test")),
+                )
+            )
+            artefacts.append(model | embedded[0])
+            tests.append(embedded[1]["z"])
+        found.append((artefacts, tests))
+    (clean, clean_test), (poisoned, poisoned_test) = found
+    assert len(clean) == len(poisoned) == 8
+    for one, other in zip(clean, poisoned, strict=True):
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name], equal_nan=True) for name in one)
+    assert not any(np.array_equal(one, other) for one, other in zip(clean_test, poisoned_test, strict=True))
+
+
+def test_pretraining_on_corrupted_data_shares_the_clean_models(tiny):
+    def models(**changes):
+        cells = dataclasses.replace(tiny, datasets=["toy"], methods=[TS2VEC], **changes).cells()
+        return {cell.pretrain_key: cell.pretrain_corruption for cell in cells}
+
+    clean = models(pretrain_on="clean")
+    corrupted = models(pretrain_on="corrupted")
+    assert list(clean.values()) == [None]
+    assert set(corrupted.values()) == {None, ("mcar", 0.2), ("mcar", 0.4)}
+    assert set(clean) < set(corrupted)
+    assert models(pretrain_on="corrupted", corrupt="test") == clean
+
+
+def test_equal_work_has_one_key_however_it_is_written(tiny):
+    other = dataclasses.replace(
+        tiny,
+        name="other",
+        methods=["raw", {"scarf": {"temperature": 1.0, **SCARF["scarf"]}}, TS2VEC],
+        severities=[0.4, 0.0, 0.2, 0.2],
+        workers=2,
+    )
+    assert {cell.key for cell in other.cells()} == {cell.key for cell in tiny.cells()}
+
+
+def test_everything_that_determines_a_result_is_in_its_key(tiny):
+    cell = tiny.cells()[-1]
+    changes = {
+        "dataset": "other",
+        "fingerprint": "0",
+        "modality": "tabular?",
+        "method": "raw",
+        "corruption": {"mcar": {"mode": "timestep"}},
+        "severity": 0.3,
+        "corrupt": "test",
+        "pretrain_on": "corrupted",
+        "label_noise": {"symmetric": {"inclusive": True}},
+        "label_noise_rate": 0.3,
+        "label_fraction": 0.5,
+        "probe": "xgboost",
+        "seed": 7,
+        "environment": {**cell.environment, "source": "0"},
+    }
+    assert set(changes) == {field.name for field in dataclasses.fields(cell)}
+    keys = {cell.key} | {dataclasses.replace(cell, **{name: value}).key for name, value in changes.items()}
+    assert len(keys) == 1 + len(changes)
+    assert set(cell.environment) == {"threads", "device", "precision", "source", "versions"}
+    assert set(cell.environment["versions"]) == {"torch", "scikit-learn", "xgboost", "numpy"}
+
+
+def test_crossed_grid_is_the_full_product(tiny):
+    series = dataclasses.replace(tiny, datasets=["toy"], methods=["raw"], label_fractions=[0.5, 1.0])
+    alone, crossed = (dataclasses.replace(series, crossed=crossed).cells() for crossed in (False, True))
+    assert len(alone) == 1 + 2 + 1 + 1
+    assert len(crossed) == 3 * 2 * 2
+    assert {cell.key for cell in alone} < {cell.key for cell in crossed}
+
+
+def test_embeddings_of_the_clean_test_set(tiny, finished, tmp_path):
+    frame, folder = finished
+    found = tiny.embeddings(folder / "cache")
+    assert set(found) == set(zip(frame["dataset"], frame["method"], strict=True))
+    for (dataset, method), (z, y) in found.items():
+        assert len(z) == len(y)
+        if method.startswith("ts2vec"):
+            assert z.shape == (16, 4), dataset
+    assert tiny.embeddings(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sverities": [0.2]}, "no key 'sverities'; did you mean 'severities'"),
+        ({"probes": "linear"}, r"probes must be a list, \[linear\]"),
+        ({"datasets": []}, "datasets must be a list with at least one entry"),
+        ({"seeds": [0.5]}, "seeds must be integers"),
+        ({"seeds": [True]}, "seeds must be integers"),
+        ({"severities": [20]}, "severities must be numbers from 0 to 0.99"),
+        ({"label_fractions": [0]}, "label_fractions must be numbers"),
+        ({"corrupt": "all"}, "corrupt must be one of train, test, both; got 'all'"),
+        ({"crossed": "yes"}, "crossed must be true or false"),
+        ({"workers": 0}, "workers must be an integer >= 1"),
+        ({"label_noise": []}, "label_noise_rates do nothing without label_noise"),
+        ({"device": None}, "device must be a text"),
+    ],
+)
+def test_config_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Benchmark.from_yaml("quickstart", **change)
+
+
+def test_config_without_a_required_key_is_refused():
+    with pytest.raises(ValueError, match="needs the key 'methods'"):
+        Benchmark.from_config({"name": "x", "datasets": ["wine"]})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": ["scraf"]}, "did you mean 'scarf'"),
+        ({"methods": ["scarf"], "datasets": ["toy"]}, "'toy' is time_series, and none of the methods reads that"),
+        ({"methods": [{"ts2vec": {"repr_dims": 3}}]}, "did you mean 'repr_dim'"),
+        ({"methods": [{"scarf": {"trainer": {"device": "cuda"}}}]}, "the benchmark sets the trainer's device"),
+        ({"corruptions": [{"mcar": {"rate": 0.1}}]}, "the benchmark's levels give the rate"),
+        ({"probes": ["lineer"]}, "did you mean 'linear'"),
+        ({"label_noise": ["symetric"]}, "did you mean 'symmetric'"),
+    ],
+)
+def test_parts_are_checked_before_anything_runs(tiny, tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        go(dataclasses.replace(tiny, **change), tmp_path)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_data_that_change_while_the_benchmark_runs_are_noticed(small, tmp_path):
+    folder = write_data(tmp_path / "data")
+    (cell, *_) = dataclasses.replace(small, data_dir=str(folder)).cells()
+    table = pd.read_csv(folder / "table" / "table.csv")
+    table.iloc[::-1].to_csv(folder / "table" / "table.csv", index=False)
+    steps.load_dataset.cache_clear()
+    with pytest.raises(ValueError, match="changed on disk"):
+        Chain(cell, str(folder), tmp_path)
+
+
+def test_step_code_is_part_of_every_key_but_its_presentation_is_not(tmp_path):
+    package = Path(kinview.__file__).parent
+    copy = tmp_path / "kinview"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = source_digest(copy)
+    assert before == source_digest(package)
+    for name in ("store.py", "runner.py", "benchmark.py"):
+        with (copy / "evaluation" / name).open("a") as stream:
+            stream.write("\n# more\n")
+    source_digest.cache_clear()
+    assert source_digest(copy) == before
+    for name in ("evaluation/steps.py", "methods/ts2vec.py", "data/table.py", "training/trainer.py"):
+        with (copy / name).open("a") as stream:
+            stream.write("\n# more\n")
+        source_digest.cache_clear()
+        after = source_digest(copy)
+        assert after != before
+        before = after
+
+
+def test_code_of_another_package_is_identified_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "plugin_for_test.py").write_text("class Part: ...\n")
+    module = importlib.import_module("plugin_for_test")
+    one = part_source(module.Part)
+    assert list(one) == ["plugin_for_test"]
+    (tmp_path / "plugin_for_test.py").write_text("class Part:\n    x = 1\n")
+    assert part_source(module.Part) != one
+    assert part_source(RawFeatures) == {}
+
+
+def test_configs_by_name_and_by_path(tmp_path):
+    assert "quickstart" in config_names("benchmark")
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ndatasets: [wine]\nmethods: [raw]\n")
+    assert config_path("benchmark", str(path)) == path
+    assert Benchmark.from_yaml(path).name == "mine"
+    with pytest.raises(ValueError, match="did you mean 'quickstart'"):
+        config_path("benchmark", "quickstrat")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "not readable as YAML"), ("- a", "must hold one mapping"), ("!!python/name:os.system", "YAML")],
+)
+def test_files_that_are_no_config_are_refused(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_config("benchmark", str(path))
+
+
+def test_configs_cannot_be_imported_through_the_link(monkeypatch):
+    monkeypatch.syspath_prepend(Path(kinview.__file__).parent)
+    with pytest.raises(ImportError, match="relative import"):
+        importlib.import_module("configs")
