@@ -19,6 +19,7 @@ from kinview.data.batch import Batch
 from kinview.data.panel import Panel, read_panel
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.files import atomic_write
+from kinview.methods._modality import modality_of
 from kinview.methods.estimator import EstimatorCore
 from kinview.methods.modelfile import dump_model, load_model, parse_model, save_model
 from kinview.training.randomness import forked_generators
@@ -49,7 +50,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         "scitype:transform-input": "Series",
         "scitype:transform-output": "Primitives",
         "scitype:instancewise": False,
-        "X_inner_mtype": ["numpy3D", "df-list", "pd-multiindex", "pd_multiindex_hier"],
+        "X_inner_mtype": ["pd-multiindex", "numpy3D", "df-list", "pd_multiindex_hier"],  # the first keeps most
         "y_inner_mtype": "None",
         "fit_is_empty": False,
         "capability:multivariate": True,
@@ -106,23 +107,23 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         """Forget what was fitted; what scikit-learn attached to this object stays."""
         attached = {name: value for name, value in vars(self).items() if name in _ATTACHED}
         super().reset()
-        vars(self).update(attached)
+        self.__dict__.update(attached)
         return self
 
     def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
         self.__panel = self._read(X, groups=groups)
-        self.__train = train
+        self.__groups, self.__train = groups, train
         try:
             super().fit(self._for_sktime(X))
         finally:
-            del self.__panel, self.__train
+            del self.__panel, self.__groups, self.__train
         return self
 
     def _read(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel | None:
         """Read our own containers before sktime sees them; None for what sktime has to convert first."""
-        ours = isinstance(X, np.ndarray | Tensor | list | tuple)
-        if not ours and not (isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)):
+        framed = isinstance(X, pd.DataFrame | pd.Series) and modality_of(X) == "time_series"
+        if not framed and not isinstance(X, np.ndarray | Tensor | list | tuple):
             return None
         return read_panel(X, groups=groups, channels=channels, dtype=torch.float64)
 
@@ -131,7 +132,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         return X if self.__panel is None else self.__panel.batch.x.numpy()
 
     def _fit(self, X: Any, y: Any = None) -> Self:
-        panel = self.__panel if self.__panel is not None else read_panel(X, dtype=torch.float64)
+        panel = self.__panel
+        if panel is None:
+            panel = read_panel(X, groups=self.__groups, dtype=torch.float64)
         self.channels_ = panel.channels
         self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
         self._fit_batch(self._scaled(panel), train=self.__train)
@@ -148,10 +151,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         """A panel for methods beside ``transform``; sktime's conversion where the container is not ours."""
         panel = self._read(X, channels=self.channels_)
         if panel is None:
-            from sktime.datatypes import convert_to
-
-            converted = convert_to(X, ["numpy3D", "df-list", "pd-multiindex", "pd_multiindex_hier"])
-            panel = read_panel(converted, channels=self.channels_, dtype=torch.float64)
+            panel = read_panel(self._check_X_y(X=X)[0], channels=self.channels_, dtype=torch.float64)
         return panel
 
     def _scaled(self, panel: Panel) -> Batch:

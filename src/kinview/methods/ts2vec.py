@@ -399,7 +399,7 @@ class TS2Vec(SeriesEstimator):
 
 
 def _is_integer(value: Any, least: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
 
 
 def _with_official_overwriting(windows: Tensor, k: Tensor, steps: int, length: int, before: int, after: int) -> Tensor:

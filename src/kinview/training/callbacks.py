@@ -99,5 +99,9 @@ class ProgressBar(Callback):
 
     def on_train_end(self, state: TrainingState, method: Method) -> None:
         """Close the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the bar, also where training was stopped."""
         if self._bar is not None:
             self._bar.close()

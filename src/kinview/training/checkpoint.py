@@ -16,7 +16,7 @@ from kinview.training.callbacks import TrainingState
 from kinview.training.method import Method
 from kinview.training.randomness import generator_states, restore_generator_states
 
-__all__ = ["CHECKPOINT_NAME", "Running", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT_NAME", "Running", "load_checkpoint", "save_checkpoint", "stored_identity"]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 _FORMAT = "kinview-checkpoint"
@@ -64,12 +64,9 @@ def save_checkpoint(folder: Path, running: Running, identity: dict[str, Any]) ->
         "averaged": running.average.count if running.average else 0,
         "scaler": running.scaler.state_dict(),
     }
-    metadata = {
-        "format": _FORMAT,
-        "format_version": str(_VERSION),
-        "identity": json.dumps(identity),
-        "facts": json.dumps(facts),
-    }
+    # a tensor of bytes: the history grows with every step, and a header has a limit
+    tensors["facts"] = torch.frombuffer(bytearray(json.dumps(facts), "utf-8"), dtype=torch.uint8)
+    metadata = {"format": _FORMAT, "format_version": str(_VERSION), "identity": json.dumps(identity)}
     folder.mkdir(parents=True, exist_ok=True)
     return atomic_write(folder / CHECKPOINT_NAME, dump_tensors(tensors, metadata))
 
@@ -82,29 +79,43 @@ def load_checkpoint(path: Path, running: Running, identity: dict[str, Any]) -> N
     ValueError
         If the file is damaged or foreign, or belongs to another training: the differences are named.
     """
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} is no kinview checkpoint (its format is {metadata.get('format')!r})")
-    if int(metadata["format_version"]) > _VERSION:
-        raise ValueError(f"{path} was written by a newer kinview (checkpoint version {metadata['format_version']})")
-    differences = _differences(json.loads(metadata["identity"]), json.loads(json.dumps(identity)))
+    tensors, stored = _read(path)
+    differences = _differences(stored, json.loads(json.dumps(identity)))
     if differences:
         raise ValueError(
             f"{path} belongs to another training: {'; '.join(differences)}. "
             f"Fit with the same data and parameters to continue it, use another checkpoint_dir, or pass resume='never'"
         )
-    facts = json.loads(metadata["facts"])
+    facts = json.loads(tensors["facts"].numpy().tobytes())
     running.method.load_state_dict(_under(tensors, "method"))
     running.best_weights = _under(tensors, "best")
     if running.average is not None:
         names = running.average.tensors()
-        stored = _under(tensors, "average")
-        running.average.restore([stored[name] for name in names], facts["averaged"])
+        averages = _under(tensors, "average")
+        running.average.restore([averages[name] for name in names], facts["averaged"])
     _restore_optimizer(running.optimizer, _under(tensors, "optimizer"))
     running.scaler.load_state_dict(facts["scaler"])
     running.permutation = tensors["permutation"]
     running.state = TrainingState(**facts["state"])
     restore_generator_states(_under(tensors, "generator"), running.generator, running.device)
+
+
+def stored_identity(path: Path) -> dict[str, Any]:
+    """What the training of a checkpoint is; errors as :func:`load_checkpoint` for a damaged or foreign file."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != _FORMAT:
+        raise ValueError(f"{path} is no kinview checkpoint (its format is {metadata.get('format')!r})")
+    if metadata["format_version"] != str(_VERSION):
+        raise ValueError(
+            f"{path} has checkpoint version {metadata['format_version']}, this kinview continues version {_VERSION}: "
+            f"use the kinview that wrote it, or pass resume='never'"
+        )
+    identity: dict[str, Any] = json.loads(metadata["identity"])
+    return tensors, identity
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

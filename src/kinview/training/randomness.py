@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+_ONE_AT_A_TIME = threading.RLock()  # the global generators are those of all threads
 
 __all__ = ["forked_generators", "generator_states", "resolve_seed", "restore_generator_states"]
 
@@ -36,11 +39,15 @@ def resolve_seed(random_state: Any) -> int:
 def forked_generators(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators inside the block and give the caller's back after it.
 
-    Dropout and layer initialisation take no generator; this is the only place where the global ones are used.
+    Dropout and layer initialisation take no generator; this is the only place where the global ones are used. Blocks in
+    other threads wait, so that none draws from the numbers of another.
     """
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.random.manual_seed(seed)
+    cuda = device.type == "cuda"
+    devices = [torch.cuda.current_device() if device.index is None else device.index] if cuda else []
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed devices that are not forked
+        for index in devices:
+            torch.cuda.default_generators[index].manual_seed(seed)
         yield
 
 

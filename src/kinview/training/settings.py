@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +14,7 @@ import torch
 if TYPE_CHECKING:
     from kinview.training.trainer import Trainer
 
-__all__ = ["Settings", "settings_of"]
+__all__ = ["FALLBACK", "Settings", "resolve_device", "settings_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Settings:
         return kind(groups, fused=fused, **common)
 
 
-_FALLBACK: dict[str, Any] = {
+FALLBACK: dict[str, Any] = {
     "optimizer": "adam",
     "weight_decay": 0.0,
     "scheduler": "constant",
@@ -101,7 +104,22 @@ _CHOICES = {
     "precision": ("float32", "bfloat16", "float16"),
     "resume": ("auto", "never"),
 }
-_POSITIVE_INTEGERS = ("max_steps", "max_epochs", "batch_size", "validation_passes", "patience", "checkpoint_every")
+_POSITIVE = (1, "a positive integer")
+_INTEGERS = {
+    "max_steps": _POSITIVE,
+    "max_epochs": _POSITIVE,
+    "batch_size": _POSITIVE,
+    "validation_passes": _POSITIVE,
+    "patience": _POSITIVE,
+    "checkpoint_every": _POSITIVE,
+    "warmup_steps": (0, "a non-negative integer"),
+}
+_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "lr": (lambda value: 0.0 < value < math.inf, "a positive number"),
+    "gradient_clip": (lambda value: 0.0 < value < math.inf, "a positive number"),
+    "weight_decay": (lambda value: 0.0 <= value < math.inf, "a number of at least 0"),
+    "validation_fraction": (lambda value: 0.0 <= value < 1.0, "in [0, 1)"),
+}
 
 
 def settings_of(trainer: Trainer) -> Settings:
@@ -113,7 +131,7 @@ def settings_of(trainer: Trainer) -> Settings:
         For a value out of range, with the range.
     """
     given = {k: v for k, v in trainer.get_params(deep=False).items() if v is not None and k != "callbacks"}
-    values: dict[str, Any] = {field.name: None for field in dataclasses.fields(Settings)} | _FALLBACK | given
+    values: dict[str, Any] = {field.name: None for field in dataclasses.fields(Settings)} | FALLBACK | given
     for name in ("batch_size", "lr"):
         if values[name] is None:
             raise ValueError(f"Trainer needs {name}: the method has no published value for it")
@@ -122,22 +140,37 @@ def settings_of(trainer: Trainer) -> Settings:
     for name, choices in _CHOICES.items():
         if values[name] not in choices:
             raise ValueError(f"Trainer({name}=...) must be one of {', '.join(choices)}; got {values[name]!r}")
-    for name in _POSITIVE_INTEGERS:
-        value = values[name]
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-            raise ValueError(f"Trainer({name}=...) must be a positive integer; got {value!r}")
-    for name, least in (("weight_decay", 0.0), ("warmup_steps", 0)):
-        if not values[name] >= least:
-            raise ValueError(f"Trainer({name}=...) must not be negative; got {values[name]!r}")
-    for name in ("lr", "gradient_clip"):
-        if values[name] is not None and not (math.isfinite(values[name]) and values[name] > 0):
-            raise ValueError(f"Trainer({name}=...) must be a positive number; got {values[name]!r}")
-    if not 0.0 <= values["validation_fraction"] < 1.0:
-        raise ValueError(f"Trainer(validation_fraction=...) must be in [0, 1); got {values['validation_fraction']!r}")
+    for name in _INTEGERS:
+        values[name] = _integer(name, values[name])
+    for name in _NUMBERS:
+        values[name] = _number(name, values[name])
+    for name in ("drop_last", "progress"):
+        if values[name] not in (True, False):
+            raise ValueError(f"Trainer({name}=...) must be True or False; got {values[name]!r}")
+    if values["checkpoint_dir"] is not None:
+        values["checkpoint_dir"] = os.fspath(values["checkpoint_dir"])
     values["device"] = resolve_device(values["device"])
     if values["precision"] == "float16" and values["device"].type != "cuda":
         raise ValueError("Trainer(precision='float16') needs a CUDA device; use 'bfloat16' on the CPU")
     return Settings(**values)
+
+
+def _integer(name: str, value: Any) -> int | None:
+    least, words = _INTEGERS[name]
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"Trainer({name}=...) must be {words}; got {value!r}")
+    return int(value)  # plain, for the JSON of a checkpoint
+
+
+def _number(name: str, value: Any) -> float | None:
+    inside, words = _NUMBERS[name]
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not inside(float(value)):
+        raise ValueError(f"Trainer({name}=...) must be {words}; got {value!r}")
+    return float(value)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -14,11 +14,12 @@ import torch
 from sklearn.base import BaseEstimator
 
 from kinview.data.batch import Batch
+from kinview.registry import changed_parameters
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.method import Method
-from kinview.training.settings import Settings, settings_of
+from kinview.training.settings import FALLBACK, Settings, settings_of
 
 __all__ = ["Trainer"]
 
@@ -125,9 +126,13 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         self.progress = progress
 
     def merged(self, defaults: dict[str, Any]) -> Trainer:
-        """Copy with a method's values where this trainer has None."""
+        """Copy with all effective values: a method's, or the general ones, where this trainer has None."""
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
-        return Trainer(**{**defaults, **given})
+        return Trainer(**{**FALLBACK, **defaults, **given})
+
+    def to_config(self) -> dict[str, Any]:
+        """The fields that are given, in plain data; an estimator takes them as its ``trainer``."""
+        return changed_parameters(self)
 
     def fit(
         self,
@@ -168,7 +173,9 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         ValueError
             For a parameter out of range, or a checkpoint of another training.
         FloatingPointError
-            If the loss or the gradient is not finite; the step is named, and no checkpoint with it is written.
+            If the loss, the gradient or a weight is not finite; the step is named, and no checkpoint holds it.
+        KeyboardInterrupt
+            After Ctrl-C, when the present step is whole and the checkpoint written.
         """
         settings = settings_of(self)
         loop = _Loop(settings, method, train, generator, identity or {})
@@ -178,9 +185,11 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
             if path.exists():
                 load_checkpoint(path, loop.running, loop.identity)
         hooks: list[Callback] = [callbacks.build(spec) for spec in self.callbacks or []]
-        if settings.progress:
-            hooks.append(ProgressBar(settings.total_steps(len(train)), description))
-        return loop.run(hooks)
+        bar = ProgressBar(loop.total, description)
+        try:
+            return loop.run([*hooks, bar] if settings.progress else hooks)
+        finally:
+            bar.close()
 
 
 class _Loop:
@@ -224,6 +233,7 @@ class _Loop:
                     self._save()
                 if interrupted():
                     raise KeyboardInterrupt
+        self._check_weights()
         self._save()  # before the weights are replaced: a longer training can continue from here
         self._settle()
         method.eval()
@@ -308,6 +318,11 @@ class _Loop:
             rows += len(views[0])
         running.method.train()
         loss = losses / rows
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the validation loss is {loss} after step {state.step}: lower the learning rate "
+                f"(lr={self.settings.lr}), or look for extreme values in the data"
+            )
         state.validation.append({"epoch": float(state.epoch), "loss": loss})
         if state.best is None or loss < state.best:
             state.best, state.waited = loss, 0
@@ -330,7 +345,15 @@ class _Loop:
 
     def _save(self) -> None:
         if self.settings.checkpoint_dir is not None:
+            self._check_weights()
             save_checkpoint(Path(self.settings.checkpoint_dir), self.running, self.identity)
+
+    def _check_weights(self) -> None:
+        if not all(bool(torch.isfinite(p).all()) for p in self.running.method.parameters()):
+            raise FloatingPointError(
+                f"the weights are not finite after step {self.running.state.step}: lower the learning rate "
+                f"(lr={self.settings.lr})"
+            )
 
     def _settle(self) -> None:
         """The weights that a finished training leaves: the best, the averaged, or the last."""
@@ -348,12 +371,15 @@ class _Loop:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C back until a step is whole, so that a valid checkpoint can be written; a second one acts at once."""
-    if threading.current_thread() is not threading.main_thread():
+    """Hold Ctrl-C back until a step is whole, so that a valid checkpoint can be written; a second one acts at once.
+
+    A handler that the caller has set, or SIGINT ignored (a background job), stays as it is.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield lambda: False
         return
     pressed = 0
-    before = signal.getsignal(signal.SIGINT)
 
     def handle(number: int, frame: Any) -> None:
         nonlocal pressed
@@ -365,4 +391,4 @@ def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: pressed > 0
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
