@@ -17,8 +17,8 @@ def config_names(family: str) -> list[str]:
 
     Examples
     --------
-    >>> config_names("benchmark")
-    ['quickstart']
+    >>> "quickstart" in config_names("benchmark")
+    True
     """
     return sorted(path.stem for path in _folder(family).glob("*.yaml"))
 
@@ -45,7 +45,7 @@ def config_path(family: str, name: str) -> Path:
     >>> config_path("benchmark", "quikstart")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: there is no benchmark config 'quikstart'; did you mean 'quickstart'? Known: quickstart; or give ...
+    ValueError: there is no benchmark config 'quikstart'; did you mean 'quickstart'? Known: ...
     """
     known = config_names(family)
     if name in known:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,6 +20,8 @@ from kinview.encoders.pooling import multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import methods
 from kinview.methods._ts2vec_official import official_state
+from kinview.methods._ts2vec_rows import centred, split_long, trimmed, with_something_observed
+from kinview.methods._ts2vec_sliding import slide
 from kinview.methods.series import SeriesEstimator
 from kinview.training.method import Method
 from kinview.training.randomness import forked_generators
@@ -28,8 +29,6 @@ from kinview.training.randomness import forked_generators
 __all__ = ["TS2Vec", "TS2VecMethod"]
 
 Window = Literal["full_series", "multiscale"] | int | None
-
-_WINDOWS_AT_ONCE = 256  # sliding windows in one forward pass
 
 
 class TS2VecMethod(Method):
@@ -88,13 +87,13 @@ class TS2VecMethod(Method):
     def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Hierarchical contrast of the shared steps; a row with a view in which nothing was observed is left out."""
         if self.encoder.padding == "masked":
-            views = _with_something_observed(views)
+            views = with_something_observed(views)
         shared = [self._encode(view)[:, :, _shared_steps(view)] for view in views]
         return self.contrast(*shared), {}
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Maximum over the observed steps of the per-timestamp representations."""
-        batch = _trim(batch) if self.encoder.padding == "masked" else batch
+        batch = trimmed(batch) if self.encoder.padding == "masked" else batch
         return pool(self._encode(batch), self.observed(batch), "max")
 
     def per_timestamp(self, batch: Batch, window: int | Literal["multiscale"] | None = None) -> Float[Tensor, "n d t"]:
@@ -247,7 +246,8 @@ class TS2Vec(SeriesEstimator):
             "full_series": the maximum over all, ``(n, D)``. "multiscale": maxima over windows of 2^k + 1 steps side by
             side, ``(n, D·scales, T)``.
         causal : bool
-            With ``sliding_length``: a window does not reach beyond the steps that it represents.
+            With ``sliding_length``: a window does not reach beyond the steps that it represents. (Scaling by
+            ``scaling="sample"`` sees the whole series all the same.)
         sliding_length : int, optional
             Encode windows of this many steps, one after the other, each by itself with its context.
         sliding_padding : int
@@ -278,7 +278,9 @@ class TS2Vec(SeriesEstimator):
             embed = partial(self._method.per_timestamp, window=around)
         else:
             after = 0 if causal else sliding_padding
-            embed = partial(self._slide, window=around, length=sliding_length, before=sliding_padding, after=after)
+            embed = partial(
+                slide, self._method, window=around, length=sliding_length, before=sliding_padding, after=after
+            )
         if window == "full_series":
             z = self._in_chunks(batch, lambda rows: pool(embed(rows), self._method.observed(rows)))
         else:
@@ -354,9 +356,9 @@ class TS2Vec(SeriesEstimator):
         return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}
 
     def _training_rows(self, batch: Batch) -> Batch:
-        batch = _split_long(batch, self.max_train_length)
+        batch = split_long(batch, self.max_train_length)
         batch = batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
-        return _centred(batch)
+        return centred(batch)
 
     def _prepare_method(self, batch: Batch) -> None:
         self._method.encoder.front_end.set_step(batch.times)
@@ -369,52 +371,9 @@ class TS2Vec(SeriesEstimator):
             return f"its crops need series of at least {shortest} steps, the longest has {rows.x.shape[2]}"
         return None
 
-    def _slide(self, batch: Batch, window: Any, length: int, before: int, after: int) -> Float[Tensor, "n d t"]:
-        """Encode windows of ``length`` steps, each by itself with its context."""
-        x, times = batch.x, batch.times
-        n, channels, steps = x.shape
-        count = -(-steps // length)
-        if times is None:
-            times = torch.arange(steps, dtype=torch.float64, device=x.device).expand(n, steps)
-        times = torch.where(self._steps_inside(batch), times, torch.nan)
-        around = (before, count * length - steps + after)
-        width = before + length + after
-        windows = (
-            F.pad(x, around, value=torch.nan).unfold(2, width, length).transpose(1, 2)
-        )  # a view (n, count, C, width)
-        stamps = F.pad(times, around, value=torch.nan).unfold(1, width, length)
-        parts = []
-        for k in torch.split(torch.arange(count, device=x.device), max(1, _WINDOWS_AT_ONCE // n)):
-            some = windows[:, k]
-            if self.padding == "official":
-                some = _with_official_overwriting(some, k, steps, length, before, after)
-            rows = Batch.of(some.reshape(-1, channels, width), times=stamps[:, k].reshape(-1, width))
-            z = self._method.per_timestamp(rows, window)[:, :, before : before + length]
-            parts.append(z.reshape(n, len(k), -1, length).transpose(1, 2).flatten(2))
-        return torch.cat(parts, dim=2)[:, :, :steps]
-
-    def _steps_inside(self, batch: Batch) -> Tensor:
-        lengths = valid_lengths(batch.x, batch.times)
-        return torch.arange(batch.x.shape[2], device=batch.x.device) < lengths[:, None]
-
 
 def _is_integer(value: Any, least: int) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
-
-
-def _with_official_overwriting(windows: Tensor, k: Tensor, steps: int, length: int, before: int, after: int) -> Tensor:
-    """Missing steps as the official code sees them after it wrote zeros into its input.
-
-    It encodes the windows one after the other, as views of one tensor, and its network sets missing steps of that
-    tensor to zero. So a missing step is an observed zero for every window after the first that held it without padding.
-    """
-    k, width = k[:, None], windows.shape[3]
-    first, last = -(-before // length), (steps - length - after) // length  # windows that need no padding
-    step = k * length - before + torch.arange(width, device=windows.device)
-    written_to = ((k - 1).clamp(max=last) + 1) * length + after
-    overwritten = (k > first) & (last >= first) & (step >= first * length - before) & (step < written_to)
-    missing = torch.isnan(windows).any(dim=2, keepdim=True)
-    return windows.masked_fill(missing & overwritten[None, :, None, :], 0.0)  # windows: (n, len(k), C, width)
 
 
 def _shared_steps(view: Batch) -> slice:
@@ -428,53 +387,3 @@ def _shared_steps(view: Batch) -> slice:
 def _coin_flips(x: Tensor, generator: torch.Generator) -> Tensor:
     """(n, t) fair coin flips, drawn on the generator's device."""
     return torch.rand(x.shape[0], x.shape[2], generator=generator) < 0.5
-
-
-def _with_something_observed(views: list[Batch]) -> list[Batch]:
-    """Rows that have an observation in every view; all of them where none has (their loss carries no information)."""
-    seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
-    if bool(seen.all()) or not bool(seen.any()):
-        return views
-    return [view.rows(seen.nonzero()[:, 0]) for view in views]
-
-
-def _trim(batch: Batch) -> Batch:
-    """Cut off steps that lie beyond the end of every series; at least one stays."""
-    longest = max(1, int(valid_lengths(batch.x, batch.times).max()))
-    if longest == batch.x.shape[2]:
-        return batch
-    times = None if batch.times is None else batch.times[:, :longest]
-    return batch.replace(x=batch.x[:, :, :longest], times=times)
-
-
-def _split_long(batch: Batch, limit: int | None) -> Batch:
-    """Series of at least twice ``limit`` steps, cut into T // limit sections (the last padded) that become rows."""
-    steps = batch.x.shape[2]
-    sections = 1 if limit is None else steps // limit
-    if sections < 2:
-        return batch
-    length = -(-steps // sections)
-    pad = length * sections - steps
-    x = F.pad(batch.x, (0, pad), value=torch.nan)
-    parts = x.reshape(len(batch), -1, sections, length).transpose(1, 2).flatten(0, 1)
-    source = torch.arange(len(batch)).repeat_interleave(sections)
-    times = None
-    if batch.times is not None:
-        times = F.pad(batch.times, (0, pad), value=torch.nan).reshape(-1, length)
-    groups = None if batch.groups is None else batch.groups[source]
-    return Batch(x=parts, index=batch.index[source], times=times, groups=groups)
-
-
-def _centred(batch: Batch) -> Batch:
-    """Move the observed span of each series to the middle, where it does not fill the series."""
-    observed = ~torch.isnan(batch.x).all(dim=1)
-    steps = batch.x.shape[2]
-    if bool(observed[:, 0].all()) and bool(observed[:, -1].all()):
-        return batch
-    first = observed.int().argmax(dim=1)
-    trailing = observed.flip(1).int().argmax(dim=1)
-    shift = (first + trailing) // 2 - first
-    source = (torch.arange(steps)[None, :] - shift[:, None]) % steps
-    x = batch.x.gather(2, source[:, None, :].expand_as(batch.x))
-    times = None if batch.times is None else batch.times.gather(1, source)
-    return batch.replace(x=x, times=times)
