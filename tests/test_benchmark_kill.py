@@ -92,7 +92,7 @@ def test_five_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path, 
         # and a random while later, in the middle of whatever is being done.
         wanted = before + moments.randrange(CELLS // 6) if kill else 0
         wait_for_cells(tmp_path, wanted, process)
-        time.sleep(moments.uniform(0.0, 4.0 if kill == 0 else 0.5))
+        time.sleep(moments.uniform(0.0, 4.0 if kill == 0 else 0.3))
         if process.poll() is None:
             children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -12,29 +12,26 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.encoders.front_end import valid_lengths
 
-if TYPE_CHECKING:
-    from kinview.methods.ts2vec import TS2VecMethod
-
 __all__ = ["slide"]
 
 _WINDOWS_AT_ONCE = 256  # in one forward pass
 
 
 def slide(
-    method: TS2VecMethod, batch: Batch, window: Any, length: int, before: int, after: int
+    encode: Callable[[Batch], Tensor], batch: Batch, length: int, before: int, after: int, *, official: bool
 ) -> Float[Tensor, "n d t"]:
     """Representations of each step, from windows of ``length`` steps encoded each by itself with its context.
 
     Parameters
     ----------
-    method : TS2VecMethod
-        Encodes the windows.
+    encode : callable
+        Representations ``(n, D, width)`` of windows.
     batch : Batch
         Series ``(n, C, T)``.
-    window : None, int or "multiscale"
-        Pooling within a window.
     length, before, after : int
         Steps of a window that are kept, and of its context on either side.
+    official : bool
+        Overwrite missing steps as the official code does.
     """
     x, times = batch.x, batch.times
     n, channels, steps = x.shape
@@ -49,10 +46,10 @@ def slide(
     parts = []
     for k in torch.split(torch.arange(count, device=x.device), max(1, _WINDOWS_AT_ONCE // n)):
         some = windows[:, k]
-        if method.encoder.padding == "official":
+        if official:
             some = _with_official_overwriting(some, k, steps, length, before, after)
         rows = Batch.of(some.reshape(-1, channels, width), times=stamps[:, k].reshape(-1, width))
-        z = method.per_timestamp(rows, window)[:, :, before : before + length]
+        z = encode(rows)[:, :, before : before + length]
         parts.append(z.reshape(n, len(k), -1, length).transpose(1, 2).flatten(2))
     return torch.cat(parts, dim=2)[:, :, :steps]
 

@@ -273,18 +273,17 @@ class TS2Vec(SeriesEstimator):
         if sliding_length is None and (causal or sliding_padding):
             raise ValueError("causal and sliding_padding describe sliding windows: give sliding_length too")
         batch = self._scaled(self._panel_of(X))
-        around = None if window == "full_series" else window
-        if sliding_length is None:
-            embed = partial(self._method.per_timestamp, window=around)
-        else:
+        encode = partial(self._method.per_timestamp, window=None if window == "full_series" else window)
+        if sliding_length is not None:
             after = 0 if causal else sliding_padding
-            embed = partial(
-                slide, self._method, window=around, length=sliding_length, before=sliding_padding, after=after
+            official = self.padding == "official"
+            encode = partial(
+                slide, encode, length=sliding_length, before=sliding_padding, after=after, official=official
             )
         if window == "full_series":
-            z = self._in_chunks(batch, lambda rows: pool(embed(rows), self._method.observed(rows)))
+            z = self._in_chunks(batch, lambda rows: pool(encode(rows), self._method.observed(rows)))
         else:
-            z = self._in_chunks(batch, embed)
+            z = self._in_chunks(batch, encode)
         result: np.ndarray = z.numpy()
         return result
 

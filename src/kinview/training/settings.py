@@ -6,13 +6,10 @@ import dataclasses
 import math
 import numbers
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-
-if TYPE_CHECKING:
-    from kinview.training.trainer import Trainer
 
 __all__ = ["FALLBACK", "Settings", "resolve_device", "settings_of"]
 
@@ -122,7 +119,7 @@ _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def settings_of(trainer: Trainer) -> Settings:
+def settings_of(fields: Mapping[str, Any]) -> Settings:
     """Check a trainer's fields and fill in what neither the user nor the method gave.
 
     Raises
@@ -130,7 +127,7 @@ def settings_of(trainer: Trainer) -> Settings:
     ValueError
         For a value out of range, with the range.
     """
-    given = {k: v for k, v in trainer.get_params(deep=False).items() if v is not None and k != "callbacks"}
+    given = {k: v for k, v in fields.items() if v is not None and k != "callbacks"}
     values: dict[str, Any] = {field.name: None for field in dataclasses.fields(Settings)} | FALLBACK | given
     for name in ("batch_size", "lr"):
         if values[name] is None:

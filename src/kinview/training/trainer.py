@@ -177,7 +177,7 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After Ctrl-C, when the present step is whole and the checkpoint written.
         """
-        settings = settings_of(self)
+        settings = settings_of(self.get_params(deep=False))
         loop = _Loop(settings, method, train, generator, identity or {})
         loop.validation_views = loop.static_views(validation) if validation is not None else []
         if settings.checkpoint_dir is not None and settings.resume == "auto":
