@@ -484,7 +484,9 @@ def test_channels_other_than_at_fit_are_refused(name):
     named = SMALL[name]().fit(_flat(_unequal()))
     swapped = _flat(_unequal())[["c1", "c0"]]
     assert _difference(_embed(named, swapped), _embed(named, _flat(_unequal()))) == 0.0
-    with pytest.raises(ValueError, match=r"lacks the channel.*'c1' of fit and has 'x'"):
+    with pytest.raises(
+        ValueError, match=r"lacks the channel.*'c1' of fit and has the channel.*'x' that fit did not see"
+    ):
         named.transform(_flat(_unequal()).rename(columns={"c1": "x"}))
 
 
@@ -686,3 +688,33 @@ def test_random_init_leaves_the_method_it_is_given_alone():
 def test_random_init_takes_the_network_of_the_modality():
     assert isinstance(RandomInit(random_state=0).fit(_series(3)).estimator_, TS2Vec)
     assert isinstance(RandomInit(random_state=0).fit(_table()).estimator_, SCARF)
+
+
+def test_time_stamps_of_another_kind_are_refused_where_they_count(tmp_path):
+    import kinview
+
+    hours = np.arange(12) * 0.5
+    dates = pd.Timestamp("2026-01-01") + pd.to_timedelta(hours, unit="h")
+    numbers, stamped = (
+        pd.DataFrame(
+            {"hr": np.sin(np.arange(36.0))},
+            index=pd.MultiIndex.from_arrays([np.repeat(range(3), 12), np.tile(stamps, 3)], names=["id", "time"]),
+        )
+        for stamps in (hours, dates)
+    )
+    small = {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 1}, "random_state": 0}
+    model = TS2Vec(**small, front_end="values+mask+delta").fit(numbers)
+    model.save(tmp_path / "model.safetensors")
+    for fitted in (model, kinview.load_model(tmp_path / "model.safetensors")):
+        assert fitted.transform(numbers).shape == (3, 4)
+        with pytest.raises(ValueError, match="time stamps of X are dates or durations, at fit they were numbers"):
+            fitted.transform(stamped)
+        with pytest.raises(ValueError, match="time stamps of X are none"):
+            fitted.encode(np.zeros((2, 1, 12)))
+    assert TS2Vec(**small).fit(numbers).transform(stamped).shape == (3, 4)  # these embeddings ignore time stamps
+
+
+def test_saving_to_a_folder_is_refused(tmp_path):
+    model = TS2Vec(repr_dim=4, hidden_dim=4, depth=1, trainer={"max_steps": 1}).fit(np.zeros((3, 1, 8)))
+    with pytest.raises(IsADirectoryError, match=r"is a folder; name a file in it, such as model\.safetensors"):
+        model.save(tmp_path)

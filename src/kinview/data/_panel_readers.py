@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ __all__ = ["RawPanel", "read_raw"]
 _NUMBERS = {"floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty"}  # of pandas' infer_dtype
 
 
+TimeUnit = Literal["seconds", "numbers", "periods"]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class RawPanel:
     """Series before they become a batch; ``names`` is None where the container has no channel names."""
@@ -28,6 +31,7 @@ class RawPanel:
     names: tuple[str, ...] | None = None
     times: NDArray[np.float64] | None = None  # (n, T)
     groups: pd.Index | None = None
+    time_unit: TimeUnit | None = None  # of ``times``
 
 
 def read_raw(X: Any) -> RawPanel:
@@ -93,13 +97,15 @@ def _from_multiindex(X: pd.DataFrame) -> RawPanel:
     names = _column_names(X)
     _refuse_empty(X.shape, ("series", "channels"))
     series, index = _instances(cast(pd.MultiIndex, X.index))
-    times = _time_numbers(X.index.get_level_values(-1))
+    times, unit = _time_numbers(X.index.get_level_values(-1))
     order = np.lexsort((times, series))
     series, times = series[order], times[order]
     lengths = np.bincount(series)
     place = series, _count_within(lengths), len(lengths), int(lengths.max())
     groups = index.get_level_values(0) if index.nlevels > 1 else None
-    return RawPanel(_pad(_frame_numbers(X)[order], *place), index, names, _pad(times[:, None], *place)[:, 0], groups)
+    return RawPanel(
+        _pad(_frame_numbers(X)[order], *place), index, names, _pad(times[:, None], *place)[:, 0], groups, unit
+    )
 
 
 def _instances(rows: pd.MultiIndex) -> tuple[NDArray[np.int64], pd.Index]:
@@ -152,7 +158,9 @@ def _from_nested(X: pd.DataFrame) -> RawPanel:
         else:  # channels observed at different times: union of their stamps, NaN in between
             frames.append(pd.concat(cells, axis=1, keys=range(len(cells)), sort=True))
     raw = _from_frames(frames, index=X.index)
-    return dataclasses.replace(raw, names=names, times=raw.times if stamped else None)
+    return dataclasses.replace(
+        raw, names=names, times=raw.times if stamped else None, time_unit=raw.time_unit if stamped else None
+    )
 
 
 def _nested_cell(cell: Any, row: int, name: str) -> pd.Series:
@@ -220,23 +228,23 @@ def _frame_numbers(X: pd.DataFrame) -> NDArray[np.float64]:
     return X.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _time_numbers(stamps: pd.Index) -> NDArray[np.float64]:
+def _time_numbers(stamps: pd.Index) -> tuple[NDArray[np.float64], TimeUnit]:
     """Time stamps as numbers: seconds for dates (since the first) and durations, the number itself otherwise."""
     if stamps.dtype.kind == "O" and not isinstance(stamps, pd.PeriodIndex):
         is_dates = pd.api.types.infer_dtype(stamps) in {"date", "datetime"}
         stamps = pd.to_datetime(stamps) if is_dates else stamps.infer_objects()
     if isinstance(stamps, pd.PeriodIndex):
-        return stamps.asi8.astype(np.float64)
+        return stamps.asi8.astype(np.float64), "periods"
     kind = stamps.dtype.kind
     if kind == "M":
         dates = pd.DatetimeIndex(stamps)
-        return np.asarray((dates - dates.min()).total_seconds(), dtype=np.float64)
+        return np.asarray((dates - dates.min()).total_seconds(), dtype=np.float64), "seconds"
     if kind == "m":
-        return pd.TimedeltaIndex(stamps).total_seconds().to_numpy(dtype=np.float64)
+        return pd.TimedeltaIndex(stamps).total_seconds().to_numpy(dtype=np.float64), "seconds"
     if kind in "iuf":
         numbers = stamps.to_numpy(dtype=np.float64)
         if np.isfinite(numbers).all():
-            return numbers
+            return numbers, "numbers"
         raise ValueError("the time stamps of X (last index level) are not all finite; every step needs its time")
     raise ValueError(
         f"the last index level of X holds the time and has to be numbers, dates, periods or durations, "

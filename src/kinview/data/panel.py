@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 
 from kinview.data._labels import encode_groups, encode_labels
-from kinview.data._panel_readers import RawPanel, read_raw
+from kinview.data._panel_readers import RawPanel, TimeUnit, read_raw
 from kinview.data.batch import Batch
 
-__all__ = ["Panel", "read_panel"]
+__all__ = ["Panel", "TimeUnit", "read_panel"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,11 +29,14 @@ class Panel:
         One entry a series; a MultiIndex for hierarchical input.
     channels : tuple of str
         Channel names; ``channel_0``, ... where the input has none.
+    time_unit : {"seconds", "numbers", "periods"} or None
+        What ``times`` count: seconds (dates, durations), the input's own numbers, or periods.
     """
 
     batch: Batch
     index: pd.Index
     channels: tuple[str, ...]
+    time_unit: TimeUnit | None = None
 
 
 def read_panel(
@@ -111,7 +114,7 @@ for one series of 50 steps and 150 channels give X.T[None]
         y=encode_labels(y, n),
     )
     names = raw.names or _default_names(raw.values.shape[1])
-    return Panel(batch, raw.index, names)
+    return Panel(batch, raw.index, names, raw.time_unit)
 
 
 def _select_channels(raw: RawPanel, expected: Sequence[str] | int | None) -> RawPanel:
@@ -120,19 +123,21 @@ def _select_channels(raw: RawPanel, expected: Sequence[str] | int | None) -> Raw
     if expected is None:
         return raw
     number = expected if isinstance(expected, int) else len(expected)
+    comparable = not isinstance(expected, int) and tuple(expected) != _default_names(number) and raw.names is not None
+    if comparable:
+        assert raw.names is not None and not isinstance(expected, int)
+        missing = [name for name in expected if name not in raw.names]
+        extra = [name for name in raw.names if name not in expected]
+        if missing or extra:
+            parts = [f"lacks the channel(s) {', '.join(map(repr, missing))} of fit"] if missing else []
+            parts += [f"has the channel(s) {', '.join(map(repr, extra))} that fit did not see"] if extra else []
+            raise ValueError(f"X {' and '.join(parts)}; rename the columns or give the same channels as at fit")
     if found != number:
         raise ValueError(f"X has {found} channel(s), but {number} at fit; give the same channels as at fit")
     if isinstance(expected, int) or tuple(expected) == _default_names(number):
         return raw
     if raw.names is None:
         return dataclasses.replace(raw, names=tuple(expected))
-    missing = [name for name in expected if name not in raw.names]
-    if missing:
-        extra = [name for name in raw.names if name not in expected]
-        raise ValueError(
-            f"X lacks the channel(s) {', '.join(map(repr, missing))} of fit and has {', '.join(map(repr, extra))} "
-            f"instead; rename the columns or give the same channels as at fit"
-        )
     order = [raw.names.index(name) for name in expected]
     return dataclasses.replace(raw, values=raw.values[:, order], names=tuple(expected))
 

@@ -25,7 +25,7 @@ from kinview.training.trainer import Trainer
 
 __all__ = ["EstimatorCore", "as_trainer"]
 
-_CHUNK_VALUES = 2**23  # activations of one embedding chunk, so that memory does not grow with the data set
+_CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
 
 
 class EstimatorCore:
@@ -130,7 +130,7 @@ class EstimatorCore:
     @torch.no_grad()
     def _in_chunks(self, batch: Batch, embed: Any) -> Tensor:
         device = next(self.method_.parameters()).device
-        a_row = max(1, batch.x[0].numel()) if batch.x.ndim == 2 else batch.x.shape[2] * 64
+        a_row = max(512, batch.x.shape[1]) if batch.x.ndim == 2 else batch.x.shape[2] * 64
         chunk = max(1, min(len(batch), _CHUNK_VALUES // a_row))
         parts = [
             embed(batch.rows(rows).to(device)).float().cpu() for rows in torch.split(torch.arange(len(batch)), chunk)

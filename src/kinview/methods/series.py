@@ -16,7 +16,7 @@ from sktime.transformations.base import BaseTransformer
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.panel import Panel, read_panel
+from kinview.data.panel import Panel, TimeUnit, read_panel
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.files import atomic_write
 from kinview.methods._modality import modality_of
@@ -41,6 +41,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         Channel names at fit.
     scaler_ : Scaler
         Scaling learned on the training series.
+    time_unit_ : {"seconds", "numbers", "periods"} or None
+        What the time stamps were at fit.
     """
 
     _tags: ClassVar[dict[str, Any]] = {
@@ -66,6 +68,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
     scaling: Any
     channels_: tuple[str, ...]
     scaler_: Scaler
+    time_unit_: TimeUnit | None
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Pre-train on series; labels are not used.
@@ -135,7 +138,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         panel = self.__panel
         if panel is None:
             panel = read_panel(X, groups=self.__groups, dtype=torch.float64)
-        self.channels_ = panel.channels
+        self.channels_, self.time_unit_ = panel.channels, panel.time_unit
         self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
         self._fit_batch(self._scaled(panel), train=self.__train)
         return self
@@ -144,6 +147,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         panel = self.__panel
         if panel is None:
             panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
+        self._check_time_unit(panel)
         embedding = self._embed(self._scaled(panel)).numpy()
         return pd.DataFrame(embedding, index=panel.index, columns=self._feature_names(embedding.shape[1]))
 
@@ -152,7 +156,20 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         panel = self._read(X, channels=self.channels_)
         if panel is None:
             panel = read_panel(self._check_X_y(X=X)[0], channels=self.channels_, dtype=torch.float64)
+        self._check_time_unit(panel)
         return panel
+
+    def _reads_times(self) -> bool:
+        """Whether an embedding depends on the time stamps."""
+        return False
+
+    def _check_time_unit(self, panel: Panel) -> None:
+        if self._reads_times() and panel.time_unit != self.time_unit_:
+            words = {"seconds": "dates or durations", "numbers": "numbers", "periods": "periods", None: "none"}
+            raise ValueError(
+                f"the time stamps of X are {words[panel.time_unit]}, at fit they were {words[self.time_unit_]}: an "
+                f"interval would mean something else; give time stamps of the same kind"
+            )
 
     def _scaled(self, panel: Panel) -> Batch:
         return panel.batch.replace(x=self.scaler_.apply(panel.batch.x))
@@ -163,12 +180,16 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
         self.check_is_fitted()
-        facts = {"channels": list(self.channels_), "scaler": self.scaler_.to_config()}
+        facts = {
+            "channels": list(self.channels_),
+            "scaler": self.scaler_.to_config(),
+            "time_unit": self.time_unit_,
+        }
         return facts, dict(self.method_.state_dict())
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        self.channels_ = tuple(facts["channels"])
+        self.channels_, self.time_unit_ = tuple(facts["channels"]), facts["time_unit"]
         self.scaler_ = Scaler.from_config(facts["scaler"])
         with forked_generators(0, torch.device("cpu")):
             self.method_ = self._build(Batch.of(torch.zeros(1, len(self.channels_), 1)))
@@ -197,6 +218,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
             return type(self), dump_model(self)
         if Path(path).suffix:
             return save_model(self, path)
+        if Path(path).is_dir():
+            raise IsADirectoryError(f"{os.fspath(path)} is a folder; name a file in it, such as model.safetensors")
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("_metadata", pickle.dumps(type(self)))  # sktime.base.load reads the class; we never do

@@ -144,7 +144,7 @@ class TS2Vec(SeriesEstimator):
     hidden_dim : int, default 64
         Channels of the hidden blocks (paper).
     depth : int, default 10
-        Hidden residual blocks (paper).
+        Hidden residual blocks before the last one (paper); 0 leaves that one.
     dropout : float, default 0.1
         Dropout on the representations while training (official code).
     mask : {"binomial", "all_true"}, default "binomial"
@@ -318,6 +318,7 @@ class TS2Vec(SeriesEstimator):
             scaling=None,
         )
         estimator.channels_ = tuple(f"channel_{i}" for i in range(channels))
+        estimator.time_unit_ = None
         estimator.scaler_ = fit_scaler(torch.zeros(1, channels, 1), None)
         with forked_generators(0, torch.device("cpu")):
             estimator.method_ = estimator._build(Batch.of(torch.zeros(1, channels, 1)))
@@ -361,6 +362,9 @@ class TS2Vec(SeriesEstimator):
 
     def _prepare_method(self, batch: Batch) -> None:
         self._method.encoder.front_end.set_step(batch.times)
+
+    def _reads_times(self) -> bool:
+        return self.front_end == "values+mask+delta"
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
         if len(rows) == 0:
