@@ -1,21 +1,34 @@
-"""InfoNCE across two views, in one direction."""
+"""InfoNCE across two views, in one direction, with an optional queue of negatives."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
 from kinview.losses import losses
+from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_rows
+from kinview.losses._two_views import unit
+from kinview.losses._validation import check_queue, check_rows, check_temperature, check_views, full_precision, softplus
+from kinview.losses.base import Loss
+from kinview.losses.distributed import gather, global_mean, place
 
 __all__ = ["InfoNCE", "info_nce"]
 
 
-def info_nce(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], temperature: float = 1.0) -> Float[Tensor, ""]:
-    r"""InfoNCE: row i of ``a`` has to find row i of ``b`` among all rows of ``b``.
+def info_nce(
+    a: Float[Tensor, "n d"],
+    b: Float[Tensor, "n d"],
+    temperature: float = 1.0,
+    *,
+    queue: Float[Tensor, "m d"] | None = None,
+    index: Shaped[Tensor, " n"] | None = None,
+    queue_index: Shaped[Tensor, " m"] | None = None,
+) -> Float[Tensor, ""]:
+    r"""InfoNCE: row i of ``a`` has to find row i of ``b`` among all rows of ``b`` and of the queue.
 
-    .. math:: L = -\frac{1}{n} \sum_i \log \frac{\exp(s_{ii}/\tau)}{\sum_k \exp(s_{ik}/\tau)}, \quad
+    .. math:: L = -\frac{1}{n} \sum_i \log \frac{\exp(s_{ii}/\tau)}
+              {\sum_k \exp(s_{ik}/\tau) + \sum_{q \in Q_i} \exp(\cos(a_i, q)/\tau)}, \quad
               s_{ik} = \cos(a_i, b_k)
 
     Parameters
@@ -23,47 +36,80 @@ def info_nce(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], temperature: floa
     a, b : Tensor
         Embeddings ``(n, d)``; normalised here.
     temperature : float, default 1.0
-        τ (SCARF). The value at chance is log n.
+        τ (SCARF; MoCo has 0.07, MoCo v2 0.2). The value at chance is the logarithm of the number of candidates.
+    queue : Tensor, optional
+        Further negatives ``(m, d)``, the same on every process; they get no gradient.
+    index, queue_index : Tensor, optional
+        Which sample each row and each entry of the queue is: an older embedding of the anchor's own sample is no
+        negative of it, so Q_i leaves it out. Give both or none.
 
     Notes
     -----
     SCARF prints the sum in the denominator as a mean, which shifts the value by −log n and changes no gradient.
+    MoCo compares with the queue alone; here the rest of the batch takes part as well.
 
     References
     ----------
     .. [1] van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, arXiv 1807.03748.
     .. [2] Bahri et al., SCARF, ICLR 2022, arXiv 2106.15147.
+    .. [3] He et al., Momentum Contrast for Unsupervised Visual Representation Learning, CVPR 2020, arXiv 1911.05722.
 
     Examples
     --------
     >>> collapsed = torch.ones(4, 3)
     >>> round(info_nce(collapsed, collapsed).item(), 4)  # log 4
     1.3863
+    >>> round(info_nce(collapsed, collapsed, queue=torch.ones(6, 3)).item(), 4)  # log 10
+    2.3026
     """
-    if a.shape != b.shape or a.ndim != 2:
-        raise ValueError(f"info_nce needs two (n, d) views of one shape; a is {tuple(a.shape)}, b is {tuple(b.shape)}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive; got {temperature!r}")
-    for name, value in (("a", a), ("b", b)):
-        if not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{name} holds non-finite values; info_nce needs finite embeddings")
-    # cosines in float32 at least: half precision cannot resolve exp(s/τ) at small τ
-    dtype = torch.promote_types(a.dtype, torch.float32)
-    with torch.autocast(a.device.type, enabled=False):
-        similarity = F.normalize(a.to(dtype), dim=1) @ F.normalize(b.to(dtype), dim=1).T
-        return F.cross_entropy(similarity / temperature, torch.arange(len(a), device=a.device))
+    check_views("info_nce", a=a, b=b)
+    check_temperature(temperature)
+    if queue is not None:
+        check_queue("info_nce", a, queue=queue)
+    masks = _not_itself(len(a), queue, index, queue_index)
+    with full_precision(a):
+        anchors, own = unit(a), unit(b)
+        start, _ = place(len(a), a.device)
+        negatives = logsumexp_rows(anchors, gather(own), 1 / temperature, masks=(Diagonal(start),))
+        if queue is not None and len(queue):
+            older = logsumexp_rows(anchors, unit(queue.detach()).to(anchors.dtype), 1 / temperature, masks=masks)
+            negatives = torch.logsumexp(torch.stack([negatives, older]), dim=0)  # either may be −inf, or both
+        return global_mean(softplus(negatives - (anchors * own).sum(dim=1) / temperature))
 
 
-@losses.register("info_nce", reference="van den Oord et al., CPC, 2018")
-class InfoNCE(nn.Module):
+def _not_itself(
+    n: int, queue: Tensor | None, index: Tensor | None, queue_index: Tensor | None
+) -> tuple[SameGroup, ...]:
+    """Mask of the queue's entries that come from the anchor's own sample."""
+    if (index is None) != (queue_index is None) or (queue is None and index is not None):
+        raise ValueError("index and queue_index go together, and with a queue: give all three, or neither index")
+    if queue is None or index is None or queue_index is None:
+        return ()
+    check_rows("info_nce", n, index=index)
+    check_rows("info_nce", len(queue), queue_index=queue_index)
+    return (SameGroup(index, queue_index),)
+
+
+@losses.register("info_nce", modality="any", reference="van den Oord et al., CPC, 2018")
+class InfoNCE(Loss):
     """Module form of :func:`info_nce`."""
+
+    needs_negatives = True
+    gathers = True
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive; got {temperature!r}")
+        check_temperature(temperature)
         self.temperature = temperature
 
-    def forward(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    def forward(
+        self,
+        a: Float[Tensor, "n d"],
+        b: Float[Tensor, "n d"],
+        *,
+        queue: Float[Tensor, "m d"] | None = None,
+        index: Shaped[Tensor, " n"] | None = None,
+        queue_index: Shaped[Tensor, " m"] | None = None,
+    ) -> Float[Tensor, ""]:
         """The loss of two views ``(n, d)``."""
-        return info_nce(a, b, self.temperature)
+        return info_nce(a, b, self.temperature, queue=queue, index=index, queue_index=queue_index)

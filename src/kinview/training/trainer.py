@@ -258,8 +258,11 @@ class _Loop:
         for group, base in zip(running.optimizer.param_groups, self._base_lr, strict=True):
             group["lr"] = base * settings.lr_factor(state.step, self.total)
         views = running.method.views(batch, running.generator, progress)
-        with self._autocast():
-            loss, logs = running.method.loss(views)
+        try:
+            with self._autocast():
+                loss, logs = running.method.loss(views)
+        except FloatingPointError as error:  # a loss that looks at its input first
+            raise FloatingPointError(f"the loss cannot be computed at step {state.step + 1}: {error}") from error
         value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(

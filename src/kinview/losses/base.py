@@ -1,0 +1,89 @@
+"""What every loss is: a torch module that declares its needs as frozen class attributes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import nn
+
+__all__ = ["FLAGS", "Loss"]
+
+FLAGS = ("needs_labels", "needs_groups", "needs_negatives", "symmetric", "gathers")
+
+
+class _FrozenFlags(type):
+    """Flags are declared in a class body and never assigned: a promise that a test has proved must not change later."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        _refuse_flag(cls.__name__, name)
+        super().__setattr__(name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        _refuse_flag(cls.__name__, name)
+        super().__delattr__(name)
+
+
+class Loss(nn.Module, metaclass=_FrozenFlags):
+    """Base class of the losses: an ``nn.Module`` with five frozen flags.
+
+    Two views come in as ``forward(a, b)`` with one row a sample; what else a row has comes by keyword (``labels=``,
+    ``groups=``, ``index=``, ``queue=``). The value is a scalar.
+
+    Attributes
+    ----------
+    needs_labels : bool
+        Refuses to work without ``labels=``.
+    needs_groups : bool
+        Refuses to work without ``groups=``.
+    needs_negatives : bool
+        Uses the other rows of the batch as negatives, so a batch of one row teaches nothing.
+    symmetric : bool
+        Swapping the two views leaves the value as it is.
+    gathers : bool
+        Under ``torch.distributed`` the rows of all processes take part: loss and gradients are those of one process
+        with the whole batch.
+
+    Examples
+    --------
+    >>> class Distance(Loss):
+    ...     symmetric = True
+    ...
+    ...     def forward(self, a, b):
+    ...         return (a - b).square().mean()
+    >>> Distance.flags()["symmetric"], Distance.flags()["gathers"]
+    (True, False)
+    >>> Distance.symmetric = False
+    Traceback (most recent call last):
+    ...
+    AttributeError: Distance.symmetric is a frozen flag; declare it in the body of the class
+    """
+
+    needs_labels: ClassVar[bool] = False
+    needs_groups: ClassVar[bool] = False
+    needs_negatives: ClassVar[bool] = False
+    symmetric: ClassVar[bool] = False
+    gathers: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for flag in FLAGS:
+            if not isinstance(getattr(cls, flag), bool):
+                raise TypeError(f"{cls.__name__}.{flag} must be True or False; got {getattr(cls, flag)!r}")
+
+    @classmethod
+    def flags(cls) -> dict[str, bool]:
+        """The five flags by name."""
+        return {flag: getattr(cls, flag) for flag in FLAGS}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _refuse_flag(type(self).__name__, name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _refuse_flag(type(self).__name__, name)
+        super().__delattr__(name)
+
+
+def _refuse_flag(owner: str, name: str) -> None:
+    if name in FLAGS:
+        raise AttributeError(f"{owner}.{name} is a frozen flag; declare it in the body of the class")

@@ -1,0 +1,94 @@
+"""Predicting one view's future from the other view's past."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from jaxtyping import Float
+from torch import Tensor
+
+from kinview.losses import losses
+from kinview.losses._blockwise import logsumexp_rows
+from kinview.losses._validation import check_finite, full_precision, widen
+from kinview.losses.base import Loss
+from kinview.losses.distributed import gather, global_mean
+
+__all__ = ["TemporalCPC", "temporal_cpc"]
+
+Among = Literal["contexts", "futures"]
+
+
+def temporal_cpc(
+    predictions: Float[Tensor, "n *k d"], futures: Float[Tensor, "n *k d"], among: Among = "contexts"
+) -> Float[Tensor, ""]:
+    r"""Contrastive prediction of the steps t + 1 … t + K of one view from a context of the other view.
+
+    .. math:: L = -\frac{1}{n K} \sum_{k} \sum_i
+              \log \frac{\exp(f_{ik} \cdot p_{ik})}{\sum_j \exp(f_{ik} \cdot p_{jk})}
+
+    where p are linear predictions from the contexts and f the features that came. TS-TCC sums it over both directions
+    between its two views.
+
+    Parameters
+    ----------
+    predictions, futures : Tensor
+        ``(n, k, d)``, or ``(n, d)`` for one step; dot products, neither normalised nor tempered.
+    among : {'contexts', 'futures'}, default 'contexts'
+        Over what each softmax runs: a future has to find its context (the official TS-TCC code), or a context its
+        future (CPC).
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a value is not finite.
+
+    References
+    ----------
+    .. [1] Eldele et al., Time-Series Representation Learning via Temporal and Contextual Contrasting, IJCAI 2021,
+           arXiv 2106.14112.
+    .. [2] van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, arXiv 1807.03748.
+
+    Examples
+    --------
+    >>> import torch
+    >>> round(temporal_cpc(torch.zeros(8, 3, 4), torch.zeros(8, 3, 4)).item(), 4)  # log 8
+    2.0794
+    """
+    if predictions.shape != futures.shape or predictions.ndim not in (2, 3):
+        raise ValueError(
+            "temporal_cpc needs predictions and futures of one shape, (n, k, d) or (n, d); "
+            f"predictions is {tuple(predictions.shape)}, futures is {tuple(futures.shape)}"
+        )
+    if 0 in predictions.shape:
+        raise ValueError(f"temporal_cpc needs rows, steps and dimensions; predictions is {tuple(predictions.shape)}")
+    check_finite("temporal_cpc", predictions=predictions, futures=futures)
+    _check_among(among)
+    with full_precision(predictions):
+        anchors, keys = (futures, predictions) if among == "contexts" else (predictions, futures)
+        anchors, keys = widen(anchors), widen(keys)
+        if anchors.ndim == 2:
+            anchors, keys = anchors.unsqueeze(1), keys.unsqueeze(1)
+        normaliser = logsumexp_rows(anchors.transpose(0, 1), gather(keys).transpose(0, 1))
+        return global_mean(normaliser.T - (anchors * keys).sum(dim=2))
+
+
+@losses.register("temporal_cpc", modality="time_series", reference="Eldele et al., TS-TCC, IJCAI 2021")
+class TemporalCPC(Loss):
+    """Module form of :func:`temporal_cpc`."""
+
+    needs_negatives = True
+    gathers = True
+
+    def __init__(self, among: Among = "contexts") -> None:
+        super().__init__()
+        _check_among(among)
+        self.among: Among = among
+
+    def forward(self, predictions: Float[Tensor, "n *k d"], futures: Float[Tensor, "n *k d"]) -> Float[Tensor, ""]:
+        """The loss of predictions and what came, ``(n, k, d)``."""
+        return temporal_cpc(predictions, futures, self.among)
+
+
+def _check_among(among: str) -> None:
+    if among not in get_args(Among):
+        raise ValueError(f"among must be one of {', '.join(get_args(Among))}; got {among!r}")

@@ -1,0 +1,5 @@
+"""Contract suites that parts of this package pass, for authors of parts of their own."""
+
+from kinview.testing.losses import check_loss
+
+__all__ = ["check_loss"]

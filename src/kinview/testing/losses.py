@@ -1,0 +1,92 @@
+"""The laws that every loss keeps, as one public check.
+
+Each law is a function of a case: the loss under test and a way to draw inputs for it. A law returns without a word, or
+raises ``AssertionError`` saying what was promised and what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kinview.losses import losses
+from kinview.testing import _loss_flags as flags
+from kinview.testing import _loss_laws as laws
+from kinview.testing._loss_case import Case, Inputs, default_inputs
+
+__all__ = ["LAWS", "Inputs", "check_loss"]
+
+
+def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str] | None = None) -> tuple[str, ...]:
+    """Check that a loss keeps the laws of the package, and that its flags tell the truth in both directions.
+
+    Parameters
+    ----------
+    loss : str, mapping or Loss
+        A registered name, a spec ``{name: {parameter: value}}``, or an object.
+    inputs : callable, optional
+        ``inputs(n, generator)`` returns the arguments of ``forward`` by name for n rows, tensors in float64 where
+        floating. By default every required positional argument of ``forward`` is a view ``(n, 8)``, and ``labels`` and
+        ``groups`` are made for a loss that needs them. Tensors of length n (at n = 6) are taken to hold one entry a
+        row.
+    views : (str, str), optional
+        The two arguments that ``symmetric`` speaks of; the first two of ``forward`` by default.
+
+    Returns
+    -------
+    tuple of str
+        The names of the laws that were checked.
+
+    Raises
+    ------
+    AssertionError
+        If a law is broken; the message names the loss, the law and what was seen.
+    ValueError
+        If the default inputs do not fit the signature of ``forward``.
+
+    Notes
+    -----
+    A loss without negatives may look at other rows, but only as a distribution. So ``needs_negatives = False`` is
+    proved by one of three: the gradient of a row does not change with the other rows (negative cosine); the value does
+    not change when rows are mixed by a rotation that keeps their means and second moments (Barlow Twins, VICReg); or it
+    does not change when the batch is repeated (SwAV). A loss with negatives fails the first two (and mostly the third,
+    but a miner may pass over exact copies). ``gathers`` needs several processes and is not checked here.
+
+    Examples
+    --------
+    >>> "symmetric" in check_loss("vicreg")
+    True
+    """
+    built = losses.build(loss)
+    name = type(built).__name__
+    case = Case(name, built, inputs or default_inputs(built), views)
+    for law, check in LAWS.items():
+        try:
+            check(case)
+        except AssertionError as error:
+            raise AssertionError(f"{name} breaks the law {law!r}: {error}") from error
+        except Exception as error:
+            raised = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"{name} breaks the law {law!r}: it raises {raised}") from error
+    return tuple(LAWS)
+
+
+LAWS: Mapping[str, Callable[[Case], None]] = {
+    "flags_are_frozen": flags.flags_are_frozen,
+    "config_round_trip": laws.config_round_trip,
+    "inputs_unchanged": laws.inputs_unchanged,
+    "scalar_with_gradient": laws.scalar_with_gradient,
+    "needs_labels": lambda case: flags.needs(case, "labels"),
+    "needs_groups": lambda case: flags.needs(case, "groups"),
+    "symmetric": flags.symmetric,
+    "needs_negatives": flags.needs_negatives,
+    "row_order": laws.row_order,
+    "few_rows": laws.few_rows,
+    "duplicates": laws.duplicates,
+    "precision": laws.precision,
+    "small_temperature": laws.small_temperature,
+    "non_finite": laws.non_finite,
+    "shapes": laws.shapes,
+    "no_global_randomness": laws.no_global_randomness,
+    "state_in_buffers": laws.state_in_buffers,
+}
