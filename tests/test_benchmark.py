@@ -338,7 +338,9 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "seed": 7,
         "environment": {**cell.environment, "source": "0"},
     }
-    assert set(changes) == {field.name for field in dataclasses.fields(cell)}
+    by_fingerprint = {"dataset_options"}
+    assert set(changes) == {field.name for field in dataclasses.fields(cell)} - by_fingerprint
+    assert dataclasses.replace(cell, dataset_options='{"drop": ["x"]}').key == cell.key
     keys = {cell.key} | {dataclasses.replace(cell, **{name: value}).key for name, value in changes.items()}
     assert len(keys) == 1 + len(changes)
     assert set(cell.environment) == {"threads", "device", "precision", "source", "versions"}
@@ -372,6 +374,11 @@ def test_embeddings_of_the_clean_test_set(tiny, finished, tmp_path):
         ({"datasets": []}, "datasets must be a list with at least one entry"),
         ({"seeds": [0.5]}, "seeds must be integers"),
         ({"seeds": [True]}, "seeds must be integers"),
+        ({"seeds": [1, 0, 1]}, "seeds must be different seeds"),
+        ({"datasets": [{"iris": {}, "wine": {}}]}, "datasets must be a list of names, or of {name: {option: value}}"),
+        ({"datasets": [{"iris": ["ID"]}]}, "datasets must be a list of names, or of"),
+        ({"datasets": [{"iris": {"data_dir": "x"}}]}, "datasets must be a list of names, or of"),
+        ({"datasets": ["iris", {"iris": {"test_fraction": 0.5}}]}, "datasets must be different names"),
         ({"severities": [20]}, "severities must be numbers from 0 to 0.99"),
         ({"label_fractions": [0]}, "label_fractions must be numbers"),
         ({"corrupt": "all"}, "corrupt must be one of train, test, both; got 'all'"),
@@ -384,6 +391,24 @@ def test_embeddings_of_the_clean_test_set(tiny, finished, tmp_path):
 def test_config_that_makes_no_sense_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         Benchmark.from_yaml("quickstart", **change)
+
+
+def test_options_of_a_data_set_reach_its_reader_and_every_key(small, tmp_path):
+    plain = dataclasses.replace(small, datasets=["table"], methods=["raw"], label_noise=[], label_noise_rates=[])
+    dropped = dataclasses.replace(plain, datasets=[{"table": {"drop": ["x0"]}}], workers=2)
+    assert {cell.key for cell in plain.cells()}.isdisjoint(cell.key for cell in dropped.cells())
+    assert dataclasses.replace(plain, datasets=[{"table": None}]).cells()[0].key == plain.cells()[0].key
+    frame = go(dropped, tmp_path)
+    assert set(frame["dataset"]) == {"table"} and set(frame["status"]) == {"ok"}
+    z, y = dropped.embeddings(tmp_path / "cache")["table", "raw"]
+    assert z.shape == (len(y), 3)
+
+
+def test_data_without_a_label_for_every_sample_are_refused(tmp_path):
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "half.csv").write_text("a,y\n" + "".join(f"{i},{i % 2 or ''}\n" for i in range(20)))
+    with pytest.raises(ValueError, match="half has no label in"):
+        Benchmark("b", ["half"], ["raw"], data_dir=str(tmp_path)).cells()
 
 
 def test_config_without_a_required_key_is_refused():

@@ -210,6 +210,7 @@ def test_lists_are_written_with_commas_or_brackets(run: Run) -> None:
         (["bench", "quickstart", "--metric", "f1"], r"--metric must be one of accuracy, .*; got 'f1'"),
         (["bench", "quikstart"], r"there is no benchmark config 'quikstart'; did you mean 'quickstart'\?"),
         (["bench"], r"give a benchmark: one that ships with the package \(.*quickstart.*\)"),
+        (["bench", "quickstart", "--seeds", "1,1"], r"seeds must be different seeds, each given once; got \(1, 1\)"),
         (["bench", "quickstart", "--workers", "0"], r"workers must be an integer >= 1; got 0"),
         (["pretrain", "--config", "none.yaml"], r"--config: there is no file .*none.yaml"),
         (["pretrain", "--method", "raw", "--output", "m.safetensors"], r"give one of --dataset .*; none is given"),
@@ -382,6 +383,61 @@ def test_wide_table_with_groups(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("inspect", model)
     assert code == 0 and re.search(r"^columns +2: age \(numeric\), sex \(categorical\)$", out, re.MULTILINE)
 
+    code, out, _ = run(*trained, "--index", "note")
+    assert code == 0 and out.endswith("s; 2 columns: age, sex\n")
+    assert run("embed", *data, "--index", "note,patient", "--model", model, "--output", table)[0] == 0
+    frame = pd.read_parquet(table)
+    assert list(frame.columns[:4]) == ["note", "patient", "label", "z0"] and frame["note"].tolist() == [
+        r[3] for r in rows
+    ]
+    split = ("--test_fraction", 0.3, "--split", "test")
+    assert run("embed", *data, "--index", "note", *split, "--model", model, "--output", table)[0] == 0
+    test = pd.read_parquet(table).merge(frame, on="note", suffixes=("", "_all"))
+    assert len(test) == 6
+    np.testing.assert_allclose(test["z0"], test["z0_all"], rtol=1e-5)
+
+
+def test_what_has_no_label_trains_and_is_embedded_but_not_probed(run: Run, tmp_path: Path, vitals: Path) -> None:
+    frame = pd.read_csv(vitals)
+    frame.assign(died=frame["died"].where(frame["patient"] != "P3")).to_csv(vitals, index=False)
+    model, table = tmp_path / "m.safetensors", tmp_path / "z.parquet"
+    data = ("--data", vitals, "--id", "patient,stay", "--time", "t", "--label", "died")
+    code, out, _ = run("pretrain", *data, "--method", "raw", "--output", model)
+    assert code == 0 and out.endswith("s; 2 channels: hr, temp\n")
+    assert run("embed", *data, "--model", model, "--output", table)[0] == 0
+    embedded = pd.read_parquet(table)
+    assert embedded.loc[embedded["label"].isna(), "patient"].unique().tolist() == ["P3"]
+    code, _, err = run("probe", *data, "--model", model)
+    assert code == 2 and "no label in" in err and err.count("\n") == 1
+
+    wide = tmp_path / "wide.csv"
+    columns = {f"lab_{i}": np.arange(20.0) ** i for i in range(1, 11)}
+    pd.DataFrame(columns | {"outcome": [0, 1, None, 1] * 5}).to_csv(wide, index=False)
+    data = ("--data", wide, "--label", "outcome")
+    code, out, _ = run("pretrain", *data, "--method", "scarf", "--trainer.max_epochs", 1, "--output", model)
+    assert code == 0 and out.endswith("; 10 columns: " + ", ".join(f"lab_{i}" for i in range(1, 9)) + " and 2 more\n")
+    assert run("embed", *data, "--model", model, "--output", table)[0] == 0
+    assert pd.read_parquet(table)["label"].isna().sum() == 5
+    code, _, err = run("probe", *data, "--model", model)
+    assert code == 2 and "wide has no label in" in err
+
+
+def test_targets_that_look_like_a_regression_are_pointed_out(run: Run, tmp_path: Path) -> None:
+    file, model = tmp_path / "cost.csv", tmp_path / "m.safetensors"
+    pd.DataFrame({"a": np.arange(60.0), "cost": np.arange(60) % 40}).to_csv(file, index=False)
+    data = ("--data", file, "--label", "cost")
+    assert run("pretrain", *data, "--method", "raw", "--output", model)[0] == 0
+    code, _, err = run("probe", *data, "--model", model, "--probe", "knn")
+    assert code == 0 and "kinview: warning: the labels of cost look like a regression target" in err
+    assert "scored as 40 classes" in err
+    folder = tmp_path / "data" / "cost"
+    folder.mkdir(parents=True)
+    file.rename(folder / "cost.csv")
+    words = ("--datasets", "cost", "--data_dir", folder.parent, "--methods", "raw", "--probes", "knn")
+    code, _, err = run("bench", *words, "--output_dir", tmp_path / "out")
+    assert code == 0 and err.count("look like a regression target") == 1
+    assert (tmp_path / "out" / "benchmark.html").is_file(), "a benchmark without a name is called benchmark"
+
 
 def test_raw_features_pass_their_gaps_to_xgboost(run: Run, tmp_path: Path, vitals: Path) -> None:
     data = ("--data", vitals, "--id", "patient,stay", "--time", "t", "--label", "died", "--resample", 0.5)
@@ -413,7 +469,7 @@ def test_inspect_a_model(run: Run, model: Path) -> None:
     assert (code, err) == (0, "")
     tensors = read_tensors(model)[0]
     weights = sum(tensor.numel() for tensor in tensors.values())
-    assert f"{model}, " in out and "its SHA-256 is right" in out
+    assert f"{model}, " in out and "its SHA-256 is right" in " ".join(out.split())
     for pattern in (
         r"method +ts2vec",
         r"parameters +repr_dim: 8",
@@ -491,6 +547,11 @@ def test_bench_and_report(run: Run, tmp_path: Path) -> None:
     assert "accuracy on the test set" in out and "wine" in out
     page = Path(out.splitlines()[-1])
     assert page == folder / "tiny.html" and "<html" in page.read_text()
+
+    file.write_text(yaml.safe_dump(config | {"store": "sqlite:///r.db"}))
+    code, _, err = run("bench", file, "--output_dir", folder)
+    assert code == 2 and "store is an option of the command: give --store, or use --config FILE" in err
+    file.write_text(yaml.safe_dump(config | {"datasets": ["wine", {"iris": {"test_fraction": 0.3}}]}))
 
     again, out_again, err = run("bench", "--config", file, "--output-dir", folder)
     assert again == 0 and "4 cells, 4 of them in the store" in err and out_again == out

@@ -373,3 +373,45 @@ def test_a_data_set_needs_one_label_and_group_a_sample() -> None:
         Dataset(X, np.zeros(2), X, np.zeros(2), "d", groups_test=np.zeros(1))
     with pytest.raises(ValueError, match="need a MultiIndex"):
         Dataset(mixed(), None, mixed(), None, "d")
+
+
+def test_unlabelled_samples_are_split_and_counted_but_no_probe_gets_them() -> None:
+    y = np.array([0, 1, None] * 10, dtype=object)
+    data = split(Samples(np.zeros((30, 1, 4)), y), name="d", source="")
+    assert pd.isna(data.y_test).sum() == 3 and data.classes is not None and data.classes.tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"d has no label in 7 of 21 training samples, .* remove these samples"):
+        data.require_classes()
+
+
+@pytest.mark.parametrize(("y", "message"), [(None, "no labels"), (np.array([0.5, 1.0]), "numbers with fractions")])
+def test_a_probe_needs_classes(y: np.ndarray | None, message: str) -> None:
+    X = np.zeros((2, 1, 4))
+    with pytest.raises(ValueError, match=message):
+        Dataset(X, y, X, y, "d").require_classes()
+
+
+def test_whole_number_targets_are_pointed_out() -> None:
+    X, y = np.zeros((30, 1, 4)), np.arange(30)
+    with pytest.warns(UserWarning, match="d look like a regression target .* scored as 30 classes"):
+        Dataset(X, y, X, y, "d").require_classes()
+    for fine in (y % 20, np.repeat(np.arange(25), 2)[:30] // 2, y.astype(str)):
+        Dataset(X, fine, X, fine, "d").require_classes()
+
+
+def test_groups_are_those_of_the_training_samples() -> None:
+    X, y = np.zeros((2, 1, 4)), np.array([0, 1])
+    assert Dataset(X, y, X, y, "d").groups is None
+    assert Dataset(X, y, X, y, "d", groups_train=np.array(["p", "q"])).groups.tolist() == ["p", "q"]
+
+
+@pytest.mark.parametrize("name", [3, Path("data/x.csv")])
+def test_load_takes_a_name(name: object) -> None:
+    with pytest.raises(TypeError, match=r"load takes the name of a data set .* kinview\.datasets\.load_path"):
+        load(name)  # type: ignore[arg-type]
+
+
+def test_a_text_file_named_like_a_recording_needs_its_format(tmp_path: Path) -> None:
+    (tmp_path / "x.dat").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="--format wide"):
+        load_path(tmp_path / "x.dat")
+    assert read_path(tmp_path / "x.dat", "wide").X.shape == (1, 2)

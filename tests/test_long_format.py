@@ -136,7 +136,7 @@ def test_whole_groups_stay_on_one_side(tmp_path: Path) -> None:
     ("text", "options", "message"),
     [
         ("id,t,x,y\na,0,1,0\na,1,1,1\n", {"label": "y"}, "column 'y' is not constant for id 'a': 0, 1"),
-        ("id,t,x,y\na,0,1,\nb,1,1,1\n", {"label": "y"}, "column 'y' has no value for id 'a'"),
+        ("id,t,x,g\na,0,1,\nb,1,1,p\n", {"group": "g"}, "column 'g' has no value for id 'a'"),
         ("id,t,x,g\na,0,1,p\na,1,1,q\n", {"group": "g"}, "column 'g' is not constant for id 'a': 'p', 'q'"),
         ("id,t,x\na,2,1\na,2,3\n", {}, r"id 'a' has time 2\.0 more than once; .*resample="),
         ("id,t,x\n,2,1\n", {}, "id column 'id' is empty in row 0"),
@@ -162,3 +162,10 @@ def test_errors_name_what_is_wrong(tmp_path: Path, text: str, options: dict[str,
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_long(path, id="id", time="t", **options)  # type: ignore[arg-type]
+
+
+def test_series_without_a_label_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,t,x,y\na,0,1,\na,1,1,\nb,1,1,1\nc,1,1,0\n")
+    samples = read_long(path, id="id", time="t", label="y")
+    assert len(samples) == 3 and samples.y is not None and samples.y.tolist() == [None, 1, 0]

@@ -56,8 +56,6 @@ def test_labels_that_are_text_stay_text(tmp_path: Path) -> None:
 def test_ucr_errors_name_the_file_and_the_cell(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"bad\.tsv cannot be read.*'oops'"):
         read_ucr(written(tmp_path, "bad.tsv", "1\t2\toops\n"))
-    with pytest.raises(ValueError, match="no label in 1 of 2 rows, the first is row 1"):
-        read_ucr(written(tmp_path, "unlabelled.tsv", "1\t2\nNaN\t3\n"))
     with pytest.raises(ValueError, match="one cell a line"):
         read_ucr(written(tmp_path, "one.tsv", "1\n2\n"))
     with pytest.raises(ValueError, match="is empty"):
@@ -264,7 +262,7 @@ def test_libras_is_two_interleaved_channels(data_dir: Path) -> None:
         ("a,b\n1,2\n", {"label": "c"}, r"no column 'c'; its columns are: a, b"),
         ("a,b\n1,2\n", {"drop": ["z"]}, "no column 'z'"),
         ("a,b\n1,2\n", {"label": 5}, "no column 5"),
-        ("a,y\n1,\n2,0\n", {"label": "y"}, r"column 'y' of x\.csv has no label in 1 of 2 rows, the first is row 0"),
+        ("a,y\n1,0\n", {"index": "y", "modality": "time_series"}, r"index=\['y'\] names the rows of a table"),
         ("a,y\n1,0\n", {"label": "y", "drop": "a"}, "no feature columns left"),
         ("a,a\n1,2\n", {"header": True}, "two columns named 'a'"),
         ("a,b\n1,2,3\n", {}, "more cells"),
@@ -280,3 +278,36 @@ def test_wide_errors(tmp_path: Path, text: str, options: dict[str, object], mess
 def test_a_broken_parquet_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"x\.parquet cannot be read as Parquet"):
         read_wide(written(tmp_path, "x.parquet", "no parquet"))
+
+
+def test_dates_in_text_become_dates_and_nothing_else_does(tmp_path: Path) -> None:
+    text = (
+        "day,stamp,zoned,year,number,code,impossible,empty,seen\n"
+        "2024-05-31,2024-05-31 13:30,2024-05-31T02:00:00+02:00,2024,20240531,2024-05,2024-13-40,,2024-05-31\n"
+        ",2024-05-31 13:30:05.5,2024-05-31T00:00:00Z,2023,20240601,2024-06,2024-05-31,,2024-06-01\n"
+    )
+    samples = read_wide(written(tmp_path, "x.csv", text), label="seen")
+    kinds = {name: pd.api.types.is_datetime64_any_dtype(dtype) for name, dtype in samples.X.dtypes.items()}
+    assert [name for name, is_date in kinds.items() if is_date] == ["day", "stamp", "zoned"]
+    assert samples.X["day"].isna().tolist() == [False, True]
+    assert samples.X["stamp"].tolist() == [pd.Timestamp("2024-05-31 13:30"), pd.Timestamp("2024-05-31 13:30:05.5")]
+    assert samples.X["zoned"].tolist() == [pd.Timestamp("2024-05-31")] * 2
+    assert samples.X["year"].tolist() == [2024, 2023] and samples.X["code"].tolist() == ["2024-05", "2024-06"]
+    assert samples.y is not None and samples.y.tolist() == ["2024-05-31", "2024-06-01"]
+    samples.X.to_parquet(tmp_path / "x.parquet")
+    pd.testing.assert_frame_equal(read_wide(tmp_path / "x.parquet").X, samples.X)
+
+
+def test_rows_without_a_label_are_kept(tmp_path: Path) -> None:
+    labels = [read_wide(written(tmp_path, "x.csv", f"a,y\n1,{y}\n2,\n"), label="y").y for y in ("1", "ill", "0.5")]
+    assert [y.tolist() for y in labels[:2] if y is not None] == [[1, None], ["ill", None]]
+    np.testing.assert_array_equal(labels[2], [0.5, np.nan])
+    assert read_ucr(written(tmp_path, "x.tsv", "1\t2\nNaN\t3\n")).y.tolist() == [1, None]
+
+
+def test_index_columns_name_the_rows(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", "who,visit,a\np,1,0.5\nq,1,0.25\n")
+    one, two = read_wide(path, index="who").X, read_wide(path, index=["who", "visit"]).X
+    assert one.index.tolist() == ["p", "q"] and one.index.name == "who" and list(one.columns) == ["visit", "a"]
+    assert two.index.tolist() == [("p", 1), ("q", 1)] and two.index.name == ("who", "visit") and two.index.nlevels == 1
+    assert read_wide(path, index="who").rows(np.array([1])).X.index.tolist() == ["q"]

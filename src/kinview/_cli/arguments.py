@@ -20,7 +20,7 @@ __all__ = ["Metric", "new_parser", "parse"]
 
 Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"]
 
-_TEXT_LISTS = ("columns", "datasets", "drop", "id")
+_TEXT_LISTS = ("columns", "datasets", "drop", "id", "index")
 _LISTS = (
     "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds", "severities",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from kinview._cli.text import count, say
 from kinview.evaluation.benchmark import Benchmark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from jsonargparse import ArgumentParser, Namespace
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["parse", "report_file", "run"]
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Benchmark))
+_OPTIONS = ("output_dir", "store", "metric")  # of the command; they are no part of a benchmark
 _SHOWN_FAILURES = 10
 
 
@@ -36,8 +37,15 @@ def parse(words: Sequence[str]) -> Namespace:
     first = parse_words(parser, [word for word in words if not word.startswith(asks)])
     if not any(word in words for word in asks[:2]) and first.benchmark is not None:
         config = read_config("benchmark", first.benchmark)
+        _refuse_options(config)
         parser.set_defaults({key: value for key, value in config.items() if key in _FIELDS})
     return parse_words(parser, words)
+
+
+def _refuse_options(config: Mapping[str, Any]) -> None:
+    for name in _OPTIONS:
+        if name in config:
+            raise ValueError(f"{name} is an option of the command: give --{name}, or use --config FILE")
 
 
 def run(options: Namespace) -> int:
@@ -50,6 +58,8 @@ def run(options: Namespace) -> int:
     values = {name: options[name] for name in _FIELDS if options[name] is not None}
     if options.benchmark is not None:
         values = read_config("benchmark", options.benchmark) | values
+    elif values:
+        values.setdefault("name", "benchmark")
     if not values:
         raise ValueError(
             f"give a benchmark: one that ships with the package ({', '.join(config_names('benchmark'))}), a YAML "

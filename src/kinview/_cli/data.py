@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["DataOptions", "Source"]
 
 _TEST_FRACTION = 0.3
-_LISTS = ("drop", "id", "columns")
-_READER = ("label", "group", "drop", "id", "time", "columns", "value", "variable", "resample", "modality")
+_LISTS = ("drop", "index", "id", "columns")
+_READER = (
+    "label", "group", "drop", "index", "id", "time", "columns", "value", "variable", "resample", "modality",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,8 @@ class DataOptions:
         Column of the group (patient, subject); groups are never parted by a split.
     drop : list of str, optional
         Wide table: columns to leave out (identifiers, free text).
+    index : list of str, optional
+        Wide table: columns that name the rows; no features, but embed writes them beside the representations.
     modality : str, optional
         Wide table: what a row is, a sample of a table or a time series.
     id : list of str, optional
@@ -80,6 +84,7 @@ class DataOptions:
     label: str | int | None = None
     group: str | None = None
     drop: list[str] | str | None = None
+    index: list[str] | str | None = None
     modality: Literal["tabular", "time_series"] | None = None
     id: list[str] | str | None = None
     time: str | None = None

@@ -35,8 +35,8 @@ def embed(source: DataOptions, *, model: str, output: str, split: Literal["train
     model : str
         Model file that kinview pretrain saved.
     output : str
-        Table to write, .parquet or .csv: the index of the samples (patient, series), then split and label where they
-        are known, then z0, z1, ...
+        Table to write, .parquet or .csv: the index of the samples (patient, series, --index), then split and label
+        where they are known, then z0, z1, ...
     split : str
         Which part of the data.
     """
@@ -100,8 +100,12 @@ def _keys(samples: Samples) -> pd.DataFrame:
     """The index of the samples as columns: its levels without the time, or their numbers."""
     import pandas as pd
 
-    if isinstance(samples.X, pd.DataFrame) and isinstance(samples.X.index, pd.MultiIndex):
-        return samples.X.index.droplevel(-1).unique().to_frame(index=False)
+    index = samples.X.index if isinstance(samples.X, pd.DataFrame) else None
+    if isinstance(index, pd.MultiIndex):
+        return index.droplevel(-1).unique().to_frame(index=False)
+    if index is not None and index.name is not None:
+        names = list(index.name) if isinstance(index.name, tuple) else [index.name]
+        return pd.DataFrame(index.tolist(), columns=names)
     return pd.DataFrame({"series" if samples.modality == "time_series" else "row": range(len(samples))})
 
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from jsonargparse import Namespace
 
+    from kinview.datasets import Samples
+
 __all__ = ["parse", "pretrain", "run"]
+
+_SHOWN_NAMES = 8
 
 
 def pretrain(
@@ -69,7 +73,17 @@ def pretrain(
     state = getattr(estimator, "training_", None)
     if state is not None:
         facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}"]
-    say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s")
+    say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s; {_inputs(samples)}")
+
+
+def _inputs(samples: Samples) -> str:
+    """Number and names of the channels or columns that a method sees."""
+    kind = "channel" if samples.modality == "time_series" else "column"
+    if not hasattr(samples.X, "columns"):
+        return count(samples.X.shape[1], kind)
+    names = [str(name) for name in samples.X.columns]
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return f"{count(len(names), kind)}: {', '.join(names[:_SHOWN_NAMES])}{more}"
 
 
 def parse(words: Sequence[str]) -> Namespace:

@@ -60,9 +60,7 @@ def probe(
     spec = with_parameters(probes, probe, probe_parameters or {}, random_state=random_state)
     estimator = kinview.load_model(model)
     data = source.load()
-    if data.classes is None:
-        what = "no labels: give --label" if data.y_train is None else "numbers with fractions as labels"
-        raise ValueError(f"{data.name} has {what}; a probe needs classes to predict")
+    data.require_classes()
     check_modality(estimator, data.modality, data.name)
     result = _score(estimator, data, probes.build(spec))
     notes = result.pop("notes")

@@ -94,7 +94,8 @@ class TableSchema:
             held = ", ".join(f"{c.name!r} ({len(c.categories)} distinct texts in {sum(c.counts)} rows)" for c in ids)
             raise ValueError(
                 f"ids or free text in column(s) {held}: drop them, convert them (pandas.to_numeric, "
-                f"pandas.to_datetime), or keep them as categories with text='categorical'"
+                f"pandas.to_datetime), or keep them as categories with text='categorical' (command line: "
+                f"--drop {','.join(c.name for c in ids)}, or --parameters.text categorical)"
             )
         encoded = _encode(columns, values)
         return cls(columns, tuple(column[~column.isnan()].sort().values for column in encoded.unbind(dim=1)))

@@ -75,6 +75,8 @@ def load(
     ------
     ValueError
         If the name is a path, is unknown (the message says what is near), or an option does not apply.
+    TypeError
+        If the name is no text.
     FileNotFoundError
         If the data folder, or a file that should be in it, does not exist.
 
@@ -85,6 +87,11 @@ def load(
     >>> load("iris", test_fraction=0.5).describe()
     'iris: 75 train / 75 test, 4 columns, 3 classes, 0.0 % missing'
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"load takes the name of a data set as text, load('gunpoint'); got {type(name).__name__} {name!r}. "
+            f"A file or folder is read by kinview.datasets.load_path"
+        )
     if name not in datasets:
         folder = find_folder(name, data_dir, others=list(datasets))
         return load_folder(folder, split_seed=split_seed, test_fraction=test_fraction, **options)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kinview.datasets.dataset import Samples, as_labels, stack
+from kinview.datasets.dataset import Samples, stack
+from kinview.datasets.labels import as_labels
 from kinview.datasets.text import delimiter, numbers, parse_csv, read_text
 
 __all__ = ["read_ts", "read_ucr"]
@@ -33,7 +34,7 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     Raises
     ------
     ValueError
-        If a value is no number, or a label is missing.
+        If a value is no number.
 
     References
     ----------
@@ -58,7 +59,7 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
         raise ValueError(f"{source} has one cell a line; a UCR file has a label and the values of a series a line")
     types = {0: str} | dict.fromkeys(range(1, width), np.float64)
     frame = parse_csv(text, source, sep=separator, header=None, names=list(range(width)), dtype=types)
-    y = as_labels(frame[0], f"column 0 of {source.name}")
+    y = as_labels(frame[0])
     return Samples(frame.iloc[:, 1:].to_numpy(dtype=np.float64)[:, None, :], y)
 
 
@@ -117,7 +118,7 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
         raise ValueError(f"{source} has no series after its @data line")
     if not labelled:
         return Samples(stack(series))
-    y = as_labels(labels, f"the @data part of {source.name}")
+    y = as_labels(labels)
     return Samples(stack(series), y.astype(np.float64) if regression else y)
 
 

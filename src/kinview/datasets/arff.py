@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kinview.datasets.dataset import Samples, as_labels, stack
+from kinview.datasets.dataset import Samples, stack
+from kinview.datasets.labels import as_labels
 from kinview.datasets.text import numbers, parse_csv, read_text
 
 __all__ = ["is_relational", "read_arff", "read_arff_table"]
@@ -66,9 +67,7 @@ def read_arff(path: str | os.PathLike[str]) -> Samples:
         text = [a.name for a in attributes[:-1] if a.kind != "numeric"]
         if text:
             raise ValueError(f"{source} holds no time series: attribute {text[0]!r} is not numeric; read it as a table")
-        return Samples(
-            frame.iloc[:, :-1].to_numpy(dtype=np.float64)[:, None, :], as_labels(frame.iloc[:, -1], source.name)
-        )
+        return Samples(frame.iloc[:, :-1].to_numpy(dtype=np.float64)[:, None, :], as_labels(frame.iloc[:, -1]))
     if [a.kind for a in attributes].count("relational") != 1 or len(attributes) > 2:
         raise ValueError(f"{source} has {len(attributes)} attributes; expected one relational attribute and the label")
     series, labels = [], []
@@ -82,7 +81,7 @@ def read_arff(path: str | os.PathLike[str]) -> Samples:
         labels += row[1:]
     if len({len(values) for values in series}) > 1:
         raise ValueError(f"{source} has series with different numbers of channels")
-    return Samples(stack(series), as_labels(labels, source.name) if labels else None)
+    return Samples(stack(series), as_labels(labels) if labels else None)
 
 
 def read_arff_table(path: str | os.PathLike[str]) -> pd.DataFrame:

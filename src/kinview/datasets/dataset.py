@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.datasets.hashing import update
+from kinview.datasets.labels import check_classes, distinct
 
-__all__ = ["Dataset", "Modality", "Samples", "as_labels", "split"]
+__all__ = ["Dataset", "Modality", "Samples", "split"]
 
 Modality = Literal["time_series", "tabular"]
 
@@ -26,9 +27,10 @@ class Samples:
     X : ndarray or DataFrame
         Time series ``(n, C, T)``, NaN = not observed, shorter series padded with NaN at the end; or, where series have
         their own time stamps, a DataFrame with a MultiIndex ``(series, time)`` and one column a channel. Tables: a
-        DataFrame with one row a sample.
+        DataFrame with one row a sample; its index has a name (several: a tuple of names) where it names the samples.
     y : ndarray, optional
-        Label of each sample ``(n,)``: integers, floats (regression), booleans or text.
+        Label of each sample ``(n,)``: integers, floats (regression), booleans or text. Where some samples have no
+        label: floats with NaN, or objects with None.
     groups : ndarray, optional
         Group (patient, subject) of each sample ``(n,)``.
     modality : {"time_series", "tabular"}
@@ -97,16 +99,44 @@ class Dataset:
                     raise ValueError(f"data set {self.name!r} has {len(values)} {part} {kind} for {n} samples")
 
     @property
+    def groups(self) -> NDArray[Any] | None:
+        """Groups of the training samples ``(n,)``, as ``fit(X_train, groups=...)`` takes them; None without groups."""
+        return self.groups_train
+
+    @property
     def classes(self) -> NDArray[Any] | None:
         """Sorted distinct labels of both parts ``(K,)``; None without labels and for float labels (regression)."""
-        if self.y_train is None or self.y_test is None or self.y_train.dtype.kind == "f":
+        if self.y_train is None or self.y_test is None or "f" in (self.y_train.dtype.kind, self.y_test.dtype.kind):
             return None
-        return np.unique(np.concatenate([self.y_train, self.y_test]))
+        return distinct(np.concatenate([self.y_train, self.y_test]))
 
     @property
     def n_classes(self) -> int:
         """Number of classes, 0 where there are none."""
         return 0 if self.classes is None else len(self.classes)
+
+    def require_classes(self) -> None:
+        """Make sure that a probe has a class to predict for every sample.
+
+        Raises
+        ------
+        ValueError
+            If there are no labels, some are missing, or they are numbers with fractions.
+
+        Warns
+        -----
+        UserWarning
+            If whole-number labels look like a regression target: more than 20 classes, one with one training sample.
+
+        Examples
+        --------
+        >>> X = np.zeros((2, 1, 4))
+        >>> Dataset(X, np.array([0.5, 1.5]), X, np.array([0.5, 2.0]), "demo").require_classes()
+        Traceback (most recent call last):
+        ...
+        ValueError: demo has numbers with fractions as labels; a probe needs classes to predict
+        """
+        check_classes(self.name, self.y_train, self.y_test)
 
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over values, labels, groups and column names; name and source do not count."""
@@ -165,7 +195,7 @@ class Dataset:
 def split(samples: Samples, *, name: str, source: str, test_fraction: float = 0.3, split_seed: int = 0) -> Dataset:
     """Cut samples without an official split into train and test: stratified by label, whole groups on one side.
 
-    Float labels are not stratified.
+    Float labels are not stratified; samples without a label are a stratum of their own.
 
     Parameters
     ----------
@@ -192,32 +222,11 @@ def split(samples: Samples, *, name: str, source: str, test_fraction: float = 0.
     if len(samples) < 2:
         raise ValueError(f"data set {name!r} has {len(samples)} sample(s); a train/test split needs at least 2")
     y = samples.y if samples.y is not None and samples.y.dtype.kind != "f" else None
+    if y is not None and y.dtype == object:
+        y = pd.factorize(y, use_na_sentinel=False)[0]
     generator = torch.Generator().manual_seed(split_seed)
     train, test = holdout(len(samples), test_fraction, generator, groups=samples.groups, y=y)
     return Dataset.of(samples.rows(train.numpy()), samples.rows(test.numpy()), name=name, source=source)
-
-
-def as_labels(values: Any, where: str) -> NDArray[Any]:
-    """Labels as one array: integers where all are whole numbers (also written as text), floats, booleans or text.
-
-    Raises
-    ------
-    ValueError
-        If a label is missing; ``where`` says whose.
-    """
-    column = pd.Series(values).reset_index(drop=True)
-    missing = column.isna()
-    if missing.any():
-        raise ValueError(
-            f"{where} has no label in {int(missing.sum())} of {len(column)} rows, the first is row "
-            f"{int(missing.to_numpy().argmax())}; drop these rows, or read the data without a label"
-        )
-    if pd.api.types.is_bool_dtype(column.dtype):
-        return column.to_numpy(dtype=bool)
-    numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
-    if np.isnan(numbers).any():
-        return np.asarray(column.astype(str).str.strip().to_numpy(), dtype=np.str_)
-    return numbers.astype(np.int64) if (numbers == np.round(numbers)).all() and _safe(numbers) else numbers
 
 
 def pad(X: NDArray[np.float64], length: int) -> NDArray[np.float64]:
@@ -232,10 +241,6 @@ def stack(series: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     for row, values in zip(X, series, strict=True):
         row[:, : values.shape[1]] = values
     return X
-
-
-def _safe(numbers: NDArray[np.float64]) -> bool:
-    return bool(np.abs(numbers).max(initial=0.0) < 2**53)
 
 
 def _n_samples(X: Any, modality: Modality) -> int:
@@ -255,7 +260,7 @@ def _take(X: Any, i: NDArray[np.int64], modality: Modality) -> Any:
     if isinstance(X, np.ndarray):
         return X[i]
     if modality == "tabular":
-        return X.iloc[i].reset_index(drop=True)
+        return X.iloc[i] if X.index.name is not None else X.iloc[i].reset_index(drop=True)
     kept = X[np.isin(_series_codes(X), i)]
     return kept.set_axis(kept.index.remove_unused_levels(), axis=0)
 

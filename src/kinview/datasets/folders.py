@@ -211,7 +211,10 @@ def _format_of(source: Path, options: dict[str, Any]) -> str:
     if suffix in _TABLES:
         return "wide"
     if suffix in (".dat", ".hea", ".atr"):
-        raise ValueError(f"{source.name} is a raw WFDB recording, which is not read; export it as CSV or Parquet")
+        raise ValueError(
+            f"{source.name} is a raw WFDB recording by its ending, which is not read: export it as CSV or Parquet; or, "
+            f"if it is a text file, give its format (format='wide', --format wide)"
+        )
     if suffix in _ARCHIVE:
         return _ARCHIVE[suffix]
     raise ValueError(f"cannot tell the format of {source.name}; give format= one of {', '.join(_READERS)}")

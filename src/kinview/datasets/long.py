@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.datasets.dataset import Samples, as_labels
+from kinview.datasets.dataset import Samples
+from kinview.datasets.labels import as_labels
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.tables import column_name, read_frame
 
@@ -52,7 +53,8 @@ def read_long(
     variable : str, optional
         Column of the channel names, in sorted order the channels.
     label : str, optional
-        Column of the label of the series: one value for each id, empty cells are ignored.
+        Column of the label of the series: one value for each id, empty cells are ignored. A series without one has
+        no label.
     group : str, optional
         Column of the group (patient) of the series: one value for each id.
     resample : float or str, optional
@@ -70,7 +72,7 @@ def read_long(
     Raises
     ------
     ValueError
-        If a column does not exist, a label or group differs within an id or is missing, a time stamp is missing,
+        If a column does not exist, a label or group differs within an id, a group or time stamp is missing, a stamp is
         unreadable or twice in one id, or a value is not numeric. The message names the id.
 
     Examples
@@ -111,7 +113,7 @@ def from_long(
         column_name(frame, name, where)
     series, keys = _series(frame, ids, where)
     stamps = _stamps(frame[time], time, series, keys)
-    y = None if label is None else as_labels(_constant(frame[label], label, series, keys), f"column {label!r}")
+    y = None if label is None else as_labels(_constant(frame[label], label, series, keys, complete=False))
     if group is None and len(ids) > 1:
         group = ids[0]
     groups = None if group is None else _constant(frame[group], group, series, keys).to_numpy()
@@ -207,8 +209,10 @@ def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.In
     return np.asarray(dates.dt.tz_localize(None).to_numpy())
 
 
-def _constant(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index) -> pd.Series:
-    """The one value of each series, or an error that names the id with none or several."""
+def _constant(
+    column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index, *, complete: bool = True
+) -> pd.Series:
+    """The one value of each series, or an error that names the id with several (or, where complete, none)."""
     pairs = pd.DataFrame({"series": series, "value": column.to_numpy()}).dropna().drop_duplicates()
     twice = pairs["series"].duplicated()
     if twice.any():
@@ -218,6 +222,8 @@ def _constant(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.
             f"column {name!r} is not constant for id {keys[number]!r}: {found}; it must be one value a series"
         )
     values = pairs.set_index("series")["value"].reindex(range(len(keys)))
+    if len(pairs) < len(keys) and not complete:
+        return values
     if len(pairs) < len(keys):
         absent = int(values.isna().to_numpy().argmax())
         raise ValueError(f"column {name!r} has no value for id {keys[absent]!r} (and {len(keys) - len(pairs)} in all)")

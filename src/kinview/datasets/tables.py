@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from kinview.datasets.arff import read_arff_table
-from kinview.datasets.dataset import Modality, Samples, as_labels
+from kinview.datasets.dataset import Modality, Samples
+from kinview.datasets.labels import as_labels
 from kinview.datasets.text import delimiter, is_number, parse_csv, read_text
 
 __all__ = ["PARQUET", "column_name", "read_frame", "read_wide"]
 
 PARQUET = (".parquet", ".pq")
+
+_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?"
 
 
 def read_wide(
@@ -25,6 +28,7 @@ def read_wide(
     drop: str | Sequence[str] = (),
     *,
     group: str | None = None,
+    index: str | Sequence[str] = (),
     header: bool | None = None,
     modality: Modality = "tabular",
     channels: int = 1,
@@ -32,18 +36,24 @@ def read_wide(
 ) -> Samples:
     r"""Read a wide table: one row a sample, one column a feature, a label column among them.
 
-    Empty cells, ``?``, ``NA``, ``NaN`` and ``null`` are missing; ``None`` is a category.
+    Empty cells, ``?``, ``NA``, ``NaN`` and ``null`` are missing; ``None`` is a category. In delimited text, a feature
+    whose observed cells are all ISO 8601 dates (``2024-05-31``, ``2024-05-31 13:30``, ``2024-05-31T13:30:00Z``) becomes
+    a date, in UTC where it has a time zone; numbers and years stay numbers. Parquet and ARFF keep their types.
 
     Parameters
     ----------
     path : path
         ``.parquet``/``.pq``, ``.arff``, or delimited text (any other extension; tabs, semicolons, commas or spaces).
     label : str or int, optional
-        Column of the labels: its name, or its position (``-1`` is the last). Default: no labels, all are features.
+        Column of the labels: its name, or its position (``-1`` is the last). Rows with an empty cell have no label.
+        Default: no labels, all are features.
     drop : str or sequence of str, optional
         Columns to leave out (identifiers, free text).
     group : str, optional
         Column of the group (patient, subject) of each row; it is no feature.
+    index : str or sequence of str, optional
+        Columns that name the rows (record, patient and visit): no features, but the index of X; of several columns an
+        index of tuples, because a MultiIndex stands for time series. Tables only.
     header : bool, optional
         Whether the first line of a text file names the columns. Default: it does if no cell of it is a number or
         empty and no two are equal. Columns without names are called ``x0``, ``x1``, ...
@@ -62,8 +72,8 @@ def read_wide(
     Raises
     ------
     ValueError
-        If a named column does not exist, a label is missing, or a time series has a column that is not numeric or the
-        columns do not divide by the number of channels.
+        If a named column does not exist, a group is missing, or a time series has a column that is not numeric, an
+        index, or columns that do not divide by the number of channels.
 
     Examples
     --------
@@ -79,17 +89,22 @@ def read_wide(
     dropped = [column_name(frame, name, source) for name in ([drop] if isinstance(drop, str) else drop)]
     y_name = None if label is None else column_name(frame, label, source)
     group_name = None if group is None else column_name(frame, group, source)
-    y = None if y_name is None else as_labels(frame[y_name], f"column {y_name!r} of {source.name}")
+    keys = [column_name(frame, name, source) for name in ([index] if isinstance(index, str) else index)]
+    y = None if y_name is None else as_labels(frame[y_name])
     groups = None
     if group_name is not None:
         if frame[group_name].isna().any():
             raise ValueError(f"column {group_name!r} of {source.name} has rows without a group; every row needs one")
         groups = frame[group_name].to_numpy()
-    X = frame.drop(columns=[name for name in {*dropped, y_name, group_name} if name is not None])
+    X = frame.drop(columns=[name for name in {*dropped, *keys, y_name, group_name} if name is not None])
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
     if modality == "tabular":
-        return Samples(X, y, groups, "tabular")
+        if source.suffix.lower() not in (*PARQUET, ".arff"):
+            X = _with_dates(X)
+        return Samples(X if not keys else X.set_axis(_names_of_rows(frame[keys]), axis=0), y, groups, "tabular")
+    if keys:
+        raise ValueError(f"index={keys} names the rows of a table; with modality='time_series' use drop, or group")
     return Samples(_as_series(X, channels, interleaved, source), y, groups)
 
 
@@ -157,6 +172,27 @@ def _read_delimited(source: Path, header: bool | None) -> pd.DataFrame:
         return parse_csv(text, source, sep=separator, header=0, index_col=False)
     names = [f"x{i}" for i in range(len(cells))]
     return parse_csv(text, source, sep=separator, header=None, names=names, index_col=False)
+
+
+def _with_dates(X: pd.DataFrame) -> pd.DataFrame:
+    """Text columns whose observed cells are all ISO 8601 dates as dates in UTC, the others as they are."""
+    found: dict[str, pd.Series] = {}
+    for name in map(str, X.select_dtypes(["object", "str"])):
+        observed = X[name].dropna()
+        if len(observed) and observed.str.fullmatch(_DATE).all():
+            dates = pd.to_datetime(X[name], format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
+            if int(dates.notna().sum()) == len(observed):  # 2024-13-40 looks like a date and is none
+                found[name] = dates
+    return X.assign(**found)
+
+
+def _names_of_rows(keys: pd.DataFrame) -> pd.Index:
+    index: pd.Index = pd.Index(keys.iloc[:, 0], name=keys.columns[0])
+    if keys.shape[1] > 1:
+        rows = np.empty(len(keys), dtype=object)
+        rows[:] = list(keys.itertuples(index=False, name=None))
+        index = pd.Index(rows, tupleize_cols=False, name=tuple(keys.columns))
+    return index
 
 
 def _as_series(X: pd.DataFrame, channels: int, interleaved: bool, source: Path) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kinview.configs import read_config
 from kinview.evaluation.fingerprint import source_digest, versions
-from kinview.evaluation.grid import Cell, Condition, Part, part_label
+from kinview.evaluation.grid import Cell, Condition, Part, is_dataset, name_and_options, part_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +35,9 @@ class Benchmark:
     ----------
     name : str
         Under which the results are shown.
-    datasets : sequence of str
-        Names for :func:`kinview.load`. A data set's split is fixed: seeds vary the training, the masks and the noise.
+    datasets : sequence of specs
+        Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``. A data set's split is fixed:
+        seeds vary the training, the masks and the noise.
     methods : sequence of specs
         Parts of the registry ``methods``. A method runs on the data sets of its modality.
     corruptions : sequence of specs
@@ -85,7 +87,7 @@ class Benchmark:
     """
 
     name: str
-    datasets: Sequence[str]
+    datasets: Sequence[str | Mapping[str, Any]]
     methods: Sequence[Any]
     corruptions: Sequence[Any] = ()
     severities: Sequence[float] = ()
@@ -113,13 +115,17 @@ class Benchmark:
             _require(isinstance(getattr(self, name), str) and getattr(self, name), self, name, "a text")
         for name in ("datasets", "methods", "probes", "seeds", "label_fractions"):
             _require(len(getattr(self, name)) > 0, self, name, "a list with at least one entry")
-        _require(all(isinstance(d, str) and d for d in self.datasets), self, "datasets", "a list of names")
+        sound = all(is_dataset(dataset) for dataset in self.datasets)
+        _require(sound, self, "datasets", "a list of names, or of {name: {option: value}}")
+        names = [name for name, _ in map(name_and_options, self.datasets)]
+        _require(len(set(names)) == len(names), self, "datasets", "different names, because results go by them")
         _require(isinstance(self.crossed, bool), self, "crossed", "true or false")
         for name in ("threads", "workers"):
             _require(_is_integer(getattr(self, name)) and getattr(self, name) >= 1, self, name, "an integer >= 1")
         _require(
             all(_is_integer(seed) and 0 <= seed < 2**31 for seed in self.seeds), self, "seeds", "integers in [0, 2^31)"
         )
+        _require(len(set(self.seeds)) == len(self.seeds), self, "seeds", "different seeds, each given once")
         for name, (low, high) in _RANGES.items():
             values = getattr(self, name)
             inside = all(_is_number(value) and low <= value <= high for value in values)
@@ -177,7 +183,7 @@ class Benchmark:
         Raises
         ------
         ValueError
-            If a part or data set is unknown, or no method reads a data set.
+            If a part or data set is unknown, a data set has no class label for every sample, or no method reads it.
         """
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
@@ -198,11 +204,10 @@ class Benchmark:
         }
         load_dataset.cache_clear()  # files may have changed since an earlier run in this process
         cells: dict[str, Cell] = {}
-        for name in self.datasets:
-            dataset = load_dataset(name, self.data_dir)
+        for name, options in map(name_and_options, self.datasets):
+            dataset = load_dataset(name, self.data_dir, options)
             fingerprint = dataset.fingerprint()
-            if dataset.classes is None:
-                raise ValueError(f"data set {name!r} has no class labels, so there is nothing for a probe to predict")
+            dataset.require_classes()
             able = [part for part in parts if part.reads(dataset.modality)]
             if not able:
                 raise ValueError(
@@ -220,6 +225,7 @@ class Benchmark:
                     probe=reader.config,
                     seed=int(seed),
                     environment=shared | ({"plugins": plugins} if plugins else {}),
+                    dataset_options=options,
                     **condition.fields,
                 )
                 cells.setdefault(cell.key, cell)
@@ -241,14 +247,17 @@ class Benchmark:
         from kinview.evaluation.steps import load_dataset, read_embedding
 
         found: dict[tuple[str, str], tuple[Any, Any]] = {}
-        datasets = {load_dataset(name, self.data_dir).name: load_dataset(name, self.data_dir) for name in self.datasets}
-        for cell in self.cells():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the run has said what is to say about the data
+            cells = self.cells()
+        for cell in cells:
             place = (cell.dataset, part_label(cell.method))
             clean = cell.seed == self.seeds[0] and cell.corruption is None
             if clean and place not in found:
                 embedding = read_embedding(Path(cache_dir), cell.embed_key("test"))
                 if embedding is not None:
-                    found[place] = (embedding.z, datasets[cell.dataset].y_test)
+                    dataset = load_dataset(cell.dataset, self.data_dir, cell.dataset_options)
+                    found[place] = (embedding.z, dataset.y_test)
         return found
 
     def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[Condition]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from kinview.evaluation.fingerprint import part_source
 from kinview.files import content_hash
 from kinview.registry import Registry
 
-__all__ = ["Cell", "Condition", "Part", "part_label"]
+__all__ = ["Cell", "Condition", "Part", "is_dataset", "name_and_options", "part_label"]
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
@@ -38,11 +39,12 @@ class Cell:
     probe: Any
     seed: int
     environment: Mapping[str, Any]
+    dataset_options: str = "{}"  # parameters of the reader, as JSON
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Everything that determined the result, as plain data."""
-        return dataclasses.asdict(self)
+        """Everything that determined the result, as plain data; a reader's options count by the fingerprint."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "dataset_options"}
 
     @functools.cached_property
     def key(self) -> str:
@@ -127,6 +129,36 @@ class Condition:
 
     fields: dict[str, Any]
     source: dict[str, str]
+
+
+def is_dataset(spec: Any) -> bool:
+    """Whether a spec is the name of a data set, or one name with options for its reader.
+
+    Examples
+    --------
+    >>> is_dataset("iris"), is_dataset({"darwin": {"drop": ["ID"]}}), is_dataset({"darwin": ["ID"]})
+    (True, True, False)
+    """
+    if not isinstance(spec, Mapping):
+        return isinstance(spec, str) and spec != ""
+    options = next(iter(spec.values()), None)
+    named = len(spec) == 1 and all(isinstance(name, str) and name for name in spec)
+    plain = options is None or (isinstance(options, Mapping) and all(isinstance(key, str) for key in options))
+    return named and plain and not {"name", "data_dir"} & set(options or ())  # the benchmark has these
+
+
+def name_and_options(spec: str | Mapping[str, Any]) -> tuple[str, str]:
+    """Name of a data set, and the options for its reader as JSON.
+
+    Examples
+    --------
+    >>> name_and_options("iris"), name_and_options({"darwin": {"drop": ["ID"]}})
+    (('iris', '{}'), ('darwin', '{"drop": ["ID"]}'))
+    """
+    if isinstance(spec, str):
+        return spec, "{}"
+    ((name, options),) = spec.items()
+    return name, json.dumps(dict(options or {}), sort_keys=True)
 
 
 def _without(config: Any, names: Collection[str]) -> Any:

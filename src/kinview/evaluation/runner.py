@@ -97,7 +97,7 @@ def _chains(cells: Sequence[Cell], data_dir: str | None) -> list[list[Cell]]:
         cell = chain[0]
         target = methods[cell.method if isinstance(cell.method, str) else next(iter(cell.method))].target
         trains = "trainer" in inspect.signature(target).parameters
-        return trains, len(chain) * int(load_dataset(cell.dataset, data_dir).X_train.size)
+        return trains, len(chain) * int(load_dataset(cell.dataset, data_dir, cell.dataset_options).X_train.size)
 
     chains: dict[str, list[Cell]] = {}
     for cell in cells:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +74,7 @@ class Chain:
 
     def __init__(self, cell: Cell, data_dir: str | None, cache: Path) -> None:
         self.cell, self.cache = cell, cache
-        self.dataset = load_dataset(cell.dataset, data_dir)
+        self.dataset = load_dataset(cell.dataset, data_dir, cell.dataset_options)
         if self.dataset.fingerprint() != cell.fingerprint:
             raise ValueError(f"data set {cell.dataset!r} changed on disk while the benchmark ran; run it again")
         self.seconds = {"pretrain": 0.0, "embed": 0.0, "probe": 0.0}
@@ -235,9 +236,9 @@ def run_chain(
 
 
 @functools.lru_cache(maxsize=4)
-def load_dataset(name: str, data_dir: str | None) -> Any:
-    """:func:`kinview.load`, which keeps the last few data sets."""
-    return datasets.load(name, data_dir=data_dir)
+def load_dataset(name: str, data_dir: str | None, options: str = "{}") -> Any:
+    """:func:`kinview.load`, which keeps the last few data sets; the reader's options are JSON text."""
+    return datasets.load(name, data_dir=data_dir, **json.loads(options))
 
 
 def _load(path: Path) -> Any:

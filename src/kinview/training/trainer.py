@@ -261,14 +261,11 @@ class _Loop:
         try:
             with self._autocast():
                 loss, logs = running.method.loss(views)
+            value = float(loss.detach())
         except FloatingPointError as error:  # a loss that looks at its input first
-            raise FloatingPointError(f"the loss cannot be computed at step {state.step + 1}: {error}") from error
-        value = float(loss.detach())
+            raise self._diverged("not finite") from error
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {state.step + 1}: lower the learning rate (lr={settings.lr}), clip the "
-                f"gradient (gradient_clip=1.0), or look for extreme values in the data"
-            )
+            raise self._diverged(str(value))
         running.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(running.scaler.scale(loss))
         running.scaler.unscale_(running.optimizer)
@@ -281,6 +278,12 @@ class _Loop:
             running.average.update()
         state.position += len(rows)
         state.history.append({"loss": value, **logs})
+
+    def _diverged(self, value: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"the loss is {value} at step {self.running.state.step + 1}: lower the learning rate "
+            f"(lr={self.settings.lr}), clip the gradient (gradient_clip=1.0), or look for extreme values in the data"
+        )
 
     def _check_and_clip_gradient(self) -> None:
         gradients = [
