@@ -41,9 +41,23 @@ RESULT = ["hash", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc",
 CELLS = 2 * 2 * 2 * 4 * 3  # data sets, methods, seeds, conditions, probes
 
 
+started: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    yield
+    for process in started:
+        process.kill()
+        process.wait()
+    started.clear()
+
+
 def start(folder: Path, workers: int) -> subprocess.Popen:
     with (folder / "log.txt").open("a") as log:
-        return subprocess.Popen([sys.executable, "-c", RUN, str(folder), str(workers)], stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(folder), str(workers)], stdout=log, stderr=log)
+    started.append(process)
+    return process
 
 
 def finish(folder: Path, workers: int) -> pd.DataFrame:

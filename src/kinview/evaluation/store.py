@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ class Store:
         self.url = absolute_url(url)
         self._engine = make_engine(self.url)
         with explained(self.url):
-            self._prepare(create)
+            self._open(create)
 
     def __repr__(self) -> str:
         return f"Store({self._engine.url.render_as_string()!r})"
@@ -201,6 +202,19 @@ class Store:
         self.frame(benchmark=benchmark).to_parquet(buffer, index=False)
         return atomic_write(path, buffer.getvalue())
 
+    def _open(self, create: bool) -> None:
+        """Prepare; while another process turns a new SQLite file into WAL mode, SQLite refuses instead of waiting."""
+        import sqlalchemy as sa
+
+        for pause in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0):  # seconds
+            try:
+                return self._prepare(create)
+            except sa.exc.OperationalError as error:
+                if "locked" not in str(error.orig):
+                    raise
+                time.sleep(pause)
+        return self._prepare(create)
+
     def _prepare(self, create: bool) -> None:
         """Check that the database is ours, or make the tables in an empty one."""
         import sqlalchemy as sa
@@ -211,13 +225,13 @@ class Store:
             if not create and not Path(database).is_file():
                 raise FileNotFoundError(f"there is no result store {shown}; run a benchmark first, or check the URL")
             Path(database).parent.mkdir(parents=True, exist_ok=True)
-        if self._version() is None:
-            others = sa.inspect(self._engine).get_table_names()
-            if others:
-                raise ValueError(
-                    f"{shown} belongs to another program: it holds the tables {', '.join(sorted(others)[:5])} and no "
-                    f"kinview_schema; give the URL of an empty or new database"
-                )
+        names = sa.inspect(self._engine).get_table_names()  # asked once: another process may be making the tables now
+        if names and tables()["kinview_schema"].name not in names:
+            raise ValueError(
+                f"{shown} belongs to another program: it holds the tables {', '.join(sorted(names)[:5])} and no "
+                f"kinview_schema; give the URL of an empty or new database"
+            )
+        if not names:
             if not create:
                 raise FileNotFoundError(f"{shown} is empty, no result store; run a benchmark first, or check the URL")
             self._create()
