@@ -304,8 +304,10 @@ def test_wrong_input_is_refused_by_name():
         corrupt(np.ones((2, 2), dtype=complex), MCAR(0.2), 0)
     with pytest.raises(TypeError, match="column 'dim_0' holds arrays or series"):
         corrupt(pd.DataFrame({"dim_0": [pd.Series([1.0, 2.0]), pd.Series([1.0])]}), MCAR(0.2), 0)
-    with pytest.raises(TypeError, match="part of the registry 'corruptions'"):
+    with pytest.raises(ValueError, match="a corruption is written as its name"):
         corrupt(np.ones((2, 2)), 3, 0)
+    with pytest.raises(TypeError, match="part of the registry 'corruptions'"):
+        corrupt(np.ones((2, 2)), object(), 0)
     with pytest.raises(ValueError, match="did you mean 'mcar'"):
         corrupt(np.ones((2, 2)), "mcarr", 0)
 
