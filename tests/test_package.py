@@ -259,3 +259,20 @@ def assert_no_cycle(arrows: dict[str, set[str]]) -> None:
         leaves = {name for name, targets in arrows.items() if not (targets - {name}) & arrows.keys()}
         assert leaves, f"a cycle among {sorted(arrows)}"
         arrows = {name: targets for name, targets in arrows.items() if name not in leaves}
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_doctests() -> None:
+    import doctest
+    import importlib
+    import pkgutil
+
+    import kinview
+
+    finder, examples = doctest.DocTestFinder(exclude_empty=True), 0
+    for info in pkgutil.walk_packages(kinview.__path__, "kinview."):
+        tests = finder.find(importlib.import_module(info.name), info.name)
+        examples += sum(1 for test in tests if test.examples)
+    assert examples >= 135  # `pytest --pyargs --doctest-modules kinview -m ""` runs them

@@ -55,7 +55,7 @@ def consistency(
     --------
     >>> import torch
     >>> z = torch.ones(4, 3)
-    >>> consistency(z, z, z, z).item()  # nothing is closer than anything else: 3δ
+    >>> round(consistency(z, z, z, z).item(), 4)  # nothing is closer than anything else: 3δ
     3.0
     """
     check_views("consistency", a=a, b=b, a_augmented=a_augmented, b_augmented=b_augmented)
