@@ -331,7 +331,7 @@ def test_registries_are_light():
         "import sys, kinview.evaluation.corruptions as c; assert 'mcar' in c.corruptions; "
         "assert not {'torch', 'sktime', 'xgboost', 'sklearn'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.skipif("KINVIEW_DATA" not in os.environ, reason="set KINVIEW_DATA to a folder with ECG200")

@@ -42,7 +42,7 @@ def to_frame(items, names=None):
     return pd.DataFrame(np.concatenate(items, axis=1).T, index=index, columns=columns)
 
 
-def same(x, expected):
+def assert_same(x, expected):
     np.testing.assert_array_equal(np.asarray(x), np.asarray(expected, dtype=np.float32))
 
 
@@ -63,7 +63,7 @@ def test_every_container_gives_the_same_batch(items):
     for name, X in containers.items():
         panel = read_panel(X)
         assert panel.batch.x.dtype == torch.float32, name
-        same(panel.batch.x, expected)
+        assert_same(panel.batch.x, expected)
         assert panel.batch.index.tolist() == list(range(len(items)))
         assert len(panel.index) == len(items)
         assert len(panel.channels) == items[0].shape[0]
@@ -78,7 +78,7 @@ def test_rows_of_a_frame_may_come_in_any_order(items, random):
     shuffled = frame.iloc[rows]
     panel = read_panel(shuffled)
     assert panel.index.tolist() == list(dict.fromkeys(shuffled.index.get_level_values(0)))
-    same(panel.batch.x, padded([items[int(name[1:])] for name in panel.index])[:, :, : panel.batch.x.shape[2]])
+    assert_same(panel.batch.x, padded([items[int(name[1:])] for name in panel.index])[:, :, : panel.batch.x.shape[2]])
     times = panel.batch.times.numpy()
     for i, name in enumerate(panel.index):
         length = items[int(name[1:])].shape[1]
@@ -94,7 +94,7 @@ def test_every_panel_mtype_of_sktime_reads_as_its_own_conversion():
         assert len(examples) >= 3
         for example in examples:
             frames = convert_to(copy.deepcopy(example), "df-list", as_scitype="Panel")
-            same(read_panel(example).batch.x, padded([frame.to_numpy().T for frame in frames]))
+            assert_same(read_panel(example).batch.x, padded([frame.to_numpy().T for frame in frames]))
 
 
 def test_hierarchical_frame_keeps_order_index_and_groups():
@@ -104,7 +104,7 @@ def test_hierarchical_frame_keeps_order_index_and_groups():
     assert panel.index.tolist() == [("p2", 1), ("p1", 7), ("p2", 0)]
     assert panel.index.names == ["patient", "recording"]
     assert panel.batch.groups.tolist() == [0, 1, 0]
-    same(panel.batch.x, [[[1, 2]], [[3, 4]], [[5, nan]]])
+    assert_same(panel.batch.x, [[[1, 2]], [[3, 4]], [[5, nan]]])
     assert panel.batch.times[2].tolist()[0] == 5
     assert panel.channels == ("hr",)
     given_groups = read_panel(pd.DataFrame({"hr": range(5)}, index=index), groups=["a", "a", "b"])
@@ -150,7 +150,7 @@ def test_dates_count_from_the_first_stamp_of_all():
 def test_arrays_have_no_times_and_a_trailing_gap_of_a_frame_keeps_its_stamp():
     assert read_panel(np.zeros((1, 1, 2))).batch.times is None
     panel = read_panel(to_frame([np.array([[1.0, nan]]), np.array([[2.0]])]))
-    same(panel.batch.x, [[[1, nan]], [[2, nan]]])
+    assert_same(panel.batch.x, [[[1, nan]], [[2, nan]]])
     assert panel.batch.times[0].tolist() == [0, 1]
     assert bool(panel.batch.times[1, 1].isnan())
 
@@ -161,20 +161,20 @@ def test_arrays_have_no_times_and_a_trailing_gap_of_a_frame_keeps_its_stamp():
 def test_columns_of_every_numeric_dtype(dtype):
     index = pd.MultiIndex.from_product([["a"], range(3)])
     column = pd.Series([1, 0, None] if dtype != "boolean" else [True, False, None], dtype=dtype, index=index)
-    same(read_panel(column.to_frame("x")).batch.x, [[[1, 0, nan]]])
+    assert_same(read_panel(column.to_frame("x")).batch.x, [[[1, 0, nan]]])
 
 
 @pytest.mark.parametrize("dtype", [">f8", "f2", "u8", "i1", "?", object, np.longdouble])
 def test_arrays_of_every_numeric_dtype(dtype):
     x = np.array([[[1, 0, 1]]]).astype(dtype)
-    same(read_panel(x).batch.x, [[[1, 0, 1]]])
-    same(read_panel(x[:, :, ::-1]).batch.x, [[[1, 0, 1]]])
+    assert_same(read_panel(x).batch.x, [[[1, 0, 1]]])
+    assert_same(read_panel(x[:, :, ::-1]).batch.x, [[[1, 0, 1]]])
 
 
 def test_masked_arrays_objects_and_half_precision():
-    same(read_panel(np.ma.masked_greater(np.array([[[1, 2, 3]]]), 2)).batch.x, [[[1, 2, nan]]])
-    same(read_panel(np.array([[[1, None, pd.NA]]], dtype=object)).batch.x, [[[1, nan, nan]]])
-    same(read_panel(torch.ones(1, 1, 2, dtype=torch.bfloat16, requires_grad=True)).batch.x, [[[1, 1]]])
+    assert_same(read_panel(np.ma.masked_greater(np.array([[[1, 2, 3]]]), 2)).batch.x, [[[1, 2, nan]]])
+    assert_same(read_panel(np.array([[[1, None, pd.NA]]], dtype=object)).batch.x, [[[1, nan, nan]]])
+    assert_same(read_panel(torch.ones(1, 1, 2, dtype=torch.bfloat16, requires_grad=True)).batch.x, [[[1, 1]]])
 
 
 def test_the_result_shares_no_memory_with_the_input_and_leaves_it_as_it_was():
@@ -213,7 +213,7 @@ def test_channels_are_found_by_name_and_refused_by_name():
     frame = to_frame([np.array([[1.0, 2.0], [3.0, 4.0]])], names=["hr", "bp"])
     panel = read_panel(frame, channels=("bp", "hr"))
     assert panel.channels == ("bp", "hr")
-    same(panel.batch.x, [[[3, 4], [1, 2]]])
+    assert_same(panel.batch.x, [[[3, 4], [1, 2]]])
     with pytest.raises(ValueError, match=r"lacks the channel\(s\) 'spo2' of fit and has the channel\(s\) 'bp' that"):
         read_panel(frame, channels=("hr", "spo2"))
     with pytest.raises(ValueError, match=r"X has 2 channel\(s\), but 3 at fit"):
@@ -227,14 +227,16 @@ def test_channels_are_found_by_name_and_refused_by_name():
 
 def test_list_of_frames_aligns_channels_by_name():
     items = [pd.DataFrame({"a": [1.0], "b": [2.0]}), pd.DataFrame({"b": [4.0], "a": [3.0]})]
-    same(read_panel(items).batch.x, [[[1], [2]], [[3], [4]]])
-    same(read_panel([pd.Series([1.0, 2.0], name="p"), pd.Series([3.0], name="q")]).batch.x, [[[1, 2]], [[3, nan]]])
+    assert_same(read_panel(items).batch.x, [[[1], [2]], [[3], [4]]])
+    assert_same(
+        read_panel([pd.Series([1.0, 2.0], name="p"), pd.Series([3.0], name="q")]).batch.x, [[[1, 2]], [[3, nan]]]
+    )
 
 
 def test_nested_cells_with_other_stamps_are_joined_on_time():
     cells = {"a": [pd.Series([1.0, 2.0], index=[0, 2])], "b": [pd.Series([3.0, 4.0], index=[1, 2])]}
     panel = read_panel(pd.DataFrame(cells, index=["p"]))
-    same(panel.batch.x, [[[1, nan, 2], [nan, 3, 4]]])
+    assert_same(panel.batch.x, [[[1, nan, 2], [nan, 3, 4]]])
     assert panel.batch.times.tolist() == [[0, 1, 2]]
     assert panel.index.tolist() == ["p"]
     assert read_panel(pd.DataFrame({"a": [np.array([1.0, 2.0])]})).batch.times is None
@@ -324,5 +326,5 @@ def test_a_million_rows_are_read_without_a_loop_over_rows():
     index = index.set_levels(np.arange(length), level=2, verify_integrity=False)
     values = np.random.default_rng(0).normal(size=n * length).astype(np.float32)
     panel = read_panel(pd.DataFrame({"x": values}, index=index))
-    same(panel.batch.x, values.reshape(n, 1, length))
+    assert_same(panel.batch.x, values.reshape(n, 1, length))
     assert panel.batch.groups[-1] == n // 4 - 1
