@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinview.losses import losses
+from kinview.losses import base, losses
 from kinview.losses.base import FLAGS, Loss
 from kinview.testing import check_loss
+from kinview.testing._loss_case import call, default_inputs
 from kinview.testing.losses import LAWS, Inputs
 
 # losses that have no default size
@@ -76,6 +77,74 @@ def test_every_entry_is_documented(name: str) -> None:
     assert entry.summary.endswith(".")
     assert issubclass(entry.target, Loss)
     assert set(entry.target.flags()) == set(FLAGS)
+
+
+# losses of views (n, d), which one check guards
+OF_ROWS = [name for name in losses if name not in ("exp_clr", "hierarchical", "temporal_cpc")]
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_half_precision_goes_with_float32_and_float64_goes_alone(name: str) -> None:
+    loss = losses.build(SPECS.get(name, name))
+    drawn = (INPUTS.get(name) or default_inputs(loss))(6, torch.Generator().manual_seed(0))
+    single = {key: value.float() if value.is_floating_point() else value for key, value in drawn.items()}
+    embeddings = [key for key, value in single.items() if value.is_floating_point() and value.ndim > 1]
+    for low in (torch.float16, torch.bfloat16):
+        for key in embeddings:
+            half = {k: v.to(low).requires_grad_() if k == key else v for k, v in single.items()}
+            value = call(loss, half)
+            torch.testing.assert_close(value, call(loss, half | {key: half[key].detach().float()}))
+            if value.requires_grad:
+                value.backward()
+                assert half[key].grad is None or half[key].grad.dtype == low
+    one, *others = embeddings
+    if others:
+        with pytest.raises(ValueError, match=rf"{one}( is|=).*float64"):
+            call(loss, single | {one: single[one].double()})
+
+
+@pytest.mark.parametrize("name", list(losses))
+def test_what_is_no_tensor_is_refused_by_name(name: str) -> None:
+    loss = losses.build(SPECS.get(name, name))
+    drawn = (INPUTS.get(name) or default_inputs(loss))(6, torch.Generator().manual_seed(0))
+    arguments = {key: value.float() if value.is_floating_point() else value for key, value in drawn.items()}
+    first = next(iter(arguments))
+    for wrong, given in ((arguments[first].tolist(), "list"), (arguments[first].numpy(), "numpy.ndarray")):
+        with pytest.raises(ValueError, match=rf"{first} must be a tensor for .*; got {given}: give torch.as_tensor"):
+            call(loss, arguments | {first: wrong})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"nt_xent": {"temperature": "1e-2"}}, r"temperature must be a number; got the text '1e-2': write 0\.01"),
+        ({"nt_xent": {"temperature": True}}, "temperature must be a number; got True"),
+        ({"convirt": {"weight": "half"}}, "weight must be a number; got the text 'half'"),
+        ({"decoupled": {"weighted": "no"}}, "weighted must be True or False; got the text 'no'"),
+        ({"triplet": {"normalize": 1}}, "normalize must be True or False; got 1"),
+        ({"swav": {"dim": 8, "n_prototypes": 2.5}}, r"n_prototypes must be a whole number; got 2\.5"),
+        ({"swav": {"iterations": True}}, "iterations must be a whole number; got True"),
+        ({"three_towers": {"dim": 8, "third_dim": 0}}, "third_dim must be at least 1; got 0"),
+        (
+            {"three_towers": {"dim": 8, "third_dim": 8, "head_dim": "4"}},
+            "head_dim must be a whole number; got the text",
+        ),
+        ({"three_towers": {"dim": 8, "third_dim": 8, "max_scale": "1e2"}}, r"max_scale must be .*: write 100\.0"),
+        ({"factor_cl": {"dim_a": 8, "dim_b": 8, "condition_dim": 0}}, "condition_dim must be at least 1; got 0"),
+        ({"sigmoid": {"bias": float("nan")}}, "bias must be finite; got nan"),
+        ({"sigmoid": {"bias": "-1e1"}}, r"bias must be a number; got the text '-1e1': write -10\.0"),
+        ({"sigmoid": {"learnable": None}}, "learnable must be True or False; got None"),
+    ],
+)
+def test_parameters_of_another_kind_are_refused_by_name(spec: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        losses.build(spec)
+
+
+def test_complex_labels_are_refused() -> None:
+    z = torch.eye(4)
+    with pytest.raises(ValueError, match=r"labels must be real for sup_con; got torch\.complex64"):
+        losses.build("sup_con")(z, z, labels=torch.zeros(4, dtype=torch.complex64))
 
 
 def test_options_keep_the_laws() -> None:
@@ -335,6 +404,17 @@ def test_a_broken_law_is_noticed(registered: type, law: str, message: str) -> No
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("registered", [BadAtHalf], indirect=True)
+def test_a_loss_of_low_precision_is_told_the_remedy(registered: type) -> None:
+    with pytest.raises(AssertionError, match=r"'precision'.* widen\(view\) within full_precision\(view\), both from"):
+        check_loss(registered())
+
+
+def test_inputs_that_do_not_fit_are_told_from_a_broken_law() -> None:
+    with pytest.raises(ValueError, match="the given inputs do not fit Triplet, which raises TypeError"):
+        check_loss("triplet", inputs=views("a"))
+
+
 def test_every_law_has_a_loss_that_breaks_it() -> None:
     assert {law for _, law, _ in BROKEN} == set(LAWS)
 
@@ -351,3 +431,35 @@ def test_arguments_that_cannot_be_guessed_are_named() -> None:
 
     with pytest.raises(ValueError, match="cannot make the arguments clock of Odd: give inputs="):
         check_loss(Odd())
+
+
+@pytest.mark.parametrize("name", ["hierarchical", "mixup_contrastive", "swav"])
+def test_default_inputs_that_do_not_fit_are_said_to_be_so(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"the default inputs, views \(n, 8\), do not fit .*, which raises .* give inputs="
+    ):
+        check_loss(name)
+
+
+class Forgetful(Distance):
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.factor = scale
+
+
+def test_an_argument_that_is_not_kept_is_named() -> None:
+    assert repr(Forgetful(2.0)) == "Forgetful()"
+    with pytest.raises(AssertionError, match=r"argument scale is not kept .* write self.scale = scale in __init__"):
+        check_loss(Forgetful())
+
+
+def test_the_repr_shows_what_was_changed() -> None:
+    assert repr(losses.build("triplet")) == "Triplet()"
+    assert repr(losses.build({"triplet": {"margin": 0.5, "mining": "all"}})) == "Triplet(margin=0.5, mining='all')"
+
+
+def test_authors_find_the_checks_beside_the_base_class() -> None:
+    with pytest.raises(ValueError, match="mine needs at least one row"):
+        base.check_views("mine", a=torch.zeros(0, 3))
+    with torch.autocast("cpu", dtype=torch.bfloat16), base.full_precision(torch.zeros(1)):
+        assert (base.widen(torch.ones(2, 2).half()) @ torch.ones(2, 2)).dtype == torch.float32

@@ -239,6 +239,17 @@ def test_wrong_inputs_are_refused_with_what_was_given(name: str) -> None:
             function(z, z)
 
 
+@pytest.mark.parametrize("name", ["sup_con", "group_nce", "neighbourhood", "debiased", "hard_negative", "decoupled"])
+def test_a_fixed_temperature_is_not_given_as_a_tensor(name: str) -> None:
+    """It would look learnable, where the debiased losses clamp with its value."""
+    function, rows = CALLS[name]
+    z, learned = torch.ones(7, 3), torch.tensor(0.5, requires_grad=True)
+    with pytest.raises(ValueError, match=r"temperature must be a number; got tensor\(0\.5000, requires_grad=True\)"):
+        function(z, z, temperature=learned, **rows)
+    with pytest.raises(ValueError, match="temperature must be a number; got tensor"):
+        losses.build({name: {"temperature": learned}})
+
+
 def test_wrong_options_are_refused() -> None:
     z = torch.ones(7, 3)
     for wrong in (-0.1, 1.0):
@@ -297,18 +308,75 @@ def test_flags_are_frozen_on_class_and_instance() -> None:
     }
 
 
-@pytest.mark.parametrize("fast", [nt_xent, info_nce, clip])
-def test_a_solved_task_keeps_its_small_value_and_gradient_in_float32(fast: Loss) -> None:
+def alone(a: Tensor) -> Tensor:
+    """A group for each row."""
+    return torch.arange(len(a))
+
+
+@pytest.mark.parametrize("n", [6, 150])  # plain autograd, and the kernel
+@pytest.mark.parametrize(
+    "fast",
+    [
+        nt_xent,
+        info_nce,
+        clip,
+        lambda a, b, t: sup_con(a, b, t, labels=alone(a)),
+        lambda a, b, t: sup_con(torch.cat([a, b]), None, t, labels=alone(a).repeat(2)),
+        lambda a, b, t: group_nce(a, b, groups=alone(a), temperature=t),
+        lambda a, b, t: group_nce(a, b, a + b, groups=alone(a), temperature=t),
+        lambda a, b, t: neighbourhood(a, b, t, groups=alone(a)),
+        lambda a, b, t: neighbourhood(
+            a, b, t, 1.0, groups=alone(a), queue=QUEUE.repeat(1, 8), queue_groups=-1 - GROUPS[:5]
+        ),
+        lambda a, b, t: neighbourhood(a, b, t, 1.0, 0.5, groups=alone(a) * 0, times=alone(a)),
+        lambda a, b, t: neighbourhood(a, b, t, 0.0, groups=alone(a) // 3),
+    ],
+)
+def test_a_solved_task_keeps_its_small_value_and_gradient_in_float32(fast: Loss, n: int) -> None:
     """At τ = 0.02 the positive wins by 25 to 50 nats: log-sum-exp minus positive would be rounding noise."""
-    a, b = (view.detach() for view in views(n=6, d=24))
-    b = a + 0.4 * (b - a)
-    exact = [view.clone().requires_grad_() for view in (a, b)]
+    a, b = (view.detach() for view in views(n=n, d=64))
+    b = a + 0.2 * (b - a)
     single = [view.float().requires_grad_() for view in (a, b)]
+    exact = [view.detach().double().requires_grad_() for view in single]
     value, expected = fast(*single, 0.02), fast(*exact, 0.02)
     assert 0 < number(expected) < 1e-6
-    assert number(value) == pytest.approx(number(expected), rel=1e-3)
+    assert number(value) == pytest.approx(number(expected), rel=1e-4)
     for got, want in zip(torch.autograd.grad(value, single), torch.autograd.grad(expected, exact), strict=True):
-        torch.testing.assert_close(got.double() / want.norm(), want / want.norm(), rtol=0, atol=1e-3)
+        torch.testing.assert_close(got.double() / want.norm(), want / want.norm(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [6, 150])
+def test_groups_of_one_and_of_many_in_a_batch_each_count(n: int) -> None:
+    """Rows with one positive go another way than rows with several; in a batch of both each keeps its formula."""
+    a, b = views(n=n)
+    labels = torch.arange(n) // 3
+    labels[:2] = torch.tensor([n, n + 1])  # groups of 1, 1, 1, 3, 3, ...
+    same = labels[:, None] == labels[None, :]
+    logits = torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T / 0.1
+    ways = [-torch.log_softmax(logits, dim=1), -torch.log_softmax(logits.T, dim=1)]
+    torch.testing.assert_close(group_nce(a, b, groups=labels), sum(way[same].mean() for way in ways) / 2)
+    torch.testing.assert_close(
+        neighbourhood(a, b, alpha=1.0, groups=labels),
+        sum(((way * same).sum(dim=1) / same.sum(dim=1)).mean() for way in ways) / 2,
+    )
+    labels[2:4] = n + 2  # with one view: no positive, one, one of those from a group of three, several
+    rows = torch.nn.functional.normalize(a, dim=1)
+    itself = torch.eye(n, dtype=torch.bool)
+    shares = torch.log_softmax((rows @ rows.T / 0.1).masked_fill(itself, -torch.inf), dim=1)
+    friends = (labels[:, None] == labels[None, :]) & ~itself
+    anchors = friends.any(dim=1)
+    means = -shares.where(friends, 0.0).sum(dim=1)[anchors] / friends.sum(dim=1)[anchors]
+    torch.testing.assert_close(sup_con(a, labels=labels), means.mean())
+
+
+def test_lone_rows_are_as_exact_as_pairs() -> None:
+    a, b = (view.detach().float() for view in views(n=40, d=64))
+    b = a + 0.2 * (b - a)
+    for t in (0.02, 0.1, 1.0):
+        same = {"rtol": 1e-5, "atol": 0.0}
+        torch.testing.assert_close(sup_con(a, b, t, labels=alone(a)), nt_xent(a, b, t), **same)
+        torch.testing.assert_close(group_nce(a, b, groups=alone(a), temperature=t), clip(a, b, t), **same)
+        torch.testing.assert_close(neighbourhood(a, b, t, 1.0, groups=alone(a)), clip(a, b, t), **same)
 
 
 def test_a_queue_of_the_own_sample_alone_is_finite() -> None:

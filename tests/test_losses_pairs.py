@@ -589,6 +589,35 @@ def test_distances_of_equal_rows_have_no_gradient() -> None:
 # --- refusals and modules --------------------------------------------------------------------------------------------
 
 
+def nearly_solved(n: int) -> tuple[Tensor, Tensor]:
+    """Two views of rows that tell each other apart by some 15 nats."""
+    a = torch.nn.functional.normalize(draw(n, 24), dim=1)
+    return 5 * a, 5 * a + 0.1 * draw(n, 24, seed=1)
+
+
+@pytest.mark.parametrize("n", [12, 200])  # plain autograd, and the kernel
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda a, b: n_pair(a, b, 0.0),
+        lambda a, b: soft_nearest_neighbour(3 * a, 3 * b, 4.0, labels=torch.arange(len(a))),
+        lambda a, b: soft_nearest_neighbour(
+            a[torch.arange(len(a)) % 4] + b / 9, None, 0.5, labels=torch.arange(len(a)) % 4
+        ),
+    ],
+)
+def test_a_solved_task_keeps_its_small_value_and_gradient_in_float32(
+    loss: Callable[[Tensor, Tensor], Tensor], n: int
+) -> None:
+    single = [view.float().requires_grad_() for view in nearly_solved(n)]
+    exact = [view.detach().double().requires_grad_() for view in single]
+    value, expected = loss(*single), loss(*exact)
+    assert 0 < expected.item() < 1e-4
+    assert value.item() == pytest.approx(expected.item(), rel=1e-4)
+    for got, want in zip(torch.autograd.grad(value, single), torch.autograd.grad(expected, exact), strict=True):
+        assert ((got - want).abs().max() / want.abs().max()).item() < 1e-4
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

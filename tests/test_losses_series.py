@@ -333,6 +333,32 @@ def test_temporal_cpc_is_the_official_output(golden: Path) -> None:
     assert (temporal_cpc(predictions, z2[:, t + 1 : t + 1 + steps], "futures") - value).abs() > 1e-5
 
 
+def assert_digits(loss: Callable[..., Tensor], *views: Tensor) -> None:
+    """Value and gradient in float32 are those in float64, relative to their own size."""
+    single = [view.float().requires_grad_() for view in views]
+    exact = [view.detach().double().requires_grad_() for view in single]
+    value, expected = loss(*single), loss(*exact)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+    for got, want in zip(torch.autograd.grad(value, single), torch.autograd.grad(expected, exact), strict=True):
+        assert ((got - want).abs().max() / want.abs().max()).item() < 2e-5
+
+
+@pytest.mark.parametrize("n", [12, 200])  # plain autograd, and the kernel
+@pytest.mark.parametrize("among", ["contexts", "futures"])
+def test_temporal_cpc_keeps_the_digits_of_a_solved_task(among: Any, n: int) -> None:
+    a = 5 * F.normalize(draw(n, 2, 24), dim=2)
+    b = a + 0.1 * draw(n, 2, 24, seed=1)
+    assert 0 < temporal_cpc(a, b, among).item() < 1e-4
+    assert_digits(lambda p, f: temporal_cpc(p, f, among), a, b)
+
+
+def test_temporal_cpc_of_one_row_is_zero() -> None:
+    a, b = draw(1, 3, 4).requires_grad_(), draw(1, 3, 4, seed=1).requires_grad_()
+    value = temporal_cpc(a, b)
+    assert value.item() == 0.0
+    assert all(not slope.any() for slope in torch.autograd.grad(value, (a, b)))
+
+
 def test_temporal_cpc_refuses_other_shapes() -> None:
     with pytest.raises(ValueError, match=r"predictions is \(2, 3, 4\), futures is \(2, 2, 4\)"):
         temporal_cpc(draw(2, 3, 4), draw(2, 2, 4))
@@ -415,9 +441,26 @@ def test_exp_clr_takes_the_scale_of_the_training_rows() -> None:
     assert (exp_clr(a, features, max_distance=2 * largest) - exp_clr(a, features)).abs() > 1e-3
 
 
+@pytest.mark.parametrize("temperature", [1e-2, 1.0, 1e2, 1e4, 1e6, 1e12])
+def test_exp_clr_keeps_its_digits_at_any_temperature(temperature: float) -> None:
+    a, features = draw(60, 8), draw(60, 5, seed=1)
+    assert_digits(lambda z: exp_clr(z, features, temperature), a)
+
+
+def test_exp_clr_goes_from_the_worst_pair_to_the_mean() -> None:
+    a, features = draw(6, 3), draw(6, 5, seed=1)
+    apart, known = torch.cdist(a, a), torch.cdist(features, features)
+    target = 1 - (1 - known / known.max()).square()
+    pairs = (target / target.mean() - apart / apart.mean(dim=1, keepdim=True)).square()
+    torch.testing.assert_close(exp_clr(a, features, 1e9), pairs.mean())
+    torch.testing.assert_close(exp_clr(a, features, 1e-9), pairs.max())
+
+
 def test_exp_clr_needs_rows_that_match() -> None:
     with pytest.raises(ValueError, match=r"a is \(3, 2\), features is \(4, 2\)"):
         exp_clr(draw(3, 2), draw(4, 2))
+    with pytest.raises(ValueError, match="temperature must be a number; got tensor"):
+        exp_clr(draw(3, 2), draw(3, 2), torch.tensor(0.5))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="delta must be positive"):
         exp_clr(draw(3, 2), draw(3, 2), delta=0.0)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kinview.losses.feature_queue import UNSET, FeatureQueue
 from kinview.losses.memory_bank import MemoryBank
+from kinview.losses.nnclr import nnclr
 from kinview.losses.sinkhorn import Sinkhorn, sinkhorn
 from kinview.losses.swav import SwAV, swav
 
@@ -85,6 +86,26 @@ def test_a_queue_refuses_what_it_cannot_hold() -> None:
         FeatureQueue(0, 2)
 
 
+def test_a_queue_in_half_precision_refuses_what_it_cannot_store() -> None:
+    queue = FeatureQueue(4, 2).half()
+    with pytest.raises(ValueError, match=r"features holds values beyond torch.float16"):
+        queue.enqueue(torch.full((2, 2), 1e5))
+    assert len(queue) == 0
+    with pytest.raises(ValueError, match=r"labels must be integers for FeatureQueue; got torch.float32"):
+        queue.enqueue(torch.ones(2, 2), labels=torch.tensor([0.5, 1.5]))
+    queue.enqueue(torch.ones(2, 2), labels=torch.tensor([1, 0], dtype=torch.uint8))
+    assert queue.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_views_search_a_float32_queue_in_float32(dtype: torch.dtype) -> None:
+    a, b = draw(5, 3, seed=1).to(dtype), draw(5, 3, seed=2).to(dtype)
+    queue = 1e5 * draw(7, 3, dtype=torch.float32)  # beyond float16
+    torch.testing.assert_close(nnclr(a, b, queue=queue), nnclr(a.float(), b.float(), queue=queue))
+    prototypes = draw(4, 3, seed=3, dtype=torch.float32)
+    torch.testing.assert_close(swav(a, b, prototypes, queue=queue), swav(a.float(), b.float(), prototypes, queue=queue))
+
+
 # --- MemoryBank ------------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +138,39 @@ def test_only_known_rows_are_drawn() -> None:
     again = bank.sample(300, torch.Generator().manual_seed(0), exclude=torch.tensor([2]))
     assert torch.equal(again, drawn)
     assert bank.sample(0).shape == (0, 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_small_integers_are_row_numbers_and_no_mask(dtype: torch.dtype) -> None:
+    bank, twin = MemoryBank(4, 2), MemoryBank(4, 2)
+    index = torch.tensor([1, 0, 3, 1])
+    rows = draw(4, 2, dtype=torch.float32)
+    bank.update(index.to(dtype), rows)
+    twin.update(index, rows)
+    assert torch.equal(bank.stored, twin.stored)
+    assert torch.equal(bank(index.to(dtype)), twin(index))
+    generator = torch.Generator().manual_seed(0)
+    drawn = bank.sample(20, generator, exclude=torch.tensor([0, 1], dtype=dtype))
+    assert torch.equal(drawn, bank.stored[3].expand(20, 2))
+
+
+def test_the_bank_stays_on_the_sphere_where_features_cancel() -> None:
+    east, north = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    bank, row = MemoryBank(3, 2), torch.tensor([0])
+    bank.update(row, east)
+    bank.update(row, -east)
+    assert torch.equal(bank(row), -east)
+    bank.update(row, torch.zeros(1, 2))
+    assert torch.equal(bank(row), -east)
+    bank.update(torch.tensor([1, 1, 2]), torch.cat([north, -north, 0 * north]))
+    assert torch.equal(bank.known, torch.tensor([True, True, False]))
+    assert torch.equal(bank(torch.tensor([1])), -north)
+    bank.update(torch.tensor([2, 0]), torch.tensor([[3e-30, 4e-30], [3e30, 4e30]]))
+    torch.testing.assert_close(bank(torch.tensor([2])), torch.tensor([[0.6, 0.8]]))
+    torch.testing.assert_close(bank.stored.norm(dim=1), torch.ones(3))
+    half = MemoryBank(1, 2).half()
+    half.update(row, torch.tensor([[3e5, 4e5]]))
+    torch.testing.assert_close(half(row), torch.tensor([[0.6, 0.8]]).half())
 
 
 def test_the_bank_says_what_it_does_not_hold() -> None:

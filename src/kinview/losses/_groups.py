@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from kinview.losses._tiles import SameGroup
 from kinview.losses.distributed import gather
 
 __all__ = ["Groups"]
@@ -38,6 +39,11 @@ class Groups:
     def pairs(self) -> Tensor:
         """Number of ordered pairs of one group over all processes, a row with itself included."""
         return self._sizes.square().sum()
+
+    def leaving_out(self, size: int) -> SameGroup:
+        """Mask that leaves out the own group of each row, itself included, where that has ``size`` rows."""
+        rows, cols = self.counts == size, self._sizes[self._codes] == size
+        return SameGroup(self._own.where(rows, -1), self._codes.where(cols, -2))  # -1 and -2 never meet
 
     def sums(self, rows: Float[Tensor, "total d"]) -> Float[Tensor, "n d"]:
         """Sum of the rows of all processes over the group of each row of this process."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from kinview.losses._blockwise import Diagonal, logsumexp_rows, logsumexp_self
+from kinview.losses._blockwise import Diagonal, Mask, logsumexp_rows, logsumexp_self
 from kinview.losses._validation import widen
 from kinview.losses.distributed import gather, is_distributed, place
 
@@ -48,9 +48,7 @@ class TwoViews:
         return against_others(self._rows, temperature, positives)
 
 
-def against_others(
-    rows: Float[Tensor, "n d"], temperature: float, masks: tuple[Diagonal, ...] = ()
-) -> Float[Tensor, " n"]:
+def against_others(rows: Float[Tensor, "n d"], temperature: float, masks: tuple[Mask, ...] = ()) -> Float[Tensor, " n"]:
     """Log-sum-exp of each row over the rows of all processes but itself and what the masks leave out."""
     if not is_distributed():
         return logsumexp_self(rows, 1 / temperature, masks=masks)

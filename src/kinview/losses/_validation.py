@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +13,17 @@ from torch import Tensor
 
 __all__ = [
     "NonFiniteError",
+    "check_bool",
     "check_finite",
     "check_fraction",
+    "check_integer",
+    "check_number",
     "check_positive",
+    "check_precision",
     "check_queue",
     "check_rows",
     "check_temperature",
+    "check_tensors",
     "check_views",
     "connected_zero",
     "full_precision",
@@ -35,6 +42,7 @@ def check_views(loss: str, **views: Tensor) -> None:
     ...
     ValueError: nt_xent needs two (n, d) views of one shape; a is (4, 3), b is (4, 2)
     """
+    check_tensors(loss, **views)
     shapes = {tuple(view.shape) for view in views.values()}
     shape = next(iter(shapes))
     if len(shapes) != 1 or len(shape) != 2:
@@ -44,6 +52,25 @@ def check_views(loss: str, **views: Tensor) -> None:
     if 0 in shape:
         raise ValueError(f"{loss} needs at least one row and one dimension; {next(iter(views))} is {shape}")
     check_finite(loss, **views)
+    check_precision(loss, **views)
+
+
+def check_precision(loss: str, **views: Tensor) -> None:
+    """Refuse float32 beside float64, naming both; half precision is computed in float32 and goes with it."""
+    if len({torch.promote_types(view.dtype, torch.float32) for view in views.values()}) > 1:
+        given = ", ".join(f"{name} is {view.dtype}" for name, view in views.items())
+        raise ValueError(f"{loss} needs views of one precision; {given}: convert one with .to(...)")
+
+
+def check_tensors(loss: str, **tensors: Any) -> None:
+    """Refuse what is no tensor, naming the argument and the way to make one."""
+    for name, tensor in tensors.items():
+        if tensor is None:
+            raise ValueError(f"{name} must be a tensor for {loss}; got None: give {name}=")
+        if not isinstance(tensor, Tensor):
+            kind = type(tensor)
+            given = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+            raise ValueError(f"{name} must be a tensor for {loss}; got {given}: give torch.as_tensor({name})")
 
 
 class NonFiniteError(ValueError, FloatingPointError):
@@ -52,6 +79,7 @@ class NonFiniteError(ValueError, FloatingPointError):
 
 def check_finite(loss: str, **tensors: Tensor) -> None:
     """Refuse tensors that are not floating point or hold NaN or infinity, naming the argument."""
+    check_tensors(loss, **tensors)
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise ValueError(f"{name} must be floating point for {loss}; got {tensor.dtype}")
@@ -70,9 +98,12 @@ def _is_finite(tensor: Tensor) -> bool:
 
 def check_rows(loss: str, n: int, **tensors: Tensor) -> None:
     """Refuse per-row tensors (labels, groups, index) without one known entry a row, naming the argument."""
+    check_tensors(loss, **tensors)
     for name, tensor in tensors.items():
         if tensor.shape != (n,):
             raise ValueError(f"{name} must hold one entry a row, shape ({n},), for {loss}; got {tuple(tensor.shape)}")
+        if tensor.is_complex():
+            raise ValueError(f"{name} must be real for {loss}; got {tensor.dtype}")
         if tensor.is_floating_point() and not _is_finite(tensor):
             raise ValueError(f"{name} holds non-finite values; {loss} needs one known entry a row")
 
@@ -82,20 +113,73 @@ def check_temperature(temperature: float | Tensor, name: str = "temperature") ->
     check_positive(temperature.item() if isinstance(temperature, Tensor) else temperature, name)
 
 
+def check_number(value: Any, name: str, *, finite: bool = True) -> None:
+    """Refuse what is no number (text, a boolean), and NaN and infinity with ``finite``, naming the argument.
+
+    ``finite=False`` leaves the latter two to the check of a range that follows.
+
+    Examples
+    --------
+    >>> check_number("1e-2", "temperature")
+    Traceback (most recent call last):
+    ...
+    ValueError: temperature must be a number; got the text '1e-2': write 0.01
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be a number; got {_described(value)}")
+    if finite and not abs(float(value)) < float("inf"):
+        raise ValueError(f"{name} must be finite; got {value!r}")
+
+
+def check_integer(value: Any, name: str, *, at_least: int | None = None) -> None:
+    """Refuse what is no whole number, or below the least one, naming the argument.
+
+    Examples
+    --------
+    >>> check_integer(2.5, "iterations", at_least=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: iterations must be a whole number; got 2.5
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} must be a whole number; got {_described(value)}")
+    if at_least is not None and int(value) < at_least:
+        raise ValueError(f"{name} must be at least {at_least}; got {value!r}")
+
+
+def check_bool(value: Any, name: str) -> None:
+    """Refuse what is neither True nor False (text, a number), naming the argument."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {_described(value)}")
+
+
+def _described(value: Any) -> str:
+    """The value as it was given; of text that YAML did not take for a number (1e-2), how to write it."""
+    if not isinstance(value, str):
+        return repr(value)
+    try:
+        return f"the text {value!r}: write {float(value)!r}"
+    except ValueError:
+        return f"the text {value!r}"
+
+
 def check_positive(value: float, name: str) -> None:
     """Refuse a number that is not positive and finite, naming the argument."""
+    check_number(value, name, finite=False)
     if not 0 < value < float("inf"):
         raise ValueError(f"{name} must be positive; got {value!r}")
 
 
 def check_fraction(value: float, name: str, *, below: bool = False) -> None:
     """Refuse a number outside [0, 1], or outside [0, 1) with ``below``, naming the argument."""
+    check_number(value, name, finite=False)
     if not 0 <= value <= 1 or (below and value == 1):
         raise ValueError(f"{name} must be in [0, 1{')' if below else ']'}; got {value!r}")
 
 
 def check_queue(loss: str, like: Tensor, **queues: Tensor) -> None:
     """Refuse stored rows that are not ``(m, d)`` with the d of ``like``, or not finite, naming the argument."""
+    check_tensors(loss, **queues)
     for name, queue in queues.items():
         if queue.ndim != 2 or queue.shape[1] != like.shape[1]:
             raise ValueError(

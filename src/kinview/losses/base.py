@@ -6,7 +6,11 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-__all__ = ["FLAGS", "Loss"]
+from kinview.losses._validation import check_views, full_precision, widen
+from kinview.registry import changed_parameters
+
+# with what an author of a loss needs to check and to compute it as the others do
+__all__ = ["FLAGS", "Loss", "check_views", "full_precision", "widen"]
 
 FLAGS = ("needs_labels", "needs_groups", "needs_negatives", "symmetric", "gathers")
 
@@ -74,6 +78,13 @@ class Loss(nn.Module, metaclass=_FrozenFlags):
     def flags(cls) -> dict[str, bool]:
         """The five flags by name."""
         return {flag: getattr(cls, flag) for flag in FLAGS}
+
+    def extra_repr(self) -> str:
+        """The parameters that differ from their defaults, in the printed module."""
+        try:
+            return ", ".join(f"{name}={value!r}" for name, value in changed_parameters(self).items())
+        except (AttributeError, TypeError):  # not kept under their names, or without a config: check_loss says so
+            return ""
 
     def __setattr__(self, name: str, value: Any) -> None:
         _refuse_flag(type(self).__name__, name)

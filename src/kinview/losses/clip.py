@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.losses import losses
-from kinview.losses._blockwise import Diagonal, logsumexp_both, logsumexp_rows
+from kinview.losses._blockwise import Diagonal, Mask, logsumexp_both, logsumexp_rows
 from kinview.losses._two_views import unit
 from kinview.losses._validation import check_temperature, check_views, full_precision, softplus
 from kinview.losses.base import Loss
@@ -63,7 +63,7 @@ def pair_losses(
 
 
 def both_ways(
-    a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], scale: float | Tensor, masks: tuple[Diagonal, ...] = ()
+    a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], scale: float | Tensor, masks: tuple[Mask, ...] = ()
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Normalisers of the rows of this process: of ``a`` over everyone's ``b``, and of ``b`` over everyone's ``a``."""
     if not is_distributed():

@@ -12,7 +12,7 @@ from kinview.losses import losses
 from kinview.losses._two_views import TwoViews
 from kinview.losses._validation import (
     check_fraction,
-    check_temperature,
+    check_positive,
     check_views,
     connected_zero,
     full_precision,
@@ -106,7 +106,7 @@ def hard_negative(
 
 def _debiased(loss: str, a: Tensor, b: Tensor, temperature: float, tau_plus: float, beta: float) -> Tensor:
     check_views(loss, a=a, b=b)
-    check_temperature(temperature)
+    check_positive(temperature, "temperature")
     _check_correction(tau_plus, beta)
     with full_precision(a):
         views = TwoViews(a, b)
@@ -149,7 +149,7 @@ class Debiased(Loss):
 
     def __init__(self, temperature: float = 0.5, tau_plus: float = 0.1) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive(temperature, "temperature")
         _check_correction(tau_plus)
         self.temperature = temperature
         self.tau_plus = tau_plus
@@ -169,7 +169,7 @@ class HardNegative(Loss):
 
     def __init__(self, temperature: float = 0.5, tau_plus: float = 0.1, beta: float = 1.0) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive(temperature, "temperature")
         _check_correction(tau_plus, beta)
         self.temperature = temperature
         self.tau_plus = tau_plus

@@ -11,8 +11,8 @@ from torch import Tensor
 from kinview.losses import losses
 from kinview.losses._two_views import TwoViews
 from kinview.losses._validation import (
+    check_bool,
     check_positive,
-    check_temperature,
     check_views,
     connected_zero,
     full_precision,
@@ -66,7 +66,7 @@ def decoupled(
     1.7918
     """
     check_views("decoupled", a=a, b=b)
-    check_temperature(temperature)
+    check_positive(temperature, "temperature")
     check_positive(sigma, "sigma")
     with full_precision(a):
         views = TwoViews(a, b)
@@ -95,7 +95,8 @@ class Decoupled(Loss):
 
     def __init__(self, temperature: float = 0.1, weighted: bool = False, sigma: float = 0.5) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive(temperature, "temperature")
+        check_bool(weighted, "weighted")
         check_positive(sigma, "sigma")
         self.temperature = temperature
         self.weighted = weighted

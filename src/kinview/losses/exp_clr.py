@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses import losses
-from kinview.losses._validation import check_finite, check_positive, check_temperature, full_precision, widen
+from kinview.losses._validation import check_finite, check_positive, check_tensors, full_precision, widen
 from kinview.losses.base import Loss
 from kinview.losses.distributed import gather
 
@@ -80,7 +78,7 @@ def exp_clr(
         # equal embeddings are at distance 0 whatever the unit
         relative = distances / torch.where(mean_distance > 0, mean_distance, torch.ones_like(mean_distance))
         pairs = (target * delta_ - relative).square()
-        return temperature * (torch.logsumexp(pairs.flatten() / temperature, dim=0) - 2 * math.log(len(pairs)))
+        return _soft_mean(pairs, temperature)
 
 
 @losses.register("exp_clr", modality="any", reference="Nonnenmacher et al., ExpCLR, ICML 2022")
@@ -109,6 +107,16 @@ class ExpCLR(Loss):
         return exp_clr(a, features, self.temperature, self.delta, squared=self.squared, max_distance=self.max_distance)
 
 
+def _soft_mean(values: Tensor, temperature: float) -> Float[Tensor, ""]:
+    """τ log mean exp(x/τ), around the mean, because τ times a difference of logarithms would cancel for large τ.
+
+    exp(60) and its sums are normal numbers in float32; where the largest value is farther off, it is the reference.
+    """
+    fixed = values.detach()
+    centre = torch.maximum(fixed.mean(), fixed.max() - 60 * temperature)
+    return centre + temperature * torch.log1p(torch.expm1((values - centre) / temperature).mean())
+
+
 def _dissimilarity(features: Float[Tensor, "n f"], squared: bool, largest: float | None) -> Float[Tensor, "n n"]:
     """1 − s."""
     distances = _distances(features)
@@ -123,6 +131,7 @@ def _distances(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n n"]:
 
 
 def _check_inputs(a: Tensor, features: Tensor) -> None:
+    check_tensors("exp_clr", a=a, features=features)
     if a.ndim != 2 or features.ndim != 2 or len(a) != len(features) or 0 in (*a.shape, *features.shape):
         raise ValueError(
             "exp_clr needs embeddings (n, d) and features (n, f) of the same rows; "
@@ -132,7 +141,7 @@ def _check_inputs(a: Tensor, features: Tensor) -> None:
 
 
 def _check_parameters(temperature: float, delta: float | None, max_distance: float | None) -> None:
-    check_temperature(temperature)
+    check_positive(temperature, "temperature")
     for name, value in (("delta", delta), ("max_distance", max_distance)):
         if value is not None:
             check_positive(value, name)

@@ -12,7 +12,14 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from kinview.losses import losses
-from kinview.losses._validation import check_finite, full_precision, widen
+from kinview.losses._validation import (
+    check_finite,
+    check_integer,
+    check_precision,
+    check_tensors,
+    full_precision,
+    widen,
+)
 from kinview.losses.base import Loss
 from kinview.losses.distributed import gather
 
@@ -138,9 +145,10 @@ class FactorCL(Loss):
 
     def __init__(self, dim_a: int, dim_b: int, condition_dim: int | None = None, hidden_dim: int = 512) -> None:
         super().__init__()
-        for name, size in {"dim_a": dim_a, "dim_b": dim_b, "hidden_dim": hidden_dim}.items():
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1; got {size!r}")
+        given = {"dim_a": dim_a, "dim_b": dim_b, "condition_dim": condition_dim, "hidden_dim": hidden_dim}
+        for name, size in given.items():
+            if name != "condition_dim" or size is not None:
+                check_integer(size, name, at_least=1)
         self.dim_a, self.dim_b = dim_a, dim_b
         self.condition_dim, self.hidden_dim = condition_dim, hidden_dim
         extra_a, extra_b = (dim_a, dim_b) if condition_dim is None else (condition_dim, condition_dim)
@@ -215,12 +223,14 @@ class FactorCL(Loss):
 
     def _check(self, **given: Tensor) -> None:
         extra = (self.dim_a, self.dim_b) if self.condition_dim is None else (self.condition_dim,) * 2
+        check_tensors("factor_cl", **given)
         n = len(given["a"])
         for (name, value), size in zip(given.items(), (self.dim_a, self.dim_b, *extra), strict=True):
             if value.shape != (n, size) or n == 0:
                 shapes = ", ".join(f"{key} is {tuple(tensor.shape)}" for key, tensor in given.items())
                 raise ValueError(f"{name} must be (n, {size}) with the rows of the other arguments; {shapes}")
         check_finite("factor_cl", **given)
+        check_precision("factor_cl", **given)
 
 
 def _head(dim: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from kinview.losses._validation import check_finite, check_rows
+from kinview.losses._validation import check_finite, check_integer, check_rows, check_tensors
 from kinview.losses.distributed import gather
 
 __all__ = ["UNSET", "FeatureQueue"]
@@ -32,7 +32,9 @@ class FeatureQueue(nn.Module):
     features : Tensor
         The queued rows ``(m, dim)``, m ≤ size, oldest first.
     labels : Tensor
-        Their labels ``(m,)``: classes, groups or sample indices, whatever was queued with them; −1 where nothing was.
+        Their labels ``(m,)``: classes, groups or sample indices, whatever was queued with them; −1 (``UNSET``) where
+        nothing was. A loss takes −1 for a label like any other: mask those rows out, or replace their labels, before
+        they serve as labels or groups.
 
     Notes
     -----
@@ -59,8 +61,7 @@ class FeatureQueue(nn.Module):
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
         for name, value in (("size", size), ("dim", dim)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value!r}")
+            check_integer(value, name, at_least=1)
         self.size = size
         self.dim = dim
         self.register_buffer("stored", torch.zeros(size, dim))
@@ -95,8 +96,10 @@ class FeatureQueue(nn.Module):
         Raises
         ------
         ValueError
-            If the rows have another dimension or hold non-finite values, or a label is negative.
+            If the rows have another dimension, hold non-finite values or values beyond the queue's dtype, or if the
+            labels are not integers or negative.
         """
+        check_tensors("FeatureQueue", features=features)
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise ValueError(f"features must be (n, {self.dim}) for this queue; got {tuple(features.shape)}")
         check_finite("FeatureQueue", features=features)
@@ -104,13 +107,21 @@ class FeatureQueue(nn.Module):
             labels = self.stored_labels.new_full((len(features),), UNSET)
         else:
             check_rows("FeatureQueue", len(features), labels=labels)
+            if labels.is_floating_point():
+                raise ValueError(f"labels must be integers for FeatureQueue; got {labels.dtype}: number the classes")
             if bool((labels < 0).any()):
                 raise ValueError(f"labels must not be negative, {UNSET} means unset; got {int(labels.min())}")
-        features, labels = gather(features.detach()), gather(labels.to(self.stored_labels))
+        features = features.detach().to(self.stored)
+        if not bool(torch.isfinite(features).all()):
+            raise ValueError(
+                f"features holds values beyond {features.dtype}, the dtype of this queue; "
+                "keep the queue in float32 (queue.float()), or normalise the rows first"
+            )
+        features, labels = gather(features), gather(labels.to(self.stored_labels))
         dropped = max(0, len(features) - self.size)
         start = int(self.queued) + dropped
         slots = torch.arange(start, start + len(features) - dropped, device=self.stored.device) % self.size
-        self.stored[slots] = features[dropped:].to(self.stored)
+        self.stored[slots] = features[dropped:]
         self.stored_labels[slots] = labels[dropped:]
         self.queued += len(features)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from kinview.losses import losses
 from kinview.losses._groups import Groups
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_rows, check_temperature, check_views, full_precision
+from kinview.losses._validation import check_positive, check_rows, check_views, full_precision, softplus
 from kinview.losses.base import Loss
 from kinview.losses.clip import both_ways
 from kinview.losses.distributed import gather, global_mean, place
@@ -59,7 +59,7 @@ def group_nce(
     if len(views) < 2:
         raise ValueError(f"group_nce contrasts views with each other; got {len(views)}, give at least two")
     check_views("group_nce", **dict(zip(_names(len(views)), views, strict=True)))
-    check_temperature(temperature)
+    check_positive(temperature, "temperature")
     check_rows("group_nce", len(views[0]), groups=groups)
     with full_precision(views[0]):
         rows = [unit(view) for view in views]
@@ -68,9 +68,11 @@ def group_nce(
         sums = [own.sums(gather(view)) for view in rows]
         values = []
         for i, j in combinations(range(len(rows)), 2):
-            forth, back = both_ways(rows[i], rows[j], 1 / temperature)
-            pull = (rows[i] * sums[j]).sum(dim=1) + (rows[j] * sums[i]).sum(dim=1)
-            values.append((own.counts * (forth + back) - pull / temperature) / 2)
+            normalisers = both_ways(rows[i], rows[j], 1 / temperature, (own.leaving_out(1),))
+            for others, view, friends in zip(normalisers, (rows[i], rows[j]), (sums[j], sums[i]), strict=True):
+                gap = own.counts * others - (view * friends).sum(dim=1) / temperature
+                # an only positive is left out of the sum and comes back in the softplus, so that nothing cancels
+                values.append(softplus(gap).where(own.counts == 1, gap))
         return global_mean(torch.stack(values).mean(dim=0)) * total / own.pairs
 
 
@@ -90,7 +92,7 @@ class GroupNCE(Loss):
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive(temperature, "temperature")
         self.temperature = temperature
 
     def forward(self, *views: Float[Tensor, "n d"], groups: Shaped[Tensor, " n"]) -> Float[Tensor, ""]:

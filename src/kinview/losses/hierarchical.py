@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kinview.losses import losses
 from kinview.losses._pyramid import Mode, Plan, contrasted
-from kinview.losses._validation import check_finite
+from kinview.losses._validation import check_finite, check_tensors
 from kinview.losses.base import Loss
 
 __all__ = ["Hierarchical", "hierarchical", "instance_contrastive", "soft_assignments", "temporal_contrastive"]
@@ -199,6 +199,7 @@ class Hierarchical(Loss):
 
 
 def _check_views(loss: str, z1: Tensor, z2: Tensor) -> None:
+    check_tensors(loss, z1=z1, z2=z2)
     if z1.shape != z2.shape or z1.ndim != 3:
         raise ValueError(
             f"{loss} needs two (n, d, t) views of one shape; got {tuple(z1.shape)}, {tuple(z2.shape)} as z1 and z2"

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from kinview.losses._validation import check_finite
+from kinview.losses._validation import check_finite, check_fraction, check_integer, check_tensors, widen
 
 __all__ = ["MemoryBank"]
 
@@ -17,7 +17,9 @@ class MemoryBank(nn.Module):
 
     .. math:: m_i \leftarrow \frac{\mu m_i + (1 - \mu) z_i}{\|\mu m_i + (1 - \mu) z_i\|}, \quad \|z_i\| = 1
 
-    A row that was never seen is unset: its first feature is stored as it is, and it is never drawn as a negative.
+    A row that was never seen is unset: its first feature is stored as it is, and it is never drawn as a negative. Where
+    the blend vanishes (opposite features of equal weight) the newest feature alone is stored. A feature of zeros has no
+    direction and changes nothing: a row that was unset stays so.
 
     Parameters
     ----------
@@ -53,10 +55,8 @@ class MemoryBank(nn.Module):
     def __init__(self, size: int, dim: int, momentum: float = 0.5) -> None:
         super().__init__()
         for name, value in (("size", size), ("dim", dim)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value!r}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1); got {momentum!r}")
+            check_integer(value, name, at_least=1)
+        check_fraction(momentum, "momentum", below=True)
         self.size = size
         self.dim = dim
         self.momentum = momentum
@@ -71,7 +71,7 @@ class MemoryBank(nn.Module):
         ValueError
             If one of them has never been stored.
         """
-        self._check_index(index)
+        index = self._check_index(index)
         if not bool(self.known[index].all()):
             missing = sorted(set(index[~self.known[index]].tolist()))
             raise ValueError(f"the bank holds nothing of rows {missing[:5]}; update it with them first")
@@ -80,16 +80,21 @@ class MemoryBank(nn.Module):
     @torch.no_grad()
     def update(self, index: Int[Tensor, " n"], features: Float[Tensor, "n d"]) -> None:
         """Blend new features ``(n, dim)`` into rows; of a row that occurs twice, their mean direction."""
-        self._check_index(index)
+        index = self._check_index(index)
+        check_tensors("MemoryBank", features=features)
         if features.shape != (len(index), self.dim):
             raise ValueError(f"features must be ({len(index)}, {self.dim}), one an index; got {tuple(features.shape)}")
         check_finite("MemoryBank", features=features)
+        features = widen(features.detach())
+        largest = features.abs().amax(dim=1, keepdim=True)  # divided by, so that no square under- or overflows
+        units = F.normalize(features / largest.where(largest > 0, 1), dim=1).to(self.stored)
+        directed = units.any(dim=1)
+        index, units = index[directed], units[directed]
         rows, place = torch.unique(index, return_inverse=True)
-        summed = self.stored.new_zeros(len(rows), self.dim)
-        summed.index_add_(0, place, F.normalize(features.detach().to(self.stored), dim=1))
-        new = F.normalize(summed, dim=1)
+        last = torch.zeros_like(rows).scatter_reduce(0, place, torch.arange(len(place), device=rows.device), "amax")
+        new = _direction(self.stored.new_zeros(len(rows), self.dim).index_add_(0, place, units), units[last])
         weight = self.momentum * self.known[rows, None].to(new.dtype)
-        self.stored[rows] = F.normalize(weight * self.stored[rows] + (1 - weight) * new, dim=1)
+        self.stored[rows] = _direction(weight * self.stored[rows] + (1 - weight) * new, new)
         self.known[rows] = True
 
     def sample(
@@ -106,8 +111,7 @@ class MemoryBank(nn.Module):
             raise ValueError(f"count must not be negative; got {count!r}")
         candidates = self.known.clone()
         if exclude is not None:
-            self._check_index(exclude)
-            candidates[exclude] = False
+            candidates[self._check_index(exclude)] = False
         rows = candidates.nonzero().squeeze(1)
         if len(rows) == 0:
             raise ValueError("the bank holds no row to draw from: update it first, or exclude fewer rows")
@@ -119,11 +123,20 @@ class MemoryBank(nn.Module):
         """Size, dimension and momentum in the printed module."""
         return f"size={self.size}, dim={self.dim}, momentum={self.momentum}"
 
-    def _check_index(self, index: Tensor) -> None:
-        if index.ndim != 1 or index.is_floating_point() or index.dtype == torch.bool:
+    def _check_index(self, index: Tensor) -> Tensor:
+        """The row numbers in int64: torch takes uint8 for a mask."""
+        check_tensors("MemoryBank", index=index)
+        if index.ndim != 1 or index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
             raise ValueError(f"index must hold row numbers, integers (n,); got {index.dtype} {tuple(index.shape)}")
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.size:
             raise ValueError(
                 f"index must be between 0 and {self.size - 1}, the rows of this bank; "
                 f"got {int(index.min())} to {int(index.max())}"
             )
+        return index.long()
+
+
+def _direction(vectors: Float[Tensor, "n d"], otherwise: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Vectors of length one; the other ones where they cancel but for rounding."""
+    cancelled = torch.linalg.vector_norm(vectors, dim=1, keepdim=True) < 8 * torch.finfo(vectors.dtype).eps
+    return torch.where(cancelled, otherwise, F.normalize(vectors, dim=1))

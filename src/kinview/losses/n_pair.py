@@ -6,10 +6,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses import losses
-from kinview.losses._blockwise import logsumexp_rows
-from kinview.losses._validation import check_views, full_precision, widen
+from kinview.losses._blockwise import Diagonal, logsumexp_rows
+from kinview.losses._validation import check_views, full_precision, softplus, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean
+from kinview.losses.distributed import gather, global_mean, place
 
 __all__ = ["NPair", "n_pair"]
 
@@ -47,7 +47,9 @@ def n_pair(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], regularization: flo
     _check(regularization)
     with full_precision(a):
         a, b = widen(a), widen(b)
-        gap = logsumexp_rows(a, gather(b)) - (a * b).sum(dim=1)
+        start, _ = place(len(a), a.device)
+        # log(1 + exp(negatives − positive)), as the formula has it: with the positive among them the sum would cancel
+        gap = softplus(logsumexp_rows(a, gather(b), masks=(Diagonal(start),)) - (a * b).sum(dim=1))
         lengths = a.square().sum(dim=1) + b.square().sum(dim=1)
         return global_mean(gap + regularization / 4 * lengths)
 

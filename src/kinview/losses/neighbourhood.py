@@ -9,19 +9,20 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from kinview.losses import losses
-from kinview.losses._blockwise import SameGroup, logsumexp_rows
+from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_rows
 from kinview.losses._tiles import tiles
 from kinview.losses._two_views import unit
 from kinview.losses._validation import (
     check_fraction,
+    check_positive,
     check_queue,
     check_rows,
-    check_temperature,
     check_views,
     full_precision,
+    softplus,
 )
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean
+from kinview.losses.distributed import gather, global_mean, place
 
 __all__ = ["Neighbourhood", "neighbourhood"]
 
@@ -84,7 +85,7 @@ def neighbourhood(
     0.9011
     """
     check_views("neighbourhood", a=a, b=b)
-    check_temperature(temperature)
+    check_positive(temperature, "temperature")
     _check_options(alpha, window)
     _check_neighbours(len(a), window, groups, times)
     if queue is not None:
@@ -112,15 +113,20 @@ def neighbourhood(
 def _one_way(
     anchors: Tensor, keys: Tensor, positives: Tensor, neighbours: SameGroup, temperature: float, alpha: float
 ) -> Tensor:
-    """Loss of each anchor."""
+    """Loss of each anchor. A positive is left out of a sum and comes back in the softplus, so that nothing cancels."""
     loss = torch.zeros_like(positives)
+    start, _ = place(len(anchors), anchors.device)
     if alpha > 0:
         sums, counts = _NeighbourSums.apply(keys, neighbours, len(anchors))  # type: ignore[no-untyped-call]
+        alone = counts == 1
+        every = torch.arange(len(keys), device=keys.device)
+        itself = SameGroup(every[start : start + len(anchors)].where(alone, -1), every)
         near = (anchors * sums).sum(dim=1) / (counts * temperature)
-        loss = loss + alpha * (logsumexp_rows(anchors, keys, 1 / temperature) - near)
+        gap = logsumexp_rows(anchors, keys, 1 / temperature, masks=(itself,)) - near
+        loss = loss + alpha * softplus(gap).where(alone, gap)
     if alpha < 1:
-        near = logsumexp_rows(anchors, keys, 1 / temperature, masks=(neighbours,))
-        loss = loss + (1 - alpha) * (near - positives)
+        near = logsumexp_rows(anchors, keys, 1 / temperature, masks=(neighbours, Diagonal(start)))
+        loss = loss + (1 - alpha) * softplus(near - positives)
     return loss
 
 
@@ -173,7 +179,7 @@ class Neighbourhood(Loss):
 
     def __init__(self, temperature: float = 0.1, alpha: float = 0.3, window: float | None = None) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive(temperature, "temperature")
         _check_options(alpha, window)
         self.temperature = temperature
         self.alpha = alpha

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kinview.losses import losses
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_queue, check_temperature, check_views, full_precision
+from kinview.losses._validation import check_queue, check_temperature, check_views, full_precision, widen
 from kinview.losses.base import Loss
 from kinview.losses.info_nce import info_nce
 
@@ -67,7 +67,7 @@ def nnclr(
         if queue is not None:
             check_queue("nnclr", a, queue=queue)
             if len(queue):
-                queue = queue.detach().to(a.dtype)
+                queue = queue.detach().to(widen(a).dtype)  # not to half precision, which it may exceed
                 neighbours = queue[nearest(neighbours, queue)]
         return info_nce(neighbours, b, temperature)
 

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from kinview.losses import losses
 from kinview.losses._tiles import Diagonal, tiles
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_temperature, check_views, full_precision, softplus
+from kinview.losses._validation import (
+    check_bool,
+    check_number,
+    check_temperature,
+    check_views,
+    full_precision,
+    softplus,
+)
 from kinview.losses.base import Loss
 from kinview.losses.distributed import gather, global_mean, place
 
@@ -56,8 +63,7 @@ def sigmoid(
     """
     check_views("sigmoid", a=a, b=b)
     check_temperature(temperature)
-    if not math.isfinite(bias.item() if isinstance(bias, Tensor) else bias):
-        raise ValueError(f"bias must be finite; got {bias!r}")
+    check_number(bias.item() if isinstance(bias, Tensor) else bias, "bias")
     with full_precision(a):
         first, second = unit(a), unit(b)
         start, _ = place(len(a), a.device)
@@ -124,6 +130,8 @@ class Sigmoid(Loss):
     def __init__(self, temperature: float = 0.1, bias: float = -10.0, learnable: bool = True) -> None:
         super().__init__()
         check_temperature(temperature)
+        check_number(bias, "bias")
+        check_bool(learnable, "learnable")
         self.temperature = temperature
         self.bias = bias
         self.learnable = learnable

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kinview.losses import losses
 from kinview.losses._pairs import distances
-from kinview.losses._validation import check_rows, check_temperature, check_views, full_precision, widen
+from kinview.losses._validation import check_rows, check_temperature, check_views, full_precision, softplus, widen
 from kinview.losses.base import Loss
 from kinview.losses.distributed import gather
 
@@ -69,9 +69,10 @@ def soft_nearest_neighbour(
         anchors = same.any(dim=1)
         if not bool(anchors.any()):
             return closeness.sum() * 0.0
-        everyone = closeness.masked_fill(itself, -torch.inf)[anchors]
+        strangers = closeness.masked_fill(same | itself, -torch.inf)[anchors]
         friends = closeness.masked_fill(~same, -torch.inf)[anchors]
-        return (torch.logsumexp(everyone, dim=1) - torch.logsumexp(friends, dim=1)).mean()
+        # log(1 + strangers / friends): nothing cancels where the classes are far apart
+        return softplus(torch.logsumexp(strangers, dim=1) - torch.logsumexp(friends, dim=1)).mean()
 
 
 @losses.register("soft_nearest_neighbour", modality="any", reference="Frosst et al., ICML 2019")

@@ -9,7 +9,7 @@ from torch import Tensor
 from kinview.losses import losses
 from kinview.losses._groups import Groups
 from kinview.losses._two_views import against_others, unit
-from kinview.losses._validation import check_rows, check_temperature, check_views, full_precision
+from kinview.losses._validation import check_positive, check_rows, check_views, full_precision, softplus
 from kinview.losses.base import Loss
 from kinview.losses.distributed import gather, global_mean, place
 
@@ -58,14 +58,16 @@ def sup_con(
     1.9459
     """
     check_views("sup_con", **({"a": a} if b is None else {"a": a, "b": b}))
-    check_temperature(temperature)
+    check_positive(temperature, "temperature")
     check_rows("sup_con", len(a), labels=labels)
     with full_precision(a):
         rows = unit(a if b is None else torch.cat([a, b]))
         groups = Groups(labels if b is None else labels.repeat(2), place(len(rows), rows.device)[0])
         positives = groups.counts - 1
         pull = (rows * (groups.sums(gather(rows)) - rows)).sum(dim=1) / positives.clamp_min(1) / temperature
-        return global_mean(against_others(rows, temperature) - pull, positives > 0)
+        gap = against_others(rows, temperature, (groups.leaving_out(2),)) - pull
+        # an only positive is left out of the sum and comes back in the softplus, so that nothing cancels
+        return global_mean(softplus(gap).where(positives == 1, gap), positives > 0)
 
 
 @losses.register("sup_con", modality="any", reference="Khosla et al., NeurIPS 2020")
@@ -79,7 +81,7 @@ class SupCon(Loss):
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_positive(temperature, "temperature")
         self.temperature = temperature
 
     def forward(

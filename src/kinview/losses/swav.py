@@ -13,9 +13,11 @@ from kinview.losses import losses
 from kinview.losses._two_views import unit
 from kinview.losses._validation import (
     check_finite,
+    check_integer,
     check_positive,
     check_queue,
     check_temperature,
+    check_tensors,
     check_views,
     full_precision,
     widen,
@@ -93,7 +95,7 @@ def swav(
         directions = unit(prototypes.to(widen(a).dtype))
         scores = [unit(view) @ directions.T for view in views.values()]
         predictions = [F.log_softmax(score / temperature, dim=1) for score in scores]
-        older = None if queue is None or not len(queue) else unit(queue.detach().to(a.dtype)) @ directions.T
+        older = None if queue is None or not len(queue) else unit(queue.detach().to(directions.dtype)) @ directions.T
         losses_of_rows = scores[0].new_zeros(len(a))
         for u in (0, 1):
             targets = _assign(scores[u], older, epsilon, iterations)
@@ -151,8 +153,7 @@ class SwAV(Loss):
     ) -> None:
         super().__init__()
         for name, value in (("dim", dim), ("n_prototypes", n_prototypes), ("iterations", iterations)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value!r}")
+            check_integer(value, name, at_least=1)
         check_temperature(temperature)
         check_positive(epsilon, "epsilon")
         self.dim = dim
@@ -184,6 +185,7 @@ class SwAV(Loss):
 
 
 def _check_prototypes(prototypes: Tensor, like: Tensor) -> None:
+    check_tensors("swav", prototypes=prototypes)
     if prototypes.ndim != 2 or len(prototypes) == 0 or prototypes.shape[1] != like.shape[1]:
         raise ValueError(
             f"prototypes must be (k, {like.shape[1]}), of the embeddings' dimension; got {tuple(prototypes.shape)}"

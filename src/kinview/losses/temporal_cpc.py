@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses import losses
-from kinview.losses._blockwise import logsumexp_rows
-from kinview.losses._validation import check_finite, full_precision, widen
+from kinview.losses._blockwise import Diagonal, logsumexp_rows
+from kinview.losses._validation import check_finite, check_tensors, full_precision, softplus, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean
+from kinview.losses.distributed import gather, global_mean, place
 
 __all__ = ["TemporalCPC", "temporal_cpc"]
 
@@ -54,6 +54,7 @@ def temporal_cpc(
     >>> round(temporal_cpc(torch.zeros(8, 3, 4), torch.zeros(8, 3, 4)).item(), 4)  # log 8
     2.0794
     """
+    check_tensors("temporal_cpc", predictions=predictions, futures=futures)
     if predictions.shape != futures.shape or predictions.ndim not in (2, 3):
         raise ValueError(
             "temporal_cpc needs predictions and futures of one shape, (n, k, d) or (n, d); "
@@ -68,8 +69,10 @@ def temporal_cpc(
         anchors, keys = widen(anchors), widen(keys)
         if anchors.ndim == 2:
             anchors, keys = anchors.unsqueeze(1), keys.unsqueeze(1)
-        normaliser = logsumexp_rows(anchors.transpose(0, 1), gather(keys).transpose(0, 1))
-        return global_mean(normaliser.T - (anchors * keys).sum(dim=2))
+        own = Diagonal(place(len(anchors), anchors.device)[0])
+        others = logsumexp_rows(anchors.transpose(0, 1), gather(keys).transpose(0, 1), masks=(own,))
+        # log(1 + exp(others − own)): nothing cancels, however well a row is found
+        return global_mean(softplus(others.T - (anchors * keys).sum(dim=2)))
 
 
 @losses.register("temporal_cpc", modality="time_series", reference="Eldele et al., TS-TCC, IJCAI 2021")

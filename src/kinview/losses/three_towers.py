@@ -9,7 +9,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.losses import losses
-from kinview.losses._validation import check_finite, check_temperature, check_views, full_precision, widen
+from kinview.losses._validation import (
+    check_finite,
+    check_integer,
+    check_number,
+    check_precision,
+    check_temperature,
+    check_tensors,
+    check_views,
+    full_precision,
+    widen,
+)
 from kinview.losses.base import Loss
 from kinview.losses.clip import clip
 
@@ -102,7 +112,11 @@ class ThreeTowers(Loss):
         max_scale: float = 100.0,
     ) -> None:
         super().__init__()
+        for name, size in (("dim", dim), ("third_dim", third_dim), ("head_dim", head_dim)):
+            if name != "head_dim" or size is not None:
+                check_integer(size, name, at_least=1)
         check_temperature(temperature)
+        check_number(max_scale, "max_scale", finite=False)
         if not max_scale >= 1 / temperature:
             raise ValueError(f"max_scale={max_scale!r} is below 1 / temperature = {1 / temperature:g}; raise either")
         self.dim, self.third_dim, self.head_dim = dim, third_dim, head_dim
@@ -118,10 +132,12 @@ class ThreeTowers(Loss):
     ) -> Float[Tensor, ""]:
         """The loss of two towers ``(n, dim)`` and the third ``(n, third_dim)``."""
         check_views("three_towers", a=a, b=b)
+        check_tensors("three_towers", third=third)
         if third.ndim != 2 or len(third) != len(a):
             shape = tuple(third.shape)
             raise ValueError(f"third must be (n, third_dim) with the n={len(a)} rows of a and b; got {shape}")
         check_finite("three_towers", third=third)
+        check_precision("three_towers", a=a, third=third)
         with torch.no_grad():
             self.log_scale.clamp_(max=math.log(self.max_scale))
         with full_precision(a):

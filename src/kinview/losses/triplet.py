@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinview.losses import losses
 from kinview.losses._pairs import distances, identities, masked_mean, same_identity
-from kinview.losses._validation import check_positive, check_views, full_precision, widen
+from kinview.losses._validation import check_bool, check_positive, check_views, full_precision, widen
 from kinview.losses.base import Loss
 from kinview.losses.distributed import gather
 
@@ -122,6 +122,7 @@ class Triplet(Loss):
     def __init__(self, margin: float = 0.2, mining: Mining = "semi_hard", normalize: bool = True) -> None:
         super().__init__()
         _check(margin, mining)
+        check_bool(normalize, "normalize")
         self.margin = margin
         self.mining: Mining = mining
         self.normalize = normalize

@@ -155,6 +155,13 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def config_round_trip(case: Case) -> None:
     """The config of the loss builds an equal one."""
+    if not isinstance(getattr(case.loss, "config", None), Mapping):
+        for name, parameter in inspect.signature(type(case.loss)).parameters.items():
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                assert hasattr(case.loss, name), (
+                    f"the constructor's argument {name} is not kept under its name, where the config is read: "
+                    f"write self.{name} = {name} in __init__"
+                )
     try:
         config = to_config(case.loss)
     except TypeError as error:

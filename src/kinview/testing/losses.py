@@ -12,7 +12,7 @@ from typing import Any
 from kinview.losses import losses
 from kinview.testing import _loss_flags as flags
 from kinview.testing import _loss_laws as laws
-from kinview.testing._loss_case import Case, Inputs, default_inputs
+from kinview.testing._loss_case import DIM, Case, Inputs, call, default_inputs
 
 __all__ = ["LAWS", "Inputs", "check_loss"]
 
@@ -42,7 +42,7 @@ def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str
     AssertionError
         If a law is broken; the message names the loss, the law and what was seen.
     ValueError
-        If the default inputs do not fit the signature of ``forward``.
+        If the inputs do not fit ``forward``, which is tried once before the laws: give ``inputs=`` that do.
 
     Notes
     -----
@@ -60,15 +60,37 @@ def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str
     built = losses.build(loss)
     name = type(built).__name__
     case = Case(name, built, inputs or default_inputs(built), views)
+    _try_once(case, "the given inputs" if inputs else f"the default inputs, views (n, {DIM}),")
     for law, check in LAWS.items():
         try:
             check(case)
         except AssertionError as error:
-            raise AssertionError(f"{name} breaks the law {law!r}: {error}") from error
+            raise AssertionError(f"{name} breaks the law {law!r}: {error}{_REMEDIES.get(law, '')}") from error
         except Exception as error:
             raised = f"{type(error).__name__}: {error}"
-            raise AssertionError(f"{name} breaks the law {law!r}: it raises {raised}") from error
+            raise AssertionError(
+                f"{name} breaks the law {law!r}: it raises {raised}{_REMEDIES.get(law, '')}"
+            ) from error
     return tuple(LAWS)
+
+
+def _try_once(case: Case, what: str) -> None:
+    arguments = case.draw()
+    try:
+        call(case.fresh(), arguments)
+    except Exception as error:
+        raise ValueError(
+            f"{what} do not fit {case.name}, which raises {type(error).__name__}: {error}. If the loss is right, give "
+            f"inputs=, a function of (n, generator) that returns by name what forward takes ({', '.join(arguments)})"
+        ) from error
+
+
+_REMEDIES: Mapping[str, str] = {
+    "precision": (
+        "; compute on widen(view) within full_precision(view), both from kinview.losses.base: float32 at least, "
+        "autocast off"
+    ),
+}
 
 
 LAWS: Mapping[str, Callable[[Case], None]] = {
