@@ -26,10 +26,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
-from kinview.data.batch import Batch
-from kinview.data.table import TableSchema
+from kinview.augmentations import Augmentation, augmentations
+from kinview.data import Batch, TableSchema
 
 SPECS: dict[str, Any] = {
     "compose": [{"jitter": {"sigma": 0.1}}, "permutation"],

@@ -16,16 +16,13 @@ from safetensors.torch import load_file
 
 from kinview import TFC, TSTCC, Trainer, TS2Vec
 from kinview.augmentations.crop import crop_pair
-from kinview.data.batch import Batch
+from kinview.data import Batch
+from kinview.encoders import DilatedConvEncoder
 from kinview.encoders.context_transformer import features_after
-from kinview.encoders.dilated_conv import DilatedConvEncoder
-from kinview.losses.hierarchical import hierarchical, instance_contrastive, temporal_contrastive
-from kinview.losses.nt_xent import nt_xent
-from kinview.losses.nt_xent_poly import nt_xent_poly
-from kinview.losses.temporal_cpc import temporal_cpc
+from kinview.losses import hierarchical, instance_contrastive, nt_xent, nt_xent_poly, temporal_contrastive, temporal_cpc
+from kinview.methods import TS2VecMethod
 from kinview.methods._ts2vec_official import renamed
-from kinview.methods.ts2vec import TS2VecMethod
-from kinview.training.callbacks import Callback
+from kinview.training import Callback
 
 Arrays = dict[str, torch.Tensor]
 ENCODINGS: dict[str, dict[str, object]] = {

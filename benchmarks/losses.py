@@ -26,9 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kinview.losses import hierarchical, nt_xent
 from kinview.losses._blockwise import logsumexp_rows
-from kinview.losses.hierarchical import hierarchical
-from kinview.losses.nt_xent import nt_xent
 
 # --- the official hierarchical loss, transcribed: z is (batch, time, channels) ---------------------------------------
 

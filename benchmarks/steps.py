@@ -19,7 +19,7 @@ import torch
 import yaml
 
 from kinview.methods import methods
-from kinview.training.callbacks import Callback
+from kinview.training import Callback
 
 # median milliseconds of the official code's iteration by method, batch size and length (one channel);
 # measured on a 2-core machine (AMD EPYC with AVX-512), 2 threads, torch 2.13, spread of a median about 8 %

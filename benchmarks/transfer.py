@@ -24,9 +24,8 @@ from joblib import Parallel, delayed
 from scipy.signal import decimate
 
 import kinview
-from kinview.data.splits import label_subset
-from kinview.evaluation.metrics import evaluate
-from kinview.evaluation.statistics import confidence_interval
+from kinview.data import label_subset
+from kinview.evaluation import confidence_interval, evaluate
 from kinview.methods import methods
 
 SPECS: dict[str, Any] = {"tstcc": {"tstcc": {}}, "tfc": {"tfc": {"channel_independent": True}}}

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
+from kinview.augmentations import Augmentation, augmentations
 from kinview.files import atomic_write
 
 DOCS = Path(__file__).parent
@@ -271,8 +270,8 @@ def in_cell(text: str) -> str:
 
 
 def draw(name: str) -> bytes:
+    from kinview.diagnostics import view_sheet
     from kinview.diagnostics._sheet import figure_bytes
-    from kinview.diagnostics.view_sheet import view_sheet
 
     part = example(name)
     options: dict[str, Any] = {"seed": SEEDS.get(name, 0), "views": 2}

@@ -4,9 +4,8 @@ import dataclasses
 
 import torch
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
-from kinview.data.gaps import observed_peak
+from kinview.augmentations import Augmentation, augmentations
+from kinview.data import observed_peak
 from kinview.parameters import real
 from kinview.testing import check_augmentation
 

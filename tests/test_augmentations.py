@@ -15,11 +15,9 @@ import yaml
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
-from kinview.augmentations.column_corruption import ColumnCorruption
-from kinview.augmentations.crop import CropPair, crop_pair
-from kinview.data.batch import Batch
+from kinview.augmentations import Augmentation, ColumnCorruption, CropPair, augmentations
+from kinview.augmentations.crop import crop_pair
+from kinview.data import Batch
 
 NAN = float("nan")
 IMPLAUSIBLE = 1e-4  # p-value below which a drawn frequency is not believed; seeds are fixed

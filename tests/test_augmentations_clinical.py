@@ -13,16 +13,19 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from kinview.augmentations import augmentations
+from kinview.augmentations import (
+    AdjacentSegments,
+    BaselineWander,
+    ElectrodeMotion,
+    LeadDropout,
+    LeadViews,
+    MuscleArtifact,
+    Powerline,
+    augmentations,
+)
 from kinview.augmentations._clinical import peak_to_peak, sines
 from kinview.augmentations._sampling import sampling_rates
-from kinview.augmentations.baseline_wander import BaselineWander
-from kinview.augmentations.clocs import AdjacentSegments, LeadViews
-from kinview.augmentations.electrode_motion import ElectrodeMotion
-from kinview.augmentations.lead_dropout import LeadDropout
-from kinview.augmentations.muscle_artifact import MuscleArtifact
-from kinview.augmentations.powerline import Powerline
-from kinview.data.batch import Batch
+from kinview.data import Batch
 
 NAN = float("nan")
 IMPLAUSIBLE = 1e-4

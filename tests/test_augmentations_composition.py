@@ -12,15 +12,21 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
-from kinview.augmentations.choices import OneOf, SomeOf, Sometimes
-from kinview.augmentations.column_corruption import ColumnCorruption
-from kinview.augmentations.composition import Compose, Curriculum, Views
-from kinview.augmentations.crop import CropPair
-from kinview.augmentations.jitter import Jitter
-from kinview.augmentations.permutation import Permutation
-from kinview.data.batch import Batch
+from kinview.augmentations import (
+    Augmentation,
+    ColumnCorruption,
+    Compose,
+    CropPair,
+    Curriculum,
+    Jitter,
+    OneOf,
+    Permutation,
+    SomeOf,
+    Sometimes,
+    Views,
+    augmentations,
+)
+from kinview.data import Batch
 from kinview.parameters import real
 
 NAN = float("nan")

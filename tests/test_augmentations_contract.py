@@ -16,10 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kinview.augmentations import augmentations
+from kinview.augmentations import Augmentation, augmentations
 from kinview.augmentations._random import normal
-from kinview.augmentations.base import Augmentation
-from kinview.data.batch import Batch
+from kinview.data import Batch
 from kinview.parameters import real
 from kinview.testing import check_augmentation
 from kinview.testing._augmentation_case import Case, differs

@@ -12,12 +12,9 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from kinview.augmentations.adversarial import Adversarial
-from kinview.augmentations.embeddings import EmbeddingMixup, EmbeddingNoise, FeatureDropout
-from kinview.data.batch import Batch
-from kinview.data.gaps import observed_std
-from kinview.data.table import TableSchema
-from kinview.losses.nt_xent import nt_xent
+from kinview.augmentations import Adversarial, EmbeddingMixup, EmbeddingNoise, FeatureDropout
+from kinview.data import Batch, TableSchema, observed_std
+from kinview.losses import nt_xent
 
 NAN = float("nan")
 IMPLAUSIBLE = 1e-4

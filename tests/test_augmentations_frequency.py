@@ -7,15 +7,19 @@ import pytest
 import torch
 from scipy import signal, stats
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.amplitude_phase_mixup import AmplitudePhaseMixup
-from kinview.augmentations.frequency_lines import FrequencyAddition, FrequencyDropout
-from kinview.augmentations.frequency_mask import FrequencyMask
-from kinview.augmentations.line_shuffle import BandShuffle
-from kinview.augmentations.spectral_noise import AmplitudeJitter, PhaseJitter, Surrogate
-from kinview.augmentations.spectrogram_mask import SpectrogramMask
-from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps
+from kinview.augmentations import (
+    AmplitudeJitter,
+    AmplitudePhaseMixup,
+    BandShuffle,
+    FrequencyAddition,
+    FrequencyDropout,
+    FrequencyMask,
+    PhaseJitter,
+    SpectrogramMask,
+    Surrogate,
+    augmentations,
+)
+from kinview.data import Batch, bridge_gaps
 
 NAN = float("nan")
 MEMBERS = (

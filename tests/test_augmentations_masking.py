@@ -9,13 +9,20 @@ import torch
 from hypothesis import given, settings
 from scipy import stats
 
-from kinview.augmentations import augmentations
+from kinview.augmentations import (
+    BinomialMask,
+    ChannelDropout,
+    ContinuousMask,
+    Cutout,
+    HistoryCrop,
+    HistoryCutout,
+    LastMask,
+    ObservationDropout,
+    augmentations,
+)
 from kinview.augmentations._spans import drawn_spans, spans
-from kinview.augmentations.history import HistoryCrop, HistoryCutout
-from kinview.augmentations.step_masks import BinomialMask, ContinuousMask, Cutout, LastMask
-from kinview.augmentations.value_dropout import ChannelDropout, ObservationDropout
-from kinview.data.batch import Batch
-from kinview.encoders.dilated_conv import DilatedConvEncoder
+from kinview.data import Batch
+from kinview.encoders import DilatedConvEncoder
 
 NAN = float("nan")
 MASKS = ("binomial_mask", "continuous_mask", "cutout", "last_mask", "channel_dropout", "history_cutout", "history_crop")

@@ -7,10 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.line_shuffle import DominantShuffle
-from kinview.augmentations.mixing import CutMix, GeometricMixup, Mixup
-from kinview.data.batch import Batch
+from kinview.augmentations import CutMix, DominantShuffle, GeometricMixup, Mixup, augmentations
+from kinview.data import Batch
 
 NAN = float("nan")
 MIXING = ("mixup", "cutmix", "geometric_mixup", "amplitude_phase_mixup")

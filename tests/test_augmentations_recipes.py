@@ -9,10 +9,8 @@ import pytest
 import torch
 import yaml
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
-from kinview.augmentations.composition import Compose
-from kinview.data.batch import Batch
+from kinview.augmentations import Augmentation, Compose, augmentations
+from kinview.data import Batch
 
 FOLDER = Path(__file__).parent.parent / "src" / "kinview" / "configs" / "augmentation"
 

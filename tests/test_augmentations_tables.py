@@ -15,20 +15,24 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.augmentations import augmentations
+from kinview.augmentations import (
+    Augmentation,
+    ClassConditionalCorruption,
+    ColumnCorruption,
+    ColumnSubsets,
+    GaussianNoise,
+    JointRowSwap,
+    MeanMask,
+    SwapNoise,
+    TableCutMix,
+    UniformRange,
+    ZeroOut,
+    augmentations,
+)
 from kinview.augmentations._random import among_largest, largest
 from kinview.augmentations._tables import chosen_cells, exactly
-from kinview.augmentations.base import Augmentation
-from kinview.augmentations.cell_noise import GaussianNoise, MeanMask, ZeroOut
-from kinview.augmentations.class_conditional_corruption import ClassConditionalCorruption
-from kinview.augmentations.column_corruption import ColumnCorruption
-from kinview.augmentations.column_subsets import ColumnSubsets, subset_bounds
-from kinview.augmentations.joint_row_swap import JointRowSwap
-from kinview.augmentations.swap_noise import SwapNoise
-from kinview.augmentations.table_cutmix import TableCutMix
-from kinview.augmentations.uniform_range import UniformRange
-from kinview.data.batch import Batch
-from kinview.data.table import TableSchema
+from kinview.augmentations.column_subsets import subset_bounds
+from kinview.data import Batch, TableSchema
 
 NAN = float("nan")
 IMPLAUSIBLE = 1e-4

@@ -18,22 +18,35 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from kinview.augmentations import augmentations
+from kinview.augmentations import (
+    BandStop,
+    ChannelPermutation,
+    Convolve,
+    Drift,
+    HighPass,
+    Jitter,
+    LowPass,
+    MagnitudeWarp,
+    Offset,
+    Permutation,
+    Pool,
+    Quantize,
+    RandomCropResize,
+    Resample,
+    Scaling,
+    SignFlip,
+    Smooth,
+    TimeReverse,
+    TimeShift,
+    TimeWarp,
+    WindowSlice,
+    WindowWarp,
+    augmentations,
+)
 from kinview.augmentations._random import changed_orders
 from kinview.augmentations._resampling import at_positions
 from kinview.augmentations._splines import spline_curves
-from kinview.augmentations.channel_permutation import ChannelPermutation
-from kinview.augmentations.filters import BandStop, HighPass, LowPass
-from kinview.augmentations.gain import Offset, Scaling, SignFlip
-from kinview.augmentations.jitter import Jitter
-from kinview.augmentations.permutation import Permutation
-from kinview.augmentations.quantize import Quantize
-from kinview.augmentations.smoothing import Convolve, Pool, Smooth
-from kinview.augmentations.time_moves import TimeReverse, TimeShift
-from kinview.augmentations.warps import Drift, MagnitudeWarp, TimeWarp
-from kinview.augmentations.windows import RandomCropResize, Resample, WindowSlice, WindowWarp
-from kinview.data.batch import Batch
-from kinview.data.gaps import complete, observed_bounds
+from kinview.data import Batch, complete, observed_bounds
 
 NAN = float("nan")
 IMPLAUSIBLE = 1e-4  # p-value below which a drawn frequency is not believed; seeds are fixed

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kinview.augmentations import augmentations
-from kinview.augmentations.viewmaker import PerturbationNetwork, Viewmaker, reversed_gradient
-from kinview.data.batch import Batch
-from kinview.data.gaps import observed_std
+from kinview.augmentations import Viewmaker, augmentations
+from kinview.augmentations.viewmaker import PerturbationNetwork, reversed_gradient
+from kinview.data import Batch, observed_std
 from kinview.losses import losses
 
 NAN = float("nan")

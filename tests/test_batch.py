@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinview.data.batch import Batch
+from kinview.data import Batch
 
 NAN = float("nan")
 

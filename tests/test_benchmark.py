@@ -13,15 +13,12 @@ import torch
 
 import kinview
 from kinview.configs import config_names, config_path, read_config
-from kinview.evaluation import steps
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation import Benchmark, Store, run, steps
 from kinview.evaluation.fingerprint import part_source, source_digest
 from kinview.evaluation.grid import part_label
-from kinview.evaluation.runner import run
 from kinview.evaluation.steps import Chain
-from kinview.evaluation.store import Store
 from kinview.files import parse_tensors
-from kinview.methods.raw import RawFeatures
+from kinview.methods import RawFeatures
 
 TS2VEC = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 3}}}
 SCARF = {"scarf": {"trainer": {"max_steps": 3}}}

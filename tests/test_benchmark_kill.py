@@ -11,14 +11,14 @@ import pandas as pd
 import psutil
 import pytest
 
-from kinview.evaluation.store import Store
+from kinview.evaluation import Store
 
 pytestmark = pytest.mark.slow
 
 RUN = """
 import sys
-from kinview.evaluation.benchmark import Benchmark
-from kinview.evaluation.runner import run
+from kinview.evaluation import Benchmark
+from kinview.evaluation import run
 
 folder, workers = sys.argv[1], int(sys.argv[2])
 benchmark = Benchmark(

@@ -8,11 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.evaluation.corruptions import Cells, Corruption, corrupt, corruptions, observed_mask, realised_rate
-from kinview.evaluation.corruptions.mcar import MCAR
+from kinview.evaluation import MCAR, corrupt, observed_mask, realised_rate
+from kinview.evaluation.corruptions import Cells, Corruption, corruptions
 from kinview.registry import to_config
 
 

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.data.gaps import valid_lengths
-from kinview.encoders.dilated_conv import DilatedConvEncoder, dilated_conv
-from kinview.encoders.front_end import GapFrontEnd
-from kinview.encoders.mlp import MLPEncoder, TableFrontEnd, mlp
-from kinview.encoders.pooling import multiscale, pool, window_max
+from kinview.data import valid_lengths
+from kinview.encoders import DilatedConvEncoder, GapFrontEnd, MLPEncoder, TableFrontEnd, pool
+from kinview.encoders.dilated_conv import dilated_conv
+from kinview.encoders.mlp import mlp
+from kinview.encoders.pooling import multiscale, window_max
 
 NAN = float("nan")
 

@@ -13,11 +13,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from kinview.data.gaps import valid_lengths
-from kinview.encoders import encoders
-from kinview.encoders.frequency import FrequencyEncoder, magnitude_spectrum
-from kinview.encoders.resnet1d import ResNet1d
-from kinview.encoders.tfc_transformer import TFCTransformer, resampled
+from kinview.data import valid_lengths
+from kinview.encoders import FrequencyEncoder, ResNet1d, TFCTransformer, encoders, magnitude_spectrum
+from kinview.encoders.tfc_transformer import resampled
 
 NAN = float("nan")
 SMALL: dict[str, Any] = {"widths": [4, 6, 5], "kernel_sizes": [7, 5, 3]}

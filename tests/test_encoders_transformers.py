@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinview.encoders import encoders
-from kinview.encoders.ft_transformer import FeatureTokenizer, FTTransformer
-from kinview.encoders.patch_transformer import PatchTransformer, sinusoids
+from kinview.encoders import FeatureTokenizer, FTTransformer, PatchTransformer, encoders
+from kinview.encoders.patch_transformer import sinusoids
 
 NAN = float("nan")
 

@@ -17,10 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sktime.exceptions import NotFittedError as SeriesNotFittedError
 
 from kinview import SCARF, TFC, TSTCC, Trainer, TS2Vec
-from kinview.methods import methods
-from kinview.methods.random_init import RandomInit
-from kinview.methods.raw import RawFeatures
-from kinview.training.callbacks import Callback
+from kinview.methods import RandomInit, RawFeatures, methods
+from kinview.training import Callback
 
 TOLERANCE = 1e-5
 SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}

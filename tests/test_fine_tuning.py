@@ -19,12 +19,10 @@ import kinview
 from kinview import SCARF, Batch, FineTunedClassifier, Trainer, TS2Vec
 from kinview.configs import read_config
 from kinview.encoders import heads
-from kinview.methods import classifiers, methods
+from kinview.methods import RandomInit, Supervised, classifiers, methods
 from kinview.methods._fine_tuning_method import FineTuningMethod
 from kinview.methods._layers import layers_of
-from kinview.methods.random_init import RandomInit
-from kinview.methods.supervised import Supervised
-from kinview.training.method import Method
+from kinview.training import Method
 from kinview.training.randomness import forked_generators
 
 SERIES = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3, "trainer": {"max_steps": 5}}}

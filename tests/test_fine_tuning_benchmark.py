@@ -11,17 +11,11 @@ import pytest
 
 import kinview
 from kinview import FineTunedClassifier
-from kinview.evaluation import steps
-from kinview.evaluation.benchmark import Benchmark
-from kinview.evaluation.metrics import evaluate
+from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run, steps
 from kinview.evaluation.probes import probes
-from kinview.evaluation.probes.fine_tune import FineTune
 from kinview.evaluation.report import format_table, write_report
-from kinview.evaluation.runner import run
 from kinview.evaluation.steps import Chain
-from kinview.evaluation.store import Store
-from kinview.methods import methods
-from kinview.methods.random_init import RandomInit
+from kinview.methods import RandomInit, methods
 
 NETWORK = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1}}
 TS2VEC = {"ts2vec": {**NETWORK["ts2vec"], "trainer": {"max_steps": 3}}}

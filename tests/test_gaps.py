@@ -8,8 +8,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from kinview.data.gaps import bridge_gaps, observed_mean, observed_peak, observed_std, valid_lengths
-from kinview.data.spectrum import inverse_spectrum, spectrum
+from kinview.data import (
+    bridge_gaps,
+    inverse_spectrum,
+    observed_mean,
+    observed_peak,
+    observed_std,
+    spectrum,
+    valid_lengths,
+)
 
 NAN = float("nan")
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.evaluation.label_noise import SymmetricNoise, label_noise
+from kinview.evaluation import SymmetricNoise
+from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.labels import encode_labels
 from kinview.registry import to_config
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.data.panel import read_panel
+from kinview.data import read_panel
 from kinview.datasets import from_long, load_path, read_long
 
 ROWS = st.lists(

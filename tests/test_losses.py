@@ -10,8 +10,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.losses.hierarchical import Hierarchical, hierarchical, instance_contrastive, temporal_contrastive
-from kinview.losses.info_nce import InfoNCE, info_nce
+from kinview.losses import Hierarchical, InfoNCE, hierarchical, info_nce, instance_contrastive, temporal_contrastive
 
 NAN = float("nan")
 

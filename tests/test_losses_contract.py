@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinview.losses import base, losses
-from kinview.losses.base import FLAGS, Loss
+from kinview.losses import Loss, base, losses
+from kinview.losses.base import FLAGS
 from kinview.testing import check_loss
 from kinview.testing._loss_case import call, default_inputs
 from kinview.testing.losses import LAWS, Inputs

@@ -13,16 +13,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kinview.losses import _blockwise, _tiles
-from kinview.losses.clip import clip
-from kinview.losses.debiased import debiased, hard_negative
-from kinview.losses.decoupled import decoupled
-from kinview.losses.group_nce import group_nce
-from kinview.losses.info_nce import info_nce
-from kinview.losses.neighbourhood import neighbourhood
-from kinview.losses.nt_xent import nt_xent
-from kinview.losses.sigmoid import sigmoid
-from kinview.losses.sup_con import sup_con
+from kinview.losses import (
+    _blockwise,
+    _tiles,
+    clip,
+    debiased,
+    decoupled,
+    group_nce,
+    hard_negative,
+    info_nce,
+    neighbourhood,
+    nt_xent,
+    sigmoid,
+    sup_con,
+)
 
 GROUPS = torch.tensor([0, 0, 1, 2, 0, 1, 3])
 TIMES = torch.tensor([0.0, 1.0, 0.0, 5.0, 9.0, 2.0, 3.0])

@@ -8,16 +8,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinview.losses import losses
-from kinview.losses.clip import CLIP, clip
-from kinview.losses.debiased import debiased, hard_negative
-from kinview.losses.decoupled import decoupled
-from kinview.losses.group_nce import group_nce
-from kinview.losses.info_nce import InfoNCE, info_nce
-from kinview.losses.neighbourhood import neighbourhood
-from kinview.losses.nt_xent import nt_xent
-from kinview.losses.sigmoid import Sigmoid, sigmoid
-from kinview.losses.sup_con import sup_con
+from kinview.losses import (
+    CLIP,
+    InfoNCE,
+    Sigmoid,
+    clip,
+    debiased,
+    decoupled,
+    group_nce,
+    hard_negative,
+    info_nce,
+    losses,
+    neighbourhood,
+    nt_xent,
+    sigmoid,
+    sup_con,
+)
 from test_losses_infonce import GROUPS, INDEX, PAIRS, QUEUE, QUEUE_GROUPS, TIMES, Loss, cosine, number, views
 
 

@@ -11,12 +11,21 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from kinview.losses import factor_cl
-from kinview.losses.clip import clip
-from kinview.losses.cmcr import CMCR, cmcr, retrieve, spherical_noise
-from kinview.losses.convirt import ConVIRT, convirt
-from kinview.losses.factor_cl import FactorCL, PairCritic, club_bound, nce_bound
-from kinview.losses.three_towers import ThreeTowers, three_towers
+from kinview.losses import (
+    CMCR,
+    ConVIRT,
+    FactorCL,
+    PairCritic,
+    ThreeTowers,
+    clip,
+    club_bound,
+    cmcr,
+    convirt,
+    factor_cl,
+    nce_bound,
+    three_towers,
+)
+from kinview.losses.cmcr import retrieve, spherical_noise
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -12,18 +12,36 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.losses.alignment_uniformity import AlignmentUniformity, alignment, alignment_uniformity, uniformity
-from kinview.losses.barlow_twins import BarlowTwins, barlow_twins
-from kinview.losses.binary_logistic import BinaryLogistic, binary_logistic, binary_logistic_scores
-from kinview.losses.contrastive import Contrastive, contrastive
-from kinview.losses.info_nce import info_nce
-from kinview.losses.lifted_structured import LiftedStructured, lifted_structured
-from kinview.losses.n_pair import NPair, n_pair
-from kinview.losses.nce import NCE, nce, nce_pairs
-from kinview.losses.negative_cosine import NegativeCosine, negative_cosine
-from kinview.losses.soft_nearest_neighbour import SoftNearestNeighbour, soft_nearest_neighbour
-from kinview.losses.triplet import Mining, Triplet, triplet
-from kinview.losses.vicreg import VICReg, vicreg
+from kinview.losses import (
+    NCE,
+    AlignmentUniformity,
+    BarlowTwins,
+    BinaryLogistic,
+    Contrastive,
+    LiftedStructured,
+    NegativeCosine,
+    NPair,
+    SoftNearestNeighbour,
+    Triplet,
+    VICReg,
+    alignment,
+    alignment_uniformity,
+    barlow_twins,
+    binary_logistic,
+    binary_logistic_scores,
+    contrastive,
+    info_nce,
+    lifted_structured,
+    n_pair,
+    nce,
+    nce_pairs,
+    negative_cosine,
+    soft_nearest_neighbour,
+    triplet,
+    uniformity,
+    vicreg,
+)
+from kinview.losses.triplet import Mining
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0])
 

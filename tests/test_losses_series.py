@@ -13,20 +13,28 @@ from hypothesis import given, settings
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kinview.losses import _pyramid, _self_contrast
-from kinview.losses.consistency import Consistency, consistency
-from kinview.losses.er_bound import ERBound, er_bound
-from kinview.losses.exp_clr import ExpCLR, exp_clr
-from kinview.losses.hierarchical import (
+from kinview.losses import (
+    NNCLR,
+    Consistency,
+    ERBound,
+    ExpCLR,
     Hierarchical,
+    MixupContrastive,
+    TemporalCPC,
+    _pyramid,
+    _self_contrast,
+    consistency,
+    er_bound,
+    exp_clr,
     hierarchical,
     instance_contrastive,
+    mixup_contrastive,
+    nnclr,
     soft_assignments,
     temporal_contrastive,
+    temporal_cpc,
 )
-from kinview.losses.mixup_contrastive import MixupContrastive, mixup_contrastive
-from kinview.losses.nnclr import NNCLR, nearest, nnclr
-from kinview.losses.temporal_cpc import TemporalCPC, temporal_cpc
+from kinview.losses.nnclr import nearest
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -9,11 +9,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.losses.feature_queue import UNSET, FeatureQueue
-from kinview.losses.memory_bank import MemoryBank
-from kinview.losses.nnclr import nnclr
-from kinview.losses.sinkhorn import Sinkhorn, sinkhorn
-from kinview.losses.swav import SwAV, swav
+from kinview.losses import FeatureQueue, MemoryBank, Sinkhorn, SwAV, nnclr, sinkhorn, swav
+from kinview.losses.feature_queue import UNSET
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

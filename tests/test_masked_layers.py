@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
-from kinview.encoders import encoders
+from kinview.encoders import TSTCCEncoder, encoders
 from kinview.encoders.dropout import CheapDropout
 from kinview.encoders.masked import (
     MaskedBatchNorm1d,
@@ -22,7 +21,6 @@ from kinview.encoders.masked import (
     inside,
     lengths_of,
 )
-from kinview.encoders.tstcc_cnn import TSTCCEncoder
 
 TOLERANCE = 1e-5
 

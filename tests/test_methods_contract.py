@@ -11,12 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinview.data.batch import Batch
-from kinview.diagnostics.effective_rank import effective_rank
-from kinview.methods import methods
+from kinview.data import Batch
+from kinview.diagnostics import effective_rank
+from kinview.methods import SCARF, SCARFMethod, SimCLR, SimCLRMethod, methods
 from kinview.methods._parts import encoder_of, view_of
-from kinview.methods.scarf import SCARF, SCARFMethod
-from kinview.methods.simclr import SimCLR, SimCLRMethod
 from kinview.testing import check_method
 from kinview.testing.methods import laws_of
 

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn import metrics as sk
 
-from kinview.evaluation.metrics import evaluate
+from kinview.evaluation import evaluate
 
 
 def draw(n_classes, n, seed, ties):

@@ -19,11 +19,9 @@ from sktime.base import load as load_by_sktime
 import kinview
 from kinview import SCARF, TFC, FineTunedClassifier, Trainer, TS2Vec, load_model
 from kinview.files import dump_tensors
-from kinview.methods import methods
+from kinview.methods import RandomInit, RawFeatures, methods
 from kinview.methods.modelfile import dump_model, model_metadata, parse_model
-from kinview.methods.random_init import RandomInit
-from kinview.methods.raw import RawFeatures
-from kinview.training.callbacks import Callback
+from kinview.training import Callback
 
 SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
 TABLE = {"hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}

@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.data.panel import read_panel
+from kinview.data import read_panel
 
 nan = float("nan")
 cells = st.floats(-1e6, 1e6, width=32) | st.just(nan)

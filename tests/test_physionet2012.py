@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinview.data.panel import read_panel
+from kinview.data import read_panel
 from kinview.datasets import load, read_physionet2012
 from kinview.datasets.physionet2012 import DESCRIPTORS, VARIABLES
 

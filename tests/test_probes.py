@@ -15,10 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
-from kinview.evaluation.probes import probes
-from kinview.evaluation.probes import svm as svm_module
+from kinview.evaluation import SVM
+from kinview.evaluation.probes import probes, svm as svm_module
 from kinview.evaluation.probes.base import stratified_rows
-from kinview.evaluation.probes.svm import SVM
 from kinview.registry import to_config
 
 NAMES = ["knn", "linear", "svm", "xgboost"]

@@ -27,7 +27,7 @@ from kinview.registry import Registry, to_config
 PLUGIN = '''
 import dataclasses
 
-from kinview.augmentations.base import Augmentation
+from kinview.augmentations import Augmentation
 from kinview.parameters import real
 
 
@@ -50,7 +50,7 @@ import sys
 import torch
 
 from kinview.augmentations import augmentations
-from kinview.data.batch import Batch
+from kinview.data import Batch
 
 assert "kinview_negate" not in sys.modules  # plug-ins load when the registry is first consulted
 negate = augmentations.build({"negate": {"factor": 2.0}})

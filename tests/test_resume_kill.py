@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from kinview import SCARF, TS2Vec
-from kinview.training.callbacks import Callback
+from kinview.training import Callback
 from kinview.training.checkpoint import CHECKPOINT_NAME
 
 STEPS = 80

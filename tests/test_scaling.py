@@ -4,10 +4,9 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.data.scaling import Scaler, fit_scaler
+from kinview.data import Scaler, fit_scaler
 
 values = st.floats(-1e6, 1e6, width=32) | st.just(float("nan"))
 panels = hnp.arrays(np.float64, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=values)

@@ -14,8 +14,8 @@ install_import_hook([f"kinview.{room}" for room in rooms], "beartype.beartype")
 import numpy as np
 import pandas as pd
 from kinview import SCARF, TS2Vec
-from kinview.methods.random_init import RandomInit
-from kinview.methods.raw import RawFeatures
+from kinview.methods import RandomInit
+from kinview.methods import RawFeatures
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(9, 2, 16))
@@ -30,7 +30,7 @@ assert RawFeatures().fit(X).transform(X).shape == (9, 32)
 assert RandomInit(random_state=0).fit(table).transform(table).shape == (40, 256)
 
 import torch
-from kinview.losses.info_nce import info_nce
+from kinview.losses import info_nce
 try:
     info_nce(torch.zeros(3, 2), torch.zeros(3, 2, 2))
 except TypeError as error:  # the hook is on

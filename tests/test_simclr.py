@@ -12,14 +12,11 @@ import yaml
 from torch import Tensor
 
 from kinview import SimCLR, TabularSimCLR
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
+from kinview.augmentations import Augmentation, augmentations
 from kinview.configs import config_names, read_config
-from kinview.data.batch import Batch
-from kinview.encoders.dilated_conv import DilatedConvEncoder
-from kinview.encoders.mlp import MLPEncoder
-from kinview.methods import methods
-from kinview.methods.simclr import SimCLRMethod
+from kinview.data import Batch
+from kinview.encoders import DilatedConvEncoder, MLPEncoder
+from kinview.methods import SimCLRMethod, methods
 from kinview.training.randomness import forked_generators
 
 ENCODER = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 6, "depth": 2}}

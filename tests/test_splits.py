@@ -2,10 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.data.splits import holdout, label_subset
+from kinview.data import holdout, label_subset
 
 
 def seeded(seed=0):

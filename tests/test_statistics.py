@@ -5,18 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from kinview.evaluation.statistics import (
-    CONDITION,
-    confidence_interval,
-    normalise_conditions,
-    paired_differences,
-    scoreboard,
-    summarize,
-)
+from kinview.evaluation import confidence_interval, paired_differences, scoreboard, summarize
+from kinview.evaluation.statistics import CONDITION, normalise_conditions
 
 SCORES = st.lists(st.integers(0, 200).map(lambda hits: hits / 200), min_size=2, max_size=8)
 

@@ -10,10 +10,10 @@ import tempfile
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from kinview.evaluation.store import SCHEMA_VERSION, Store
+from kinview.evaluation import Store
+from kinview.evaluation.store import SCHEMA_VERSION
 
 CELL = {"dataset": "wine", "method": "raw", "probe": "linear", "seed": 0, "status": "ok", "accuracy": 0.5}
 
@@ -229,7 +229,7 @@ def test_other_schema_version_is_refused(store):
 
 WRITER = """
 import sys
-from kinview.evaluation.store import Store
+from kinview.evaluation import Store
 store = Store(sys.argv[1])
 for i in range(40):
     cell = dict(dataset="wine", method="raw", probe="linear", seed=i, status="ok", accuracy=float(sys.argv[2]))

@@ -14,16 +14,14 @@ from torch import Tensor
 
 import kinview
 from kinview import TFC, FineTunedClassifier, TS2Vec
-from kinview.augmentations.crop import CropPair
+from kinview.augmentations import CropPair
 from kinview.configs import read_config
-from kinview.data.batch import Batch
-from kinview.data.gaps import valid_lengths
-from kinview.encoders.frequency import magnitude_spectrum
+from kinview.data import Batch, valid_lengths
+from kinview.encoders import magnitude_spectrum
 from kinview.encoders.pooling import pooled
-from kinview.losses.nt_xent_poly import nt_xent_poly
-from kinview.methods import methods
-from kinview.methods.random_init import RandomInit
-from kinview.methods.tfc import TFCMethod, bridged
+from kinview.losses import nt_xent_poly
+from kinview.methods import RandomInit, TFCMethod, methods
+from kinview.methods.tfc import bridged
 
 NAN = float("nan")
 TOLERANCE = 1e-5

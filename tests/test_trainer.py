@@ -19,13 +19,10 @@ import torch
 from torch import nn
 
 from kinview import SCARF, Trainer, TS2Vec, files
-from kinview.data.batch import Batch
+from kinview.data import Batch
 from kinview.files import read_tensors
-from kinview.training import trainer as trainer_module
-from kinview.training.averaging import WeightAverage
-from kinview.training.callbacks import Callback, TrainingState
+from kinview.training import Callback, Method, TrainingState, WeightAverage, trainer as trainer_module
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
-from kinview.training.method import Method
 from kinview.training.randomness import forked_generators
 from kinview.training.settings import Settings, settings_of
 

@@ -14,28 +14,24 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
 from kinview import TFC, TSTCC, Trainer, TS2Vec, load_model
-from kinview.augmentations.base import Augmentation
+from kinview.augmentations import Augmentation
 from kinview.configs import read_config
-from kinview.data.batch import Batch
+from kinview.data import Batch
+from kinview.encoders import TSTCCEncoder, pool_segments
 from kinview.encoders.context_transformer import (
     ContextTransformer,
     TemporalPredictor,
     features_after,
     split_in_time,
 )
-from kinview.encoders.pooling import pool_segments
-from kinview.encoders.tstcc_cnn import TSTCCEncoder
-from kinview.losses.nt_xent import nt_xent
-from kinview.losses.temporal_cpc import temporal_cpc
-from kinview.methods import methods
-from kinview.methods.tstcc import TSTCCMethod
-from kinview.training.callbacks import Callback
+from kinview.losses import nt_xent, temporal_cpc
+from kinview.methods import TSTCCMethod, methods
+from kinview.training import Callback
 
 TOLERANCE = 1e-5
 COUNTS = {"tstcc_small": 4, "tstcc_epilepsy": 7}

@@ -10,12 +10,10 @@ import pytest
 import torch
 
 import kinview
-from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation
-from kinview.data.batch import Batch
-from kinview.data.table import TableSchema
+from kinview.augmentations import Augmentation, augmentations
+from kinview.data import Batch, TableSchema
+from kinview.diagnostics import view_sheet
 from kinview.diagnostics._sheet import figure_bytes
-from kinview.diagnostics.view_sheet import view_sheet
 
 
 class Plus(Augmentation):

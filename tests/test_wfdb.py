@@ -13,8 +13,7 @@ from hypothesis import given, settings
 
 import kinview
 from kinview import cli
-from kinview.datasets.folders import read_path
-from kinview.datasets.wfdb import read_wfdb
+from kinview.datasets import read_path, read_wfdb
 
 DATA = os.environ.get("KINVIEW_DATA")
 

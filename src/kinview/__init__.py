@@ -5,60 +5,22 @@ The public names load on first use, so that ``import kinview`` stays fast and ne
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kinview.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kinview.data.batch import Batch
-    from kinview.datasets import load
-    from kinview.methods.fine_tuning import FineTunedClassifier
-    from kinview.methods.modelfile import load_model
-    from kinview.methods.scarf import SCARF
-    from kinview.methods.simclr import SimCLR, TabularSimCLR
-    from kinview.methods.tfc import TFC
-    from kinview.methods.ts2vec import TS2Vec
-    from kinview.methods.tstcc import TSTCC
-    from kinview.training.trainer import Trainer
+    from kinview.data.batch import Batch as Batch
+    from kinview.datasets.named import load as load
+    from kinview.methods.fine_tuning import FineTunedClassifier as FineTunedClassifier
+    from kinview.methods.modelfile import load_model as load_model
+    from kinview.methods.scarf import SCARF as SCARF
+    from kinview.methods.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
+    from kinview.methods.tfc import TFC as TFC
+    from kinview.methods.ts2vec import TS2Vec as TS2Vec
+    from kinview.methods.tstcc import TSTCC as TSTCC
+    from kinview.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Batch": "kinview.data.batch",
-    "FineTunedClassifier": "kinview.methods.fine_tuning",
-    "SCARF": "kinview.methods.scarf",
-    "SimCLR": "kinview.methods.simclr",
-    "TabularSimCLR": "kinview.methods.simclr",
-    "TFC": "kinview.methods.tfc",
-    "TS2Vec": "kinview.methods.ts2vec",
-    "TSTCC": "kinview.methods.tstcc",
-    "Trainer": "kinview.training.trainer",
-    "load": "kinview.datasets",
-    "load_model": "kinview.methods.modelfile",
-}
-
-__all__ = [
-    "SCARF",
-    "TFC",
-    "TSTCC",
-    "Batch",
-    "FineTunedClassifier",
-    "SimCLR",
-    "TS2Vec",
-    "TabularSimCLR",
-    "Trainer",
-    "__version__",
-    "load",
-    "load_model",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'kinview' has no attribute {name!r}; it offers {', '.join(sorted(_HOME))}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+lazy_exports(__name__)

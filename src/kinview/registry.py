@@ -50,7 +50,7 @@ class Registry:
     family : str
         Plural name of the family (``"augmentations"``). Other packages add members through the entry-point group
         ``kinview.<family>``, which is read when the registry is first consulted.
-    members : sequence of str
+    members : sequence of str, or callable that returns one
         Modules that register the built-in members; they are imported when the registry is first consulted.
     compose : callable, optional
         Turns a list of built parts into one part. Without it a list is refused.
@@ -77,12 +77,12 @@ class Registry:
     def __init__(
         self,
         family: str,
-        members: Sequence[str] = (),
+        members: Sequence[str] | Callable[[], Sequence[str]] = (),
         compose: Callable[[list[Any]], Any] | None = None,
         recipes: str | None = None,
     ) -> None:
         self.family = family
-        self._members = tuple(members)
+        self._members = members
         self._compose = compose
         self._recipes = recipes
         self._entries: dict[str, Entry] = {}
@@ -299,7 +299,7 @@ class Registry:
                 return
             self._busy = True
             try:
-                for module in self._members:
+                for module in self._members() if callable(self._members) else self._members:
                     importlib.import_module(module)
                 for plugin in importlib.metadata.entry_points(group=f"kinview.{self.family}"):
                     self._add_plugin(plugin)

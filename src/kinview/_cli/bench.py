@@ -9,8 +9,7 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinview._cli.arguments import Metric, new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import Metric, new_parser, parse as parse_words
 from kinview._cli.models import shown_url
 from kinview._cli.text import count, say
 from kinview.evaluation.benchmark import Benchmark

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-    from kinview.datasets import Dataset, Samples
+    from kinview.datasets.dataset import Dataset, Samples
 
 __all__ = ["DataOptions", "Source"]
 
@@ -118,7 +118,8 @@ class DataOptions:
 
     def load(self) -> Dataset:
         """The data set with its training and test part."""
-        from kinview.datasets import load, load_path
+        from kinview.datasets.folders import load_path
+        from kinview.datasets.named import load
 
         fraction = _TEST_FRACTION if self.test_fraction is None else self.test_fraction
         split: dict[str, Any] = {"split_seed": self.split_seed, "test_fraction": fraction}
@@ -128,7 +129,8 @@ class DataOptions:
 
     def source(self) -> Source:
         """The parts of the data; a file stays whole unless a test fraction is given."""
-        from kinview.datasets import Samples, read_path
+        from kinview.datasets.dataset import Samples
+        from kinview.datasets.folders import read_path
 
         if self.data is not None and self.test_fraction is None and not Path(self.data).is_dir():
             name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}

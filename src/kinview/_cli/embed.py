@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, Literal
 
-from kinview._cli.arguments import new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
 from kinview._cli.models import adapted, check_modality, check_output, noun
 from kinview._cli.text import count, say
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from jsonargparse import Namespace
 
-    from kinview.datasets import Samples
+    from kinview.datasets.dataset import Samples
 
 __all__ = ["embed", "embedding_table", "parse", "run"]
 

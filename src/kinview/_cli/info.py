@@ -8,8 +8,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from kinview import __version__
-from kinview._cli.arguments import new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.text import columns, count, say
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinview._cli.arguments import new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.text import columns, count, plain, say, size
 from kinview.files import read_tensors
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from kinview._cli.arguments import new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import check_modality, check_output, noun, with_parameters
 from kinview._cli.text import count, say
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from jsonargparse import Namespace
 
-    from kinview.datasets import Samples
+    from kinview.datasets.dataset import Samples
 
 __all__ = ["parse", "pretrain", "run"]
 

@@ -8,8 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinview._cli.arguments import new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import adapted, check_modality, check_output, with_parameters
 from kinview._cli.text import columns, count, say
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from jsonargparse import Namespace
 
-    from kinview.datasets import Dataset
+    from kinview.datasets.dataset import Dataset
 
 __all__ = ["parse", "probe", "run"]
 

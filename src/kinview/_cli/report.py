@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kinview._cli.arguments import Metric, new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import Metric, new_parser, parse as parse_words
 from kinview._cli.text import count, say
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from kinview._cli.arguments import new_parser
-from kinview._cli.arguments import parse as parse_words
+from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import check_output, noun, with_parameters
 from kinview._cli.text import count, say

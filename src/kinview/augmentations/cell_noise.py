@@ -105,7 +105,7 @@ class ZeroOut(Augmentation):
 
     Notes
     -----
-    Nothing is learned. Where the values are not those of a :class:`~kinview.data.table.TableSchema`, zero may be an
+    Nothing is learned. Where the values are not those of a :class:`~kinview.data.TableSchema`, zero may be an
     ordinary value: ``mean_mask`` learns what is neutral.
 
     References

@@ -37,7 +37,7 @@ class OneOf(_Choice):
     Parameters
     ----------
     augmentations : list
-        Augmentations or their specs; a list within the list is a :class:`~kinview.augmentations.composition.Compose`.
+        Augmentations or their specs; a list within the list is a :class:`~kinview.augmentations.Compose`.
 
     Notes
     -----
@@ -77,7 +77,7 @@ class SomeOf(_Choice):
     Parameters
     ----------
     augmentations : list
-        Augmentations or their specs; a list within the list is a :class:`~kinview.augmentations.composition.Compose`.
+        Augmentations or their specs; a list within the list is a :class:`~kinview.augmentations.Compose`.
     k : int, default 2
         How many each row has (RandAugment's N; there drawn with repetition, here without).
 
@@ -129,7 +129,7 @@ class Sometimes(_Choice):
     Parameters
     ----------
     augmentation : augmentation or spec
-        What happens; a list is a :class:`~kinview.augmentations.composition.Compose`.
+        What happens; a list is a :class:`~kinview.augmentations.Compose`.
     p : float, default 0.5
         Probability (SimCLR's for a flip). 0 is the identity.
 

@@ -40,7 +40,7 @@ class FrequencyMask(Augmentation):
     Notes
     -----
     It is SpecAugment's frequency mask on the whole series instead of on a spectrogram
-    (:class:`~kinview.augmentations.spectrogram_mask.SpectrogramMask` has that), and at least one line goes where
+    (:class:`~kinview.augmentations.SpectrogramMask` has that), and at least one line goes where
     SpecAugment may draw a width of 0. The mean of the series stays. The spectrum is that of the series over its own
     length, gaps bridged linearly; gaps stay gaps. A series of one step stays as it is.
 

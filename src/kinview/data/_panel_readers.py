@@ -35,7 +35,7 @@ class RawPanel:
 
 
 def read_raw(X: Any) -> RawPanel:
-    """Read any container that :func:`kinview.data.panel.read_panel` documents; the values may be views of the input."""
+    """Read any container that :func:`kinview.data.read_panel` documents; the values may be views of the input."""
     if isinstance(X, pd.Series) and isinstance(X.index, pd.MultiIndex):
         X = X.to_frame()
     if isinstance(X, pd.DataFrame):

@@ -44,7 +44,7 @@ class Scaler:
         Parameters
         ----------
         x : Tensor
-            Series ``(n, C, T)``. Give float64 where values carry a large offset (:func:`kinview.data.panel.read_panel`
+            Series ``(n, C, T)``. Give float64 where values carry a large offset (:func:`kinview.data.read_panel`
             with ``dtype=torch.float64``): float32 has lost their digits before they arrive here.
 
         Raises

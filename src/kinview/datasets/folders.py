@@ -104,7 +104,7 @@ def load_path(
     format : str, default "auto"
         Of a file, as for :func:`read_path`.
     split_seed, test_fraction : int, float
-        Of the stratified split, for data without an official one; see :func:`kinview.datasets.dataset.split`.
+        Of the stratified split, for data without an official one; see :func:`kinview.datasets.split`.
     **options : Any
         Parameters of the reader.
 

@@ -55,7 +55,7 @@ def view_sheet(
     Parameters
     ----------
     X : array, tensor, list or DataFrame
-        Samples to choose from: series in any container of :func:`kinview.data.panel.read_panel`; a table as a DataFrame
+        Samples to choose from: series in any container of :func:`kinview.data.read_panel`; a table as a DataFrame
         or array ``(n, columns)``; embeddings ``(n, D)`` for an augmentation of embeddings.
     augmentation : Augmentation, str, mapping or sequence
         A part, its name, the name of a recipe, or a spec. It is fitted on the training samples.

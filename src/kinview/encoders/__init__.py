@@ -1,20 +1,28 @@
 """Torch modules that turn samples into representations; they know nothing of views or losses."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinview.exports import lazy_exports
 from kinview.registry import Registry
 
-__all__ = ["encoders", "heads"]
+if TYPE_CHECKING:
+    from kinview.encoders.classification_heads import LinearHead as LinearHead, MLPHead as MLPHead
+    from kinview.encoders.dilated_conv import DilatedConvEncoder as DilatedConvEncoder
+    from kinview.encoders.frequency import (
+        FrequencyEncoder as FrequencyEncoder,
+        magnitude_spectrum as magnitude_spectrum,
+    )
+    from kinview.encoders.front_end import GapFrontEnd as GapFrontEnd
+    from kinview.encoders.ft_transformer import FeatureTokenizer as FeatureTokenizer, FTTransformer as FTTransformer
+    from kinview.encoders.mlp import MLPEncoder as MLPEncoder, TableFrontEnd as TableFrontEnd
+    from kinview.encoders.patch_transformer import PatchTransformer as PatchTransformer
+    from kinview.encoders.pooling import pool as pool, pool_segments as pool_segments
+    from kinview.encoders.resnet1d import ResNet1d as ResNet1d
+    from kinview.encoders.tfc_transformer import TFCTransformer as TFCTransformer
+    from kinview.encoders.tstcc_cnn import TSTCCEncoder as TSTCCEncoder
 
-encoders = Registry(
-    "encoders",
-    members=(
-        "kinview.encoders.dilated_conv",
-        "kinview.encoders.mlp",
-        "kinview.encoders.ft_transformer",
-        "kinview.encoders.patch_transformer",
-        "kinview.encoders.resnet1d",
-        "kinview.encoders.tstcc_cnn",
-        "kinview.encoders.frequency",
-        "kinview.encoders.tfc_transformer",
-    ),
-)
+_package = lazy_exports(__name__)
+encoders = Registry("encoders", members=_package.exported_modules)
 heads = Registry("heads", members=("kinview.encoders.classification_heads",))

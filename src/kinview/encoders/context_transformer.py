@@ -162,7 +162,7 @@ class TemporalPredictor(nn.Module):
     """Context of the beginning of a sequence of features, and one linear prediction for each of the K that follow.
 
     The networks of temporal contrasting (TS-TCC): with :func:`split_in_time`, :func:`features_after` and the loss
-    :func:`kinview.losses.temporal_cpc.temporal_cpc` any encoder with features over time can be trained so.
+    :func:`kinview.losses.temporal_cpc` any encoder with features over time can be trained so.
 
     Parameters
     ----------

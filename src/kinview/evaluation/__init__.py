@@ -1,9 +1,46 @@
 """What a representation is worth: corruptions, label noise, probes, metrics, and the benchmark that runs them.
 
-The registries live where their families do: ``from kinview.evaluation.corruptions import corruptions`` and
-``from kinview.evaluation.probes import probes``.
+The registries of its parts are those of its subpackages: ``from kinview.evaluation.corruptions import corruptions``,
+``from kinview.evaluation.label_noise import label_noise``, ``from kinview.evaluation.probes import probes``.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 # Parent-relative on purpose: a checkout links this package at its top, where `import evaluation` would make a second
 # registry. This import refuses that.
-from ..registry import Registry as Registry
+from ..exports import lazy_exports
+
+if TYPE_CHECKING:
+    from kinview.evaluation.benchmark import Benchmark as Benchmark
+    from kinview.evaluation.corruptions import (
+        corrupt as corrupt,
+        observed_mask as observed_mask,
+        realised_rate as realised_rate,
+    )
+    from kinview.evaluation.corruptions.base import Corruption as Corruption
+    from kinview.evaluation.corruptions.mcar import MCAR as MCAR
+    from kinview.evaluation.label_noise import (
+        NoisyLabels as NoisyLabels,
+        SymmetricNoise as SymmetricNoise,
+    )
+    from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.probes.base import Probe as Probe
+    from kinview.evaluation.probes.fine_tune import FineTune as FineTune
+    from kinview.evaluation.probes.gradient_boosting import XGBoost as XGBoost
+    from kinview.evaluation.probes.linear import Linear as Linear
+    from kinview.evaluation.probes.nearest_neighbour import NearestNeighbour as NearestNeighbour
+    from kinview.evaluation.probes.svm import SVM as SVM
+    from kinview.evaluation.report.html import write_report as write_report
+    from kinview.evaluation.report.table import format_table as format_table
+    from kinview.evaluation.runner import run as run
+    from kinview.evaluation.statistics import (
+        confidence_interval as confidence_interval,
+        paired_differences as paired_differences,
+        scoreboard as scoreboard,
+        summarize as summarize,
+    )
+    from kinview.evaluation.store import Store as Store
+
+lazy_exports(__name__)

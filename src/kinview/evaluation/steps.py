@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from kinview import datasets
 from kinview.data.splits import label_subset
 from kinview.datasets.dataset import Samples
+from kinview.datasets.named import load
 from kinview.evaluation.corruptions import corrupt, realised_rate
 from kinview.evaluation.grid import Cell, part_label
 from kinview.evaluation.label_noise import label_noise
@@ -251,7 +251,7 @@ def run_chain(
 @functools.lru_cache(maxsize=4)
 def load_dataset(name: str, data_dir: str | None, options: str = "{}") -> Any:
     """:func:`kinview.load`, which keeps the last few data sets; the reader's options are JSON text."""
-    return datasets.load(name, data_dir=data_dir, **json.loads(options))
+    return load(name, data_dir=data_dir, **json.loads(options))
 
 
 def _environment(cell: Cell) -> Row:

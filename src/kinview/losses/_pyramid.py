@@ -21,7 +21,7 @@ _DENSE_ELEMENTS = 2**26
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The parameters of :func:`kinview.losses.hierarchical.hierarchical`; one level is a single term."""
+    """The parameters of :func:`kinview.losses.hierarchical`; one level is a single term."""
 
     alpha: float
     temporal_unit: int = 0

@@ -41,7 +41,7 @@ def nnclr(
     temperature : float, default 0.1
         τ (published default).
     queue : Tensor, optional
-        Q, earlier projections ``(m, d)``, as :class:`~kinview.losses.feature_queue.FeatureQueue` holds them. Search
+        Q, earlier projections ``(m, d)``, as :class:`~kinview.losses.FeatureQueue` holds them. Search
         before the present rows are queued, and queue one view only: otherwise each row is its own neighbour. Without a
         queue, or while it is empty, a row stands for itself.
 

@@ -21,7 +21,7 @@ def nt_xent_poly(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], temperature: 
     .. math:: L = -\frac{1}{2n} \sum_{i=1}^{2n} \log p_i + 1 - \frac{n}{2n - 1} \cdot \frac{1}{2n} \sum_{i=1}^{2n} p_i,
               \quad p_i = \frac{\exp(s_{i,p(i)}/\tau)}{\sum_{k \ne i} \exp(s_{ik}/\tau)}
 
-    with the cosines and anchors of :func:`~kinview.losses.nt_xent.nt_xent`.
+    with the cosines and anchors of :func:`~kinview.losses.nt_xent`.
 
     Parameters
     ----------

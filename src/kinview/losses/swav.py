@@ -45,7 +45,7 @@ def swav(
     .. math:: L = \frac{1}{2 n} \sum_{u \in \{a, b\}} \frac{1}{V - 1} \sum_{v \ne u} \sum_i
               - q^u_i \cdot \log \mathrm{softmax}\!\Big(\frac{\cos(v_i, c)}{\tau}\Big)
 
-    where q are the balanced assignments (:func:`~kinview.losses.sinkhorn.sinkhorn`) of the two long views, and v runs
+    where q are the balanced assignments (:func:`~kinview.losses.sinkhorn`) of the two long views, and v runs
     over all V = 2 + len(crops) views.
 
     Parameters

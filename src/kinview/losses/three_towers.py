@@ -40,7 +40,7 @@ def three_towers(
     .. math:: L = \frac{1}{3} \big( L_{f \leftrightarrow g} + L_{f_h \leftrightarrow h_f}
               + L_{g_h \leftrightarrow h_g} \big)
 
-    with L the loss of :func:`kinview.losses.clip.clip`.
+    with L the loss of :func:`kinview.losses.clip`.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does
 
 
 class EstimatorCore:
-    """Training and embedding of one :class:`~kinview.training.method.Method`.
+    """Training and embedding of one :class:`~kinview.training.Method`.
 
     A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
     :meth:`_training_rows`.

@@ -29,7 +29,7 @@ class RawFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The values themselves, as one vector a sample.
 
     Series of the training length are taken as they are; others, and series with time stamps, are brought to it by
-    linear interpolation. Tables are encoded by their :class:`~kinview.data.table.TableSchema`, categories one-hot.
+    linear interpolation. Tables are encoded by their :class:`~kinview.data.TableSchema`, categories one-hot.
 
     Notes
     -----

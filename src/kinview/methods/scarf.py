@@ -26,7 +26,7 @@ class SCARFMethod(Method):
     Parameters
     ----------
     cardinalities : sequence of int
-        See :class:`kinview.encoders.mlp.TableFrontEnd`.
+        See :class:`kinview.encoders.TableFrontEnd`.
     hidden_dim, depth, projector_depth : int
         Sizes of the encoder and of the projector.
     corruption_rate : float

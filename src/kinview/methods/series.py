@@ -37,7 +37,7 @@ _TAKE_ALONG = (
 class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
     """An sktime transformer around a method for time series.
 
-    Accepts every panel container of :func:`kinview.data.panel.read_panel`, with gaps, unequal lengths and time stamps.
+    Accepts every panel container of :func:`kinview.data.read_panel`, with gaps, unequal lengths and time stamps.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         Parameters
         ----------
         X : panel
-            See :func:`kinview.data.panel.read_panel`; a single sktime series counts as a panel of one.
+            See :func:`kinview.data.read_panel`; a single sktime series counts as a panel of one.
         y : object
             Ignored.
         groups : array-like, optional
@@ -222,7 +222,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         Parameters
         ----------
         X : panel
-            See :func:`kinview.data.panel.read_panel`.
+            See :func:`kinview.data.read_panel`.
         groups : array-like, optional
             Group (patient) of each series. Default: the outermost level of a hierarchical index.
         """

@@ -41,7 +41,7 @@ class TFCMethod(Method):
     Parameters
     ----------
     time_encoder, frequency_encoder : nn.Module
-        Series encoders; the second one takes spectra itself (:class:`~kinview.encoders.frequency.FrequencyEncoder`).
+        Series encoders; the second one takes spectra itself (:class:`~kinview.encoders.FrequencyEncoder`).
     channels : int
         Channels that an encoder reads at once. Where it is 1, series of any number of channels are encoded channel by
         channel, and the encoders' outputs averaged over the channels with an observation.
@@ -226,7 +226,7 @@ class TFC(SeriesEstimator):
         other rows.
     bins : int, default 128
         Bins of the spectra, from 0 to the Nyquist frequency; see
-        :func:`~kinview.encoders.frequency.magnitude_spectrum`. ``encoder="official"`` takes the full, unnormalised
+        :func:`~kinview.encoders.magnitude_spectrum`. ``encoder="official"`` takes the full, unnormalised
         spectrum of series brought to one length instead.
     hidden_dim : int, default 256
         Hidden layer of the projectors (official code).
@@ -236,7 +236,7 @@ class TFC(SeriesEstimator):
         [z_t, z_f], which the official downstream code reads, or [h_t, h_f], the outputs of the encoders.
     consistency : {"paper", "official"}, default "paper"
         The loss above; or the one on which the official code trains, :math:`\lambda (L_T + L_F) + S(z_t, z_f)` with
-        the polynomial term of :func:`~kinview.losses.nt_xent_poly.nt_xent_poly` in each S.
+        the polynomial term of :func:`~kinview.losses.nt_xent_poly` in each S.
     contrastive_weight : float, default 0.2
         λ (official code).
     temperature : float, default 0.2

@@ -39,7 +39,7 @@ class TS2VecMethod(Method):
     mask : {"binomial", "all_true"}
         Training mask: each step is blanked after the input projection with probability ½, or none is.
     temporal_unit : int
-        See :class:`~kinview.augmentations.crop.CropPair` and :func:`~kinview.losses.hierarchical.hierarchical`.
+        See :class:`~kinview.augmentations.CropPair` and :func:`~kinview.losses.hierarchical`.
     max_train_length : int or None
         Longer series contribute a random window of this length a step.
     """

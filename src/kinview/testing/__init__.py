@@ -1,7 +1,14 @@
 """Contract suites that parts of this package pass, for authors of parts of their own."""
 
-from kinview.testing.augmentations import check_augmentation
-from kinview.testing.losses import check_loss
-from kinview.testing.methods import check_method
+from __future__ import annotations
 
-__all__ = ["check_augmentation", "check_loss", "check_method"]
+from typing import TYPE_CHECKING
+
+from kinview.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from kinview.testing.augmentations import check_augmentation as check_augmentation
+    from kinview.testing.losses import check_loss as check_loss
+    from kinview.testing.methods import check_method as check_method
+
+lazy_exports(__name__)

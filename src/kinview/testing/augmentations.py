@@ -13,11 +13,13 @@ from typing import Any
 from kinview.augmentations import augmentations
 from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
-from kinview.testing import _augmentation_channels as channels
-from kinview.testing import _augmentation_edges as edges
-from kinview.testing import _augmentation_flags as flags
-from kinview.testing import _augmentation_laws as laws
-from kinview.testing import _augmentation_objects as objects
+from kinview.testing import (
+    _augmentation_channels as channels,
+    _augmentation_edges as edges,
+    _augmentation_flags as flags,
+    _augmentation_laws as laws,
+    _augmentation_objects as objects,
+)
 from kinview.testing._augmentation_case import KINDS, Case
 
 __all__ = ["LAWS", "check_augmentation"]

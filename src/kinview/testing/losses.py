@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinview.losses import losses
-from kinview.testing import _loss_flags as flags
-from kinview.testing import _loss_laws as laws
+from kinview.testing import _loss_flags as flags, _loss_laws as laws
 from kinview.testing._loss_case import DIM, Case, Inputs, call, default_inputs
 
 __all__ = ["LAWS", "Inputs", "check_loss"]

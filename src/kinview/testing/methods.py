@@ -86,7 +86,7 @@ def _modality_of(X: Any) -> str:
 
 def _samples(modality: str) -> tuple[Any, Any]:
     """Real samples, the classes by turns."""
-    from kinview.datasets import load
+    from kinview.datasets.named import load
 
     data = load("italy_power_demand" if modality == "time_series" else "wine")
     assert data.y_train is not None

@@ -1,1 +1,20 @@
 """The only training loop, and what it is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinview.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from kinview.training.averaging import WeightAverage as WeightAverage
+    from kinview.training.callbacks import (
+        Callback as Callback,
+        JSONLines as JSONLines,
+        TrainingState as TrainingState,
+        callbacks as callbacks,
+    )
+    from kinview.training.method import Method as Method
+    from kinview.training.trainer import Trainer as Trainer
+
+lazy_exports(__name__)

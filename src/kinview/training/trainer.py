@@ -33,7 +33,7 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         Training ends at the first that is reached.
     batch_size : int, optional
         Rows a step; a training set smaller than this is one batch. A method that contrasts the rows of a batch with one
-        another needs two or more (:attr:`~kinview.training.method.Method.min_rows`); a last batch of fewer is left out.
+        another needs two or more (:attr:`~kinview.training.Method.min_rows`); a last batch of fewer is left out.
     lr : float, optional
         Learning rate.
     optimizer : {"adam", "adamw", "sgd"}, optional
@@ -47,7 +47,7 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
     gradient_clip : float, optional
         Largest norm of the whole gradient; unlimited by default.
     averaging : {"none", "swa", "ema"}, optional
-        Average of the weights that replaces them at the end; see :class:`kinview.training.averaging.WeightAverage`.
+        Average of the weights that replaces them at the end; see :class:`kinview.training.WeightAverage`.
     drop_last : bool, optional
         Leave out an epoch's last batch if it is smaller than the others.
     validation_fraction : float, optional
@@ -61,7 +61,7 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
     device : str, optional
         "cpu", "cuda", "mps" or "auto" (the fastest there is; the default is "cpu").
     callbacks : list, optional
-        :class:`~kinview.training.callbacks.Callback` objects or specs of registered ones.
+        :class:`~kinview.training.Callback` objects or specs of registered ones.
     checkpoint_dir : str, optional
         Folder of the checkpoint; without it none is written.
     checkpoint_every : int, optional

@@ -61,7 +61,7 @@ class Corruption(abc.ABC):
         """Which observed cells go. The draws must not depend on ``rate``, so that severities are nested."""
 
     def apply(self, X: Data, seed: int | Sequence[int]) -> tuple[Data, Any]:
-        """Corrupt raw values; parameters, results and errors as :func:`kinview.evaluation.corruptions.corrupt`."""
+        """Corrupt raw values; parameters, results and errors as :func:`kinview.evaluation.corrupt`."""
         generator = np.random.default_rng(check_seed(seed))
         observed = observed_mask(X)
         time_series = X.index.nlevels > 1 if isinstance(X, pd.DataFrame) else observed.ndim == 3
