@@ -18,10 +18,10 @@ from kinview import TFC, TSTCC, Trainer, TS2Vec
 from kinview.augmentations.crop import crop_pair
 from kinview.data import Batch
 from kinview.encoders import DilatedConvEncoder
-from kinview.encoders.context_transformer import features_after
 from kinview.losses import hierarchical, instance_contrastive, nt_xent, nt_xent_poly, temporal_contrastive, temporal_cpc
 from kinview.methods import TS2VecMethod
-from kinview.methods._ts2vec_official import renamed
+from kinview.methods.ts2vec.official_weights import renamed
+from kinview.methods.tstcc.context import features_after
 from kinview.training import Callback
 
 Arrays = dict[str, torch.Tensor]

@@ -13,10 +13,10 @@ import torch
 
 import kinview
 from kinview.configs import config_names, config_path, read_config
-from kinview.evaluation import Benchmark, Store, run, steps
-from kinview.evaluation.fingerprint import part_source, source_digest
-from kinview.evaluation.grid import part_label
-from kinview.evaluation.steps import Chain
+from kinview.evaluation import Benchmark, Store, run
+from kinview.evaluation.benchmark import part_label, steps
+from kinview.evaluation.benchmark.fingerprint import part_source, source_digest
+from kinview.evaluation.benchmark.steps import Chain
 from kinview.files import parse_tensors
 from kinview.methods import RawFeatures
 

@@ -17,7 +17,7 @@ from kinview.registry import Registry
 SOURCE = Path(__file__).parent.parent / "src" / "kinview"
 PACKAGES = (
     "kinview", "kinview.augmentations", "kinview.data", "kinview.datasets", "kinview.diagnostics", "kinview.encoders",
-    "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.testing", "kinview.training",
+    "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.modules", "kinview.testing", "kinview.training",
 )  # fmt: skip
 # which package offers the classes of a family
 FAMILIES = {
@@ -26,7 +26,7 @@ FAMILIES = {
     "classifiers": "kinview.methods",
     "corruptions": "kinview.evaluation",
     "encoders": "kinview.encoders",
-    "heads": "kinview.encoders",
+    "heads": "kinview.modules",
     "label_noise": "kinview.evaluation",
     "losses": "kinview.losses",
     "methods": "kinview.methods",

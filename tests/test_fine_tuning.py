@@ -18,10 +18,10 @@ from torch import nn
 import kinview
 from kinview import SCARF, Batch, FineTunedClassifier, Trainer, TS2Vec
 from kinview.configs import read_config
-from kinview.encoders import heads
 from kinview.methods import RandomInit, Supervised, classifiers, methods
-from kinview.methods._fine_tuning_method import FineTuningMethod
-from kinview.methods._layers import layers_of
+from kinview.methods.fine_tuning import FineTuningMethod
+from kinview.methods.fine_tuning.layers import layers_of
+from kinview.modules import heads
 from kinview.training import Method
 from kinview.training.randomness import forked_generators
 
@@ -643,7 +643,7 @@ def test_the_published_protocol_of_scarf_is_a_config():
 
 
 def test_every_network_of_the_registry_can_be_trained_with_labels():
-    from kinview.methods.estimator import EstimatorCore
+    from kinview.methods.estimators.base import EstimatorCore
 
     tried = []
     for name in methods:

@@ -11,10 +11,11 @@ import pytest
 
 import kinview
 from kinview import FineTunedClassifier
-from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run, steps
+from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run
+from kinview.evaluation.benchmark import steps
+from kinview.evaluation.benchmark.steps import Chain
 from kinview.evaluation.probes import probes
 from kinview.evaluation.report import format_table, write_report
-from kinview.evaluation.steps import Chain
 from kinview.methods import RandomInit, methods
 
 NETWORK = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1}}

@@ -20,8 +20,8 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean, is_distributed, place
 from kinview.losses import losses
-from kinview.losses.distributed import gather, global_mean, is_distributed, place
 from kinview.testing._loss_case import call, default_inputs
 from test_losses_contract import INPUTS, SPECS
 

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
-from kinview.losses import FeatureQueue, MemoryBank, Sinkhorn, SwAV, nnclr, sinkhorn, swav
-from kinview.losses.feature_queue import UNSET
+from kinview.losses import Sinkhorn, SwAV, nnclr, sinkhorn, swav
+from kinview.modules import FeatureQueue, MemoryBank
+from kinview.modules.feature_queue import UNSET
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

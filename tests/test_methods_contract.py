@@ -14,7 +14,7 @@ from torch import Tensor
 from kinview.data import Batch
 from kinview.diagnostics import effective_rank
 from kinview.methods import SCARF, SCARFMethod, SimCLR, SimCLRMethod, methods
-from kinview.methods._parts import encoder_of, view_of
+from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.testing import check_method
 from kinview.testing.methods import laws_of
 

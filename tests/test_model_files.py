@@ -20,7 +20,7 @@ import kinview
 from kinview import SCARF, TFC, FineTunedClassifier, Trainer, TS2Vec, load_model
 from kinview.files import dump_tensors
 from kinview.methods import RandomInit, RawFeatures, methods
-from kinview.methods.modelfile import dump_model, model_metadata, parse_model
+from kinview.methods.estimators.model_file import dump_model, model_metadata, parse_model
 from kinview.training import Callback
 
 SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
@@ -373,7 +373,7 @@ def test_a_newer_format_says_what_to_do(saved):
 
 
 def test_names_are_resolved_by_the_registry_only(saved):
-    for name in ("os.system", "kinview.methods.ts2vec.TS2Vec", "ts3vec"):
+    for name in ("os.system", "kinview.methods.ts2vec.estimator.TS2Vec", "ts3vec"):
         _rewritten(saved, method=name)
         with pytest.raises(ValueError, match=f"unknown method '{name}'"):
             load_model(saved)

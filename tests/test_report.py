@@ -397,7 +397,7 @@ def test_verdicts_and_marks_name_the_control_of_the_method():
 
 
 def test_the_networks_of_plain_controls_are_those_that_the_methods_take():
-    from kinview.methods.random_init import DEFAULT_METHODS
+    from kinview.methods.controls.random_init import DEFAULT_METHODS
 
     assert tuple(DEFAULT_METHODS.values()) == PLAIN_NETWORKS
 

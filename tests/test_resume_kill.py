@@ -57,7 +57,7 @@ def _fit(name: str, folder: Path, every: int, threads: int, steps: Path | None =
 def processes():
     """Processes that start fast: they are forked from one that has imported everything and done nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kinview.methods.ts2vec", "kinview.methods.scarf"])
+    context.set_forkserver_preload(["kinview.methods.ts2vec.estimator", "kinview.methods.scarf"])
     return context
 
 

@@ -21,7 +21,7 @@ from kinview.encoders import magnitude_spectrum
 from kinview.encoders.pooling import pooled
 from kinview.losses import nt_xent_poly
 from kinview.methods import RandomInit, TFCMethod, methods
-from kinview.methods.tfc import bridged
+from kinview.methods.tfc.estimator import bridged
 
 NAN = float("nan")
 TOLERANCE = 1e-5

@@ -23,14 +23,9 @@ from kinview.augmentations import Augmentation
 from kinview.configs import read_config
 from kinview.data import Batch
 from kinview.encoders import TSTCCEncoder, pool_segments
-from kinview.encoders.context_transformer import (
-    ContextTransformer,
-    TemporalPredictor,
-    features_after,
-    split_in_time,
-)
 from kinview.losses import nt_xent, temporal_cpc
 from kinview.methods import TSTCCMethod, methods
+from kinview.methods.tstcc.context import ContextTransformer, TemporalPredictor, features_after, split_in_time
 from kinview.training import Callback
 
 TOLERANCE = 1e-5

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kinview._cli.arguments import Metric, new_parser, parse as parse_words
 from kinview._cli.models import shown_url
 from kinview._cli.text import count, say
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark.plan import Benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,8 +50,8 @@ def _refuse_options(config: Mapping[str, Any]) -> None:
 def run(options: Namespace) -> int:
     """Run the command; 1 where cells failed."""
     from kinview.configs import config_names, read_config
+    from kinview.evaluation.benchmark.runner import run as run_benchmark
     from kinview.evaluation.report import format_table, write_report
-    from kinview.evaluation.runner import run as run_benchmark
     from kinview.evaluation.store import Store
 
     values = {name: options[name] for name in _FIELDS if options[name] is not None}

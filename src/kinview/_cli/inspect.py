@@ -46,7 +46,7 @@ def run(options: Namespace) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if path.is_file() and zipfile.is_zipfile(path):
-        from kinview.methods.modelfile import model_metadata
+        from kinview.methods.estimators.model_file import model_metadata
 
         metadata, tensors = model_metadata(path)
         return tensors, metadata

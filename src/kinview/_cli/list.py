@@ -25,7 +25,7 @@ FAMILIES = {
     "heads": "kinview.encoders",
     "losses": "kinview.losses",
     "corruptions": "kinview.evaluation.corruptions",
-    "label_noise": "kinview.evaluation.label_noise",
+    "label_noise": "kinview.evaluation.label_noise.symmetric",
     "probes": "kinview.evaluation.probes",
     "datasets": "kinview.datasets",
     "callbacks": "kinview.training.callbacks",

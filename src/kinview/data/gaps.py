@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from kinview.data.batch import Batch
+
 __all__ = [
     "bridge_gaps",
     "complete",
@@ -14,7 +16,9 @@ __all__ = [
     "observed_mean",
     "observed_peak",
     "observed_std",
+    "trimmed",
     "valid_lengths",
+    "with_something_observed",
 ]
 
 
@@ -132,3 +136,20 @@ def observed_bounds(x: Float[Tensor, "n c t"]) -> tuple[Float[Tensor, "n c 1"], 
     high = x.masked_fill(missing, -torch.inf).amax(dim=2, keepdim=True)
     never = missing.all(dim=2, keepdim=True)
     return low.masked_fill_(never, 0), high.masked_fill_(never, 0)
+
+
+def with_something_observed(views: list[Batch]) -> list[Batch]:
+    """Rows that have an observation in every view; all of them where none has (their loss carries no information)."""
+    seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
+    if bool(seen.all()) or not bool(seen.any()):
+        return views
+    return [view.rows(seen.nonzero()[:, 0]) for view in views]
+
+
+def trimmed(batch: Batch) -> Batch:
+    """Cut off steps that lie beyond the end of every series; at least one stays."""
+    longest = max(1, int(valid_lengths(batch.x, batch.times).max()))
+    if longest == batch.x.shape[2]:
+        return batch
+    times = None if batch.times is None else batch.times[:, :longest]
+    return batch.replace(x=batch.x[:, :, :longest], times=times)

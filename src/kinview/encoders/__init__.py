@@ -8,7 +8,6 @@ from kinview.exports import lazy_exports
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
-    from kinview.encoders.classification_heads import LinearHead as LinearHead, MLPHead as MLPHead
     from kinview.encoders.dilated_conv import DilatedConvEncoder as DilatedConvEncoder
     from kinview.encoders.frequency import (
         FrequencyEncoder as FrequencyEncoder,
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from kinview.encoders.resnet1d import ResNet1d as ResNet1d
     from kinview.encoders.tfc_transformer import TFCTransformer as TFCTransformer
     from kinview.encoders.tstcc_cnn import TSTCCEncoder as TSTCCEncoder
+    from kinview.modules import heads as heads
 
 _package = lazy_exports(__name__)
 encoders = Registry("encoders", members=_package.exported_modules)
-heads = Registry("heads", members=("kinview.encoders.classification_heads",))

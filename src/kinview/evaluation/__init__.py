@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from ..exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kinview.evaluation.benchmark import Benchmark as Benchmark
+    from kinview.evaluation.benchmark.plan import Benchmark as Benchmark
+    from kinview.evaluation.benchmark.runner import run as run
     from kinview.evaluation.corruptions import (
         corrupt as corrupt,
         observed_mask as observed_mask,
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     )
     from kinview.evaluation.corruptions.base import Corruption as Corruption
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
-    from kinview.evaluation.label_noise import (
-        NoisyLabels as NoisyLabels,
-        SymmetricNoise as SymmetricNoise,
-    )
+    from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
     from kinview.evaluation.probes.base import Probe as Probe
     from kinview.evaluation.probes.fine_tune import FineTune as FineTune
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from kinview.evaluation.probes.svm import SVM as SVM
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
-    from kinview.evaluation.runner import run as run
     from kinview.evaluation.statistics import (
         confidence_interval as confidence_interval,
         paired_differences as paired_differences,

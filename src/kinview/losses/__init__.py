@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         club_bound as club_bound,
         nce_bound as nce_bound,
     )
-    from kinview.losses.feature_queue import FeatureQueue as FeatureQueue
     from kinview.losses.group_nce import GroupNCE as GroupNCE, group_nce as group_nce
     from kinview.losses.hierarchical import (
         Hierarchical as Hierarchical,
@@ -60,7 +59,6 @@ if TYPE_CHECKING:
         LiftedStructured as LiftedStructured,
         lifted_structured as lifted_structured,
     )
-    from kinview.losses.memory_bank import MemoryBank as MemoryBank
     from kinview.losses.mixup_contrastive import (
         MixupContrastive as MixupContrastive,
         mixup_contrastive as mixup_contrastive,

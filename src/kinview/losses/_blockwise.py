@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses._tiles import Diagonal, Mask, SameGroup, Tile, tiles
-from kinview.losses._validation import widen
+from kinview.tensor_checks import widen
 
 __all__ = ["Diagonal", "Mask", "SameGroup", "logsumexp_both", "logsumexp_rows", "logsumexp_self"]
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from kinview.distributed import gather
 from kinview.losses._tiles import SameGroup
-from kinview.losses.distributed import gather
 
 __all__ = ["Groups"]
 

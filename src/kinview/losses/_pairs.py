@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from kinview.losses._validation import check_rows
-from kinview.losses.distributed import gather, place
+from kinview.distributed import gather, place
+from kinview.tensor_checks import check_rows
 
 __all__ = ["distances", "identities", "masked_mean", "same_identity"]
 

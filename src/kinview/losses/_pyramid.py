@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses._self_contrast import Targets, contrast, problems_at_once
-from kinview.losses._validation import full_precision, widen
+from kinview.tensor_checks import full_precision, widen
 
 __all__ = ["Mode", "Plan", "contrasted"]
 

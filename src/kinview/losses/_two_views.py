@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather, is_distributed, place
 from kinview.losses._blockwise import Diagonal, Mask, logsumexp_rows, logsumexp_self
-from kinview.losses._validation import widen
-from kinview.losses.distributed import gather, is_distributed, place
+from kinview.tensor_checks import widen
 
 __all__ = ["TwoViews", "against_others", "unit"]
 

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean
 from kinview.losses import losses
 from kinview.losses._blockwise import logsumexp_self
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_positive, check_views, full_precision
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean
+from kinview.tensor_checks import check_positive, check_views, full_precision
 
 __all__ = ["AlignmentUniformity", "alignment", "alignment_uniformity", "uniformity"]
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from kinview.losses._validation import check_views, full_precision, widen
 from kinview.registry import changed_parameters
+from kinview.tensor_checks import check_views, full_precision, widen
 
 # with what an author of a loss needs to check and to compute it as the others do
 __all__ = ["FLAGS", "Loss", "check_views", "full_precision", "widen"]

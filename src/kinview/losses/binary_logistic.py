@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather
 from kinview.losses import losses
-from kinview.losses._validation import check_finite, check_fraction, check_views, full_precision, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather
+from kinview.tensor_checks import check_finite, check_fraction, check_views, full_precision, widen
 
 __all__ = ["BinaryLogistic", "binary_logistic", "binary_logistic_scores"]
 

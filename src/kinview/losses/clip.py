@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinview.distributed import gather, global_mean, is_distributed, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, Mask, logsumexp_both, logsumexp_rows
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_temperature, check_views, full_precision, softplus
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, is_distributed, place
+from kinview.tensor_checks import check_temperature, check_views, full_precision, softplus
 
 __all__ = ["CLIP", "both_ways", "clip", "pair_losses"]
 

@@ -7,18 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import global_mean
 from kinview.losses import losses
 from kinview.losses._two_views import unit
-from kinview.losses._validation import (
-    check_finite,
-    check_positive,
-    check_temperature,
-    check_views,
-    full_precision,
-)
 from kinview.losses.base import Loss
 from kinview.losses.clip import clip
-from kinview.losses.distributed import global_mean
+from kinview.tensor_checks import check_finite, check_positive, check_temperature, check_views, full_precision
 
 __all__ = ["CMCR", "cmcr", "retrieve", "spherical_noise"]
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses import losses
-from kinview.losses._validation import check_temperature, check_views
 from kinview.losses.base import Loss
 from kinview.losses.nt_xent import nt_xent
+from kinview.tensor_checks import check_temperature, check_views
 
 __all__ = ["Consistency", "consistency"]
 

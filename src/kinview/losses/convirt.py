@@ -5,12 +5,12 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import global_mean
 from kinview.losses import losses
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_fraction, check_temperature, check_views, full_precision
 from kinview.losses.base import Loss
 from kinview.losses.clip import pair_losses
-from kinview.losses.distributed import global_mean
+from kinview.tensor_checks import check_fraction, check_temperature, check_views, full_precision
 
 __all__ = ["ConVIRT", "convirt"]
 

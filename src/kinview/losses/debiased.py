@@ -8,18 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import global_mean
 from kinview.losses import losses
 from kinview.losses._two_views import TwoViews
-from kinview.losses._validation import (
-    check_fraction,
-    check_positive,
-    check_views,
-    connected_zero,
-    full_precision,
-    softplus,
-)
 from kinview.losses.base import Loss
-from kinview.losses.distributed import global_mean
+from kinview.tensor_checks import check_fraction, check_positive, check_views, connected_zero, full_precision, softplus
 
 __all__ = ["Debiased", "HardNegative", "debiased", "hard_negative"]
 

@@ -8,17 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean
 from kinview.losses import losses
 from kinview.losses._two_views import TwoViews
-from kinview.losses._validation import (
-    check_bool,
-    check_positive,
-    check_views,
-    connected_zero,
-    full_precision,
-)
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean
+from kinview.tensor_checks import check_bool, check_positive, check_views, connected_zero, full_precision
 
 __all__ = ["Decoupled", "decoupled"]
 

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_temperature, check_views, full_precision, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
+from kinview.tensor_checks import check_temperature, check_views, full_precision, widen
 
 __all__ = ["ERBound", "er_bound"]
 

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather
 from kinview.losses import losses
-from kinview.losses._validation import check_finite, check_positive, check_tensors, full_precision, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather
+from kinview.tensor_checks import check_finite, check_positive, check_tensors, full_precision, widen
 
 __all__ = ["ExpCLR", "exp_clr"]
 

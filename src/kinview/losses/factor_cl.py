@@ -11,17 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from kinview.distributed import gather
 from kinview.losses import losses
-from kinview.losses._validation import (
-    check_finite,
-    check_integer,
-    check_precision,
-    check_tensors,
-    full_precision,
-    widen,
-)
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather
+from kinview.tensor_checks import check_finite, check_integer, check_precision, check_tensors, full_precision, widen
 
 __all__ = ["FactorCL", "PairCritic", "club_bound", "nce_bound"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from kinview.losses import losses
 from kinview.losses._pyramid import Mode, Plan, contrasted
-from kinview.losses._validation import check_finite, check_tensors
 from kinview.losses.base import Loss
+from kinview.tensor_checks import check_finite, check_tensors
 
 __all__ = ["Hierarchical", "hierarchical", "instance_contrastive", "soft_assignments", "temporal_contrastive"]
 

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_rows
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_queue, check_rows, check_temperature, check_views, full_precision, softplus
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
+from kinview.tensor_checks import check_queue, check_rows, check_temperature, check_views, full_precision, softplus
 
 __all__ = ["InfoNCE", "info_nce"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
-from kinview.losses._validation import check_views, full_precision, softplus, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
+from kinview.tensor_checks import check_views, full_precision, softplus, widen
 
 __all__ = ["NPair", "n_pair"]
 

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses import losses
-from kinview.losses._validation import check_views, full_precision, widen
 from kinview.losses.base import Loss
+from kinview.tensor_checks import check_views, full_precision, widen
 
 __all__ = ["NegativeCosine", "negative_cosine"]
 

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_rows
 from kinview.losses._tiles import tiles
 from kinview.losses._two_views import unit
-from kinview.losses._validation import (
+from kinview.losses.base import Loss
+from kinview.tensor_checks import (
     check_fraction,
     check_positive,
     check_queue,
@@ -21,8 +23,6 @@ from kinview.losses._validation import (
     full_precision,
     softplus,
 )
-from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
 
 __all__ = ["Neighbourhood", "neighbourhood"]
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from kinview.losses import losses
 from kinview.losses._two_views import unit
-from kinview.losses._validation import check_queue, check_temperature, check_views, full_precision, widen
 from kinview.losses.base import Loss
 from kinview.losses.info_nce import info_nce
+from kinview.tensor_checks import check_queue, check_temperature, check_views, full_precision, widen
 
 __all__ = ["NNCLR", "nearest", "nnclr"]
 

@@ -9,19 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._tiles import Diagonal, tiles
 from kinview.losses._two_views import unit
-from kinview.losses._validation import (
-    check_bool,
-    check_number,
-    check_temperature,
-    check_views,
-    full_precision,
-    softplus,
-)
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
+from kinview.tensor_checks import check_bool, check_number, check_temperature, check_views, full_precision, softplus
 
 __all__ = ["Sigmoid", "sigmoid"]
 

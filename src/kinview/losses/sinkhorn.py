@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinview.losses._validation import check_finite, check_positive, full_precision, widen
+from kinview.tensor_checks import check_finite, check_positive, full_precision, widen
 
 __all__ = ["Sinkhorn", "sinkhorn"]
 

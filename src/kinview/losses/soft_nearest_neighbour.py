@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from kinview.distributed import gather
 from kinview.losses import losses
 from kinview.losses._pairs import distances
-from kinview.losses._validation import check_rows, check_temperature, check_views, full_precision, softplus, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather
+from kinview.tensor_checks import check_rows, check_temperature, check_views, full_precision, softplus, widen
 
 __all__ = ["SoftNearestNeighbour", "soft_nearest_neighbour"]
 

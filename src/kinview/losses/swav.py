@@ -9,9 +9,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._two_views import unit
-from kinview.losses._validation import (
+from kinview.losses.base import Loss
+from kinview.losses.sinkhorn import sinkhorn
+from kinview.tensor_checks import (
     check_finite,
     check_integer,
     check_positive,
@@ -22,9 +25,6 @@ from kinview.losses._validation import (
     full_precision,
     widen,
 )
-from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
-from kinview.losses.sinkhorn import sinkhorn
 
 __all__ = ["SwAV", "swav"]
 

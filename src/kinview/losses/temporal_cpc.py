@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
-from kinview.losses._validation import check_finite, check_tensors, full_precision, softplus, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather, global_mean, place
+from kinview.tensor_checks import check_finite, check_tensors, full_precision, softplus, widen
 
 __all__ = ["TemporalCPC", "temporal_cpc"]
 

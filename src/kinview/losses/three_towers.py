@@ -9,7 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.losses import losses
-from kinview.losses._validation import (
+from kinview.losses.base import Loss
+from kinview.losses.clip import clip
+from kinview.tensor_checks import (
     check_finite,
     check_integer,
     check_number,
@@ -20,8 +22,6 @@ from kinview.losses._validation import (
     full_precision,
     widen,
 )
-from kinview.losses.base import Loss
-from kinview.losses.clip import clip
 
 __all__ = ["ThreeTowers", "three_towers"]
 

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from kinview.distributed import gather
 from kinview.losses import losses
 from kinview.losses._pairs import distances, identities, masked_mean, same_identity
-from kinview.losses._validation import check_bool, check_positive, check_views, full_precision, widen
 from kinview.losses.base import Loss
-from kinview.losses.distributed import gather
+from kinview.tensor_checks import check_bool, check_positive, check_views, full_precision, widen
 
 __all__ = ["Mining", "Triplet", "triplet"]
 

@@ -14,7 +14,7 @@ from kinview.data.batch import Batch
 from kinview.encoders.mlp import MLPEncoder, mlp
 from kinview.losses.info_nce import InfoNCE
 from kinview.methods import methods
-from kinview.methods.tabular import TabularEstimator
+from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.training.method import Method
 
 __all__ = ["SCARF", "SCARFMethod"]

@@ -14,8 +14,8 @@ from sklearn.base import clone
 
 from kinview.diagnostics.effective_rank import effective_rank
 from kinview.methods import methods
-from kinview.methods.modelfile import load_model
-from kinview.methods.random_init import RandomInit
+from kinview.methods.controls.random_init import RandomInit
+from kinview.methods.estimators.model_file import load_model
 from kinview.testing._method_case import Case, close, finite, rows_of
 from kinview.training.callbacks import Callback, TrainingState
 from kinview.training.method import Method
@@ -148,7 +148,7 @@ def loss_falls(case: Case) -> None:
 
 def _loss(case: Case, method: Method, estimator: Any) -> float:
     """Mean loss of a few draws of views in training mode, from one seed; weights and buffers stay."""
-    from kinview.methods._views import fit_views, forget_views
+    from kinview.methods.estimators.view_fitting import fit_views, forget_views
 
     method = copy.deepcopy(method).train()
     generator = torch.Generator().manual_seed(7)

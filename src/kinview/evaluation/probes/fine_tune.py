@@ -11,8 +11,8 @@ from jaxtyping import Float, Int64
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes.base import Probe
-from kinview.methods._fine_tuning_method import Freeze
-from kinview.methods.fine_tuning import FineTunedClassifier
+from kinview.methods.fine_tuning.classifier import FineTunedClassifier
+from kinview.methods.fine_tuning.method import Freeze
 
 __all__ = ["FineTune"]
 

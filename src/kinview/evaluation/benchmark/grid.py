@@ -1,0 +1,202 @@
+"""The cells of a benchmark, and the names under which their work is cached and stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Literal
+
+from kinview.evaluation.benchmark.fingerprint import part_source
+from kinview.files import content_hash
+from kinview.registry import Entry, Registry
+
+__all__ = ["Cell", "Condition", "Part", "is_dataset", "name_and_options", "part_label"]
+
+_OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cell:
+    """One entry of the grid, with everything that determines its result.
+
+    Configs are plain data as :func:`kinview.registry.to_config` writes them; what does not bear on the result is None
+    (``corrupt`` of a cell without corruption), so that equal work has one name in every benchmark.
+    """
+
+    dataset: str
+    fingerprint: str
+    modality: str
+    method: Any
+    corruption: Any | None
+    severity: float
+    corrupt: str | None
+    pretrain_on: str
+    label_noise: Any | None
+    label_noise_rate: float
+    label_fraction: float
+    probe: Any
+    seed: int
+    environment: Mapping[str, Any]
+    dataset_options: str = "{}"  # parameters of the reader, as JSON
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Everything that determined the result, as plain data; a reader's options count by the fingerprint."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "dataset_options"}
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Content hash of the cell: its primary key in the store."""
+        return content_hash({"step": "probe", **self.spec})
+
+    @functools.cached_property
+    def pretrain_key(self) -> str:
+        """Content hash of the fitted model; the cells that share it are one chain of work."""
+        shared = ("dataset", "fingerprint", "modality", "method", "seed", "environment")
+        spec = {name: getattr(self, name) for name in shared}
+        return content_hash({"step": "pretrain", "corruption": self.pretrain_corruption, **spec})
+
+    @property
+    def pretrain_corruption(self) -> tuple[Any, float] | None:
+        """What strikes the training set before the model is fitted."""
+        return self.corruption_of("train") if self.pretrain_on == "corrupted" else None
+
+    def embed_key(self, part: Literal["train", "test"]) -> str:
+        """Content hash of the embedding of the train or test set."""
+        return content_hash(
+            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": self.corruption_of(part)}
+        )
+
+    def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
+        """Mechanism and severity that strike a part of the data, None where it stays clean."""
+        return (self.corruption, self.severity) if self.corrupt in (part, "both") else None
+
+
+def part_label(config: Any) -> str:
+    """Short name of a config for tables: the name, and in brackets what differs from the defaults.
+
+    Examples
+    --------
+    >>> part_label("raw"), part_label({"ts2vec": {"repr_dim": 64, "trainer": {"max_steps": 20}}})
+    ('raw', 'ts2vec(repr_dim=64, trainer.max_steps=20)')
+    >>> part_label({"random_init": {"method": {"tstcc": {}}}})
+    'random_init(method=tstcc)'
+    """
+    if isinstance(config, str):
+        return config
+    ((name, parameters),) = config.items()
+    return f"{name}({', '.join(f'{key}={value}' for key, value in _flat(parameters))})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part as its canonical config, its registry entry, and the code behind it where that is another package's."""
+
+    config: Any
+    entry: Entry
+    modality: str | None
+    source: dict[str, str]
+
+    @classmethod
+    def of(cls, registry: Registry, spec: Any, **levels: Any) -> Part:
+        """Check a spec and bring it into its canonical form; ``levels`` are parameters that the benchmark varies.
+
+        Raises
+        ------
+        ValueError
+            If the registry does not know it, or it sets what the benchmark sets.
+        """
+        for given in spec.values() if isinstance(spec, Mapping) else ():
+            for name in levels:
+                if isinstance(given, Mapping) and name in given:
+                    raise ValueError(f"the benchmark's levels give the {name}; leave it out of {dict(spec)}")
+        part = registry.build(spec, **levels)
+        entry = registry[registry.name_of(part)]
+        config = _without(registry.to_config(part), levels)
+        trainer = {} if isinstance(config, str) else config[entry.name].get("trainer") or {}
+        for name in _OWNED:
+            if name in trainer:
+                raise ValueError(f"{entry.name}: the benchmark sets the trainer's {name}; leave it out of the spec")
+        modality = getattr(part, "modality", entry.modality)  # of the method inside, where there is one
+        return cls(config, entry, modality, part_source(entry.target))
+
+    def reads(self, modality: str) -> bool:
+        """Whether the part works on data of this modality."""
+        return self.modality in (None, "any", modality)
+
+    def why_not_with(self, probe: Part) -> str | None:
+        """For a method: why a probe has no place beside it, in words; None where it has.
+
+        A method registered with ``fine_tuning="always"`` is trained with labels or not at all, one with ``"never"`` has
+        no other reading than a frozen one; what has no network cannot be trained.
+        """
+        from kinview.methods.estimators.base import EstimatorCore
+
+        trains = getattr(probe.entry.target, "needs_model", False)
+        fine_tuning = self.entry.metadata.get("fine_tuning")
+        if fine_tuning == "always":
+            return None if trains else "its network has seen no label before a probe such as finetune trains it"
+        if not trains:
+            return None
+        if fine_tuning == "never":
+            return "trained with labels it would be the method 'supervised'"
+        target = self.entry.target
+        return None if isinstance(target, type) and issubclass(target, EstimatorCore) else "it has no network to train"
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """What distinguishes cells of one data set, method, probe and seed: the fields of a cell that it fills in."""
+
+    fields: dict[str, Any]
+    source: dict[str, str]
+
+
+def is_dataset(spec: Any) -> bool:
+    """Whether a spec is the name of a data set, or one name with options for its reader.
+
+    Examples
+    --------
+    >>> is_dataset("iris"), is_dataset({"darwin": {"drop": ["ID"]}}), is_dataset({"darwin": ["ID"]})
+    (True, True, False)
+    """
+    if not isinstance(spec, Mapping):
+        return isinstance(spec, str) and spec != ""
+    options = next(iter(spec.values()), None)
+    named = len(spec) == 1 and all(isinstance(name, str) and name for name in spec)
+    plain = options is None or (isinstance(options, Mapping) and all(isinstance(key, str) for key in options))
+    return named and plain and not {"name", "data_dir"} & set(options or ())  # the benchmark has these
+
+
+def name_and_options(spec: str | Mapping[str, Any]) -> tuple[str, str]:
+    """Name of a data set, and the options for its reader as JSON.
+
+    Examples
+    --------
+    >>> name_and_options("iris"), name_and_options({"darwin": {"drop": ["ID"]}})
+    (('iris', '{}'), ('darwin', '{"drop": ["ID"]}'))
+    """
+    if isinstance(spec, str):
+        return spec, "{}"
+    ((name, options),) = spec.items()
+    return name, json.dumps(dict(options or {}), sort_keys=True)
+
+
+def _without(config: Any, names: Collection[str]) -> Any:
+    if isinstance(config, str):
+        return config
+    ((name, parameters),) = config.items()
+    kept = {key: value for key, value in parameters.items() if key not in names}
+    return {name: kept} if kept else name
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in parameters.items():
+        if isinstance(value, Mapping) and [*value.values()] == [{}]:  # a part with its defaults, as its name alone says
+            yield f"{prefix}{key}", next(iter(value))
+        elif isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,323 @@
+"""A benchmark: what to run, and the cells that this makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from kinview.configs import read_config
+from kinview.evaluation.benchmark.fingerprint import source_digest, versions
+from kinview.evaluation.benchmark.grid import Cell, Condition, Part, is_dataset, name_and_options, part_label
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Benchmark", "Cell", "part_label"]
+
+_CHOICES = {"corrupt": ("train", "test", "both"), "pretrain_on": ("clean", "corrupted")}
+_RANGES = {"severities": (0.0, 0.99), "label_noise_rates": (0.0, 1.0), "label_fractions": (1e-6, 1.0)}
+_LISTS = (
+    "datasets", "methods", "corruptions", "severities", "label_noise", "label_noise_rates", "label_fractions",
+    "probes", "seeds",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """Data sets x methods x conditions x probes x seeds, as one grid.
+
+    Parameters
+    ----------
+    name : str
+        Under which the results are shown.
+    datasets : sequence of specs
+        Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``. A data set's split is fixed:
+        seeds vary the training, the masks and the noise.
+    methods : sequence of specs
+        Parts of the registry ``methods``. A method runs on the data sets of its modality.
+    corruptions : sequence of specs
+        Parts of the registry ``corruptions``, without their rate.
+    severities : sequence of float
+        Shares of the observed cells to remove, in [0, 1). The clean condition is always part of the grid.
+    corrupt : {"train", "test", "both"}
+        Which part of the data a corruption strikes.
+    label_noise : sequence of specs
+        Parts of the registry ``label_noise``, without their rate. Noise is in training labels only.
+    label_noise_rates : sequence of float
+        Shares of the training labels, in [0, 1].
+    label_fractions : sequence of float
+        Shares of the training labels that the probe sees, in (0, 1]; pre-training sees all rows.
+    crossed : bool
+        Full product of corruption, noise and label fraction; otherwise each is varied with the others clean.
+    pretrain_on : {"clean", "corrupted"}
+        ``"clean"``: one model per data set, method and seed, fitted on the clean training set, and corrupted data are
+        embedded with it. ``"corrupted"``: everything is fitted on the corrupted training set, as in practice.
+    probes : sequence of specs
+        Parts of the registry ``probes``.
+    seeds : sequence of int
+        Each repeats the whole grid.
+    threads : int
+        Threads of every step. It is part of a result's identity: 1 and 2 threads differ in the last bits.
+    workers : int
+        Processes that run side by side. They do not change a number.
+    device, precision : str
+        For :class:`kinview.Trainer`.
+    data_dir : str, optional
+        Folder with further data sets, for :func:`kinview.load`.
+
+    Raises
+    ------
+    ValueError
+        If a field has the wrong form or range, or a factor has kinds without levels.
+
+    Examples
+    --------
+    >>> benchmark = Benchmark.from_yaml("quickstart", seeds=[0])
+    >>> benchmark.probes, benchmark.seeds
+    (('linear', 'svm', 'xgboost'), (0,))
+    >>> Benchmark.from_yaml("quickstart", sedes=[0])
+    Traceback (most recent call last):
+    ...
+    ValueError: a benchmark has no key 'sedes'; did you mean 'seeds'?
+    """
+
+    name: str
+    datasets: Sequence[str | Mapping[str, Any]]
+    methods: Sequence[Any]
+    corruptions: Sequence[Any] = ()
+    severities: Sequence[float] = ()
+    corrupt: Literal["train", "test", "both"] = "both"
+    label_noise: Sequence[Any] = ()
+    label_noise_rates: Sequence[float] = ()
+    label_fractions: Sequence[float] = (1.0,)
+    crossed: bool = False
+    pretrain_on: Literal["clean", "corrupted"] = "corrupted"
+    probes: Sequence[Any] = ("linear",)
+    seeds: Sequence[int] = (0,)
+    threads: int = 1
+    workers: int = 1
+    device: str = "cpu"
+    precision: str = "float32"
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in _LISTS:
+            value = getattr(self, name)
+            if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+                raise ValueError(f"{name} must be a list, [{value}] for one entry; got {value!r}")
+            object.__setattr__(self, name, tuple(value))
+        for name in ("name", "device", "precision"):
+            _require(isinstance(getattr(self, name), str) and getattr(self, name), self, name, "a text")
+        for name in ("datasets", "methods", "probes", "seeds", "label_fractions"):
+            _require(len(getattr(self, name)) > 0, self, name, "a list with at least one entry")
+        sound = all(is_dataset(dataset) for dataset in self.datasets)
+        _require(sound, self, "datasets", "a list of names, or of {name: {option: value}}")
+        names = [name for name, _ in map(name_and_options, self.datasets)]
+        _require(len(set(names)) == len(names), self, "datasets", "different names, because results go by them")
+        _require(isinstance(self.crossed, bool), self, "crossed", "true or false")
+        for name in ("threads", "workers"):
+            _require(_is_integer(getattr(self, name)) and getattr(self, name) >= 1, self, name, "an integer >= 1")
+        _require(
+            all(_is_integer(seed) and 0 <= seed < 2**31 for seed in self.seeds), self, "seeds", "integers in [0, 2^31)"
+        )
+        _require(len(set(self.seeds)) == len(self.seeds), self, "seeds", "different seeds, each given once")
+        for name, (low, high) in _RANGES.items():
+            values = getattr(self, name)
+            inside = all(_is_number(value) and low <= value <= high for value in values)
+            _require(inside, self, name, f"numbers from {low:g} to {high:g}")
+        for name, choices in _CHOICES.items():
+            _require(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
+        for kinds, levels in (("corruptions", "severities"), ("label_noise", "label_noise_rates")):
+            if bool(getattr(self, kinds)) != bool(getattr(self, levels)):
+                given, absent = (kinds, levels) if getattr(self, kinds) else (levels, kinds)
+                raise ValueError(f"{given} do nothing without {absent}; give both or none of them")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Benchmark:
+        """Build from plain data; a key that does not exist is refused.
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown or a required one is absent, or as the class says.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for key in config:
+            if key not in fields:
+                close = difflib.get_close_matches(str(key), fields, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else f". It takes: {', '.join(fields)}"
+                raise ValueError(f"a benchmark has no key {key!r}{hint}")
+        for name, field in fields.items():
+            if field.default is dataclasses.MISSING and name not in config:
+                raise ValueError(f"a benchmark needs the key {name!r}; the config has {', '.join(config) or 'none'}")
+        return cls(**config)
+
+    @classmethod
+    def from_yaml(cls, name: str | Path, **changes: Any) -> Benchmark:
+        """Read a benchmark that ships with the package by its name, or a YAML file by its path.
+
+        Parameters
+        ----------
+        name : str or Path
+            ``"quickstart"``, or the path of a YAML file whose keys are the parameters of this class.
+        **changes : Any
+            Parameters that replace the file's.
+
+        Raises
+        ------
+        ValueError
+            As :func:`kinview.configs.read_config` and :meth:`from_config`.
+        """
+        return cls.from_config({**read_config("benchmark", str(name)), **changes})
+
+    def cells(self) -> list[Cell]:
+        """All cells of the grid, each once, in the order data set, method, seed, condition, probe.
+
+        Loads the data sets, because a cell is identified by their content.
+
+        Raises
+        ------
+        ValueError
+            If a part or data set is unknown, a data set has no class label for every sample, or no method reads it.
+        """
+        from kinview.evaluation.benchmark.steps import load_dataset
+        from kinview.evaluation.corruptions import corruptions
+        from kinview.evaluation.label_noise import label_noise
+        from kinview.evaluation.probes import probes
+        from kinview.methods import methods
+
+        parts = [Part.of(methods, spec) for spec in self.methods]
+        readers = [Part.of(probes, spec) for spec in self.probes]
+        _require_probes(parts, readers)
+        kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
+        noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
+        shared = {
+            "threads": self.threads,
+            "device": self.device,
+            "precision": self.precision,
+            "source": source_digest(),
+            "versions": versions(),
+        }
+        load_dataset.cache_clear()  # files may have changed since an earlier run in this process
+        cells: dict[str, Cell] = {}
+        for name, options in map(name_and_options, self.datasets):
+            dataset = load_dataset(name, self.data_dir, options)
+            fingerprint = dataset.fingerprint()
+            dataset.require_classes()
+            able = [part for part in parts if part.reads(dataset.modality)]
+            if not able:
+                raise ValueError(
+                    f"data set {name!r} is {dataset.modality}, and none of the methods reads that: add a method for it "
+                    f"or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
+                )
+            conditions = list(self._conditions([kind for kind in kinds if kind.reads(dataset.modality)], noises))
+            for part, seed, condition, reader in itertools.product(able, self.seeds, conditions, readers):
+                if part.why_not_with(reader) is not None:
+                    continue
+                plugins = part.source | reader.source | condition.source
+                cell = Cell(
+                    dataset=dataset.name,
+                    fingerprint=fingerprint,
+                    modality=dataset.modality,
+                    method=part.config,
+                    probe=reader.config,
+                    seed=int(seed),
+                    environment=shared | ({"plugins": plugins} if plugins else {}),
+                    dataset_options=options,
+                    **condition.fields,
+                )
+                cells.setdefault(cell.key, cell)
+        return list(cells.values())
+
+    def left_out(self) -> list[str]:
+        """Pairs of method and probe that have no cells, and why, as sentences."""
+        from kinview.evaluation.probes import probes
+        from kinview.methods import methods
+
+        parts = [Part.of(methods, spec) for spec in self.methods]
+        readers = [Part.of(probes, spec) for spec in self.probes]
+        pairs = [(part, reader, part.why_not_with(reader)) for part, reader in itertools.product(parts, readers)]
+        return [
+            f"{part_label(part.config)} with the probe {part_label(reader.config)}: {reason}"
+            for part, reader, reason in pairs
+            if reason is not None
+        ]
+
+    def embeddings(self, cache_dir: str | Path) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+        """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition and the first seed.
+
+        Parameters
+        ----------
+        cache_dir : str or Path
+            The ``cache_dir`` of the run. What is not there (any more) is left out.
+
+        Returns
+        -------
+        dict
+            ``(data set, method)``, as the results name them, to embedding and labels.
+        """
+        from kinview.evaluation.benchmark.steps import load_dataset, read_embedding
+
+        found: dict[tuple[str, str], tuple[Any, Any]] = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the run has said what is to say about the data
+            cells = self.cells()
+        for cell in cells:
+            place = (cell.dataset, part_label(cell.method))
+            clean = cell.seed == self.seeds[0] and cell.corruption is None
+            if clean and place not in found:
+                embedding = read_embedding(Path(cache_dir), cell.embed_key("test"))
+                if embedding is not None:
+                    dataset = load_dataset(cell.dataset, self.data_dir, cell.dataset_options)
+                    found[place] = (embedding.z, dataset.y_test)
+        return found
+
+    def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[Condition]:
+        """Every condition of a data set, clean first."""
+        struck = [(None, 0.0), *itertools.product(kinds, [float(s) for s in self.severities if s > 0])]
+        noisy = [(None, 0.0), *itertools.product(noises, [float(r) for r in self.label_noise_rates if r > 0])]
+        budgets = [1.0, *(float(fraction) for fraction in self.label_fractions if fraction < 1)]
+        for (kind, severity), (noise, rate), fraction in itertools.product(struck, noisy, budgets):
+            factors = (kind is not None) + (noise is not None) + (fraction < 1)
+            if self.crossed or factors <= 1:
+                strikes_train = kind is not None and self.corrupt in ("train", "both")
+                yield Condition(
+                    source=(kind.source if kind else {}) | (noise.source if noise else {}),
+                    fields={
+                        "corruption": kind.config if kind else None,
+                        "severity": severity,
+                        "corrupt": self.corrupt if kind else None,
+                        "pretrain_on": self.pretrain_on if strikes_train else "clean",
+                        "label_noise": noise.config if noise else None,
+                        "label_noise_rate": rate,
+                        "label_fraction": fraction,
+                    },
+                )
+
+
+def _require_probes(parts: Sequence[Part], readers: Sequence[Part]) -> None:
+    for part in parts:
+        reasons = [part.why_not_with(reader) for reader in readers]
+        if None not in reasons:
+            raise ValueError(
+                f"none of the probes ({', '.join(part_label(reader.config) for reader in readers)}) can be asked of "
+                f"{part_label(part.config)}: {reasons[0]}; add a probe for it or take the method out"
+            )
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _require(condition: Any, benchmark: Benchmark, name: str, wanted: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} must be {wanted}; got {getattr(benchmark, name)!r}")

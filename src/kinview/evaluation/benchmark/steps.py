@@ -1,0 +1,329 @@
+"""The steps of a benchmark: fit a model, embed with it, probe the embedding; models and embeddings are cached."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from kinview.data.splits import label_subset
+from kinview.datasets.dataset import Samples
+from kinview.datasets.named import load
+from kinview.evaluation.benchmark.grid import Cell, part_label
+from kinview.evaluation.corruptions import corrupt, realised_rate
+from kinview.evaluation.label_noise import label_noise
+from kinview.evaluation.metrics import evaluate
+from kinview.evaluation.probes import probes
+from kinview.files import atomic_write, dump_tensors, read_tensors
+from kinview.methods import methods
+from kinview.methods.estimators.model_file import load_model
+
+__all__ = ["Chain", "Embedding", "load_dataset", "read_embedding", "run_chain"]
+
+Part = Literal["train", "test"]
+_PARTS: tuple[Part, Part] = ("train", "test")
+Row = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Embedding:
+    """Representation of one part of a data set.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n, D)
+        For probes that need every value.
+    z_missing : ndarray of shape (n, D')
+        For probes that take NaN as it is; the same as ``z`` where the method has no gaps to pass on.
+    realised_missing : float
+        Share of the observed cells that the corruption removed.
+    """
+
+    z: Float[np.ndarray, "n d"]
+    z_missing: Float[np.ndarray, "n e"]
+    realised_missing: float
+
+
+class Chain:
+    """Cells that share one fitted model, and the steps that lead to their results.
+
+    Parameters
+    ----------
+    cell : Cell
+        Any of them.
+    data_dir : str, optional
+        For :func:`kinview.load`.
+    cache : Path
+        Folder of the cached models and embeddings.
+
+    Raises
+    ------
+    ValueError
+        If the data set is no longer the one that the benchmark was planned with.
+    """
+
+    def __init__(self, cell: Cell, data_dir: str | None, cache: Path) -> None:
+        self.cell, self.cache = cell, cache
+        self.dataset = load_dataset(cell.dataset, data_dir, cell.dataset_options)
+        if self.dataset.fingerprint() != cell.fingerprint:
+            raise ValueError(f"data set {cell.dataset!r} changed on disk while the benchmark ran; run it again")
+        self.seconds = {"pretrain": 0.0, "embed": 0.0, "probe": 0.0}
+        self._embeddings: dict[str, Embedding] = {}
+        self._model: Any = None
+        self._failed: Exception | None = None
+
+    def model(self) -> Any:
+        """The fitted method: from the cache, else fitted and written there. One that failed is not tried again.
+
+        It is always read back from its file, so that a run that was killed after this step and one that was not embed
+        with the same model (a saved model has rare categories merged).
+        """
+        if self._failed is not None:
+            raise self._failed
+        if self._model is None:
+            path = self.cache / "models" / f"{self.cell.pretrain_key}.safetensors"
+            try:
+                self._model = _load(path) or self._fit(path)
+            except Exception as error:
+                self._failed = error
+                raise
+        return self._model
+
+    def _fit(self, path: Path) -> Any:
+        with self._timed("pretrain"):
+            X, _ = self.data(
+                "train", self.cell.corruption_of("train") if self.cell.pretrain_on == "corrupted" else None
+            )
+            groups = {} if self.dataset.groups_train is None else {"groups": self.dataset.groups_train}
+            resumes = self._checkpoints.is_dir()
+            try:
+                estimator = self._fitted(X, **groups)
+            except ValueError:
+                if not resumes:
+                    raise
+                shutil.rmtree(self._checkpoints)  # perhaps it is damaged
+                estimator = self._fitted(X, **groups)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            estimator.save(path)
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
+        return load_model(path)
+
+    def _fitted(self, X: Any, **groups: Any) -> Any:
+        """The method fitted; where only labels may train it, all but the weights: the probe trains with them."""
+        estimator = self._unfitted()
+        always = methods[methods.name_of(estimator)].metadata.get("fine_tuning") == "always"
+        return (estimator.initialise if always else estimator.fit)(X, **groups)
+
+    def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
+        """Raw values of a part, struck by a corruption, and the share of observed cells that went.
+
+        The mask depends on data set, part, seed and mechanism alone: it is the same for every method and probe.
+        """
+        X = self.dataset.X_train if part == "train" else self.dataset.X_test
+        if corruption is None:
+            return X, 0.0
+        mechanism, severity = corruption
+        struck, removed = corrupt(X, mechanism, (self.cell.seed, int(part == "test")), rate=severity)
+        return struck, realised_rate(X, removed)
+
+    def embedding(self, cell: Cell, part: Part) -> Embedding:
+        """Embedding of a part under a cell's condition: from memory, the cache, or computed and written there."""
+        key = cell.embed_key(part)
+        if key not in self._embeddings:
+            n = len(self.dataset.y_train if part == "train" else self.dataset.y_test)
+            found = read_embedding(self.cache, key)
+            if found is None or len(found.z) != n:
+                model = self.model()
+                with self._timed("embed"):
+                    X, realised = self.data(part, cell.corruption_of(part))
+                    found = _embed(model, X, realised)
+                    _write_embedding(found, self.cache, key)
+            self._embeddings[key] = found
+        return self._embeddings[key]
+
+    def probe(self, cell: Cell) -> Row:
+        """Result of one cell: fit the probe on training data and labels, score the clean test labels."""
+        probe = probes.build(cell.probe, random_state=cell.seed)
+        rows, labels, realised_noise = self._training_labels(cell)
+        groups = None if self.dataset.groups_train is None else np.asarray(self.dataset.groups_train)[rows]
+        if probe.needs_model:
+            (train, missing_train), (test, missing_test) = (self.data(p, cell.corruption_of(p)) for p in _PARTS)
+            train = Samples(train, modality=self.dataset.modality).rows(rows).X
+            given = {"model": self.model(), "trainer": _environment(cell)}
+        else:
+            embedded = [self.embedding(cell, part) for part in _PARTS]
+            missing_train, missing_test = (e.realised_missing for e in embedded)
+            train, test = (e.z_missing if probe.accepts_missing else e.z for e in embedded)
+            train, given = train[rows], {}
+        with self._timed("probe") as seconds:
+            probe.fit(train, labels, groups=groups, **given)
+            metrics = evaluate(
+                np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.classes_, probe.predict(test)
+            )
+        return {
+            **{name: value for name, value in metrics.items() if name != "notes"},
+            "metrics": dict(metrics),
+            "realised_missing_train": missing_train,
+            "realised_missing_test": missing_test,
+            "realised_noise": realised_noise,
+            "convergence_failures": probe.convergence_failures,
+            "seconds": seconds[0],
+            "status": "ok",
+        }
+
+    def _training_labels(self, cell: Cell) -> tuple[np.ndarray, np.ndarray, float]:
+        """Rows whose label the probe sees, their (noisy) labels, and the share of labels that is wrong."""
+        y = np.asarray(self.dataset.y_train)
+        rows = label_subset(y, cell.label_fraction, cell.seed) if cell.label_fraction < 1 else np.arange(len(y))
+        if cell.label_noise is None:
+            return rows, y[rows], 0.0
+        noise = label_noise.build(cell.label_noise, rate=cell.label_noise_rate)
+        noisy = noise.apply(y[rows], classes=np.unique(y), seed=cell.seed)
+        return rows, noisy.y, noisy.realised_rate
+
+    def _unfitted(self) -> Any:
+        """The method with the benchmark's seed, device and precision, checkpointing into the cache."""
+        estimator = methods.build(self.cell.method)
+        takes = inspect.signature(type(estimator)).parameters
+        if "random_state" in takes:
+            estimator.set_params(random_state=self.cell.seed)
+        if "trainer" in takes:
+            fixed = _environment(self.cell) | {"checkpoint_dir": str(self._checkpoints), "resume": "auto"}
+            estimator.set_params(trainer={**(estimator.trainer or {}), **fixed})
+        return estimator
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.cache / "checkpoints" / self.cell.pretrain_key
+
+    @contextlib.contextmanager
+    def _timed(self, step: str) -> Iterator[list[float]]:
+        """Add the wall time of the block to a step; the list holds it after the block."""
+        seconds: list[float] = []
+        start = time.perf_counter()
+        try:
+            yield seconds
+        finally:
+            seconds.append(time.perf_counter() - start)
+            self.seconds[step] += seconds[0]
+
+
+def run_chain(
+    cells: Sequence[Cell], *, data_dir: str | None, cache: Path, report: Callable[[Cell, Row], None]
+) -> dict[str, float]:
+    """Compute cells that share one fitted model, and report each result the moment it exists.
+
+    A cell that fails is reported with the status ``"failed"`` and the error; the others go on.
+
+    Returns
+    -------
+    dict
+        Seconds per step: pretrain, embed, probe.
+    """
+    with _limited_threads(cells[0].environment["threads"]):
+        try:
+            chain = Chain(cells[0], data_dir, cache)
+        except Exception as error:
+            for cell in cells:
+                report(cell, _row(cell) | _failure(error))
+            return {}
+        for cell in cells:
+            try:
+                result = chain.probe(cell)
+            except Exception as error:
+                result = _failure(error)
+            report(cell, _row(cell) | result)
+        return chain.seconds
+
+
+@functools.lru_cache(maxsize=4)
+def load_dataset(name: str, data_dir: str | None, options: str = "{}") -> Any:
+    """:func:`kinview.load`, which keeps the last few data sets; the reader's options are JSON text."""
+    return load(name, data_dir=data_dir, **json.loads(options))
+
+
+def _environment(cell: Cell) -> Row:
+    """Fields of a trainer that the benchmark sets."""
+    return {**{name: cell.environment[name] for name in ("device", "precision")}, "progress": False}
+
+
+def _load(path: Path) -> Any:
+    """Fitted model from the cache; None where there is none or it is damaged."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return load_model(path)
+    return None
+
+
+def read_embedding(cache: Path, key: str) -> Embedding | None:
+    """Embedding from the cache; None where there is none or it is damaged."""
+    try:
+        tensors, metadata = read_tensors(_embedding_path(cache, key))
+        z = tensors["z"].numpy()
+        return Embedding(z, tensors["z_missing"].numpy() if "z_missing" in tensors else z, float(metadata["missing"]))
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+
+
+def _embed(model: Any, X: Any, realised: float) -> Embedding:
+    z = np.asarray(model.transform(X))
+    if "missing" not in inspect.signature(model.transform).parameters:
+        return Embedding(z, z, realised)
+    return Embedding(z, np.asarray(model.transform(X, missing="keep")), realised)
+
+
+def _write_embedding(embedding: Embedding, cache: Path, key: str) -> None:
+    tensors = {"z": torch.from_numpy(np.array(embedding.z))}
+    if embedding.z_missing is not embedding.z:
+        tensors["z_missing"] = torch.from_numpy(np.array(embedding.z_missing))
+    path = _embedding_path(cache, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, dump_tensors(tensors, {"missing": repr(embedding.realised_missing)}))
+
+
+def _embedding_path(cache: Path, key: str) -> Path:
+    return cache / "embeddings" / f"{key}.safetensors"
+
+
+def _row(cell: Cell) -> Row:
+    """The columns of the store that say what a cell is."""
+    parts = {name: getattr(cell, name) for name in ("corruption", "label_noise")}
+    plain = (
+        "dataset", "modality", "severity", "corrupt", "pretrain_on", "label_noise_rate", "label_fraction", "seed",
+    )  # fmt: skip
+    return {
+        **{name: getattr(cell, name) for name in plain},
+        **{name: None if config is None else part_label(config) for name, config in parts.items()},
+        "method": part_label(cell.method),
+        "method_config": cell.method,
+        "probe": part_label(cell.probe),
+        "spec": cell.spec,
+        "versions": cell.environment["versions"],
+    }
+
+
+def _failure(error: Exception) -> Row:
+    return {"status": "failed", "message": f"{type(error).__name__}: {error}"[:2000]}
+
+
+@contextlib.contextmanager
+def _limited_threads(threads: int) -> Iterator[None]:
+    """Run the block with this many threads in torch and in every BLAS and OpenMP pool."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(limits=threads):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,80 @@
+"""The control that every pre-training must beat: the same network, never trained."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from kinview.data.modality import modality_of
+from kinview.methods import methods
+from kinview.methods.estimators.model_file import save_model, without_run_fields
+
+__all__ = ["DEFAULT_METHODS", "RandomInit"]
+
+DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
+
+
+@methods.register("random_init", modality="any", fine_tuning="never")
+class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A method's network with its initial weights; scaling and column encoding are fitted as usual.
+
+    Parameters
+    ----------
+    method : str or mapping, optional
+        Spec of the method whose network it is; TS2Vec for series and SCARF for tables by default.
+    random_state : int, optional
+        Seed of the initial weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.sin(np.arange(60.0)).reshape(4, 1, 15)
+    >>> RandomInit({"ts2vec": {"repr_dim": 8, "depth": 2}}, random_state=0).fit(X).transform(X).shape
+    (4, 8)
+    """
+
+    def __init__(self, method: Any = None, random_state: Any = None) -> None:
+        self.method = method
+        self.random_state = random_state
+
+    @property
+    def modality(self) -> str:
+        """What it works on: that of the method whose network it is."""
+        return "any" if self.method is None else str(methods[methods.name_of(methods.build(self.method))].modality)
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Fit scaling and encoding, and initialise the network; labels are not used."""
+        return self.initialise(X, groups=groups)
+
+    def initialise(self, X: Any, *, groups: Any = None) -> Self:
+        """Fit all but the weights."""
+        spec = DEFAULT_METHODS[modality_of(X)] if self.method is None else self.method
+        estimator = clone(methods.build(spec))
+        estimator.set_params(random_state=self.random_state)
+        self.estimator_ = estimator.initialise(X, groups=groups)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Representations by the untrained network."""
+        check_is_fitted(self)
+        return self.estimator_.transform(X)
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        check_is_fitted(self)
+        facts, tensors = self.estimator_.fitted_state()
+        return {"of": methods.to_config(without_run_fields(self.estimator_)), "facts": facts}, tensors
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        self.estimator_ = methods.build(facts["of"])
+        self.estimator_.restore_fitted_state(facts["facts"], tensors)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted estimator to a file; :func:`kinview.load_model` reads it."""
+        return save_model(self, path)

@@ -1,0 +1,156 @@
+"""Raw features: the control that says whether a representation is worth its while."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from kinview.data.batch import Batch
+from kinview.data.gaps import valid_lengths
+from kinview.data.modality import modality_of
+from kinview.data.panel import Panel, read_panel
+from kinview.data.table import TableSchema
+from kinview.methods import methods
+from kinview.methods.estimators.model_file import save_model
+
+__all__ = ["RawFeatures"]
+
+
+@methods.register("raw", modality="any")
+class RawFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """The values themselves, as one vector a sample.
+
+    Series of the training length are taken as they are; others, and series with time stamps, are brought to it by
+    linear interpolation. Tables are encoded by their :class:`~kinview.data.TableSchema`, categories one-hot.
+
+    Notes
+    -----
+    ``transform(missing="interpolate")`` fills gaps linearly within a series and channel (the nearest value at the ends,
+    the training mean of the channel where nothing was observed) and in tables with the training median (the most
+    frequent category). ``missing="keep"`` leaves NaN, for probes that take it (XGBoost).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[[1.0, np.nan, 3.0]], [[0.0, 1.0, 2.0]]])
+    >>> RawFeatures().fit(X).transform(X).tolist()
+    [[1.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
+    """
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Learn the length, the channel means, or the columns."""
+        self.modality_ = modality_of(X)
+        if self.modality_ == "tabular":
+            self.schema_ = TableSchema.fit(X)
+            self.fill_ = _fill_values(self.schema_.to_batch(X).x, self.schema_)
+            return self
+        panel = read_panel(X, dtype=torch.float64)
+        self.channels_ = panel.channels
+        self.length_ = max(1, int(valid_lengths(panel.batch.x, panel.batch.times).max()))
+        self.fill_ = torch.nan_to_num(panel.batch.x.nanmean(dim=(0, 2)))
+        self.span_ = _span(panel.batch.times)
+        return self
+
+    def transform(
+        self, X: Any, missing: Literal["interpolate", "keep"] = "interpolate"
+    ) -> Float[np.ndarray, "n features"]:
+        """Features ``(n, C·T)`` of series or ``(n, columns)`` of tables."""
+        if missing not in ("interpolate", "keep"):
+            raise ValueError(f"missing must be 'interpolate' or 'keep'; got {missing!r}")
+        check_is_fitted(self)
+        if self.modality_ == "tabular":
+            return self._table(self.schema_.to_batch(X), missing)
+        panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
+        return self._series(panel, missing)
+
+    def _table(self, batch: Batch, missing: str) -> Float[np.ndarray, "n features"]:
+        x = batch.x if missing == "keep" else torch.where(torch.isnan(batch.x), self.fill_, batch.x)
+        parts = []
+        for column, size in enumerate(self.schema_.cardinalities):
+            value = x[:, column : column + 1]
+            if size:
+                codes = torch.arange(1, max(2, size), dtype=x.dtype)
+                value = torch.where(torch.isnan(value), torch.nan, (value == codes).to(x.dtype))
+            parts.append(value)
+        result: np.ndarray = torch.cat(parts, dim=1).numpy()
+        return result
+
+    def _series(self, panel: Panel, missing: str) -> Float[np.ndarray, "n features"]:
+        x, times = panel.batch.x.numpy(), panel.batch.times
+        n, channels, steps = x.shape
+        lengths = valid_lengths(panel.batch.x, times).numpy()
+        as_they_are = times is None and steps == self.length_ and bool((lengths == steps).all())
+        if missing == "keep" and times is None:
+            kept = np.full((n, channels, self.length_), np.nan)
+            kept[:, :, : min(steps, self.length_)] = x[:, :, : self.length_]
+            return kept.reshape(n, -1).astype(np.float32)
+        out = np.empty((n, channels, self.length_))
+        for i in range(n):
+            clock = np.arange(steps, dtype=float) if times is None else _since_start(times[i].numpy())
+            if self.span_ is not None and times is not None:
+                grid = np.linspace(*self.span_, self.length_)
+            else:
+                end = steps - 1 if as_they_are else max(0, int(lengths[i]) - 1)
+                grid = np.linspace(0, end, self.length_)
+            for c in range(channels):
+                seen = np.isfinite(x[i, c]) & np.isfinite(clock)
+                out[i, c] = np.interp(grid, clock[seen], x[i, c, seen]) if seen.any() else float(self.fill_[c])
+                if missing == "keep" and not seen.any():
+                    out[i, c] = np.nan
+        return out.reshape(n, -1).astype(np.float32)
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        check_is_fitted(self)
+        facts: dict[str, Any] = {"modality": self.modality_}
+        if self.modality_ == "tabular":
+            facts["schema"] = self.schema_.to_config()
+        else:
+            facts |= {"channels": list(self.channels_), "length": self.length_, "span": self.span_}
+        return facts, {"fill": self.fill_}
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        self.modality_ = facts["modality"]
+        self.fill_ = tensors["fill"]
+        if self.modality_ == "tabular":
+            self.schema_ = TableSchema.from_config(facts["schema"])
+        else:
+            self.channels_, self.length_ = tuple(facts["channels"]), facts["length"]
+            self.span_ = None if facts["span"] is None else (facts["span"][0], facts["span"][1])
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted estimator to a file; :func:`kinview.load_model` reads it."""
+        return save_model(self, path)
+
+
+def _since_start(clock: Float[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
+    """Time since a series' own first stamp: where the clock of a data set begins says nothing about a series."""
+    return clock - clock[np.isfinite(clock)].min() if np.isfinite(clock).any() else clock
+
+
+def _span(times: Tensor | None) -> tuple[float, float] | None:
+    """From the start to the longest duration."""
+    if times is None or not bool(torch.isfinite(times).any()):
+        return None
+    start = torch.nan_to_num(times, nan=torch.inf).amin(dim=1, keepdim=True)
+    since = times - start
+    return 0.0, float(since[torch.isfinite(since)].max())
+
+
+def _fill_values(x: Float[Tensor, "n columns"], schema: TableSchema) -> Float[Tensor, " columns"]:
+    """Training median of a number, most frequent code of a category, 0 where nothing was observed."""
+    fill = torch.zeros(x.shape[1])
+    for column, size in enumerate(schema.cardinalities):
+        seen = x[~torch.isnan(x[:, column]), column]
+        if len(seen):
+            fill[column] = seen.mode().values if size else seen.quantile(0.5)
+    return fill

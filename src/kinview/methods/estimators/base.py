@@ -1,0 +1,209 @@
+"""What the estimators of both modalities share: build the method, train it, embed in chunks, be a file."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinview.data.batch import Batch
+from kinview.data.splits import holdout
+from kinview.methods.estimators.model_file import save_model
+from kinview.methods.estimators.view_fitting import fit_views, forget_views
+from kinview.registry import to_config
+from kinview.training.callbacks import TrainingState
+from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
+from kinview.training.method import Method
+from kinview.training.randomness import forked_generators, resolve_seed
+from kinview.training.settings import resolve_device, settings_of
+from kinview.training.trainer import Trainer
+
+__all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy"]
+
+_CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
+
+
+class EstimatorCore:
+    """Training and embedding of one :class:`~kinview.training.Method`.
+
+    A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
+    :meth:`_training_rows`.
+
+    Attributes
+    ----------
+    method_ : Method
+        The trained network, in eval mode.
+    trainer_ : Trainer
+        The effective training values.
+    training_ : TrainingState or None
+        Steps, epochs and losses; None where nothing was trained.
+    """
+
+    trainer: Any
+    random_state: Any
+    method_: Method
+    trainer_: Trainer
+    training_: TrainingState | None
+
+    def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
+        """Samples as the network of this fitted estimator takes them."""
+        raise NotImplementedError
+
+    def _build(self, batch: Batch) -> Method:
+        """Untrained method for the data's channels or columns."""
+        raise NotImplementedError
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        """Rows as the method trains on them; possibly none."""
+        return batch
+
+    def _training_defaults(self, batch: Batch) -> dict[str, Any]:
+        """The method's published training values for these data."""
+        return dict(self.method_.training_defaults)
+
+    def _prepare_method(self, batch: Batch) -> None:
+        """What the method learns from the training rows before its first step; nothing by default."""
+
+    def _why_not_trainable(self, rows: Batch) -> str | None:
+        """Reason why these rows cannot train the method, or None."""
+        raise NotImplementedError
+
+    def _fit_batch(self, batch: Batch, *, train: bool = True, seed: int | None = None) -> None:
+        """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it."""
+        seed = self._seed() if seed is None else seed
+        device = resolve_device(as_trainer(self.trainer).device or "cpu")
+        with forked_generators(seed, device):
+            self.method_ = self._build(batch)
+            self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
+            settings_of(self.trainer_.get_params(deep=False))
+            self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None
+        self.method_.to(device).eval()
+
+    def _seed(self) -> int:
+        """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with."""
+        trainer = as_trainer(self.trainer)
+        if self.random_state is None and trainer.checkpoint_dir is not None and trainer.resume != "never":
+            path = Path(trainer.checkpoint_dir) / CHECKPOINT_NAME
+            if path.exists():
+                return int(stored_identity(path).get("seed", 0))
+        return resolve_seed(self.random_state)
+
+    def _train(self, batch: Batch, generator: torch.Generator) -> TrainingState | None:
+        rows = self._training_rows(batch)
+        reason = self._why_not_trainable(rows)
+        if reason is not None:
+            import warnings
+
+            warnings.warn(f"{type(self).__name__} keeps its initial weights: {reason}", UserWarning, stacklevel=4)
+            return None
+        self._prepare_method(rows)
+        fit_views(self.method_, rows, getattr(self, "schema_", None), generator)
+        train, validation = self._hold_out(rows, generator)
+        try:
+            return self.trainer_.fit(
+                self.method_,
+                train,
+                generator=generator,
+                validation=validation,
+                identity=self._identity(rows, generator.initial_seed()) if self.trainer_.checkpoint_dir else None,
+                description=type(self).__name__,
+            )
+        finally:
+            forget_views(self.method_)
+
+    def _hold_out(self, rows: Batch, generator: torch.Generator) -> tuple[Batch, Batch | None]:
+        fraction = self.trainer_.validation_fraction
+        if not fraction:
+            return rows, None
+        kept, held_out = holdout(len(rows), fraction, generator, groups=rows.groups)
+        if len(held_out) < 2 or len(kept) < 2:  # nothing to contrast in one row
+            return rows, None
+        return rows.rows(kept), rows.rows(held_out)
+
+    def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
+        """What a checkpoint of this training belongs to."""
+        given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
+        parameters = {name: to_config(given[name]) for name in given if name not in ("trainer", "random_state")}
+        return {"method": type(self).__name__, "parameters": parameters, "seed": seed, "data": fingerprint(rows)}
+
+    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """Representations of all rows, in chunks, on the CPU in float32."""
+        return self._in_chunks(batch, self.method_.embed)
+
+    @torch.no_grad()
+    def _in_chunks(self, batch: Batch, embed: Any) -> Tensor:
+        device = next(self.method_.parameters()).device
+        a_row = max(512, batch.x.shape[1]) if batch.x.ndim == 2 else batch.x.shape[2] * 64
+        chunk = max(1, min(len(batch), _CHUNK_VALUES // a_row))
+        parts = [
+            embed(batch.rows(rows).to(device)).float().cpu() for rows in torch.split(torch.arange(len(batch)), chunk)
+        ]
+        return torch.cat(parts)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``trainer__<field>`` reaches into the trainer, also where none was given yet."""
+        if any(name.startswith("trainer__") for name in params):
+            params = {**params, "trainer": as_trainer(params.get("trainer", self.trainer))}
+        return super().set_params(**params)  # type: ignore[misc,no-any-return]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted estimator to a file; :func:`kinview.load_model` reads it.
+
+        The file holds weights, scaling and the names of channels or columns. It holds no training row and no marginal,
+        and categories seen in fewer than 5 training rows are stored as "other".
+
+        Raises
+        ------
+        TypeError
+            If a parameter has no config; it is named.
+        """
+        return save_model(self, path)
+
+
+def as_trainer(trainer: Any) -> Trainer:
+    """A trainer from an estimator's ``trainer`` parameter: None, a mapping of fields, or a Trainer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown field or another type.
+    """
+    if trainer is None:
+        return Trainer()
+    if isinstance(trainer, Trainer):
+        return trainer
+    if isinstance(trainer, Mapping):
+        unknown = set(trainer) - set(Trainer().get_params(deep=False))
+        if unknown:
+            raise ValueError(
+                f"trainer has no field {', '.join(map(repr, sorted(unknown)))}; "
+                f"it has {', '.join(sorted(Trainer().get_params(deep=False)))}"
+            )
+        return Trainer(**trainer)
+    raise ValueError(f"trainer must be None, a mapping of Trainer fields, or a Trainer; got {trainer!r}")
+
+
+def fingerprint(batch: Batch) -> str:
+    """SHA-256 over the training rows: shapes, values, gaps, times and groups."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for value in (batch.x, batch.times, batch.groups):
+        digest.update(b"-" if value is None else str((tuple(value.shape), value.dtype)).encode())
+        if value is not None:
+            digest.update(np.ascontiguousarray(value.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def own_copy(estimator: EstimatorCore) -> EstimatorCore:
+    """The estimator with weights of its own; training these leaves the original as it is."""
+    twin = copy.copy(estimator)
+    twin.method_ = copy.deepcopy(estimator.method_).to("cpu").eval()
+    return twin

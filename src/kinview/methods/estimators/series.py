@@ -1,0 +1,363 @@
+"""Time-series estimators: sktime transformers from panels to one vector a series."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sktime.transformations.base import BaseTransformer
+from torch import Tensor
+
+from kinview.data.batch import Batch
+from kinview.data.modality import modality_of
+from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel
+from kinview.data.scaling import Scaler, fit_scaler
+from kinview.files import atomic_write
+from kinview.methods.estimators.base import EstimatorCore, own_copy
+from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
+from kinview.training.randomness import forked_generators, resolve_seed
+
+__all__ = ["SeriesEstimator", "transferred"]
+
+
+_ATTACHED = ("_parent_callback_ctx", "_skl_callbacks")  # by scikit-learn's meta-estimators for the time of a call
+_TAKE_ALONG = (
+    "To take the model to series with other channels: model.adapt(X_train), or FineTunedClassifier(model, "
+    "transfer=True) to train it on with labels; on the command line --adapt true"
+)
+
+
+class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
+    """An sktime transformer around a method for time series.
+
+    Accepts every panel container of :func:`kinview.data.read_panel`, with gaps, unequal lengths and time stamps.
+
+    Attributes
+    ----------
+    channels_ : tuple of str
+        Channel names at fit.
+    scaler_ : Scaler
+        Scaling learned on the training series.
+    time_unit_ : {"seconds", "numbers", "periods"} or None
+        What the time stamps were at fit.
+    """
+
+    _tags: ClassVar[dict[str, Any]] = {
+        "authors": ["the kinview developers"],
+        "maintainers": ["the kinview developers"],
+        "python_dependencies": "torch",
+        "scitype:transform-input": "Series",
+        "scitype:transform-output": "Primitives",
+        "scitype:instancewise": False,
+        "X_inner_mtype": ["pd-multiindex", "numpy3D", "df-list", "pd_multiindex_hier"],  # the first keeps most
+        "y_inner_mtype": "None",
+        "fit_is_empty": False,
+        "capability:multivariate": True,
+        "capability:missing_values": True,
+        "capability:missing_values:removes": True,
+        "capability:unequal_length": True,
+        "capability:unequal_length:removes": True,
+        "capability:categorical_in_X": False,
+        "capability:random_state": True,
+        "property:randomness": "derandomized",
+    }
+
+    scaling: Any
+    channels_: tuple[str, ...]
+    scaler_: Scaler
+    time_unit_: TimeUnit | None
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Pre-train on series; labels are not used.
+
+        Parameters
+        ----------
+        X : panel
+            See :func:`kinview.data.read_panel`; a single sktime series counts as a panel of one.
+        y : object
+            Ignored.
+        groups : array-like, optional
+            Group (patient) of each series, for held-out rows. Default: the outermost level of a hierarchical index.
+
+        Raises
+        ------
+        ValueError
+            For input that is no panel of numbers; the message says what to do.
+        """
+        return self._fit_or_initialise(X, groups, train=True)
+
+    def initialise(self, X: Any, *, groups: Any = None) -> Self:
+        """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
+        return self._fit_or_initialise(X, groups, train=False)
+
+    def transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """Representations of series: a DataFrame ``(n, D)`` with the input's index.
+
+        A series without any observation gets the zero vector.
+        """
+        self.check_is_fitted()
+        self.__panel = self._read(X, channels=self.channels_)
+        try:
+            result: pd.DataFrame = super().transform(self._for_sktime(X))
+            return result
+        finally:
+            del self.__panel
+
+    def adapt(self, X: Any) -> Self:
+        """A copy for series of another data set, with the same weights: channels and scaling are those of X.
+
+        Nothing is trained; to train further with labels, give the estimator to
+        :class:`~kinview.FineTunedClassifier` with ``transfer=True``. The length of the series may differ in any case.
+
+        Parameters
+        ----------
+        X : panel
+            Series of the other set (its training series: scaling is learned on them).
+
+        Warns
+        -----
+        UserWarning
+            If X has another number of channels than the weights read: these start anew, and are named.
+        """
+        self.check_is_fitted()
+        adapted: Any = transferred(self, X, resolve_seed(self.random_state))
+        return adapted  # type: ignore[no-any-return]
+
+    def reset(self) -> Self:
+        """Forget what was fitted; what scikit-learn attached to this object stays."""
+        attached = {name: value for name, value in vars(self).items() if name in _ATTACHED}
+        super().reset()
+        self.__dict__.update(attached)
+        return self
+
+    def _take_official(
+        self, path: str | os.PathLike[str], state: dict[str, Tensor], *, channels: int, steps: int = 1, part: str = ""
+    ) -> Self:
+        """Become fitted with weights of an official checkpoint, for data that its loaders have scaled already.
+
+        Parameters
+        ----------
+        path : path
+            Where the checkpoint lies.
+        state : dict
+            Weights under the names of the method, or of a part of it.
+        channels, steps : int
+            Of the series that the network is built for.
+        part : str
+            The submodule that the checkpoint holds; all by default.
+        """
+        self.channels_ = tuple(f"channel_{i}" for i in range(channels))
+        self.time_unit_ = None
+        self.scaler_ = fit_scaler(torch.zeros(1, channels, 1), None)
+        try:
+            with forked_generators(0, torch.device("cpu")):
+                self.method_ = self._build(Batch.of(torch.zeros(1, channels, steps)))
+            self.method_.get_submodule(part).load_state_dict(state)
+        except (RuntimeError, ValueError, AssertionError) as error:  # no network, other weights
+            raise ValueError(
+                f"{os.fspath(path)} is no complete official checkpoint of {type(self).__name__}: {error}"
+            ) from error
+        self.method_.eval()
+        self.training_ = None
+        self._is_fitted = True
+        return self
+
+    def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+        # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
+        self.__panel = self._read(X, groups=groups)
+        self.__groups, self.__train = groups, train
+        try:
+            super().fit(self._for_sktime(X))
+        finally:
+            del self.__panel, self.__groups, self.__train
+        return self
+
+    def _read(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel | None:
+        """Read our own containers before sktime sees them; None for what sktime has to convert first."""
+        framed = isinstance(X, pd.DataFrame | pd.Series) and modality_of(X) == "time_series"
+        if not framed and not isinstance(X, np.ndarray | Tensor | list | tuple):
+            return None
+        return self._checked_panel(X, groups, channels)
+
+    def _checked_panel(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel:
+        """As :func:`read_panel`; the error for channels other than at fit says how to take the model along."""
+        try:
+            return read_panel(X, groups=groups, channels=channels, dtype=torch.float64)
+        except ChannelMismatch as error:
+            raise ChannelMismatch(f"{error}. {_TAKE_ALONG}") from None
+
+    def _for_sktime(self, X: Any) -> Any:
+        """What sktime may check: the validated array where we have read it."""
+        return X if self.__panel is None else self.__panel.batch.x.numpy()
+
+    def _fit(self, X: Any, y: Any = None) -> Self:
+        panel = self.__panel
+        if panel is None:
+            panel = self._checked_panel(X, self.__groups)
+        self.channels_, self.time_unit_ = panel.channels, panel.time_unit
+        self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
+        self._fit_batch(self._scaled(panel), train=self.__train)
+        return self
+
+    def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        panel = self.__panel
+        if panel is None:
+            panel = self._checked_panel(X, channels=self.channels_)
+        self._check_time_unit(panel)
+        embedding = self._embed(self._scaled(panel)).numpy()
+        return pd.DataFrame(embedding, index=panel.index, columns=self._feature_names(embedding.shape[1]))
+
+    def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
+        """Series as the network takes them: with the channels of fit, scaled.
+
+        Parameters
+        ----------
+        X : panel
+            See :func:`kinview.data.read_panel`.
+        groups : array-like, optional
+            Group (patient) of each series. Default: the outermost level of a hierarchical index.
+        """
+        self.check_is_fitted()
+        return self._scaled(self._panel_of(X, groups))
+
+    def _any_panel(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel:
+        """A panel from any container; sktime's conversion where the container is not ours."""
+        panel = self._read(X, groups, channels)
+        if panel is None:
+            panel = self._checked_panel(self._check_X_y(X=X)[0], groups, channels)
+        return panel
+
+    def _panel_of(self, X: Any, groups: Any = None) -> Panel:
+        """A panel with the channels of fit, for methods beside ``transform``."""
+        panel = self._any_panel(X, groups, self.channels_)
+        self._check_time_unit(panel)
+        return panel
+
+    def _reads_times(self) -> bool:
+        """Whether an embedding depends on the time stamps."""
+        return False
+
+    def _check_time_unit(self, panel: Panel) -> None:
+        if self._reads_times() and panel.time_unit != self.time_unit_:
+            words = {"seconds": "dates or durations", "numbers": "numbers", "periods": "periods", None: "none"}
+            raise ValueError(
+                f"the time stamps of X are {words[panel.time_unit]}, at fit they were {words[self.time_unit_]}: an "
+                f"interval would mean something else; give time stamps of the same kind"
+            )
+
+    def _scaled(self, panel: Panel) -> Batch:
+        return panel.batch.replace(x=self.scaler_.apply(panel.batch.x))
+
+    def _feature_names(self, number: int) -> list[str]:
+        return [f"{type(self).__name__.lower()}{i}" for i in range(number)]
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        self.check_is_fitted()
+        facts = {
+            "channels": list(self.channels_),
+            "scaler": self.scaler_.to_config(),
+            "time_unit": self.time_unit_,
+        }
+        return facts, dict(self.method_.state_dict())
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        self.channels_, self.time_unit_ = tuple(facts["channels"]), facts["time_unit"]
+        self.scaler_ = Scaler.from_config(facts["scaler"])
+        with forked_generators(0, torch.device("cpu")):
+            self.method_ = self._build(Batch.of(torch.zeros(1, len(self.channels_), 1)))
+        self.method_.load_state_dict(tensors)
+        self.method_.eval()
+        self.training_ = None
+        self._is_fitted = True
+
+    def save(self, path: str | os.PathLike[str] | None = None, serialization_format: str = "safetensors") -> Any:
+        """Write the fitted estimator; :func:`kinview.load_model` and ``sktime.base.load`` read it.
+
+        Parameters
+        ----------
+        path : path, optional
+            With an ending (``model.safetensors``): that file. Without one, ``path.zip`` in sktime's layout around the
+            same bytes. None: the pair that ``sktime.base.load`` takes, in memory.
+        serialization_format : str
+            Kept for sktime's signature; the bytes are safetensors whatever it says.
+
+        Raises
+        ------
+        TypeError
+            If a parameter has no config; it is named.
+        """
+        if path is None:
+            return type(self), dump_model(self)
+        if Path(path).suffix:
+            return save_model(self, path)
+        if Path(path).is_dir():
+            raise IsADirectoryError(f"{os.fspath(path)} is a folder; name a file in it, such as model.safetensors")
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("_metadata", pickle.dumps(type(self)))  # sktime.base.load reads the class; we never do
+            archive.writestr("_obj", dump_model(self))
+        return atomic_write(Path(f"{os.fspath(path)}.zip"), buffer.getvalue())
+
+    @classmethod
+    def load_from_serial(cls, serial: bytes) -> Any:
+        """Estimator from the bytes that ``save(None)`` gave."""
+        return parse_model(serial, "the serialised model")
+
+    @classmethod
+    def load_from_path(cls, serial: str | os.PathLike[str]) -> Any:
+        """Estimator from a file that ``save`` wrote."""
+        return load_model(serial)
+
+
+def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
+    """Own copy for series of another data set: channels, scaling and time unit are those of X.
+
+    Weights that read another number of channels than X has start anew; a warning names them.
+
+    Raises
+    ------
+    ValueError
+        For an estimator of tables: the columns are what its network reads.
+    """
+    if not isinstance(estimator, SeriesEstimator):
+        raise ValueError(
+            f"transfer=True is for series: {type(estimator).__name__} reads the columns of the table that it was "
+            f"fitted on; give X with the same columns and transfer=False"
+        )
+    twin = own_copy(estimator)
+    assert isinstance(twin, SeriesEstimator)
+    panel = twin._any_panel(X)
+    twin.channels_, twin.time_unit_ = panel.channels, panel.time_unit
+    twin.scaler_ = fit_scaler(panel.batch.x, twin.scaling)
+    if len(panel.channels) != len(estimator.channels_):
+        _rebuild(twin, estimator, panel, seed)
+    return twin
+
+
+def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, seed: int) -> None:
+    """Network for the channels of the panel, with every trained weight that fits."""
+    trained = original.method_.state_dict()
+    with forked_generators(seed, torch.device("cpu")):
+        twin.method_ = twin._build(twin._scaled(panel))
+    fresh = twin.method_.state_dict()
+    kept = {name: value for name, value in trained.items() if name in fresh and fresh[name].shape == value.shape}
+    twin.method_.load_state_dict(kept, strict=False)
+    twin.method_.eval()
+    anew = [name for name in fresh if name not in kept]
+    if anew:
+        warnings.warn(
+            f"X has {len(panel.channels)} channel(s), the encoder was trained with {len(original.channels_)}: these "
+            f"weights start anew: {', '.join(anew)}",
+            UserWarning,
+            stacklevel=5,
+        )

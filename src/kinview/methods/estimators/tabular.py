@@ -1,0 +1,121 @@
+"""Tabular estimators: scikit-learn transformers from mixed-type tables to one vector a row."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from kinview.data.batch import Batch
+from kinview.data.table import TableSchema
+from kinview.methods.estimators.base import EstimatorCore
+from kinview.training.randomness import forked_generators
+
+__all__ = ["TabularEstimator"]
+
+
+class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn transformer around a method for tables.
+
+    Accepts DataFrames with numeric, boolean, categorical, string, datetime and missing columns, and 2-D arrays.
+
+    Attributes
+    ----------
+    schema_ : TableSchema
+        Kinds, categories and scales of the columns, learned at fit.
+    n_features_in_ : int
+        Number of columns at fit.
+    feature_names_in_ : ndarray of str
+        Their names, where the input has string names.
+    """
+
+    text: Any
+    schema_: TableSchema
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
+        """Pre-train on rows; labels are not used.
+
+        Parameters
+        ----------
+        X : DataFrame or array (n, columns)
+            Missing cells are legal in every column.
+        y : object
+            Ignored.
+        groups : array-like, optional
+            Group (patient) of each row: held-out rows never share one with the others.
+
+        Raises
+        ------
+        ValueError
+            For columns that cannot be encoded (named), infinite values, or no rows.
+        """
+        return self._fit_or_initialise(X, groups, train=True)
+
+    def initialise(self, X: Any, *, groups: Any = None) -> Self:
+        """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
+        return self._fit_or_initialise(X, groups, train=False)
+
+    def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+        self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
+        self.schema_ = TableSchema.fit(X, text=self.text)
+        validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
+        self._fit_batch(self.schema_.to_batch(X, groups=groups), train=train)
+        self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
+        return self
+
+    def transform(self, X: Any) -> Float[Any, "n d"]:
+        """Representations ``(n, D)`` of rows."""
+        return self._embed(self.to_batch(X)).numpy()
+
+    def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
+        """Rows as the network takes them: encoded with the columns of fit; ``groups`` as in :meth:`fit`."""
+        check_is_fitted(self)
+        if not hasattr(X, "columns"):  # the columns of a frame are found by name, those of an array are counted
+            validate_data(self, X, reset=False, dtype=None, ensure_all_finite="allow-nan")
+        return self.schema_.to_batch(X, groups=groups)
+
+    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """In float64, then rounded: in float32 the last bit would depend on a row's place in the batch."""
+        if next(self.method_.parameters()).device.type == "mps":  # has no float64
+            return super()._embed(batch)
+        precise = copy.deepcopy(self.method_).double()
+        return self._in_chunks(batch.replace(x=batch.x.double()), precise.embed)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_n_features_out")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []  # float32 whatever comes in
+        return tags
+
+    def _one_row(self) -> Batch:
+        return Batch.of(torch.full((1, len(self.schema_.columns)), torch.nan))
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        check_is_fitted(self)
+        facts = {"schema": self.schema_.to_config(), "named": hasattr(self, "feature_names_in_")}
+        return facts, dict(self.method_.state_dict())
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        self.schema_ = TableSchema.from_config(facts["schema"])
+        self.n_features_in_ = len(self.schema_.columns)
+        if facts["named"]:
+            self.feature_names_in_ = np.asarray(self.schema_.names, dtype=object)
+        with forked_generators(0, torch.device("cpu")):
+            self.method_ = self._build(self._one_row())
+        self.method_.load_state_dict(tensors)
+        self.method_.eval()
+        self.training_ = None
+        self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])

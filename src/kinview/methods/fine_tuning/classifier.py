@@ -1,0 +1,345 @@
+"""Classifiers that train a pre-trained network on with labels, or the same network from its initial weights."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from kinview.data.batch import Batch
+from kinview.data.splits import holdout
+from kinview.methods import classifiers, methods
+from kinview.methods.controls.random_init import DEFAULT_METHODS, RandomInit
+from kinview.methods.estimators.base import EstimatorCore, as_trainer, fingerprint, own_copy
+from kinview.methods.estimators.model_file import without_run_fields
+from kinview.methods.estimators.series import transferred
+from kinview.methods.estimators.tabular import TabularEstimator
+from kinview.methods.fine_tuning.labels import check_modality, encoded_labels, sample_modality
+from kinview.methods.fine_tuning.layers import Layer, layers_of
+from kinview.methods.fine_tuning.method import FineTuningMethod, Freeze
+from kinview.modules import heads
+from kinview.registry import to_config
+from kinview.training.method import Method
+from kinview.training.settings import resolve_device, settings_of
+
+__all__ = ["FineTunedClassifier"]
+
+_FREEZES = ("none", "encoder", "gradual")
+_LEAST_HELD_OUT = 10
+
+
+@classifiers.register("fine_tuned", modality="any", reference="Bahri et al., ICLR 2022; Howard and Ruder, ACL 2018")
+class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    r"""A method's network with a classification head, trained with labels.
+
+    With f the representation of a method and h a head, :math:`p(y \mid x) = \operatorname{softmax}(h(f(x)))` is trained
+    by cross-entropy, from the weights that pre-training has left or, as the supervised control, from the initial ones.
+
+    Parameters
+    ----------
+    encoder : estimator, str or mapping, optional
+        Where f comes from. A *fitted* kinview estimator: its weights are copied, and it stays as it is (scikit-learn's
+        ``clone`` forgets what was fitted; in a grid search wrap it in :class:`sklearn.frozen.FrozenEstimator`). An
+        unfitted one, or a spec such as ``"ts2vec"`` or ``{scarf: {depth: 2}}``: it is pre-trained on X first, without
+        the labels. By default TS2Vec for series and SCARF for tables.
+    head : str or mapping, default "linear"
+        Part of the registry ``heads``: ``"linear"``, ``"mlp"`` (SCARF's), or ``{mlp: {depth: 1, hidden_dim: 64}}``.
+    freeze : {"none", "encoder", "gradual"}, default "none"
+        "none": everything is trained. "encoder": the head alone. "gradual": the head first, then the layers of the
+        encoder from the top to the input, all of them from half of the training on.
+    pretrain : bool, default True
+        Whether an encoder that is not fitted is pre-trained. False starts from its initial weights: supervised
+        training from scratch.
+    transfer : bool, default False
+        For a fitted encoder of series: X is of another data set than its own, so channels and scaling are learned from
+        X. Weights that read another number of channels start anew, with a warning. A different length needs no
+        transfer.
+    encoder_lr : float, optional
+        Learning rate of the encoder; by default that of the head.
+    trainer : Trainer or mapping, optional
+        Training values other than the defaults: Adam with learning rate 1e-3 (SCARF); batches of 16, so that a small
+        set makes more than one step an epoch; up to 20 epochs, or as many as make 100 steps (the official fine-tuning
+        of TS-TCC and TF-C, 40 epochs of batches of 128, makes a quarter of the steps of 20 epochs); stopped after 5
+        epochs, or as many as make 50 steps, without a better loss on a fifth of the training rows, the best weights
+        kept (SCARF: 3 epochs, on larger sets; the running statistics of BatchNorm need some 50 steps before a
+        validation loss means anything). With ``freeze="encoder"`` a step costs next to nothing: learning rate 1e-2, up
+        to 500 epochs, patience 50. With ``"gradual"`` no early stop, because a plateau of the head says nothing about
+        the layers to come.
+    random_state : int, optional
+        Seed. The same seed, machine and number of threads give the same bits.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The sorted labels; the columns of :meth:`predict_proba`.
+    encoder_ : estimator
+        The method with the weights that training with labels has left; ``encoder_.transform`` embeds with them.
+    trainer_, training_ : Trainer, TrainingState
+        Effective training values; steps, epochs and losses.
+
+    Notes
+    -----
+    *Early stopping.* The rows held out are cut from those given to ``fit``, each class in its share, and never part a
+    group. A loss on a handful of rows says nothing: where fewer than 10 would be held out (50 training rows, by
+    default), or a class would be left without a training row, all rows train and training takes all its epochs.
+
+    *Frozen means frozen.* What is not trained is in eval mode: no dropout, and the statistics of BatchNorm stay as they
+    are (in the official code of TS-TCC they move).
+
+    *SCARF's published protocol* is ``head="mlp"`` with the trainer ``{batch_size: 128, max_epochs: 200, patience: 3,
+    validation_fraction: 0.125}``: Adam, 1e-3, everything trained (``configs/classifier/scarf_fine_tuning.yaml``).
+
+    References
+    ----------
+    .. [1] Bahri, Jiang, Tay, Metzler: SCARF, ICLR 2022, arXiv 2106.15147.
+    .. [2] Howard, Ruder: Universal Language Model Fine-tuning for Text Classification, ACL 2018 (gradual unfreezing).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kinview import TS2Vec, FineTunedClassifier
+    >>> X = np.sin(np.arange(160.0)).reshape(8, 1, 20) * np.repeat([1.0, 5.0], 4)[:, None, None]
+    >>> model = TS2Vec(repr_dim=8, hidden_dim=4, depth=2, trainer={"max_steps": 2}, random_state=0).fit(X)
+    >>> classifier = FineTunedClassifier(model, trainer={"max_epochs": 20, "lr": 0.01}, random_state=0)
+    >>> classifier.fit(X, np.repeat(["calm", "wild"], 4)).predict(X[:1]).tolist()
+    ['calm']
+    """
+
+    encoder_: Any
+    classes_: Shaped[np.ndarray, " classes"]
+
+    def __init__(
+        self,
+        encoder: Any = None,
+        head: Any = "linear",
+        freeze: Freeze = "none",
+        pretrain: bool = True,
+        transfer: bool = False,
+        encoder_lr: float | None = None,
+        trainer: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.encoder = encoder
+        self.head = head
+        self.freeze = freeze
+        self.pretrain = pretrain
+        self.transfer = transfer
+        self.encoder_lr = encoder_lr
+        self.trainer = trainer
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
+        """Train with labels.
+
+        Parameters
+        ----------
+        X : panel or table
+            Samples of the modality of the encoder, with gaps and unequal lengths, as its own ``fit`` takes them.
+        y : array-like of shape (n,)
+            Labels of any one type.
+        groups : array-like of shape (n,), optional
+            Group (patient) of each sample; held-out rows never share one with the others. Default: the outermost level
+            of a hierarchical index.
+
+        Raises
+        ------
+        ValueError
+            If the labels are of a single class, missing, dates, or not one a sample, or the encoder has no network or
+            reads the other modality.
+        """
+        self.__dict__.pop("classes_", None)  # not fitted until all of this has succeeded
+        self._check_parameters()
+        classes, codes = encoded_labels(y)
+        seed = self._seed()
+        self.encoder_ = self._starting_point(X, groups, seed, len(codes))
+        if isinstance(self.encoder_, TabularEstimator):
+            validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
+        batch = self.encoder_.to_batch(X, groups=groups)
+        if len(batch) != len(codes):
+            raise ValueError(f"X has {len(batch)} samples and y {len(codes)} labels; give one label a sample")
+        self._fit_batch(batch.replace(y=torch.from_numpy(codes)), seed=seed)
+        self._tuned.release()
+        self.classes_ = classes
+        return self
+
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "n classes"]:
+        """Probability of each class, columns as in ``classes_``."""
+        check_is_fitted(self)
+        scores = self._scores(self.encoder_.to_batch(X)).numpy().astype(np.float64)
+        probabilities: np.ndarray = softmax(scores, axis=1)
+        return probabilities
+
+    def predict(self, X: Any) -> Shaped[np.ndarray, " n"]:
+        """Label of each sample."""
+        best = self.predict_proba(X).argmax(axis=1)
+        labels: np.ndarray = self.classes_[best]
+        return labels
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Parameters as a file describes them: a frozen encoder is the one inside."""
+        return {**self.get_params(deep=False), "encoder": _unwrapped(self.encoder)}
+
+    @property
+    def _tuned(self) -> FineTuningMethod:
+        assert isinstance(self.method_, FineTuningMethod)
+        return self.method_
+
+    def _check_parameters(self) -> None:
+        if self.freeze not in _FREEZES:
+            raise ValueError(f"freeze must be one of {', '.join(_FREEZES)}; got {self.freeze!r}")
+        for name in ("pretrain", "transfer"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
+        rate = self.encoder_lr
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < np.inf):
+            raise ValueError(f"encoder_lr must be a positive number; got {rate!r}")
+
+    def _starting_point(self, X: Any, groups: Any, seed: int, n_labels: int) -> EstimatorCore:
+        """Own copy of a fitted encoder, or one made on X."""
+        spec = DEFAULT_METHODS[sample_modality(X)] if self.encoder is None else _unwrapped(self.encoder)
+        given = methods.build(spec)
+        fitted = getattr(given, "estimator_", given)  # random_init holds the method whose network it is
+        check_modality(fitted, X, n_labels)
+        if isinstance(fitted, EstimatorCore) and hasattr(fitted, "method_"):
+            return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
+        if self.transfer:
+            raise ValueError("transfer=True needs a fitted encoder: fit it on the other data set first")
+        if not isinstance(given, EstimatorCore | RandomInit):
+            raise ValueError(f"{given!r} has no network to train with labels; choose a method such as 'ts2vec'")
+        estimator: Any = clone(given)
+        if estimator.random_state is None:
+            estimator.set_params(random_state=seed)
+        trains = self.pretrain and isinstance(given, EstimatorCore)  # random_init stays as it is
+        made = getattr(estimator, "fit" if trains else "initialise")(X, groups=groups)
+        return own_copy(getattr(made, "estimator_", made))
+
+    def _build(self, batch: Batch) -> Method:
+        some = batch.rows(slice(0, 8)).to("cpu")
+        layers, self._repr_dim = layers_of(self.encoder_.method_, some)
+        return self._assembled(layers, n_classes=int(_labels(batch).max()) + 1)
+
+    def _assembled(self, layers: list[Layer], n_classes: int) -> FineTuningMethod:
+        head: nn.Module = heads.build(self.head, in_features=self._repr_dim, n_classes=n_classes)
+        return FineTuningMethod(self.encoder_.method_, head, layers, self.freeze, self.encoder_lr)
+
+    def _training_defaults(self, batch: Batch) -> dict[str, Any]:
+        common = {"batch_size": 16, "validation_fraction": 0.2}
+        if self.freeze == "encoder":
+            return {**common, "lr": 1e-2, "max_epochs": 500, "patience": 50}
+        trainer = as_trainer(self.trainer).merged({**common, "lr": 1e-3, "max_epochs": 1})
+        values = settings_of(trainer.get_params(deep=False))
+        held_out = round(values.validation_fraction * len(batch))
+        rows = len(batch) - (held_out if held_out >= _LEAST_HELD_OUT else 0)
+        an_epoch = math.ceil(rows / values.batch_size)
+        defaults = {**common, "lr": 1e-3, "max_epochs": max(20, math.ceil(100 / an_epoch))}
+        patience = max(5, math.ceil(50 / an_epoch))
+        return defaults if self.freeze == "gradual" else {**defaults, "patience": patience}
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        """With the representations themselves where the encoder never changes."""
+        if self.freeze != "encoder":
+            return batch
+        self.encoder_.method_.to(resolve_device(self.trainer_.device or "cpu"))
+        return batch.replace(extra={"representation": self.encoder_._embed(batch)})
+
+    def _why_not_trainable(self, rows: Batch) -> str | None:
+        return None
+
+    def _hold_out(self, rows: Batch, generator: torch.Generator) -> tuple[Batch, Batch | None]:
+        labels = _labels(rows)
+        fraction = self.trainer_.validation_fraction
+        if not fraction:
+            return rows, None
+        kept, held_out = holdout(len(rows), fraction, generator, groups=rows.groups, y=labels)
+        n_classes = int(labels.max()) + 1
+        if len(held_out) < _LEAST_HELD_OUT or len(set(labels[kept].tolist())) < n_classes:
+            return rows, None
+        return rows.rows(kept), rows.rows(held_out)
+
+    def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
+        given = without_run_fields(self.config)
+        parameters = {name: to_config(given[name]) for name in given if name not in ("trainer", "random_state")}
+        start = hashlib.sha256(_labels(rows).numpy().tobytes())
+        for weight in self.encoder_.method_.state_dict().values():
+            start.update(np.ascontiguousarray(weight.cpu().numpy()).tobytes())
+        schedule = (self.trainer_.max_epochs, self.trainer_.max_steps) if self.freeze == "gradual" else ()
+        return {
+            "method": type(self).__name__,
+            "parameters": parameters,
+            "length_of_schedule": list(schedule),
+            "seed": seed,
+            "data": fingerprint(rows),
+            "labels_and_weights": start.hexdigest(),
+        }
+
+    def _scores(self, batch: Batch) -> Float[Tensor, "n classes"]:
+        """Tables in float64 (in float32 the last bit would depend on a row's place in the batch)."""
+        if not isinstance(self.encoder_, TabularEstimator) or next(self.method_.parameters()).device.type == "mps":
+            return self._in_chunks(batch, self._tuned.scores)
+        precise = copy.deepcopy(self._tuned).double()
+        return self._in_chunks(batch.replace(x=batch.x.double()), precise.scores)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "classes_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        check_is_fitted(self)
+        facts, tensors = self.encoder_.fitted_state()
+        head = {f"head/{name}": value for name, value in self._tuned.head.state_dict().items()}
+        described = {
+            "of": methods.to_config(without_run_fields(self.encoder_)),
+            "facts": facts,
+            "repr_dim": self._repr_dim,
+            "classes": self.classes_.tolist(),
+            "classes_dtype": "object" if self.classes_.dtype == object else self.classes_.dtype.str,
+        }
+        return described, {f"encoder/{name}": value for name, value in tensors.items()} | head
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        encoder = methods.build(facts["of"])
+        encoder.restore_fitted_state(facts["facts"], _under(tensors, "encoder/"))
+        self.encoder_ = encoder
+        self.classes_ = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))
+        self._repr_dim = facts["repr_dim"]
+        self.method_ = self._assembled([], len(self.classes_))
+        self._tuned.head.load_state_dict(_under(tensors, "head/"))
+        self._tuned.release()
+        self.method_.eval()
+        self.training_ = None
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(encoder, name):
+                setattr(self, name, getattr(encoder, name))
+
+
+def _labels(batch: Batch) -> Tensor:
+    assert batch.y is not None
+    return batch.y
+
+
+def _unwrapped(encoder: Any) -> Any:
+    return encoder.estimator if isinstance(encoder, FrozenEstimator) else encoder
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

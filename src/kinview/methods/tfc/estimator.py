@@ -1,0 +1,433 @@
+"""TF-C: representations of series on which their time and frequency domains agree (Zhang et al., NeurIPS 2022)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kinview.augmentations.base import Augmentation
+from kinview.data.batch import Batch
+from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.encoders.frequency import FrequencyEncoder
+from kinview.encoders.masked import inside
+from kinview.encoders.pooling import pooled
+from kinview.encoders.tfc_transformer import TFCTransformer
+from kinview.losses.consistency import Consistency
+from kinview.losses.nt_xent import NTXent
+from kinview.losses.nt_xent_poly import NTXentPoly
+from kinview.methods import methods
+from kinview.methods.estimators.components import encoder_of, view_of
+from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.tfc.official_weights import official_state
+from kinview.modules.projector import projector
+from kinview.parameters import check_bool, check_fraction, check_number
+from kinview.training.method import Method
+
+__all__ = ["TFC", "TFCMethod"]
+
+ConsistencyRule = Literal["paper", "official"]
+Representation = Literal["projection", "encoder"]
+
+
+class TFCMethod(Method):
+    """Contrast in the time domain, contrast in the frequency domain, and consistency between the two.
+
+    Parameters
+    ----------
+    time_encoder, frequency_encoder : nn.Module
+        Series encoders; the second one takes spectra itself (:class:`~kinview.encoders.FrequencyEncoder`).
+    channels : int
+        Channels that an encoder reads at once. Where it is 1, series of any number of channels are encoded channel by
+        channel, and the encoders' outputs averaged over the channels with an observation.
+    time_augmentation, frequency_augmentation : spec
+        Views; see :class:`TFC`.
+    hidden_dim, projection_dim : int
+        Sizes of the projectors.
+    consistency : {"paper", "official"}
+        Which total loss.
+    contrastive_weight, temperature, margin : float
+        λ, τ and δ.
+    representation : {"projection", "encoder"}
+        What :meth:`embed` gives.
+    """
+
+    training_defaults: ClassVar[dict[str, Any]] = {
+        "batch_size": 128,
+        "lr": 3e-4,
+        "optimizer": "adam",
+        "weight_decay": 3e-4,
+        "max_epochs": 40,
+        "drop_last": True,
+    }
+    min_rows: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        time_encoder: nn.Module,
+        frequency_encoder: nn.Module,
+        channels: int,
+        time_augmentation: Any = "tfc_time",
+        frequency_augmentation: Any = "tfc_frequency",
+        hidden_dim: int = 256,
+        projection_dim: int = 128,
+        consistency: ConsistencyRule = "paper",
+        contrastive_weight: float = 0.2,
+        temperature: float = 0.2,
+        margin: float = 1.0,
+        representation: Representation = "projection",
+    ) -> None:
+        super().__init__()
+        if consistency not in ("paper", "official"):
+            raise ValueError(f"consistency must be 'paper' or 'official'; got {consistency!r}")
+        if representation not in ("projection", "encoder"):
+            raise ValueError(f"representation must be 'projection' or 'encoder'; got {representation!r}")
+        check_fraction(contrastive_weight, "contrastive_weight")
+        check_number(margin, "margin")
+        self.channels = channels
+        self.consistency = consistency
+        self.contrastive_weight = contrastive_weight
+        self.representation = representation
+        self.time_encoder, self.frequency_encoder = time_encoder, frequency_encoder
+        self.time_projector = _projector(time_encoder, hidden_dim, projection_dim)
+        self.frequency_projector = _projector(frequency_encoder, hidden_dim, projection_dim)
+        self.contrast = NTXent(temperature) if consistency == "paper" else NTXentPoly(temperature)
+        self.agreement = Consistency(temperature, margin)
+        self.time_augmentation = _one_view("time_augmentation", time_augmentation)
+        self.frequency_augmentation = _one_view("frequency_augmentation", frequency_augmentation)
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        """Series and augmented series for the time domain, and both for the frequency domain, gaps bridged.
+
+        A frequency augmentation changes the spectrum of a series without gaps; bridged before, not after, the spectrum
+        that the encoder takes is the perturbed one itself.
+        """
+        whole = bridged(batch)
+        return [
+            batch,
+            self.time_augmentation.at(progress)(batch, generator),
+            whole,
+            self.frequency_augmentation.at(progress)(whole, generator),
+        ]
+
+    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+        """λ (L_T + L_F) + (1 − λ) L_C, or the official λ (L_T + L_F) + S(z_t, z_f); see :class:`TFC`.
+
+        Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
+        the loss is zero.
+        """
+        seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
+        if int(seen.sum()) < 2:  # an epoch's last row alone, for example
+            return torch.stack([parameter.sum() * 0.0 for parameter in self.parameters()]).sum(), {}
+        if not bool(seen.all()):
+            views = [view.rows(seen.nonzero()[:, 0]) for view in views]
+        h_t, h_t_augmented = (self._encode(self.time_encoder, view) for view in views[:2])
+        h_f, h_f_augmented = (self._encode(self.frequency_encoder, view) for view in views[2:])
+        time, frequency = self.contrast(h_t, h_t_augmented), self.contrast(h_f, h_f_augmented)
+        z_t, z_f = self.time_projector(h_t), self.frequency_projector(h_f)
+        if self.consistency == "official":
+            between = self.contrast(z_t, z_f)
+            total = self.contrastive_weight * (time + frequency) + between
+        else:
+            augmented = self.time_projector(h_t_augmented), self.frequency_projector(h_f_augmented)
+            between = self.agreement(z_t, z_f, *augmented)
+            total = self.contrastive_weight * (time + frequency) + (1.0 - self.contrastive_weight) * between
+        parts = torch.stack([time, frequency, between]).detach().tolist()
+        return total, dict(zip(("time", "frequency", "consistency"), parts, strict=True))
+
+    def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """[z_t, z_f], or [h_t, h_f]; zero for a series without observations."""
+        parts = [self._encode(self.time_encoder, batch), self._encode(self.frequency_encoder, batch)]
+        if self.representation == "projection":
+            parts = [self.time_projector(parts[0]), self.frequency_projector(parts[1])]
+        empty = torch.isnan(batch.x).flatten(1).all(dim=1)
+        return torch.cat(parts, dim=1).masked_fill(empty[:, None], 0.0)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All parameters, with the β of the official code."""
+        return [{**group, "betas": (0.9, 0.99)} for group in super().parameter_groups()]
+
+    def _encode(self, encoder: nn.Module, batch: Batch) -> Float[Tensor, "n d"]:
+        """One vector a row: h."""
+        x, times = batch.x, batch.times
+        if x.shape[1] == self.channels:
+            return pooled(encoder, x, times, "mean")
+        if self.channels != 1:
+            raise ValueError(
+                f"this TF-C reads {self.channels} channels together; the series have {x.shape[1]}: fit it with "
+                f"channel_independent=True, or on one channel, to embed series of any number of channels"
+            )
+        seen = ~torch.isnan(x).all(dim=2)
+        seen[:, 0] |= ~seen.any(dim=1)  # every row keeps a channel; embed blanks one without observations
+        owner = seen.nonzero()[:, 0]
+        h = pooled(encoder, x[seen][:, None, :], None if times is None else times[owner], "mean")
+        total = h.new_zeros(len(x), h.shape[1]).index_add(0, owner, h)
+        return total / seen.sum(dim=1, keepdim=True)
+
+
+def bridged(batch: Batch) -> Batch:
+    """Series whose gaps are filled linearly; NaN beyond the end of a series, and in channels never observed, stays."""
+    missing = torch.isnan(batch.x)
+    if not bool(missing.any()):
+        return batch
+    within = inside(valid_lengths(batch.x, batch.times), batch.x.shape[2])[:, None, :]
+    fill = missing & within & ~missing.all(dim=2, keepdim=True)
+    return batch.replace(x=torch.where(fill, bridge_gaps(batch.x), batch.x))
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """``nn.BatchNorm1d``, but a row alone, which has no batch statistics, takes the running ones (fine-tuning)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) < 2:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+def _projector(encoder: nn.Module, hidden_dim: int, projection_dim: int) -> nn.Sequential:
+    width = encoder.repr_dim
+    assert isinstance(width, int)
+    layers = projector(width, hidden_dim, projection_dim)
+    layers[1] = _BatchNorm(hidden_dim)
+    return layers
+
+
+def _one_view(parameter: str, spec: Any) -> Augmentation:
+    view = view_of(parameter, spec, "time_series")
+    if view.n_views != 1:
+        raise ValueError(f"{parameter} must make one view; {view!r} makes {view.n_views}")
+    return view
+
+
+@methods.register("tfc", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022, arXiv 2206.08496")
+class TFC(SeriesEstimator):
+    r"""TF-C: contrastive pre-training of series by time-frequency consistency.
+
+    One encoder reads the series, another one their magnitude spectra. In each domain a series must find its augmented
+    form among those of the batch, :math:`L_T = S(h_t, \tilde h_t)` and :math:`L_F = S(h_f, \tilde h_f)` with S =
+    NT-Xent; and the projections z of both domains, in one space, must be closer than those of which one is augmented,
+
+    .. math:: L = \lambda (L_T + L_F) + (1 - \lambda) L_C, \quad
+              L_C = \sum_{(u, v)} \big( S(z_t, z_f) - S(u, v) + \delta \big), \;
+              (u, v) \in \{(z_t, \tilde z_f), (\tilde z_t, z_f), (\tilde z_t, \tilde z_f)\}
+
+    The representation is [z_t, z_f], as in the official downstream code.
+
+    Parameters
+    ----------
+    encoder : str or mapping, default "resnet1d"
+        Spec of a registered series encoder, built once for each domain (paper: a 3-layer 1-D ResNet); or "official",
+        the transformer of the official code, which attends across the batch, so that a representation depends on the
+        other rows.
+    bins : int, default 128
+        Bins of the spectra, from 0 to the Nyquist frequency; see
+        :func:`~kinview.encoders.magnitude_spectrum`. ``encoder="official"`` takes the full, unnormalised
+        spectrum of series brought to one length instead.
+    hidden_dim : int, default 256
+        Hidden layer of the projectors (official code).
+    projection_dim : int, default 128
+        Size of z_t and of z_f (official code); a representation has twice as many values.
+    representation : {"projection", "encoder"}, default "projection"
+        [z_t, z_f], which the official downstream code reads, or [h_t, h_f], the outputs of the encoders.
+    consistency : {"paper", "official"}, default "paper"
+        The loss above; or the one on which the official code trains, :math:`\lambda (L_T + L_F) + S(z_t, z_f)` with
+        the polynomial term of :func:`~kinview.losses.nt_xent_poly` in each S.
+    contrastive_weight : float, default 0.2
+        λ (official code).
+    temperature : float, default 0.2
+        τ of S (official code).
+    margin : float, default 1.0
+        δ (paper). It moves the value and no gradient.
+    time_augmentation, frequency_augmentation : spec, default "tfc_time" and "tfc_frequency"
+        Views, drawn afresh at every step. The recipes: jitter with σ = 2 (official configuration for SleepEEG); a tenth
+        of the frequencies removed or added to, the one or the other for each series (paper), gaps bridged before.
+    channel_independent : bool, default False
+        Encode each channel by itself with shared weights, and average the encoders' outputs over the channels with an
+        observation. A model fitted so, or on one channel (as published), can be taken to series of any number of
+        channels: see :meth:`adapt`. Otherwise the encoders read all channels together.
+    scaling : {"dataset", "sample"} or None, default "dataset"
+        Standardise each channel over the training set, each series by itself, or not at all.
+    trainer : Trainer or mapping, optional
+        Training values other than the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β
+        (0.9, 0.99) and weight decay 3e-4, an epoch's smaller last batch left out (official code).
+    random_state : int, optional
+        Seed. The same seed, machine and number of threads give the same bits.
+
+    Notes
+    -----
+    *Deviations from the paper.* The consistency term has no hinge there either; with it the loss can fall below zero.
+    Spectra are divided by √L and brought to ``bins`` bins, so that a model can be taken to another length.
+
+    *Deviations from the official code*, with their switches: ``consistency``, ``encoder``. It reads the first channel
+    only; cuts all series to one length; perturbs spectra by the *sum* of removing and adding; and calls ``zero_grad``
+    once an epoch, so that gradients pile up. None of these can be had. With ``encoder="official"`` and the same
+    weights h and z agree to 1e-5.
+
+    *Gaps and unequal lengths.* Spectra are those of each series' own steps, taken as evenly spaced whatever the time
+    stamps say. A series without any observation is left out of the training, and represented by the zero vector.
+
+    References
+    ----------
+    .. [1] Zhang, Zhao, Tsiligkaridis, Zitnik: Self-Supervised Contrastive Pre-Training for Time Series via
+       Time-Frequency Consistency, NeurIPS 2022, arXiv 2206.08496.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kinview import TFC
+    >>> X = np.sin(np.arange(60.0)).reshape(4, 1, 15)
+    >>> model = TFC(projection_dim=4, trainer={"max_steps": 2}, random_state=0).fit(X)
+    >>> model.transform(X).shape  # z_t and z_f
+    (4, 8)
+    >>> other = np.cos(np.arange(300.0)).reshape(5, 3, 20)  # longer, and of three channels
+    >>> model.adapt(other).transform(other).shape
+    (5, 8)
+    """
+
+    def __init__(
+        self,
+        encoder: Any = "resnet1d",
+        bins: int = 128,
+        hidden_dim: int = 256,
+        projection_dim: int = 128,
+        representation: Representation = "projection",
+        consistency: ConsistencyRule = "paper",
+        contrastive_weight: float = 0.2,
+        temperature: float = 0.2,
+        margin: float = 1.0,
+        time_augmentation: Any = "tfc_time",
+        frequency_augmentation: Any = "tfc_frequency",
+        channel_independent: bool = False,
+        scaling: Literal["dataset", "sample"] | None = "dataset",
+        trainer: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.encoder = encoder
+        self.bins = bins
+        self.hidden_dim = hidden_dim
+        self.projection_dim = projection_dim
+        self.representation = representation
+        self.consistency = consistency
+        self.contrastive_weight = contrastive_weight
+        self.temperature = temperature
+        self.margin = margin
+        self.time_augmentation = time_augmentation
+        self.frequency_augmentation = frequency_augmentation
+        self.channel_independent = channel_independent
+        self.scaling = scaling
+        self.trainer = trainer
+        self.random_state = random_state
+        super().__init__()
+
+    @classmethod
+    def from_official(cls, path: str | os.PathLike[str]) -> Self:
+        """Estimator with the weights of an official checkpoint, and the official behaviour.
+
+        Parameters
+        ----------
+        path : path
+            A state dict written by the official code, bare or under ``model_state_dict``. It is read without executing
+            anything in it.
+
+        Raises
+        ------
+        ValueError
+            If the file is no such checkpoint.
+
+        Notes
+        -----
+        The official loaders normalise the data before the model sees them, so the estimator does not
+        (``scaling=None``). A representation depends on the rows that are embedded together.
+        """
+        state, sizes = official_state(path)
+        if sizes["depth"] != 2:
+            raise ValueError(f"{os.fspath(path)} has encoders of {sizes['depth']} layers; the official ones have 2")
+        estimator = cls(
+            encoder="official",
+            hidden_dim=sizes["hidden_dim"],
+            projection_dim=sizes["projection_dim"],
+            consistency="official",
+            scaling=None,
+        )
+        return estimator._take_official(path, state, channels=1, steps=sizes["length"])
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Cheap parameters for sktime's estimator checks."""
+        encoder = {"resnet1d": {"widths": [4, 4], "kernel_sizes": [3, 3]}}
+        sizes = {"bins": 8, "hidden_dim": 4, "projection_dim": 2, "trainer": {"max_steps": 2}, "random_state": 0}
+        return [{"encoder": encoder, **sizes}, {"encoder": encoder, **sizes, "channel_independent": True}]
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        facts, tensors = super().fitted_state()
+        return {**facts, "length": self.length_, "encoder_channels": self._method.channels}, tensors
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        self.length_, self.encoder_channels_ = int(facts["length"]), int(facts["encoder_channels"])
+        super().restore_fitted_state(facts, tensors)
+
+    @property
+    def _method(self) -> TFCMethod:
+        assert isinstance(self.method_, TFCMethod)
+        return self.method_
+
+    def _build(self, batch: Batch) -> Method:
+        check_bool(self.channel_independent, "channel_independent")
+        self._settle_sizes(batch)
+        channels = self.encoder_channels_
+        return TFCMethod(
+            *self._encoders(channels),
+            channels=channels,
+            time_augmentation=self.time_augmentation,
+            frequency_augmentation=self.frequency_augmentation,
+            hidden_dim=self.hidden_dim,
+            projection_dim=self.projection_dim,
+            consistency=self.consistency,
+            contrastive_weight=self.contrastive_weight,
+            temperature=self.temperature,
+            margin=self.margin,
+            representation=self.representation,
+        )
+
+    def _settle_sizes(self, batch: Batch) -> None:
+        """Length and channels that the encoders read; one channel stays one channel when a model is transferred."""
+        if not hasattr(self, "length_"):
+            self.length_ = batch.x.shape[2]
+        if self.channel_independent or getattr(self, "encoder_channels_", 0) == 1:
+            self.encoder_channels_ = 1
+        else:
+            self.encoder_channels_ = batch.x.shape[1]
+
+    def _encoders(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        if self.encoder == "official":
+            length = max(2, self.length_ + self.length_ % 2)  # its two heads share the steps
+            return TFCTransformer(channels, length, "time"), TFCTransformer(channels, length, "frequency")
+        time_encoder = encoder_of("encoder", self.encoder, "time_series", channels=channels)
+        return time_encoder, FrequencyEncoder(channels, self.encoder, self.bins)
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
+
+    def _prepare_method(self, batch: Batch) -> None:
+        """The typical time step goes to a front-end that shows it."""
+        front_end = getattr(self._method.time_encoder, "front_end", None)
+        if front_end is not None:
+            front_end.set_step(batch.times)
+
+    def _why_not_trainable(self, rows: Batch) -> str | None:
+        if len(rows) < 2:
+            return f"contrast needs at least two series with an observation, there are {len(rows)}"
+        return None
+
+    def _reads_times(self) -> bool:
+        spec = self.encoder
+        return isinstance(spec, Mapping) and any(
+            (parameters or {}).get("front_end") == "values+mask+delta" for parameters in spec.values()
+        )

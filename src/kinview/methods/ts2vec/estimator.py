@@ -1,0 +1,381 @@
+"""TS2Vec: contextual representations of time series at every time stamp (Yue et al., AAAI 2022)."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from kinview.augmentations.crop import CropPair
+from kinview.data.batch import Batch
+from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
+from kinview.encoders.dilated_conv import DilatedConvEncoder
+from kinview.encoders.pooling import multiscale, pool, window_max
+from kinview.losses.hierarchical import Hierarchical
+from kinview.methods import methods
+from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.ts2vec.official_weights import official_state
+from kinview.methods.ts2vec.preprocessing import centred, split_long
+from kinview.methods.ts2vec.sliding import slide
+from kinview.training.method import Method
+
+__all__ = ["TS2Vec", "TS2VecMethod"]
+
+Window = Literal["full_series", "multiscale"] | int | None
+
+
+class TS2VecMethod(Method):
+    """Two overlapping crops, timestamp masking, a dilated convolutional encoder, hierarchical contrast.
+
+    Parameters
+    ----------
+    encoder : DilatedConvEncoder
+        Per-timestamp encoder.
+    mask : {"binomial", "all_true"}
+        Training mask: each step is blanked after the input projection with probability ½, or none is.
+    temporal_unit : int
+        See :class:`~kinview.augmentations.CropPair` and :func:`~kinview.losses.hierarchical`.
+    max_train_length : int or None
+        Longer series contribute a random window of this length a step.
+    """
+
+    training_defaults: ClassVar[dict[str, Any]] = {
+        "batch_size": 8,
+        "lr": 1e-3,
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+        "averaging": "swa",
+        "drop_last": True,
+    }
+
+    def __init__(
+        self,
+        encoder: DilatedConvEncoder,
+        mask: Literal["binomial", "all_true"] = "binomial",
+        temporal_unit: int = 0,
+        max_train_length: int | None = 3000,
+    ) -> None:
+        super().__init__()
+        if mask not in ("binomial", "all_true"):
+            raise ValueError(f"mask must be 'binomial' or 'all_true'; got {mask!r}")
+        self.encoder = encoder
+        self.mask = mask
+        self.crop = CropPair(temporal_unit)
+        self.contrast = Hierarchical(temporal_unit=temporal_unit)
+        if max_train_length is not None and max_train_length < self.crop.shortest:
+            raise ValueError(f"max_train_length must be at least {self.crop.shortest}; got {max_train_length!r}")
+        self.max_train_length = max_train_length
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        """Two crops, each with its own timestamp mask in ``extra["hide"]``."""
+        batch = self._window(batch, generator)
+        views = self.crop(batch, generator)
+        if self.mask == "all_true":
+            return list(views)
+        return [
+            view.replace(extra={**view.extra, "hide": _coin_flips(view.x, generator).to(view.x.device)})
+            for view in views
+        ]
+
+    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+        """Hierarchical contrast of the shared steps; a row with a view in which nothing was observed is left out."""
+        if self.encoder.padding == "masked":
+            views = with_something_observed(views)
+        shared = [self._encode(view)[:, :, _shared_steps(view)] for view in views]
+        return self.contrast(*shared), {}
+
+    def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """Maximum over the observed steps of the per-timestamp representations."""
+        batch = trimmed(batch) if self.encoder.padding == "masked" else batch
+        return pool(self._encode(batch), self.observed(batch), "max")
+
+    def per_timestamp(self, batch: Batch, window: int | Literal["multiscale"] | None = None) -> Float[Tensor, "n d t"]:
+        """Representations of each step, pooled over a window around it."""
+        z, inside = self._encode(batch), self.inside(batch)
+        if window is None:
+            return z
+        return multiscale(z, inside) if window == "multiscale" else window_max(z, window, inside)
+
+    def observed(self, batch: Batch) -> Tensor | None:
+        """Steps ``(n, T)`` at which anything was observed; None where all count, as in the official code."""
+        return None if self.encoder.padding == "official" else ~torch.isnan(batch.x).all(dim=1)
+
+    def inside(self, batch: Batch) -> Tensor | None:
+        """Steps ``(n, T)`` up to the end of each series; None where all count, as in the official code."""
+        if self.encoder.padding == "official":
+            return None
+        lengths = valid_lengths(batch.x, batch.times)
+        return torch.arange(batch.x.shape[2], device=batch.x.device) < lengths[:, None]
+
+    def _encode(self, batch: Batch) -> Tensor:
+        hide = batch.extra.get("hide")
+        assert hide is None or isinstance(hide, Tensor)
+        z: Tensor = self.encoder(batch.x, times=batch.times, hide=hide)
+        return z
+
+    def _window(self, batch: Batch, generator: torch.Generator) -> Batch:
+        limit, steps = self.max_train_length, batch.x.shape[2]
+        if limit is None or steps <= limit:
+            return batch
+        start = int(torch.randint(0, steps - limit + 1, (), generator=generator))
+        times = None if batch.times is None else batch.times[:, start : start + limit]
+        return batch.replace(x=batch.x[:, :, start : start + limit], times=times)
+
+
+@methods.register("ts2vec", modality="time_series", reference="Yue et al., AAAI 2022, arXiv 2106.10466")
+class TS2Vec(SeriesEstimator):
+    r"""TS2Vec: hierarchical contrastive representations of time series.
+
+    Two random crops of a series overlap; at every time stamp of the overlap, and at every scale of a max-pooling
+    pyramid over it, the two views of the same stamp must find each other among the stamps of the same series and among
+    the same stamp of the other series. The representation of a series is the maximum over its steps.
+
+    Parameters
+    ----------
+    repr_dim : int, default 320
+        Size D of a representation (paper).
+    hidden_dim : int, default 64
+        Channels of the hidden blocks (paper).
+    depth : int, default 10
+        Hidden residual blocks before the last one (paper); 0 leaves that one.
+    dropout : float, default 0.1
+        Dropout on the representations while training (official code).
+    mask : {"binomial", "all_true"}, default "binomial"
+        Timestamp mask while training (paper: binomial, ½).
+    temporal_unit : int, default 0
+        Scale at which temporal contrast begins: 2^temporal_unit steps (official code).
+    max_train_length : int or None, default 3000
+        Longer series are split, and windows of this length drawn (official code).
+    missing : {"channel", "timestep"}, default "channel"
+        Whether a value missing in one channel blanks that value or the whole step. The official code has "timestep":
+        with 40 channels and 10 % missing cells it keeps 1.5 % of the steps.
+    front_end : {"values", "values+mask", "values+mask+delta"}, default "values+mask"
+        What the network sees of gaps and time stamps; the official code has "values".
+    padding : {"masked", "official"}, default "masked"
+        Whether what lies beyond the end of a series is kept out of its representation; the official code lets it in.
+    scaling : {"dataset", "sample"} or None, default "dataset"
+        Standardise each channel over the training set (official loaders), each series by itself, or not at all.
+    trainer : Trainer or mapping, optional
+        Training values other than the published ones: batch 8, AdamW, learning rate 1e-3, weight decay 0.01, averaged
+        weights, 200 steps where the training set has at most 100,000 values, otherwise 600.
+    random_state : int, optional
+        Seed. The same seed, machine and number of threads give the same bits.
+
+    Notes
+    -----
+    *Unequal lengths and gaps.* Series with leading or trailing unobserved steps are centred before training, as in the
+    official code. A crop in which nothing was observed is left out of the loss (the official code contrasts it).
+    A series without any observation is represented by the zero vector.
+
+    *Deviations from the official code*, each with its switch: ``missing``, ``front_end``, ``padding``. With
+    ``missing="timestep", front_end="values", padding="official"`` and the same weights all outputs agree to 1e-5.
+    Inputs are never written to.
+
+    References
+    ----------
+    .. [1] Yue, Wang, Duan, Yang, Huang, Tong, Xu: TS2Vec: Towards Universal Representation of Time Series, AAAI 2022,
+       arXiv 2106.10466.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kinview import TS2Vec
+    >>> X = np.sin(np.arange(60.0)).reshape(4, 1, 15)
+    >>> model = TS2Vec(repr_dim=8, hidden_dim=4, depth=2, trainer={"max_steps": 2}, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (4, 8)
+    >>> model.encode(X).shape  # one vector a time stamp
+    (4, 8, 15)
+    """
+
+    def __init__(
+        self,
+        repr_dim: int = 320,
+        hidden_dim: int = 64,
+        depth: int = 10,
+        dropout: float = 0.1,
+        mask: Literal["binomial", "all_true"] = "binomial",
+        temporal_unit: int = 0,
+        max_train_length: int | None = 3000,
+        missing: Literal["channel", "timestep"] = "channel",
+        front_end: Literal["values", "values+mask", "values+mask+delta"] = "values+mask",
+        padding: Literal["masked", "official"] = "masked",
+        scaling: Literal["dataset", "sample"] | None = "dataset",
+        trainer: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.repr_dim = repr_dim
+        self.hidden_dim = hidden_dim
+        self.depth = depth
+        self.dropout = dropout
+        self.mask = mask
+        self.temporal_unit = temporal_unit
+        self.max_train_length = max_train_length
+        self.missing = missing
+        self.front_end = front_end
+        self.padding = padding
+        self.scaling = scaling
+        self.trainer = trainer
+        self.random_state = random_state
+        super().__init__()
+
+    def encode(
+        self,
+        X: Any,
+        window: Window = None,
+        *,
+        causal: bool = False,
+        sliding_length: int | None = None,
+        sliding_padding: int = 0,
+    ) -> Float[np.ndarray, "n d ..."]:
+        """Representations at every time stamp, or pooled over windows.
+
+        Parameters
+        ----------
+        X : panel
+            Series ``(n, C, T)``.
+        window : None, int, "full_series" or "multiscale"
+            None: each step by itself, ``(n, D, T)``. An integer: the maximum over that many steps around each.
+            "full_series": the maximum over all, ``(n, D)``. "multiscale": maxima over windows of 2^k + 1 steps side by
+            side, ``(n, D·scales, T)``.
+        causal : bool
+            With ``sliding_length``: a window does not reach beyond the steps that it represents. (Scaling by
+            ``scaling="sample"`` sees the whole series all the same.)
+        sliding_length : int, optional
+            Encode windows of this many steps, one after the other, each by itself with its context.
+        sliding_padding : int
+            Steps of context before (and, unless causal, after) each window.
+
+        Returns
+        -------
+        ndarray
+            Steps beyond the end of a series are zero.
+
+        Raises
+        ------
+        ValueError
+            For an unknown window, or sliding parameters out of range.
+        """
+        self.check_is_fitted()
+        if not (window in (None, "full_series", "multiscale") or _is_integer(window, least=1)):
+            raise ValueError(f"window must be None, a positive integer, 'full_series' or 'multiscale'; got {window!r}")
+        if sliding_length is not None and not _is_integer(sliding_length, least=1):
+            raise ValueError(f"sliding_length must be a positive integer; got {sliding_length!r}")
+        if not _is_integer(sliding_padding, least=0):
+            raise ValueError(f"sliding_padding must be a non-negative integer; got {sliding_padding!r}")
+        if sliding_length is None and (causal or sliding_padding):
+            raise ValueError("causal and sliding_padding describe sliding windows: give sliding_length too")
+        batch = self._scaled(self._panel_of(X))
+        encode = partial(self._method.per_timestamp, window=None if window == "full_series" else window)
+        if sliding_length is not None:
+            after = 0 if causal else sliding_padding
+            official = self.padding == "official"
+            encode = partial(
+                slide, encode, length=sliding_length, before=sliding_padding, after=after, official=official
+            )
+        if window == "full_series":
+            z = self._in_chunks(batch, lambda rows: pool(encode(rows), self._method.observed(rows)))
+        else:
+            z = self._in_chunks(batch, encode)
+        result: np.ndarray = z.numpy()
+        return result
+
+    @classmethod
+    def from_official(cls, path: str | os.PathLike[str]) -> Self:
+        """Estimator with the weights of an official checkpoint, and the official behaviour.
+
+        Parameters
+        ----------
+        path : path
+            A state dict written by the official code: of the bare network, or of the AveragedModel that its ``save()``
+            writes. It is read without executing anything in it.
+
+        Raises
+        ------
+        ValueError
+            If the file is no such checkpoint.
+
+        Notes
+        -----
+        The official loaders scale the data before the model sees them, so the estimator does not (``scaling=None``).
+        """
+        state, sizes = official_state(path)
+        channels = sizes["channels"]
+        estimator = cls(
+            repr_dim=sizes["repr_dim"],
+            hidden_dim=sizes["hidden_dim"],
+            depth=sizes["depth"],
+            missing="timestep",
+            front_end="values",
+            padding="official",
+            scaling=None,
+        )
+        return estimator._take_official(path, state, channels=channels, part="encoder")
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Cheap parameters for sktime's estimator checks."""
+        small = {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 2}, "random_state": 0}
+        return [small, {**small, "padding": "official", "missing": "timestep", "front_end": "values"}]
+
+    @property
+    def _method(self) -> TS2VecMethod:
+        assert isinstance(self.method_, TS2VecMethod)
+        return self.method_
+
+    def _build(self, batch: Batch) -> Method:
+        encoder = DilatedConvEncoder(
+            channels=batch.x.shape[1],
+            repr_dim=self.repr_dim,
+            hidden_dim=self.hidden_dim,
+            depth=self.depth,
+            dropout=self.dropout,
+            front_end=self.front_end,
+            missing=self.missing,
+            padding=self.padding,
+        )
+        return TS2VecMethod(encoder, self.mask, self.temporal_unit, self.max_train_length)
+
+    def _training_defaults(self, batch: Batch) -> dict[str, Any]:
+        return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        batch = split_long(batch, self.max_train_length)
+        batch = batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
+        return centred(batch)
+
+    def _prepare_method(self, batch: Batch) -> None:
+        self._method.encoder.front_end.set_step(batch.times)
+
+    def _reads_times(self) -> bool:
+        return self.front_end == "values+mask+delta"
+
+    def _why_not_trainable(self, rows: Batch) -> str | None:
+        if len(rows) == 0:
+            return "no training series has an observed value"
+        shortest = 2 ** (self.temporal_unit + 1)
+        if rows.x.shape[2] < shortest:
+            return f"its crops need series of at least {shortest} steps, the longest has {rows.x.shape[2]}"
+        return None
+
+
+def _is_integer(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
+
+
+def _shared_steps(view: Batch) -> slice:
+    """Steps of a crop that its twin has too: the same positions in every row."""
+    shared = view.extra["shared"]
+    assert isinstance(shared, Tensor)
+    first, last = shared[0].tolist()
+    return slice(first, last)
+
+
+def _coin_flips(x: Tensor, generator: torch.Generator) -> Tensor:
+    """(n, t) fair coin flips, drawn on the generator's device."""
+    return torch.rand(x.shape[0], x.shape[2], generator=generator) < 0.5

@@ -1,0 +1,43 @@
+"""Series as TS2Vec trains on them: split, centred, trimmed, and only where something was observed."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from kinview.data.batch import Batch
+
+__all__ = ["centred", "split_long"]
+
+
+def split_long(batch: Batch, limit: int | None) -> Batch:
+    """Series of at least twice ``limit`` steps, cut into T // limit sections (the last padded) that become rows."""
+    steps = batch.x.shape[2]
+    sections = 1 if limit is None else steps // limit
+    if sections < 2:
+        return batch
+    length = -(-steps // sections)
+    pad = length * sections - steps
+    x = F.pad(batch.x, (0, pad), value=torch.nan)
+    parts = x.reshape(len(batch), -1, sections, length).transpose(1, 2).flatten(0, 1)
+    source = torch.arange(len(batch)).repeat_interleave(sections)
+    times = None
+    if batch.times is not None:
+        times = F.pad(batch.times, (0, pad), value=torch.nan).reshape(-1, length)
+    groups = None if batch.groups is None else batch.groups[source]
+    return Batch(x=parts, index=batch.index[source], times=times, groups=groups)
+
+
+def centred(batch: Batch) -> Batch:
+    """Move the observed span of each series to the middle, where it does not fill the series."""
+    observed = ~torch.isnan(batch.x).all(dim=1)
+    steps = batch.x.shape[2]
+    if bool(observed[:, 0].all()) and bool(observed[:, -1].all()):
+        return batch
+    first = observed.int().argmax(dim=1)
+    trailing = observed.flip(1).int().argmax(dim=1)
+    shift = (first + trailing) // 2 - first
+    source = (torch.arange(steps)[None, :] - shift[:, None]) % steps
+    x = batch.x.gather(2, source[:, None, :].expand_as(batch.x))
+    times = None if batch.times is None else batch.times.gather(1, source)
+    return batch.replace(x=x, times=times)

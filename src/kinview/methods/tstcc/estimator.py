@@ -1,0 +1,407 @@
+"""TS-TCC: temporal and contextual contrasting of two augmented views of series (Eldele et al., IJCAI 2021)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from kinview.augmentations.base import Augmentation
+from kinview.data.batch import Batch
+from kinview.data.gaps import trimmed, valid_lengths
+from kinview.encoders.pooling import PoolingName, pool_segments
+from kinview.encoders.tstcc_cnn import TSTCCEncoder
+from kinview.losses.nt_xent import NTXent
+from kinview.losses.temporal_cpc import TemporalCPC
+from kinview.methods import methods
+from kinview.methods.estimators.components import view_of
+from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.tstcc.context import TemporalPredictor, features_after, split_in_time
+from kinview.methods.tstcc.official_weights import official_state
+from kinview.modules.projector import projector
+from kinview.parameters import check_number
+from kinview.training.method import Method
+
+__all__ = ["TSTCC", "TSTCCMethod"]
+
+
+class TSTCCMethod(Method):
+    """A weak and a strong view predict each other's next features, and their contexts find each other.
+
+    Parameters
+    ----------
+    encoder : TSTCCEncoder
+        Features over time; any encoder with ``repr_dim``, ``feature_lengths`` and a ``front_end`` serves.
+    predictor : TemporalPredictor
+        Context of the features up to a step t, and linear predictions of the next K.
+    weak, strong : Augmentation
+        The two views, each of which is one.
+    temperature, temporal_weight, contextual_weight : float
+        τ, λ1 and λ2.
+    pooling : {"max", "mean", "last"}
+        How :meth:`embed` sums the features up.
+    segments : int
+        In how many parts of a series.
+    """
+
+    training_defaults: ClassVar[dict[str, Any]] = {
+        "batch_size": 128,
+        "lr": 3e-4,
+        "optimizer": "adam",
+        "weight_decay": 3e-4,
+        "max_epochs": 40,
+        "drop_last": True,
+    }
+    min_rows: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        encoder: TSTCCEncoder,
+        predictor: TemporalPredictor,
+        weak: Augmentation,
+        strong: Augmentation,
+        temperature: float = 0.2,
+        temporal_weight: float = 1.0,
+        contextual_weight: float = 0.7,
+        pooling: PoolingName = "mean",
+        segments: int = 1,
+    ) -> None:
+        super().__init__()
+        for name, view in (("weak", weak), ("strong", strong)):
+            if view.n_views != 1:
+                raise ValueError(f"{name}_augmentation must make one view; {view!r} makes {view.n_views}")
+        for name, value in (("temporal_weight", temporal_weight), ("contextual_weight", contextual_weight)):
+            check_number(value, name)
+            if value < 0:
+                raise ValueError(f"{name} must be a number of at least 0; got {value!r}")
+        if temporal_weight == 0 and contextual_weight == 0:
+            raise ValueError("temporal_weight and contextual_weight are both 0: nothing is left to train; raise one")
+        if pooling not in ("max", "mean", "last"):
+            raise ValueError(f"pooling must be 'max', 'mean' or 'last'; got {pooling!r}")
+        if not isinstance(segments, int) or isinstance(segments, bool) or segments < 1:
+            raise ValueError(f"segments must be an integer of at least 1; got {segments!r}")
+        self.encoder = encoder
+        self.predictor = predictor
+        width = encoder.repr_dim  # hidden layer and output in the official code's proportions
+        self.projector = projector(predictor.context.dim, max(1, width // 2), max(1, width // 4))
+        self.prediction = TemporalCPC()
+        self.contrast = NTXent(temperature)
+        self.temporal_weight, self.contextual_weight = float(temporal_weight), float(contextual_weight)
+        self.pooling: PoolingName = pooling
+        self.segments = segments
+        self.weak, self.strong = weak, strong
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        """Weak and strong view; ``extra["share"]`` places the step t that ends the contexts, one draw a batch."""
+        share = torch.rand((), generator=generator).to(batch.x.device)
+        return [
+            view.replace(extra={**view.extra, "share": share.expand(len(view))})
+            for view in (augmentation.at(progress)(batch, generator) for augmentation in (self.weak, self.strong))
+        ]
+
+    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+        """λ1 (TC of weak → strong + TC of strong → weak) + λ2 NT-Xent of the projected contexts; see :class:`TSTCC`.
+
+        Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
+        the loss is zero.
+        """
+        seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
+        if int(seen.sum()) < 2:  # an epoch's last row alone, for example
+            return torch.stack([parameter.sum() * 0.0 for parameter in self.parameters()]).sum(), {}
+        if not bool(seen.all()):
+            views = [view.rows(seen.nonzero()[:, 0]) for view in views]
+        weak, strong = (F.normalize(self.features(view), dim=1) for view in views)
+        temporal, contexts = self.temporal_contrast(weak, strong, *(self._split(views)))
+        contextual = self.contrast(*(self.projector(context) for context in contexts))
+        total = self.temporal_weight * temporal + self.contextual_weight * contextual
+        parts = torch.stack([temporal, contextual]).detach().tolist()
+        return total, dict(zip(("temporal", "contextual"), parts, strict=True))
+
+    def temporal_contrast(
+        self, weak: Float[Tensor, "n d t"], strong: Float[Tensor, "n d s"], last: Tensor, ahead: Tensor
+    ) -> tuple[Float[Tensor, ""], tuple[Tensor, Tensor]]:
+        """Sum of both directions, and the two contexts.
+
+        Parameters
+        ----------
+        weak, strong : Tensor
+            Normalised features ``(n, D, T')``.
+        last, ahead : Tensor
+            Last step of each row's context, and which of the next steps it has; see
+            :func:`~kinview.methods.tstcc.context.split_in_time`.
+        """
+        n, steps = ahead.shape
+        end = int(last.max()) + 1  # both views in one call: no layer of the predictor looks at other rows
+        context, predicted = self.predictor(
+            torch.cat([weak[:, :, :end], strong[:, :, :end]]), torch.cat([last, last]), steps
+        )
+        contexts = context[:n], context[n:]
+        if steps == 0:  # nothing follows the first feature of any row
+            return context.sum() * 0.0, contexts
+        observed = None if bool(ahead.all()) else ahead
+        forward = self.prediction(predicted[:n], features_after(strong, last, steps), observed=observed)
+        backward = self.prediction(predicted[n:], features_after(weak, last, steps), observed=observed)
+        return forward + backward, contexts
+
+    def features(self, batch: Batch) -> Float[Tensor, "n d s"]:
+        """Features over time; zero beyond those that belong to a series."""
+        z: Tensor = self.encoder(batch.x, times=batch.times)
+        return z
+
+    def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """Features summed up over those that belong to each series; zero for a series without observations."""
+        batch = trimmed(batch)
+        z = pool_segments(self.features(batch), self._lengths(batch), self.segments, self.pooling)
+        return z.masked_fill(torch.isnan(batch.x).flatten(1).all(dim=1, keepdim=True), 0.0)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All parameters, with the β of the official code."""
+        return [{**group, "betas": (0.9, 0.99)} for group in super().parameter_groups()]
+
+    def _lengths(self, batch: Batch) -> Tensor:
+        return self.encoder.feature_lengths(valid_lengths(batch.x, batch.times))
+
+    def _split(self, views: list[Batch]) -> tuple[Tensor, Tensor]:
+        lengths = torch.minimum(*(self._lengths(view) for view in views))
+        share = views[0].extra["share"]
+        assert isinstance(share, Tensor)
+        return split_in_time(lengths, self.predictor.prediction_steps, share)
+
+
+@methods.register("tstcc", modality="time_series", reference="Eldele et al., IJCAI 2021, arXiv 2106.14112")
+class TSTCC(SeriesEstimator):
+    r"""TS-TCC: representations of series by temporal and contextual contrasting.
+
+    A weak and a strong view of each series go through a convolutional encoder, whose features z are normalised at every
+    step. *Temporal contrasting*: a transformer sums the features of one view up to a step t up in a context c, from
+    which K linear maps predict the next K features **of the other view**; each of these has to find its context among
+    those of the batch. *Contextual contrasting*: the projected contexts of the two views of a series have to find each
+    other among all 2n.
+
+    .. math:: L = \lambda_1 (L_{TC}^{w \to s} + L_{TC}^{s \to w}) + \lambda_2 L_{CC}, \quad
+              L_{TC}^{w \to s} = -\frac{1}{nK} \sum_{k=1}^{K} \sum_i \log
+              \frac{\exp(z^s_{i,t+k} \cdot W_k c^w_i)}{\sum_j \exp(z^s_{i,t+k} \cdot W_k c^w_j)}
+
+    with t uniform on 0 … T' − K − 1, one draw a batch, and :math:`L_{CC}` = NT-Xent with temperature τ. The
+    representation is the encoder's features, pooled.
+
+    Parameters
+    ----------
+    repr_dim : int, default 128
+        Channels D of the features, and size of a representation (official code).
+    hidden_dim : int, default 32
+        Channels of the first block; the second has twice as many (official code).
+    kernel_size, stride : int, default 8 and 1
+        Of the first convolution (official code: 8 and 1 for HAR and Epilepsy, 25 and 3 for Sleep-EDF).
+    dropout : float, default 0.35
+        After the first block (official code).
+    prediction_steps : int, default 6
+        K (official code: 6 for HAR, 10 for Epilepsy). A series with T' features predicts at most T' − 1.
+    context_dim, context_depth, context_heads : int, default 100, 4 and 4
+        Width, layers and attention heads of the context transformer (official code).
+    temperature : float, default 0.2
+        τ (paper).
+    temporal_weight, contextual_weight : float, default 1.0 and 0.7
+        λ1 and λ2 (paper).
+    weak_augmentation, strong_augmentation : spec, default "tstcc_weak" and "tstcc_strong"
+        Views, drawn afresh at every step. The recipes are the paper's: one scaling factor for each series and channel;
+        permutation and jitter.
+    pooling : {"max", "mean", "last"}, default "mean"
+        How the features of a series become one vector. The mean is what the official classifier, linear on the features
+        of all steps side by side, can read with the same weights at every step.
+    segments : int, default 1
+        Pool each of so many equal parts of a series by itself: a representation then has repr_dim · segments values,
+        and with as many segments as features it is the official input of the classifier.
+    missing : {"channel", "timestep"}, default "channel"
+        Whether a value missing in one channel blanks that value or the whole step.
+    front_end : {"values", "values+mask", "values+mask+delta"}, default "values+mask"
+        What the network sees of gaps and time stamps; the official code has "values".
+    scaling : {"dataset", "sample"} or None, default "dataset"
+        Standardise each channel over the training set, each series by itself, or not at all.
+    trainer : Trainer or mapping, optional
+        Training values other than the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β
+        (0.9, 0.99) and weight decay 3e-4, an epoch's smaller last batch left out (official code).
+    random_state : int, optional
+        Seed. The same seed, machine and number of threads give the same bits.
+
+    Notes
+    -----
+    *Representation.* The official code classifies the features of all steps side by side. That fixes the length of the
+    series and lets padding in, so here they are pooled over the steps that belong to a series, whole or in ``segments``
+    of its own length; ``encode`` gives the features by themselves.
+
+    *Gaps and unequal lengths.* Each row carries its length through the encoder. A row's step t has the same place
+    relative to its own length as the others'; steps that a short series does not have are left out of the loss. A
+    series without any observation is left out of the training, and represented by the zero vector.
+
+    *Deviations from the official code.* It draws both views once, before the first epoch; its permutation copies the
+    first channel into all others; its weak view multiplies each time step by another factor around 2; training sets
+    smaller than a batch train nothing; the step t is drawn for each direction of a batch anew (paper: one). None of
+    that is repeated. With the same weights features, temporal loss and projections agree to 1e-5
+    (:meth:`from_official`).
+
+    References
+    ----------
+    .. [1] Eldele, Ragab, Chen, Wu, Kwoh, Li, Guan: Time-Series Representation Learning via Temporal and Contextual
+       Contrasting, IJCAI 2021, arXiv 2106.14112.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kinview import TSTCC
+    >>> X = np.sin(np.arange(120.0)).reshape(4, 1, 30)
+    >>> model = TSTCC(repr_dim=8, hidden_dim=4, context_dim=8, trainer={"max_steps": 2}, random_state=0)
+    >>> model.fit(X).transform(X).shape
+    (4, 8)
+    >>> model.encode(X).shape  # one feature for about 8 steps
+    (4, 8, 6)
+    """
+
+    def __init__(
+        self,
+        repr_dim: int = 128,
+        hidden_dim: int = 32,
+        kernel_size: int = 8,
+        stride: int = 1,
+        dropout: float = 0.35,
+        prediction_steps: int = 6,
+        context_dim: int = 100,
+        context_depth: int = 4,
+        context_heads: int = 4,
+        temperature: float = 0.2,
+        temporal_weight: float = 1.0,
+        contextual_weight: float = 0.7,
+        weak_augmentation: Any = "tstcc_weak",
+        strong_augmentation: Any = "tstcc_strong",
+        pooling: PoolingName = "mean",
+        segments: int = 1,
+        missing: Literal["channel", "timestep"] = "channel",
+        front_end: Literal["values", "values+mask", "values+mask+delta"] = "values+mask",
+        scaling: Literal["dataset", "sample"] | None = "dataset",
+        trainer: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.repr_dim = repr_dim
+        self.hidden_dim = hidden_dim
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.dropout = dropout
+        self.prediction_steps = prediction_steps
+        self.context_dim = context_dim
+        self.context_depth = context_depth
+        self.context_heads = context_heads
+        self.temperature = temperature
+        self.temporal_weight = temporal_weight
+        self.contextual_weight = contextual_weight
+        self.weak_augmentation = weak_augmentation
+        self.strong_augmentation = strong_augmentation
+        self.pooling = pooling
+        self.segments = segments
+        self.missing = missing
+        self.front_end = front_end
+        self.scaling = scaling
+        self.trainer = trainer
+        self.random_state = random_state
+        super().__init__()
+
+    def encode(self, X: Any) -> Float[np.ndarray, "n d s"]:
+        """Features over time, not pooled.
+
+        Parameters
+        ----------
+        X : panel
+            Series ``(n, C, T)``.
+
+        Returns
+        -------
+        ndarray
+            ``(n, D, T')``: with the defaults about one feature for 8 steps, each of which sees 57. Features beyond
+            those that belong to a series are zero.
+        """
+        self.check_is_fitted()
+        result: np.ndarray = self._in_chunks(self._scaled(self._panel_of(X)), self._method.features).numpy()
+        return result
+
+    @classmethod
+    def from_official(cls, path: str | os.PathLike[str], stride: int = 1) -> Self:
+        """Estimator with the weights of an official checkpoint, and the official network.
+
+        Parameters
+        ----------
+        path : path
+            A file ``ckp_last.pt`` of the official code: the state dicts of encoder and temporal module. It is read
+            without executing anything in it. The classifier on top is left out; the number of steps that it reads
+            becomes ``segments``, so that series of the official length are represented as in the official code.
+        stride : int, default 1
+            Of the first convolution, which no weight tells (official code: 1; 3 for Sleep-EDF).
+
+        Raises
+        ------
+        ValueError
+            If the file is no such checkpoint.
+
+        Notes
+        -----
+        The official loaders leave the data as they are, so the estimator does too (``scaling=None``).
+        """
+        state, sizes = official_state(path)
+        channels = sizes.pop("channels")
+        parameters: dict[str, Any] = {**sizes, "stride": stride, "front_end": "values", "scaling": None}
+        return cls(**parameters)._take_official(path, state, channels=channels)
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Cheap parameters for sktime's estimator checks."""
+        sizes = {"repr_dim": 4, "hidden_dim": 2, "context_dim": 4, "context_depth": 1, "context_heads": 1}
+        small = {**sizes, "trainer": {"max_steps": 2}, "random_state": 0}
+        return [small, {**small, "pooling": "max", "front_end": "values", "scaling": None}]
+
+    @property
+    def _method(self) -> TSTCCMethod:
+        assert isinstance(self.method_, TSTCCMethod)
+        return self.method_
+
+    def _build(self, batch: Batch) -> Method:
+        encoder = TSTCCEncoder(
+            channels=batch.x.shape[1],
+            repr_dim=self.repr_dim,
+            hidden_dim=self.hidden_dim,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            dropout=self.dropout,
+            front_end=self.front_end,
+            missing=self.missing,
+        )
+        predictor = TemporalPredictor(
+            self.repr_dim, self.prediction_steps, self.context_dim, self.context_depth, self.context_heads
+        )
+        return TSTCCMethod(
+            encoder,
+            predictor,
+            weak=view_of("weak_augmentation", self.weak_augmentation, "time_series"),
+            strong=view_of("strong_augmentation", self.strong_augmentation, "time_series"),
+            temperature=self.temperature,
+            temporal_weight=self.temporal_weight,
+            contextual_weight=self.contextual_weight,
+            pooling=self.pooling,
+            segments=self.segments,
+        )
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
+
+    def _prepare_method(self, batch: Batch) -> None:
+        self._method.encoder.front_end.set_step(batch.times)
+
+    def _reads_times(self) -> bool:
+        return self.front_end == "values+mask+delta"
+
+    def _why_not_trainable(self, rows: Batch) -> str | None:
+        if len(rows) < 2:
+            return f"contrast needs at least two series with an observation, there are {len(rows)}"
+        return None

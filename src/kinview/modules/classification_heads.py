@@ -1,0 +1,104 @@
+"""Classification heads: from a representation to one score a class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from kinview.modules import heads
+
+__all__ = ["LinearHead", "MLPHead"]
+
+_ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "sigmoid": nn.Sigmoid}
+
+
+@heads.register("linear", modality="any")
+class LinearHead(nn.Module):
+    """One linear layer.
+
+    Parameters
+    ----------
+    in_features : int
+        Size D of a representation.
+    n_classes : int
+        Number of classes K.
+
+    Notes
+    -----
+    Shapes: ``(n, D) -> (n, K)``.
+    """
+
+    def __init__(self, in_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.config = {"in_features": in_features, "n_classes": n_classes}
+        self.layer = nn.Linear(in_features, n_classes)
+
+    def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
+        """Scores ``(n, K)``; their softmax is the probability."""
+        out: Tensor = self.layer(z)
+        return out
+
+
+@heads.register("mlp", modality="any", reference="Bahri et al., SCARF, ICLR 2022")
+class MLPHead(nn.Module):
+    """Hidden layers of one width, then one linear layer.
+
+    SCARF's classification head is the default; that of TF-C's official code is ``{mlp: {depth: 1, hidden_dim: 64,
+    activation: sigmoid}}``.
+
+    Parameters
+    ----------
+    in_features : int
+        Size D of a representation.
+    n_classes : int
+        Number of classes K.
+    hidden_dim : int, default 256
+        Width of the hidden layers (SCARF).
+    depth : int, default 2
+        Number of hidden layers (SCARF).
+    activation : {"relu", "gelu", "sigmoid"}, default "relu"
+        After every hidden layer (SCARF).
+
+    Notes
+    -----
+    Shapes: ``(n, D) -> (n, K)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> MLPHead(in_features=8, n_classes=3, hidden_dim=4)(torch.zeros(5, 8)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: int,
+        hidden_dim: int = 256,
+        depth: int = 2,
+        activation: Literal["relu", "gelu", "sigmoid"] = "relu",
+    ) -> None:
+        super().__init__()
+        for name, value in (("hidden_dim", hidden_dim), ("depth", depth)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer; got {value!r}")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}; got {activation!r}")
+        self.config = {
+            "in_features": in_features,
+            "n_classes": n_classes,
+            "hidden_dim": hidden_dim,
+            "depth": depth,
+            "activation": activation,
+        }
+        layers: list[nn.Module] = []
+        for i in range(depth):
+            layers += [nn.Linear(in_features if i == 0 else hidden_dim, hidden_dim), _ACTIVATIONS[activation]()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden_dim, n_classes))
+
+    def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
+        """Scores ``(n, K)``; their softmax is the probability."""
+        out: Tensor = self.layers(z)
+        return out
