@@ -13,9 +13,8 @@ import torch
 
 import kinview
 from kinview.configs import config_names, config_path, read_config
-from kinview.evaluation import Benchmark, Store, run
-from kinview.evaluation.benchmark import part_label, steps
-from kinview.evaluation.benchmark.fingerprint import part_source, source_digest
+from kinview.evaluation import Store
+from kinview.evaluation.benchmark import Benchmark, part_label, run, steps
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.files import parse_tensors
 from kinview.methods import RawFeatures
@@ -333,14 +332,15 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "label_fraction": 0.5,
         "probe": "xgboost",
         "seed": 7,
-        "environment": {**cell.environment, "source": "0"},
+        "environment": {**cell.environment, "threads": 7},
+        "code": {**cell.code, "method": "0"},
     }
     by_fingerprint = {"dataset_options"}
     assert set(changes) == {field.name for field in dataclasses.fields(cell)} - by_fingerprint
     assert dataclasses.replace(cell, dataset_options='{"drop": ["x"]}').key == cell.key
     keys = {cell.key} | {dataclasses.replace(cell, **{name: value}).key for name, value in changes.items()}
     assert len(keys) == 1 + len(changes)
-    assert set(cell.environment) == {"threads", "device", "precision", "source", "versions"}
+    assert set(cell.environment) == {"threads", "device", "precision", "versions"}
     assert set(cell.environment["versions"]) == {"torch", "scikit-learn", "xgboost", "numpy"}
 
 
@@ -439,37 +439,6 @@ def test_data_that_change_while_the_benchmark_runs_are_noticed(small, tmp_path):
     steps.load_dataset.cache_clear()
     with pytest.raises(ValueError, match="changed on disk"):
         Chain(cell, str(folder), tmp_path)
-
-
-def test_step_code_is_part_of_every_key_but_its_presentation_is_not(tmp_path):
-    package = Path(kinview.__file__).parent
-    copy = tmp_path / "kinview"
-    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    before = source_digest(copy)
-    assert before == source_digest(package)
-    for name in ("store.py", "runner.py", "benchmark.py"):
-        with (copy / "evaluation" / name).open("a") as stream:
-            stream.write("\n# more\n")
-    source_digest.cache_clear()
-    assert source_digest(copy) == before
-    for name in ("evaluation/steps.py", "methods/ts2vec.py", "data/table.py", "training/trainer.py"):
-        with (copy / name).open("a") as stream:
-            stream.write("\n# more\n")
-        source_digest.cache_clear()
-        after = source_digest(copy)
-        assert after != before
-        before = after
-
-
-def test_code_of_another_package_is_identified_by_its_content(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "plugin_for_test.py").write_text("class Part: ...\n")
-    module = importlib.import_module("plugin_for_test")
-    one = part_source(module.Part)
-    assert list(one) == ["plugin_for_test"]
-    (tmp_path / "plugin_for_test.py").write_text("class Part:\n    x = 1\n")
-    assert part_source(module.Part) != one
-    assert part_source(RawFeatures) == {}
 
 
 def test_configs_by_name_and_by_path(tmp_path):

@@ -18,10 +18,10 @@ from torch import nn
 import kinview
 from kinview import SCARF, Batch, FineTunedClassifier, Trainer, TS2Vec
 from kinview.configs import read_config
+from kinview.encoders import heads
 from kinview.methods import RandomInit, Supervised, classifiers, methods
-from kinview.methods.fine_tuning import FineTuningMethod
+from kinview.methods.fine_tuning.classifier import FineTuningMethod
 from kinview.methods.fine_tuning.layers import layers_of
-from kinview.modules import heads
 from kinview.training import Method
 from kinview.training.randomness import forked_generators
 

@@ -12,7 +12,7 @@ import pytest
 import kinview
 from kinview import FineTunedClassifier
 from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run
-from kinview.evaluation.benchmark import steps
+from kinview.evaluation.benchmark.plan import steps
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.evaluation.probes import probes
 from kinview.evaluation.report import format_table, write_report

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Entry", "Registry", "to_config"]
+__all__ = ["Entry", "Registry", "families", "to_config"]
 
 _FAMILIES: dict[str, Registry] = {}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -318,6 +318,11 @@ class Registry:
             ) from error
         if not any(entry.target is target for entry in self._entries.values()):
             self.register(plugin.name, modality=getattr(target, "modality", None))(target)
+
+
+def families() -> Mapping[str, Registry]:
+    """Registries that exist in this process, by family."""
+    return MappingProxyType(_FAMILIES)
 
 
 def to_config(part: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a representation is worth: corruptions, label noise, probes, metrics, and the benchmark that runs them.
 
 The registries of its parts are those of its subpackages: ``from kinview.evaluation.corruptions import corruptions``,
-``from kinview.evaluation.label_noise import label_noise``, ``from kinview.evaluation.probes import probes``.
+``from kinview.evaluation.label_noise.symmetric import label_noise``, ``from kinview.evaluation.probes import probes``.
 """
 
 from __future__ import annotations

@@ -1,23 +1,22 @@
-"""What a result depends on besides its parameters: versions of libraries, and kinview's own step code."""
+"""What a result depends on besides its parameters: versions of libraries, and the code that computes it."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import importlib.metadata
-import inspect
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["part_source", "source_digest", "versions"]
+import kinview
+from kinview.evaluation.benchmark.closure import Closure
+from kinview.files import canonical_json
+from kinview.registry import Registry, families
+
+__all__ = ["module_code", "own_version", "part_code", "source_digest", "versions"]
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "xgboost")
-_STEP_PACKAGES = ("augmentations", "data", "encoders", "evaluation", "losses", "methods", "training")
-# Planning, storing and showing do not change a number.
-_NO_STEP = (
-    "_database.py", "fingerprint.py", "grid.py", "plan.py", "report", "runner.py", "statistics.py", "store.py",
-)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -31,9 +30,47 @@ def versions() -> dict[str, str]:
     return {library: importlib.metadata.version(library) for library in _LIBRARIES}
 
 
+def part_code(registry: Registry, config: Any) -> str:
+    """SHA-256 of the code that a part rests on, and the parts inside its config: see :class:`Closure`.
+
+    A process reads each file once: it runs what it has imported, whatever is written to the file afterwards.
+
+    Examples
+    --------
+    >>> from kinview.losses import losses
+    >>> part_code(losses, "nt_xent") == part_code(losses, {"nt_xent": {"temperature": 0.1}})
+    True
+    >>> part_code(losses, "nt_xent") == part_code(losses, "vicreg")
+    False
+    """
+    return _part_code(registry.family, canonical_json(config))
+
+
+@functools.cache
+def _part_code(family: str, config: str) -> str:
+    closure = Closure()
+    closure.add(families()[family], json.loads(config))
+    return closure.digest()
+
+
+@functools.cache
+def module_code(module: str) -> str:
+    """SHA-256 of the code of a module and of what it uses: see :class:`Closure`."""
+    closure = Closure()
+    closure.add_module(module)
+    return closure.digest()
+
+
+def own_version() -> str:
+    """Version of kinview with the state of its source, for whoever reads a result: no key depends on it."""
+    return f"{kinview.__version__}+source.{source_digest()[:12]}"
+
+
 @functools.cache
 def source_digest(root: Path | None = None) -> str:
-    """SHA-256 over kinview's step code: every module that can change a number of a benchmark.
+    """SHA-256 over every module of kinview, byte for byte: it tells one state of the source from another.
+
+    What a result depends on is narrower, see :func:`part_code`.
 
     Parameters
     ----------
@@ -45,44 +82,11 @@ def source_digest(root: Path | None = None) -> str:
     >>> len(source_digest())
     64
     """
-    package = Path(__file__).parents[2] if root is None else root
+    package = Path(kinview.__file__).parent if root is None else root
     digest = hashlib.sha256()
-    for path in _step_files(package):
+    for path in sorted(package.rglob("*.py")):
         # Line endings depend on how git checked the file out, not on the code.
         content = path.read_bytes().replace(b"\r\n", b"\n")
         digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
-
-
-def part_source(target: Any) -> dict[str, str]:
-    """Identify the code of a registered part that another package brings: its module and that file's SHA-256.
-
-    Parts of kinview itself are covered by :func:`source_digest` and give an empty mapping.
-
-    Examples
-    --------
-    >>> from kinview.registry import Registry
-    >>> part_source(Registry)
-    {}
-    """
-    module = str(getattr(target, "__module__", ""))
-    if module.split(".", 1)[0] == __name__.split(".", 1)[0]:
-        return {}
-    try:
-        source = inspect.getsourcefile(target)
-    except TypeError:
-        source = None
-    content = Path(source).read_bytes() if source and Path(source).is_file() else b""
-    return {module: hashlib.sha256(content).hexdigest()}
-
-
-def _step_files(package: Path) -> Iterator[Path]:
-    for name in _STEP_PACKAGES:
-        folder = package / name
-        for path in sorted(folder.rglob("*.py")):
-            if not (
-                name == "evaluation"
-                and path.relative_to(folder).as_posix().removeprefix("benchmark/").split("/")[0] in _NO_STEP
-            ):
-                yield path

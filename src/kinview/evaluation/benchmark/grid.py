@@ -8,11 +8,10 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
-from kinview.evaluation.benchmark.fingerprint import part_source
 from kinview.files import content_hash
 from kinview.registry import Entry, Registry
 
-__all__ = ["Cell", "Condition", "Part", "is_dataset", "name_and_options", "part_label"]
+__all__ = ["Cell", "Part", "is_dataset", "name_and_options", "part_label"]
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
@@ -39,6 +38,7 @@ class Cell:
     probe: Any
     seed: int
     environment: Mapping[str, Any]
+    code: Mapping[str, str]  # digest of the code of the steps and of each part, by the part it plays
     dataset_options: str = "{}"  # parameters of the reader, as JSON
 
     @property
@@ -56,7 +56,8 @@ class Cell:
         """Content hash of the fitted model; the cells that share it are one chain of work."""
         shared = ("dataset", "fingerprint", "modality", "method", "seed", "environment")
         spec = {name: getattr(self, name) for name in shared}
-        return content_hash({"step": "pretrain", "corruption": self.pretrain_corruption, **spec})
+        code = self._code_of("steps", "dataset", "method", *(["corruption"] if self.pretrain_corruption else []))
+        return content_hash({"step": "pretrain", "corruption": self.pretrain_corruption, "code": code, **spec})
 
     @property
     def pretrain_corruption(self) -> tuple[Any, float] | None:
@@ -65,13 +66,18 @@ class Cell:
 
     def embed_key(self, part: Literal["train", "test"]) -> str:
         """Content hash of the embedding of the train or test set."""
+        struck = self.corruption_of(part)
+        code = self._code_of("corruption") if struck else {}  # the model's key has the rest
         return content_hash(
-            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": self.corruption_of(part)}
+            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": struck, "code": code}
         )
 
     def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
         """Mechanism and severity that strike a part of the data, None where it stays clean."""
         return (self.corruption, self.severity) if self.corrupt in (part, "both") else None
+
+    def _code_of(self, *played: str) -> dict[str, str]:
+        return {part: self.code[part] for part in played if part in self.code}
 
 
 def part_label(config: Any) -> str:
@@ -92,12 +98,11 @@ def part_label(config: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part as its canonical config, its registry entry, and the code behind it where that is another package's."""
+    """A part as its canonical config and its registry entry."""
 
     config: Any
     entry: Entry
     modality: str | None
-    source: dict[str, str]
 
     @classmethod
     def of(cls, registry: Registry, spec: Any, **levels: Any) -> Part:
@@ -120,7 +125,7 @@ class Part:
             if name in trainer:
                 raise ValueError(f"{entry.name}: the benchmark sets the trainer's {name}; leave it out of the spec")
         modality = getattr(part, "modality", entry.modality)  # of the method inside, where there is one
-        return cls(config, entry, modality, part_source(entry.target))
+        return cls(config, entry, modality)
 
     def reads(self, modality: str) -> bool:
         """Whether the part works on data of this modality."""
@@ -144,14 +149,6 @@ class Part:
             return "trained with labels it would be the method 'supervised'"
         target = self.entry.target
         return None if isinstance(target, type) and issubclass(target, EstimatorCore) else "it has no network to train"
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """What distinguishes cells of one data set, method, probe and seed: the fields of a cell that it fills in."""
-
-    fields: dict[str, Any]
-    source: dict[str, str]
 
 
 def is_dataset(spec: Any) -> bool:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kinview.configs import read_config
-from kinview.evaluation.benchmark.fingerprint import source_digest, versions
-from kinview.evaluation.benchmark.grid import Cell, Condition, Part, is_dataset, name_and_options, part_label
+from kinview.evaluation.benchmark.fingerprint import module_code, part_code, versions
+from kinview.evaluation.benchmark.grid import Cell, Part, is_dataset, name_and_options, part_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,12 +185,14 @@ class Benchmark:
         ValueError
             If a part or data set is unknown, a data set has no class label for every sample, or no method reads it.
         """
-        from kinview.evaluation.benchmark.steps import load_dataset
+        from kinview.datasets import datasets
+        from kinview.evaluation.benchmark.steps import load_dataset, run_chain
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
         from kinview.evaluation.probes import probes
         from kinview.methods import methods
 
+        families = {"method": methods, "probe": probes, "corruption": corruptions, "label_noise": label_noise}
         parts = [Part.of(methods, spec) for spec in self.methods]
         readers = [Part.of(probes, spec) for spec in self.probes]
         _require_probes(parts, readers)
@@ -200,9 +202,9 @@ class Benchmark:
             "threads": self.threads,
             "device": self.device,
             "precision": self.precision,
-            "source": source_digest(),
             "versions": versions(),
         }
+        steps = {"steps": module_code(run_chain.__module__)}
         load_dataset.cache_clear()  # files may have changed since an earlier run in this process
         cells: dict[str, Cell] = {}
         for name, options in map(name_and_options, self.datasets):
@@ -215,11 +217,13 @@ class Benchmark:
                     f"data set {name!r} is {dataset.modality}, and none of the methods reads that: add a method for it "
                     f"or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
                 )
+            code = steps | ({"dataset": part_code(datasets, name)} if name in datasets else {})
             conditions = list(self._conditions([kind for kind in kinds if kind.reads(dataset.modality)], noises))
             for part, seed, condition, reader in itertools.product(able, self.seeds, conditions, readers):
                 if part.why_not_with(reader) is not None:
                     continue
-                plugins = part.source | reader.source | condition.source
+                played = {**condition, "method": part.config, "probe": reader.config}
+                used = {role: played[role] for role in families if played[role] is not None}
                 cell = Cell(
                     dataset=dataset.name,
                     fingerprint=fingerprint,
@@ -227,9 +231,10 @@ class Benchmark:
                     method=part.config,
                     probe=reader.config,
                     seed=int(seed),
-                    environment=shared | ({"plugins": plugins} if plugins else {}),
+                    environment=shared,
+                    code=code | {role: part_code(families[role], config) for role, config in used.items()},
                     dataset_options=options,
-                    **condition.fields,
+                    **condition,
                 )
                 cells.setdefault(cell.key, cell)
         return list(cells.values())
@@ -277,8 +282,8 @@ class Benchmark:
                     found[place] = (embedding.z, dataset.y_test)
         return found
 
-    def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[Condition]:
-        """Every condition of a data set, clean first."""
+    def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[dict[str, Any]]:
+        """Fields of the cells of one data set, method, probe and seed; clean first."""
         struck = [(None, 0.0), *itertools.product(kinds, [float(s) for s in self.severities if s > 0])]
         noisy = [(None, 0.0), *itertools.product(noises, [float(r) for r in self.label_noise_rates if r > 0])]
         budgets = [1.0, *(float(fraction) for fraction in self.label_fractions if fraction < 1)]
@@ -286,18 +291,15 @@ class Benchmark:
             factors = (kind is not None) + (noise is not None) + (fraction < 1)
             if self.crossed or factors <= 1:
                 strikes_train = kind is not None and self.corrupt in ("train", "both")
-                yield Condition(
-                    source=(kind.source if kind else {}) | (noise.source if noise else {}),
-                    fields={
-                        "corruption": kind.config if kind else None,
-                        "severity": severity,
-                        "corrupt": self.corrupt if kind else None,
-                        "pretrain_on": self.pretrain_on if strikes_train else "clean",
-                        "label_noise": noise.config if noise else None,
-                        "label_noise_rate": rate,
-                        "label_fraction": fraction,
-                    },
-                )
+                yield {
+                    "corruption": kind.config if kind else None,
+                    "severity": severity,
+                    "corrupt": self.corrupt if kind else None,
+                    "pretrain_on": self.pretrain_on if strikes_train else "clean",
+                    "label_noise": noise.config if noise else None,
+                    "label_noise_rate": rate,
+                    "label_fraction": fraction,
+                }
 
 
 def _require_probes(parts: Sequence[Part], readers: Sequence[Part]) -> None:

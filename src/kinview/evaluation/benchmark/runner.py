@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from kinview.evaluation.benchmark.fingerprint import own_version
 from kinview.evaluation.benchmark.grid import Cell
 from kinview.evaluation.benchmark.plan import Benchmark
 from kinview.evaluation.store import Store
@@ -134,7 +135,8 @@ def _work(
     def report(cell: Cell, row: dict[str, Any]) -> None:
         if _orphaned(runner[0]):
             os._exit(1)
-        store.add(cell.key, row, benchmark=benchmark)
+        installed = {**row["versions"], "kinview": own_version()}  # information: no part of the cell's key
+        store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark)
         counts[row["status"]] += 1
 
     with _watched(runner[0]):
