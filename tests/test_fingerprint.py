@@ -20,6 +20,7 @@ import kinview
 from kinview.evaluation.benchmark import Benchmark, closure, source
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.benchmark.fingerprint import part_code, source_digest
+from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods
 from kinview.registry import Registry
@@ -28,7 +29,7 @@ PACKAGE = Path(kinview.__file__).parent
 STEPS = "kinview.evaluation.benchmark.steps"
 Source = source.Source
 PARSED: dict[tuple[str, bytes], source.Source] = {}  # the tests share most files
-PARTS = {"method": (methods, "simclr"), "probe": (probes, "knn")}
+PARTS = {"method": (methods, "simclr"), "probe": (probes, "knn"), "noise": (label_noise, "symmetric")}
 
 
 def copied(folder: Path) -> Path:
@@ -93,10 +94,11 @@ def append(file: Path, text: str) -> None:
 # --- what changes no key
 
 
+NEW_NAME = "if TYPE_CHECKING:\n    from kinview.losses.new import New as New\n"
 DOOR = """
 if TYPE_CHECKING:
-    from kinview.losses import NTXent
-    from kinview.losses import VICReg
+    from kinview.losses.nt_xent import NTXent
+    from kinview.losses.vicreg import VICReg
 """
 
 
@@ -174,9 +176,9 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("data/splits.py", "", "PLANTED = 1", {"method", "steps"}),
         ("evaluation/probes/nearest_neighbour.py", "", "PLANTED = 1", {"probe"}),
         ("evaluation/probes/base.py", "float64", "float32", {"probe"}),
-        ("evaluation/labels.py", "", "PLANTED = 1", {"probe", "steps"}),
+        ("evaluation/labels.py", "", "PLANTED = 1", {"noise", "probe", "steps"}),
         ("evaluation/corruptions/base.py", "", "PLANTED = 1", {"steps"}),
-        ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"steps"}),
+        ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"noise"}),
         ("evaluation/metrics.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/benchmark/steps.py", "", "PLANTED = 1", {"steps"}),
         ("datasets/archives.py", "", "PLANTED = 1", {"steps"}),
@@ -254,7 +256,7 @@ def test_what_is_imported_for_types_alone_does_not_count(copy: Path) -> None:
         ({"random_init": {"method": {"tstcc": {}}}}, {"methods.tstcc", "encoders.tstcc_cnn"}, {"methods.tfc"}),
         ("random_init", {"methods.ts2vec", "methods.scarf", "encoders.dilated_conv"}, {"methods.tstcc"}),
         ("scarf", {"augmentations.column_corruption", "encoders.mlp"}, {"encoders.resnet1d", "methods.ts2vec"}),
-        ("raw", {"methods.raw", "data.panel"}, {"encoders", "losses", "augmentations", "methods.series"}),
+        ("raw", {"methods.controls.raw", "data.panel"}, {"encoders", "losses", "methods.estimators.series"}),
     ],
 )  # fmt: skip
 def test_parts_are_followed_by_their_names(config: object, inside: set[str], outside: set[str]) -> None:
@@ -371,7 +373,7 @@ def code():
     cells = Benchmark("b", ["italy_power_demand"], ["simclr"], ["mcar"], [0.2], probes=["knn"]).cells()
     return cells[-1].code
 
-recipe = Path(fingerprint.__file__).parents[1] / "configs" / "augmentation" / "simclr_har.yaml"
+recipe = Path(fingerprint.__file__).parents[2] / "configs" / "augmentation" / "simclr_har.yaml"
 before, text = code(), recipe.read_text(encoding="utf-8")
 recipe.write_text(f"# a comment\\n{text}", encoding="utf-8")
 commented = code()
@@ -412,7 +414,8 @@ from kinview.evaluation.benchmark import steps
 from kinview.evaluation.benchmark.plan import Benchmark
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.label_noise.symmetric import label_noise
+from kinview.evaluation.label_noise import label_noise
+from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods
 from kinview.registry import families
