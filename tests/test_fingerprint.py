@@ -17,9 +17,10 @@ import pandas as pd
 import pytest
 
 import kinview
-from kinview.evaluation.benchmark import Benchmark, closure, source
+from kinview.evaluation.benchmark import Benchmark
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.benchmark.fingerprint import part_code, source_digest
+from kinview.evaluation.benchmark.plan import closure, source
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods
@@ -97,8 +98,8 @@ def append(file: Path, text: str) -> None:
 NEW_NAME = "if TYPE_CHECKING:\n    from kinview.losses.new import New as New\n"
 DOOR = """
 if TYPE_CHECKING:
-    from kinview.losses.nt_xent import NTXent
-    from kinview.losses.vicreg import VICReg
+    from kinview.losses import NTXent
+    from kinview.losses import VICReg
 """
 
 
@@ -365,8 +366,8 @@ def test_the_digest_of_the_whole_library_sees_every_byte(copy: Path) -> None:
 CODE_OF_CELLS = """
 import json, sys
 from pathlib import Path
-from kinview.evaluation.benchmark import fingerprint
-from kinview.evaluation.benchmark.plan import Benchmark
+from kinview.evaluation.benchmark.plan import fingerprint
+from kinview.evaluation.benchmark import Benchmark
 
 def code():
     fingerprint._part_code.cache_clear()
@@ -410,12 +411,12 @@ import kinview
 for module in pkgutil.walk_packages(kinview.__path__, "kinview."):
     importlib.import_module(module.name)  # what runs at import is not what a cell runs
 from kinview.datasets import datasets
-from kinview.evaluation.benchmark import steps
-from kinview.evaluation.benchmark.plan import Benchmark
+from kinview.evaluation.benchmark.plan import steps
+from kinview.evaluation.benchmark import Benchmark
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.label_noise import label_noise
-from kinview.evaluation.label_noise import label_noise
+from kinview.evaluation.label_noise.symmetric import label_noise
+from kinview.evaluation.label_noise.symmetric import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods
 from kinview.registry import families

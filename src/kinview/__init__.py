@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kinview.exports import lazy_exports
+from kinview.moved import Finder as _Finder
 
 if TYPE_CHECKING:
     from kinview.data.batch import Batch as Batch
@@ -24,3 +25,4 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 lazy_exports(__name__)
+_Finder.install()  # so that pickles find what has moved

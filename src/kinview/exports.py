@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from kinview.moved import moved_names
+
 __all__ = ["LazyPackage", "lazy_exports"]
 
 _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST: importing ast for one flag would take longer than all that is done here
@@ -46,14 +48,17 @@ class LazyPackage(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
             return self.__dir__()
-        if name.startswith("__") or name not in self._homes:
-            raise AttributeError(
-                f"module {self.__name__!r} has no attribute {name!r}; it offers {', '.join(self.__dir__())}"
-            )
-        module, original = self._homes[name]
-        value = getattr(importlib.import_module(module), original)
-        self.__dict__[name] = value
-        return value
+        if not name.startswith("__"):
+            if name in self._homes:
+                module, original = self._homes[name]
+                value = getattr(importlib.import_module(module), original)
+                self.__dict__[name] = value
+                return value
+            if (self.__name__, name) in moved_names():
+                return getattr(importlib.import_module(moved_names()[self.__name__, name]), name)
+        raise AttributeError(
+            f"module {self.__name__!r} has no attribute {name!r}; it offers {', '.join(self.__dir__())}"
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (isinstance(value, ModuleType) and name in self._homes):

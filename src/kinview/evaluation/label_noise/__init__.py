@@ -1,7 +1,14 @@
 """Wrong labels made on purpose, at an exact rate and reported as realised."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinview.exports import lazy_exports
 from kinview.registry import Registry
 
-__all__ = ["label_noise"]
+if TYPE_CHECKING:
+    from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
 
-label_noise = Registry("label_noise", members=("kinview.evaluation.label_noise.symmetric",))
+_package = lazy_exports(__name__)
+label_noise = Registry("label_noise", members=_package.exported_modules)

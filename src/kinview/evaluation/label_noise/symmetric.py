@@ -12,6 +12,7 @@ from jaxtyping import Bool, Shaped
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.labels import encode_labels
 from kinview.evaluation.validation import check_rate, check_seed
+from kinview.registry import FromPickle
 
 __all__ = ["NoisyLabels", "SymmetricNoise"]
 
@@ -39,7 +40,7 @@ class NoisyLabels:
 
 @label_noise.register("symmetric", modality="any", reference="Northcutt et al. 2021; inclusive: Bahri et al. 2022")
 @dataclasses.dataclass(frozen=True)
-class SymmetricNoise:
+class SymmetricNoise(FromPickle):
     r"""Give an exact share of the rows a label drawn uniformly, whatever their class.
 
     With the transition matrix :math:`T_{ij} = P(\tilde y = j \mid y = i)` over :math:`K` classes, exclusive noise is
