@@ -155,15 +155,14 @@ class Closure:
         assert source is not None
         imports = set(piece.imports)
         if source.is_package:
-            used = {chain[0] for chain in piece.chains}
-            imports |= {one for local, one in source.imports.items() if local in used}
-            yield "", [(module, (one,)) for one in sorted(used & set(source.pieces) - {name})]
+            imports |= {one for local, one in source.imports.items() if local in piece.names}
+            yield "", [(module, (other,)) for other in sorted(piece.names.keys() & source.pieces.keys() - {name})]
         for one in imports:
             inside = one.module.split(".", 1)[0] in self._packages
             is_module = one.name is None or (inside and read_source(f"{one.module}.{one.name}") is not None)
             label = [one.scope, one.local, "" if inside else one.module, "" if is_module else str(one.name)]
-            rests = [chain[1:] for chain in piece.chains if chain[0] == one.local] or [()]
-            yield ":".join(label), [(one.module, (*one.start, *rest)) for rest in sorted(rests)]
+            rests = piece.names.get(one.local, {()})
+            yield ":".join(label), [(one.module, (*one.start, *rest)) for rest in rests]
 
     def _record(self, place: Place) -> list[Any]:
         """A piece by its content, and each name that it imports by the content of what is meant."""

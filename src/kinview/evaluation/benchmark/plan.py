@@ -186,7 +186,7 @@ class Benchmark:
             If a part or data set is unknown, a data set has no class label for every sample, or no method reads it.
         """
         from kinview.datasets import datasets
-        from kinview.evaluation.benchmark.steps import load_dataset, run_chain
+        from kinview.evaluation.benchmark import steps
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
         from kinview.evaluation.probes import probes
@@ -204,11 +204,10 @@ class Benchmark:
             "precision": self.precision,
             "versions": versions(),
         }
-        steps = {"steps": module_code(run_chain.__module__)}
-        load_dataset.cache_clear()  # files may have changed since an earlier run in this process
+        steps.load_dataset.cache_clear()  # files may have changed since an earlier run in this process
         cells: dict[str, Cell] = {}
         for name, options in map(name_and_options, self.datasets):
-            dataset = load_dataset(name, self.data_dir, options)
+            dataset = steps.load_dataset(name, self.data_dir, options)
             fingerprint = dataset.fingerprint()
             dataset.require_classes()
             able = [part for part in parts if part.reads(dataset.modality)]
@@ -217,7 +216,8 @@ class Benchmark:
                     f"data set {name!r} is {dataset.modality}, and none of the methods reads that: add a method for it "
                     f"or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
                 )
-            code = steps | ({"dataset": part_code(datasets, name)} if name in datasets else {})
+            code = {"steps": module_code(steps.__name__)}
+            code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
             conditions = list(self._conditions([kind for kind in kinds if kind.reads(dataset.modality)], noises))
             for part, seed, condition, reader in itertools.product(able, self.seeds, conditions, readers):
                 if part.why_not_with(reader) is not None:

@@ -37,6 +37,7 @@ class Import:
 
     @property
     def start(self) -> Chain:
+        """What of the module is bound."""
         return () if self.name is None else (self.name,)
 
 
@@ -45,7 +46,7 @@ class Piece:
 
     def __init__(self, module: str, is_package: bool, statements: Iterable[ast.AST]) -> None:
         self.imports: set[Import] = set()
-        self.chains: set[Chain] = set()
+        self.names: dict[str, set[Chain]] = {}  # what is read of each name: () of a, (b, c) of a.b.c
         self.strings: set[str] = set()
         self.families: set[str] = set()
         self._base = module.split(".") if is_package else module.split(".")[:-1]
@@ -68,7 +69,7 @@ class Piece:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             pass  # a docstring
         elif (chain := _chain(node)) is not None:
-            self.chains.add(chain)
+            self.names.setdefault(chain[0], set()).add(chain[1:])
             self._words.append(f"={'.'.join(chain)}")
         else:
             self._write_fields(node, scope)
