@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kinview.moved import Finder as _Finder
+
 if TYPE_CHECKING:
     from kinview.data.batch import Batch
     from kinview.datasets import load
@@ -50,6 +52,8 @@ __all__ = [
     "load",
     "load_model",
 ]
+
+_Finder.install()  # so that pickles find what has moved
 
 
 def __getattr__(name: str) -> Any:

@@ -3,25 +3,34 @@
 A part is written as ``name``, as ``{name: {parameter: value}}``, as a list of these (families that compose), or as an
 object. :meth:`Registry.build` turns a spec into an object and :func:`to_config` turns the object back; repr, YAML,
 content hashes, file metadata and ``clone`` all rest on this pair.
+
+A config is short or complete. The short one, for people, leaves out what has its default. The complete one, for files
+and stores, holds every parameter, those of the parts inside a part too (``parts={"encoder": "encoders"}`` at
+registration says where they are), so that it means the same when a default changes. What was written while only short
+configs were stored is completed with the defaults of that version: :func:`frozen_defaults`.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
+import functools
 import importlib
 import importlib.metadata
 import importlib.resources
 import inspect
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Entry", "Registry", "to_config"]
+__all__ = ["Entry", "FromPickle", "Registry", "frozen_defaults", "register_fields", "to_config"]
 
 _FAMILIES: dict[str, Registry] = {}
+_FIELDS: dict[str, tuple[type, dict[str, Any]]] = {}  # parameters that are mappings of fields, with their defaults
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _ADVICE = "register its class (see CONTRIBUTING), or use a registered part"
 
@@ -95,6 +104,17 @@ class Registry:
         self, name: str, *, modality: str | None = None, reference: str | None = None, **metadata: Any
     ) -> Callable[[Any], Any]:
         """Class decorator that adds a part under an explicit name.
+
+        Parameters
+        ----------
+        name : str
+            Name of the part in specs and files.
+        modality, reference : str, optional
+            What it works on; the paper.
+        **metadata : Any
+            Further facts. ``parts`` names the parameters that are parts themselves, with their family:
+            ``{"encoder": "encoders"}``, or ``{"encoder": ("encoders", "front_end")}`` where ``front_end`` has no
+            default of its own but what this part makes of a spec that leaves it open.
 
         Raises
         ------
@@ -177,6 +197,91 @@ class Registry:
         except ValueError as error:
             raise TypeError(f"{part!r} has no config: {error}; {_ADVICE}") from None
         return to_config(part)
+
+    def complete(self, spec: Any, *, frozen: Mapping[str, Any] | None = None) -> Any:
+        """Config of a part, or of a spec, with every parameter, nested parts included; :meth:`build` takes it.
+
+        Parameters
+        ----------
+        spec : str, mapping, sequence or object
+            As :meth:`build` takes it. What names no part is left as it is.
+        frozen : mapping, optional
+            Defaults of an earlier version (:func:`frozen_defaults`) that stand for what the spec leaves out; a
+            parameter that did not exist then has the present default.
+
+        Examples
+        --------
+        >>> shapes = Registry("example_forms")
+        >>> @shapes.register("disc")
+        ... @dataclasses.dataclass(frozen=True)
+        ... class Disc:
+        ...     radius: float = 1.0
+        ...     filled: bool = True
+        >>> shapes.complete({"disc": {"radius": 2.0}})
+        {'disc': {'radius': 2.0, 'filled': True}}
+        >>> shapes.short({"disc": {"radius": 2.0, "filled": True}})
+        {'disc': {'radius': 2.0}}
+        """
+        if not isinstance(spec, str | Mapping | list | tuple) and spec is not None:
+            spec = to_config(spec)
+        return self._complete(spec, frozen, ())
+
+    def short(self, config: Any) -> Any:
+        """Config without what has its default now: the inverse of :meth:`complete`."""
+        return self._short(config, ())
+
+    def _complete(self, spec: Any, frozen: Mapping[str, Any] | None, left_open: Sequence[str]) -> Any:
+        if isinstance(spec, list | tuple):
+            return [self._complete(part, frozen, left_open) for part in spec]
+        name, given = _name_and_parameters(spec)
+        if name is not None and name in self:
+            entry, values = self._entries[name], {}
+            known = {key: value for key, value in self._defaults(name, frozen).items() if key not in left_open}
+            for key, value in {**known, **given}.items():
+                family, inner_open = _family_of(entry, key)
+                if family is not None:
+                    values[key] = family._complete(value, frozen, inner_open)
+                elif key in _FIELDS and isinstance(value, Mapping):
+                    values[key] = {**_field_defaults(key, frozen), **to_config(value)}
+                else:
+                    values[key] = to_config(value)
+            return {name: values} if values else name
+        if name is not None and not given:
+            recipes = {} if frozen is None else frozen["recipes"].get(self.family, {})
+            if name in recipes or name in self.recipes():
+                return self._complete(recipes[name] if name in recipes else self.recipe(name), frozen, left_open)
+        return to_config(spec)
+
+    def _short(self, config: Any, left_open: Sequence[str]) -> Any:
+        if isinstance(config, list | tuple):
+            return self._recipe_of(config, left_open) or [self._short(part, left_open) for part in config]
+        name, given = _name_and_parameters(config)
+        if name is None or name not in self:
+            return config
+        defaults, kept = self._defaults(name, None), {}
+        for key, value in given.items():
+            family, inner_open = _family_of(self._entries[name], key)
+            default = defaults.get(key, _ABSENT) if key not in left_open else _ABSENT
+            if family is not None:
+                value = family._short(value, inner_open)
+                default = default if default is _ABSENT else family._short(default, inner_open)
+            elif key in _FIELDS and isinstance(value, Mapping):
+                fields = _field_defaults(key, None)
+                value = {k: v for k, v in value.items() if not _equal(v, fields.get(k, _ABSENT))} or default
+            if not _equal(value, default):
+                kept[key] = value
+        return (self._recipe_of(config, left_open) or {name: kept}) if kept else name
+
+    def _recipe_of(self, config: Any, left_open: Sequence[str]) -> str | None:
+        """Name of the recipe that says the same as a config."""
+        whole = self._complete(config, None, left_open)
+        return next((name for name in self.recipes() if self._complete(name, None, left_open) == whole), None)
+
+    def _defaults(self, name: str, frozen: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Defaults of a part in plain data: those of now, and over them those of an earlier version."""
+        now = _default_values(self._entries[name].target)
+        then = {} if frozen is None else frozen["parts"].get(self.family, {}).get(name, {})
+        return {**now, **{key: value for key, value in then.items() if key in now}}
 
     def name_of(self, part: Any) -> str:
         """Name under which the class of ``part`` (or the class itself) is registered here.
@@ -320,8 +425,89 @@ class Registry:
             self.register(plugin.name, modality=getattr(target, "modality", None))(target)
 
 
-def to_config(part: Any) -> Any:
+@functools.cache
+def frozen_defaults(version: str) -> dict[str, Any]:
+    """Defaults of every part that a version of kinview had, with its recipes.
+
+    Parameters
+    ----------
+    version : str
+        One whose files hold short configs: ``"0.1.0"``.
+    """
+    file = importlib.resources.files("kinview") / "configs" / "defaults" / f"{version}.json"
+    table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return table
+
+
+class FromPickle:
+    """Base class of parts that a pickle of an earlier version may hold: what the pickle does not know is filled in.
+
+    A parameter that the class has gained since has the default of kinview 0.1.0 where that version had it, and the
+    present one otherwise: a new parameter comes with the default that changes nothing.
+    """
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = _filled(type(self), state)
+        parent = getattr(super(), "__setstate__", None)
+        if parent is None:
+            self.__dict__.update(state)
+        else:
+            parent(state)
+
+
+def _filled(target: type, state: dict[str, Any]) -> dict[str, Any]:
+    """State of a part with the parameters that it lacks, as attributes, and in ``config`` where the part keeps one."""
+    config = state.get("config")
+    held = config if isinstance(config, Mapping) else state
+    absent = [name for name in _parameters_with_defaults(target) if name not in held]
+    if not absent:
+        return state
+    inside = {name for kind in ("_modules", "_parameters", "_buffers") for name in state.get(kind, ())}
+    values = {name: _default_of(target, name) for name in absent if name not in inside}
+    if isinstance(config, Mapping):
+        state = {**state, "config": {**config, **values}}
+    return {**values, **state}
+
+
+@functools.cache
+def _parameters_with_defaults(target: type) -> tuple[str, ...]:
+    """Parameters that may be absent, without those that the class computes."""
+    parameters = inspect.signature(target).parameters.values()
+    given = [p.name for p in parameters if p.default is not p.empty and p.kind not in _VARIADIC]
+    return tuple(name for name in given if not isinstance(getattr(target, name, None), property))
+
+
+def _default_of(target: type, name: str) -> Any:
+    """Default that a parameter had in kinview 0.1.0, else the one that it has now."""
+    now = inspect.signature(target).parameters[name].default
+    for registry in _FAMILIES.values():
+        for entry in registry._entries.values():
+            then = frozen_defaults("0.1.0")["parts"].get(registry.family, {}).get(entry.name, {})
+            if entry.target in target.__mro__ and name in then:
+                return tuple(then[name]) if isinstance(now, tuple) else copy.copy(then[name])
+    return now
+
+
+def register_fields(parameter: str, target: Any, *, without: Sequence[str] = ()) -> None:
+    """Say that a parameter of this name is a mapping of fields (``trainer``), whose defaults a complete config holds.
+
+    Parameters
+    ----------
+    parameter : str
+        Name of the parameter, in whatever part.
+    target : type
+        The class whose parameters are the fields.
+    without : sequence of str
+        Fields that concern no result.
+    """
+    defaults = {key: value for key, value in _default_values(target).items() if key not in without}
+    _FIELDS[parameter] = (target, defaults)
+
+
+def to_config(part: Any, *, complete: bool = False) -> Any:
     """Describe a part, or a plain value, in plain data: the inverse of :meth:`Registry.build`.
+
+    With ``complete`` every parameter is written, those of nested parts too.
 
     A registered part becomes its name, or ``{name: {parameter: value}}`` with the parameters that differ from their
     defaults (a module that keeps no such attributes holds them in a mapping named ``config``). Mappings, sequences and
@@ -340,16 +526,18 @@ def to_config(part: Any) -> Any:
     if isinstance(part, os.PathLike):
         return os.fspath(part)
     if isinstance(part, Mapping):
-        return {str(key): to_config(value) for key, value in part.items()}
+        return {str(key): to_config(value, complete=complete) for key, value in part.items()}
     if isinstance(part, list | tuple):
-        return [to_config(value) for value in part]
+        return [to_config(value, complete=complete) for value in part]
     for registry in _FAMILIES.values():
         for entry in registry._entries.values():
             if entry.target is type(part):
                 parameters = changed_parameters(part)
-                return {entry.name: parameters} if parameters else entry.name
+                config = {entry.name: parameters} if parameters else entry.name
+                return registry.complete(config) if complete else config
     if hasattr(part, "to_config") and not isinstance(part, type | Registry):
-        return part.to_config()
+        fields = [defaults for target, defaults in _FIELDS.values() if complete and target is type(part)]
+        return {**fields[0], **part.to_config()} if fields else part.to_config()
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         return changed_parameters(part)
     raise TypeError(f"{part!r} has no config, so it cannot be saved or run in a benchmark: {_ADVICE}")
@@ -371,6 +559,46 @@ def changed_parameters(part: Any) -> dict[str, Any]:
         except TypeError as error:
             raise TypeError(f"{type(part).__name__}.{name}: {error}") from None
     return changed
+
+
+_ABSENT = object()
+
+
+def _default_values(target: Any) -> dict[str, Any]:
+    """Defaults of a constructor, in plain data."""
+    parameters = inspect.signature(target).parameters.values()
+    return {p.name: to_config(p.default) for p in parameters if p.default is not p.empty and p.kind not in _VARIADIC}
+
+
+def _field_defaults(parameter: str, frozen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Defaults of the fields of a parameter: those of now, and over them those of an earlier version."""
+    now = _FIELDS[parameter][1]
+    then = {} if frozen is None else frozen["fields"].get(parameter, {})
+    return {**now, **{key: value for key, value in then.items() if key in now}}
+
+
+def _name_and_parameters(spec: Any) -> tuple[str | None, Mapping[str, Any]]:
+    """Name and parameters of a spec that is one name; None where it is something else."""
+    if isinstance(spec, str):
+        return spec, {}
+    if isinstance(spec, Mapping) and len(spec) == 1:
+        ((name, parameters),) = spec.items()
+        if parameters is None or isinstance(parameters, Mapping):
+            return str(name), parameters or {}
+    return None, {}
+
+
+def _family_of(entry: Entry, parameter: str) -> tuple[Registry | None, tuple[str, ...]]:
+    """Family of a parameter that is a part itself, and what of that part is left open."""
+    declared = entry.metadata.get("parts", {}).get(parameter)
+    if declared is None:
+        return None, ()
+    family, *left_open = (declared,) if isinstance(declared, str) else declared
+    return _FAMILIES[family], tuple(left_open)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
 
 
 def _same_definition(one: Any, other: Any) -> bool:

@@ -59,11 +59,19 @@ def _model(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Row
     rows = [
         ("kind", f"model, format {metadata['format_version']}, written by kinview {metadata['kinview_version']}"),
         ("method", metadata["method"]),
-        *_mapping_rows("parameters", json.loads(metadata["parameters"])),
+        *_mapping_rows("parameters", _given(metadata["method"], json.loads(metadata["parameters"]))),
         *_input_rows(fitted),
         ("weights", f"{_weights(tensors.values()):,} in {count(len(tensors), 'tensor')}"),
     ]
     return rows, tensors
+
+
+def _given(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that differ from the defaults of now, all of them where the method is not installed."""
+    from kinview.methods import classifiers, methods
+
+    short = (classifiers if method in classifiers else methods).short({method: parameters})
+    return {} if isinstance(short, str) else short[method]
 
 
 def _checkpoint(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:

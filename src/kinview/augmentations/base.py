@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.parameters import check_parameters, scaled_parameters
+from kinview.registry import FromPickle
 
 if TYPE_CHECKING:
     from typing import Self
@@ -26,7 +27,7 @@ Modality = Literal["time_series", "tabular", "embedding", "any"]
 _SHAPES = {"time_series": "(n, channels, time)", "tabular": "(n, columns)", "embedding": "(n, dim)"}
 
 
-class Augmentation(ABC):
+class Augmentation(FromPickle, ABC):
     """Makes one view of a batch, or several.
 
     A subclass is a frozen dataclass: its fields are its parameters, its repr and its YAML. It implements :meth:`apply`,

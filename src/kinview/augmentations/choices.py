@@ -29,7 +29,7 @@ class _Choice(Composite):
         return 1
 
 
-@augmentations.register("one_of", modality="any")
+@augmentations.register("one_of", modality="any", parts={"augmentations": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class OneOf(_Choice):
     r"""For each row one of the augmentations, all equally likely.
@@ -69,7 +69,12 @@ class OneOf(_Choice):
         return result
 
 
-@augmentations.register("some_of", modality="any", reference="Cubuk et al., RandAugment, NeurIPS 2020")
+@augmentations.register(
+    "some_of",
+    modality="any",
+    reference="Cubuk et al., RandAugment, NeurIPS 2020",
+    parts={"augmentations": "augmentations"},
+)
 @dataclasses.dataclass(frozen=True)
 class SomeOf(_Choice):
     """For each row k different ones of the augmentations, applied in the order of the list.
@@ -121,7 +126,7 @@ class SomeOf(_Choice):
         return batch
 
 
-@augmentations.register("sometimes", modality="any")
+@augmentations.register("sometimes", modality="any", parts={"augmentation": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class Sometimes(_Choice):
     """An augmentation that each row has with probability p.

@@ -18,7 +18,7 @@ from kinview.parameters import check_fraction, choice, real, whole
 __all__ = ["Compose", "Curriculum", "Views"]
 
 
-@augmentations.register("compose", modality="any")
+@augmentations.register("compose", modality="any", parts={"augmentations": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class Compose(Composite):
     """One augmentation after another; in a config simply a list.
@@ -61,7 +61,7 @@ class Compose(Composite):
         return tuple(views) if self.n_views > 1 else views[0]
 
 
-@augmentations.register("views", modality="any")
+@augmentations.register("views", modality="any", parts={"augmentations": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class Views(Composite):
     """One view from each part, all of the same batch.
@@ -100,7 +100,12 @@ class Views(Composite):
         return views if self.n_views > 1 else views[0]
 
 
-@augmentations.register("curriculum", modality="any", reference="Ye et al., EfficientCL, EMNLP 2021")
+@augmentations.register(
+    "curriculum",
+    modality="any",
+    reference="Ye et al., EfficientCL, EMNLP 2021",
+    parts={"augmentation": "augmentations"},
+)
 @dataclasses.dataclass(frozen=True)
 class Curriculum(Composite):
     r"""Strength that follows the training: :math:`s(u) = start + (stop - start)\, g(u)` at progress u.

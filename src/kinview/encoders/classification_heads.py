@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.encoders import heads
+from kinview.registry import FromPickle
 
 __all__ = ["LinearHead", "MLPHead"]
 
@@ -15,7 +16,7 @@ _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "sigmoid": nn.Sigmoid}
 
 
 @heads.register("linear", modality="any")
-class LinearHead(nn.Module):
+class LinearHead(FromPickle, nn.Module):
     """One linear layer.
 
     Parameters
@@ -42,7 +43,7 @@ class LinearHead(nn.Module):
 
 
 @heads.register("mlp", modality="any", reference="Bahri et al., SCARF, ICLR 2022")
-class MLPHead(nn.Module):
+class MLPHead(FromPickle, nn.Module):
     """Hidden layers of one width, then one linear layer.
 
     SCARF's classification head is the default; that of TF-C's official code is ``{mlp: {depth: 1, hidden_dim: 64,

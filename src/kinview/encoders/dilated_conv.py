@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from kinview.data.gaps import valid_lengths
 from kinview.encoders import encoders
 from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
+from kinview.registry import FromPickle
 
 __all__ = ["DilatedConvEncoder", "dilated_conv"]
 
 
 @encoders.register("dilated_conv", modality="time_series", reference="Yue et al., TS2Vec, AAAI 2022")
-class DilatedConvEncoder(nn.Module):
+class DilatedConvEncoder(FromPickle, nn.Module):
     """Input projection, then ``depth + 1`` residual blocks of dilated convolutions (TS2Vec).
 
     Block i computes ``x + conv(gelu(conv(gelu(x))))`` with kernel 3 and dilation 2^i; the last one goes from

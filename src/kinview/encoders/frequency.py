@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from kinview.data.gaps import bridge_gaps, valid_lengths
 from kinview.data.spectrum import spectrum
 from kinview.encoders import encoders
+from kinview.registry import FromPickle
 
 __all__ = ["FrequencyEncoder", "magnitude_spectrum"]
 
@@ -70,8 +71,13 @@ def _means_on_a_grid(magnitude: Tensor, lengths: Tensor, bins: int) -> Tensor:
     return integral.diff(dim=2) / edge.diff(dim=1)[:, None, :]
 
 
-@encoders.register("frequency", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022")
-class FrequencyEncoder(nn.Module):
+@encoders.register(
+    "frequency",
+    modality="time_series",
+    reference="Zhang et al., TF-C, NeurIPS 2022",
+    parts={"encoder": ("encoders", "front_end")},
+)
+class FrequencyEncoder(FromPickle, nn.Module):
     """Magnitude spectrum of each series over its own length, read by an encoder as if its bins were steps.
 
     Parameters

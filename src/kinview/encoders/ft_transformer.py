@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
+from kinview.registry import FromPickle
 
 __all__ = ["FTTransformer", "FeatureTokenizer"]
 
@@ -55,7 +56,7 @@ class FeatureTokenizer(nn.Module):
 
 
 @encoders.register("ft_transformer", modality="tabular", reference="Gorishniy et al., NeurIPS 2021")
-class FTTransformer(nn.Module):
+class FTTransformer(FromPickle, nn.Module):
     """Columns as tokens of a transformer; the row is what a further token, [CLS], has become.
 
     Parameters

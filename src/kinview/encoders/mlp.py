@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
+from kinview.registry import FromPickle
 
 __all__ = ["MLPEncoder", "TableFrontEnd", "mlp"]
 
@@ -61,7 +62,7 @@ class TableFrontEnd(nn.Module):
 
 
 @encoders.register("mlp", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
-class MLPEncoder(nn.Module):
+class MLPEncoder(FromPickle, nn.Module):
     """Table front-end and a multi-layer perceptron with ReLU after every layer.
 
     Parameters

@@ -13,12 +13,13 @@ from kinview.data.gaps import valid_lengths
 from kinview.encoders import encoders
 from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
 from kinview.encoders.masked import blank, inside
+from kinview.registry import FromPickle
 
 __all__ = ["PatchTransformer"]
 
 
 @encoders.register("patch_transformer", modality="time_series", reference="Nie et al., PatchTST, ICLR 2023")
-class PatchTransformer(nn.Module):
+class PatchTransformer(FromPickle, nn.Module):
     r"""Overlapping patches of a series become tokens of a transformer encoder (PatchTST).
 
     Patch j holds the steps :math:`[jS, jS + P)` of all channels; a linear layer brings it to D numbers, to which the

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from kinview.encoders import encoders
 from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
 from kinview.encoders.masked import MaskedBatchNorm1d, blank, input_convolution, lengths_of
+from kinview.registry import FromPickle
 
 __all__ = ["ResNet1d"]
 
 
 @encoders.register("resnet1d", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022; He et al., 2016")
-class ResNet1d(nn.Module):
+class ResNet1d(FromPickle, nn.Module):
     r"""Residual blocks of two convolutions with batch normalisation; each block halves the length.
 
     Block i computes :math:`\mathrm{ReLU}(\mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 *_{s} x))) +

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kinview.data.gaps import bridge_gaps, valid_lengths
 from kinview.encoders import encoders
+from kinview.registry import FromPickle
 
 __all__ = ["TFCTransformer", "resampled"]
 
@@ -17,7 +18,7 @@ __all__ = ["TFCTransformer", "resampled"]
 @encoders.register(
     "tfc_transformer", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022, official code"
 )
-class TFCTransformer(nn.Module):
+class TFCTransformer(FromPickle, nn.Module):
     """The official TF-C encoder: a transformer whose tokens are whole series; breaks row independence, fixed length.
 
     The official code builds ``nn.TransformerEncoder`` without ``batch_first`` and feeds it ``(n, 1, L)``: a token is a

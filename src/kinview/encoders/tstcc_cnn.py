@@ -18,6 +18,7 @@ from kinview.encoders.masked import (
     lengths_of,
 )
 from kinview.parameters import check_fraction
+from kinview.registry import FromPickle
 
 __all__ = ["TSTCCEncoder"]
 
@@ -25,7 +26,7 @@ _KERNEL_SIZE = 8  # of the second and third convolution, whatever the first one'
 
 
 @encoders.register("tstcc_cnn", modality="time_series", reference="Eldele et al., TS-TCC, IJCAI 2021")
-class TSTCCEncoder(nn.Module):
+class TSTCCEncoder(FromPickle, nn.Module):
     """Three blocks of convolution, batch normalisation, ReLU and max-pooling by 2 (TS-TCC).
 
     Parameters

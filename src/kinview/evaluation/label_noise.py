@@ -11,7 +11,7 @@ from jaxtyping import Bool, Shaped
 
 from kinview.evaluation.labels import encode_labels
 from kinview.evaluation.validation import check_rate, check_seed
-from kinview.registry import Registry
+from kinview.registry import FromPickle, Registry
 
 __all__ = ["NoisyLabels", "SymmetricNoise", "label_noise"]
 
@@ -41,7 +41,7 @@ class NoisyLabels:
 
 @label_noise.register("symmetric", modality="any", reference="Northcutt et al. 2021; inclusive: Bahri et al. 2022")
 @dataclasses.dataclass(frozen=True)
-class SymmetricNoise:
+class SymmetricNoise(FromPickle):
     r"""Give an exact share of the rows a label drawn uniformly, whatever their class.
 
     With the transition matrix :math:`T_{ij} = P(\tilde y = j \mid y = i)` over :math:`K` classes, exclusive noise is

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from kinview.losses._validation import check_views, full_precision, widen
-from kinview.registry import changed_parameters
+from kinview.registry import FromPickle, changed_parameters
 
 # with what an author of a loss needs to check and to compute it as the others do
 __all__ = ["FLAGS", "Loss", "check_views", "full_precision", "widen"]
@@ -27,7 +27,7 @@ class _FrozenFlags(type):
         super().__delattr__(name)
 
 
-class Loss(nn.Module, metaclass=_FrozenFlags):
+class Loss(FromPickle, nn.Module, metaclass=_FrozenFlags):
     """Base class of the losses: an ``nn.Module`` with five frozen flags.
 
     Two views come in as ``forward(a, b)`` with one row a sample; what else a row has comes by keyword (``labels=``,

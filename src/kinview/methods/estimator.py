@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from kinview.data.batch import Batch
 from kinview.data.splits import holdout
 from kinview.methods._views import fit_views, forget_views
 from kinview.methods.modelfile import save_model
-from kinview.registry import to_config
+from kinview.registry import FromPickle, to_config
 from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method
@@ -29,7 +30,7 @@ __all__ = ["EstimatorCore", "as_trainer"]
 _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
 
 
-class EstimatorCore:
+class EstimatorCore(FromPickle):
     """Training and embedding of one :class:`~kinview.training.method.Method`.
 
     A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
@@ -50,6 +51,16 @@ class EstimatorCore:
     method_: Method
     trainer_: Trainer
     training_: TrainingState | None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fill in what the pickle of an earlier version lacks, in the network too: it has this estimator's values."""
+        super().__setstate__(state)
+        network = self.__dict__.get("method_")
+        if network is None:
+            return
+        for name, parameter in inspect.signature(type(network)).parameters.items():
+            if not hasattr(network, name) and (name in self.__dict__ or parameter.default is not parameter.empty):
+                setattr(network, name, self.__dict__.get(name, parameter.default))
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Samples as the network of this fitted estimator takes them."""

@@ -25,7 +25,7 @@ from kinview.methods._fine_tuning_method import FineTuningMethod, Freeze
 from kinview.methods._layers import Layer, layers_of
 from kinview.methods._transfer import own_copy, transferred
 from kinview.methods.estimator import EstimatorCore, as_trainer, fingerprint
-from kinview.methods.modelfile import without_run_fields
+from kinview.methods.modelfile import described, rebuilt, without_run_fields
 from kinview.methods.random_init import DEFAULT_METHODS, RandomInit
 from kinview.methods.tabular import TabularEstimator
 from kinview.registry import to_config
@@ -38,7 +38,12 @@ _FREEZES = ("none", "encoder", "gradual")
 _LEAST_HELD_OUT = 10
 
 
-@classifiers.register("fine_tuned", modality="any", reference="Bahri et al., ICLR 2022; Howard and Ruder, ACL 2018")
+@classifiers.register(
+    "fine_tuned",
+    modality="any",
+    reference="Bahri et al., ICLR 2022; Howard and Ruder, ACL 2018",
+    parts={"encoder": "methods", "head": "heads"},
+)
 class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     r"""A method's network with a classification head, trained with labels.
 
@@ -306,18 +311,18 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         check_is_fitted(self)
         facts, tensors = self.encoder_.fitted_state()
         head = {f"head/{name}": value for name, value in self._tuned.head.state_dict().items()}
-        described = {
-            "of": methods.to_config(without_run_fields(self.encoder_)),
+        made = {
+            "of": described(self.encoder_),
             "facts": facts,
             "repr_dim": self._repr_dim,
             "classes": self.classes_.tolist(),
             "classes_dtype": "object" if self.classes_.dtype == object else self.classes_.dtype.str,
         }
-        return described, {f"encoder/{name}": value for name, value in tensors.items()} | head
+        return made, {f"encoder/{name}": value for name, value in tensors.items()} | head
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        encoder = methods.build(facts["of"])
+        encoder = rebuilt(facts["of"])
         encoder.restore_fitted_state(facts["facts"], _under(tensors, "encoder/"))
         self.encoder_ = encoder
         self.classes_ = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))

@@ -1,4 +1,8 @@
-"""Fitted estimators as files: safetensors with JSON metadata; loading never executes what is inside."""
+"""Fitted estimators as files: safetensors with JSON metadata; loading never executes what is inside.
+
+A file holds every parameter, those of the parts inside included, so that it means the same when a default changes.
+Files of format 1 hold those that were not the defaults of kinview 0.1.0; they are read with the defaults of then.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +20,25 @@ from torch import Tensor
 import kinview
 from kinview.files import atomic_write, dump_tensors, parse_tensors
 from kinview.methods import classifiers, methods
-from kinview.registry import changed_parameters
+from kinview.registry import Registry, frozen_defaults
 from kinview.training.settings import RUN_FIELDS
 from kinview.training.trainer import Trainer
 
 __all__ = [
     "FittedState",
+    "described",
     "dump_model",
     "load_model",
     "model_metadata",
     "parse_model",
+    "rebuilt",
     "save_model",
     "without_run_fields",
 ]
 
 FORMAT = "kinview-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_DEFAULTS_OF = {1: "0.1.0"}  # formats that leave out what has its default, and whose defaults these are
 
 
 class FittedState(Protocol):
@@ -56,15 +63,32 @@ def dump_model(estimator: Any) -> bytes:
     """
     estimator = without_run_fields(estimator)
     facts, tensors = estimator.fitted_state()
+    config = described(estimator)
+    ((name, parameters),) = (config if isinstance(config, dict) else {config: {}}).items()
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "kinview_version": kinview.__version__,
-        "method": _name_of(estimator),
-        "parameters": json.dumps(changed_parameters(estimator)),
+        "method": name,
+        "parameters": json.dumps(parameters),
         "fitted": json.dumps(facts),
     }
+    if hasattr(estimator, "trainer_"):  # the values that training had in the end, those of the method included
+        metadata["trainer"] = json.dumps(without_run_fields(estimator.trainer_).to_config())
     return dump_tensors(tensors, metadata)
+
+
+def described(estimator: Any) -> Any:
+    """Complete config of an estimator, without what its trainers say of the run alone."""
+    registry = classifiers if type(estimator) in _targets(classifiers) else methods
+    return registry.complete(registry.to_config(without_run_fields(estimator)))
+
+
+def rebuilt(config: Any) -> Any:
+    """Unfitted estimator from a complete config; what has its default now is as if it had not been given."""
+    name = config if isinstance(config, str) else next(iter(config))
+    registry = classifiers if name in classifiers else methods
+    return registry.build(registry.short(config))
 
 
 def without_run_fields(part: Any) -> Any:
@@ -95,12 +119,8 @@ def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in RUN_FIELDS}
 
 
-def _name_of(estimator: Any) -> str:
-    """Name among the classifiers or the methods."""
-    try:
-        return classifiers.name_of(estimator)
-    except ValueError:
-        return methods.name_of(estimator)
+def _targets(registry: Registry) -> list[Any]:
+    return [registry[name].target for name in registry]
 
 
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
@@ -111,14 +131,32 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
 def parse_model(data: bytes, source: str) -> Any:
     """Fitted estimator from the bytes of :func:`dump_model`; errors as :func:`load_model`."""
     tensors, metadata = parse_tensors(data, source)
-    _check_format(metadata, source)
+    version = _check_format(metadata, source)
     try:
-        registry = classifiers if metadata["method"] in classifiers else methods
-        estimator = registry.build({metadata["method"]: json.loads(metadata["parameters"])})
-        estimator.restore_fitted_state(json.loads(metadata["fitted"]), tensors)
+        config, facts = {metadata["method"]: json.loads(metadata["parameters"])}, json.loads(metadata["fitted"])
+        if version in _DEFAULTS_OF:
+            frozen = frozen_defaults(_DEFAULTS_OF[version])
+            config, facts = _completed(config, frozen), _completed_facts(facts, frozen)
+        estimator = rebuilt(config)
+        estimator.restore_fitted_state(facts, tensors)
+        if "trainer" in metadata:
+            estimator.trainer_ = Trainer(**json.loads(metadata["trainer"]))
     except (KeyError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError) as error:
         raise ValueError(f"{source} is not a complete kinview model: {error}") from error
     return estimator
+
+
+def _completed(config: Any, frozen: Mapping[str, Any]) -> Any:
+    """Config with the parameters that an older file leaves out."""
+    name = config if isinstance(config, str) else next(iter(config))
+    return (classifiers if name in classifiers else methods).complete(config, frozen=frozen)
+
+
+def _completed_facts(facts: Any, frozen: Mapping[str, Any]) -> Any:
+    """Facts with the parameters that an older file leaves out of an estimator inside: ``of``, and its own ``facts``."""
+    if not isinstance(facts, dict) or "of" not in facts:
+        return facts
+    return {**facts, "of": _completed(facts["of"], frozen), "facts": _completed_facts(facts.get("facts"), frozen)}
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -168,7 +206,8 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise ValueError(f"{source} is a damaged zip file: {error}; use a fresh copy") from error
 
 
-def _check_format(metadata: dict[str, str], source: str) -> None:
+def _check_format(metadata: dict[str, str], source: str) -> int:
+    """Version of the format."""
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{source} is no kinview model (its format is {metadata.get('format', 'unknown')!r})")
     version = metadata.get("format_version", "")
@@ -177,3 +216,4 @@ def _check_format(metadata: dict[str, str], source: str) -> None:
             f"{source} has model format {version!r}, this kinview reads up to {FORMAT_VERSION}: "
             f"it was written by kinview {metadata.get('kinview_version', '?')}; upgrade kinview"
         )
+    return int(version)

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from kinview.methods import methods
 from kinview.methods._modality import modality_of
-from kinview.methods.modelfile import save_model, without_run_fields
+from kinview.methods.modelfile import described, rebuilt, save_model
+from kinview.registry import FromPickle
 
 __all__ = ["DEFAULT_METHODS", "RandomInit"]
 
 DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
 
 
-@methods.register("random_init", modality="any", fine_tuning="never")
-class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@methods.register("random_init", modality="any", fine_tuning="never", parts={"method": "methods"})
+class RandomInit(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A method's network with its initial weights; scaling and column encoding are fitted as usual.
 
     Parameters
@@ -68,11 +69,11 @@ class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Facts and tensors for a model file."""
         check_is_fitted(self)
         facts, tensors = self.estimator_.fitted_state()
-        return {"of": methods.to_config(without_run_fields(self.estimator_)), "facts": facts}, tensors
+        return {"of": described(self.estimator_), "facts": facts}, tensors
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        self.estimator_ = methods.build(facts["of"])
+        self.estimator_ = rebuilt(facts["of"])
         self.estimator_.restore_fitted_state(facts["facts"], tensors)
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -20,12 +20,13 @@ from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods._modality import modality_of
 from kinview.methods.modelfile import save_model
+from kinview.registry import FromPickle
 
 __all__ = ["RawFeatures"]
 
 
 @methods.register("raw", modality="any")
-class RawFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class RawFeatures(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The values themselves, as one vector a sample.
 
     Series of the training length are taken as they are; others, and series with time stamps, are brought to it by

@@ -93,7 +93,12 @@ class SimCLRMethod(Method):
         return out
 
 
-@methods.register("simclr", modality="time_series", reference="Chen et al., ICML 2020; Tang et al., 2020")
+@methods.register(
+    "simclr",
+    modality="time_series",
+    reference="Chen et al., ICML 2020; Tang et al., 2020",
+    parts={"augmentation": "augmentations", "encoder": "encoders"},
+)
 class SimCLR(SeriesEstimator):
     r"""SimCLR on time series: views of the same series must find each other in the batch.
 
@@ -206,7 +211,12 @@ class SimCLR(SeriesEstimator):
         return getattr(getattr(self.method_.encoder, "front_end", None), "mode", None) == "values+mask+delta"
 
 
-@methods.register("tabular_simclr", modality="tabular", reference="Chen et al., ICML 2020; Bahri et al., ICLR 2022")
+@methods.register(
+    "tabular_simclr",
+    modality="tabular",
+    reference="Chen et al., ICML 2020; Bahri et al., ICLR 2022",
+    parts={"augmentation": "augmentations", "encoder": "encoders"},
+)
 class TabularSimCLR(TabularEstimator):
     """SimCLR on tables: two corrupted views of the same row must find each other in the batch.
 

@@ -10,7 +10,7 @@ from kinview.methods.random_init import RandomInit
 __all__ = ["Supervised"]
 
 
-@methods.register("supervised", modality="any", fine_tuning="always")
+@methods.register("supervised", modality="any", fine_tuning="always", parts={"method": "methods"})
 class Supervised(RandomInit):
     """A method's network, trained end to end with the labels from its initial weights.
 

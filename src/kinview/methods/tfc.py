@@ -204,7 +204,16 @@ def _one_view(parameter: str, spec: Any) -> Augmentation:
     return view
 
 
-@methods.register("tfc", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022, arXiv 2206.08496")
+@methods.register(
+    "tfc",
+    modality="time_series",
+    reference="Zhang et al., TF-C, NeurIPS 2022, arXiv 2206.08496",
+    parts={
+        "encoder": ("encoders", "front_end"),  # left open it is the encoder's own in time and "values" in frequency
+        "time_augmentation": "augmentations",
+        "frequency_augmentation": "augmentations",
+    },
+)
 class TFC(SeriesEstimator):
     r"""TF-C: contrastive pre-training of series by time-frequency consistency.
 

@@ -174,7 +174,12 @@ class TSTCCMethod(Method):
         return split_in_time(lengths, self.predictor.prediction_steps, share)
 
 
-@methods.register("tstcc", modality="time_series", reference="Eldele et al., IJCAI 2021, arXiv 2106.14112")
+@methods.register(
+    "tstcc",
+    modality="time_series",
+    reference="Eldele et al., IJCAI 2021, arXiv 2106.14112",
+    parts={"weak_augmentation": "augmentations", "strong_augmentation": "augmentations"},
+)
 class TSTCC(SeriesEstimator):
     r"""TS-TCC: representations of series by temporal and contextual contrasting.
 

@@ -14,17 +14,17 @@ import torch
 from sklearn.base import BaseEstimator
 
 from kinview.data.batch import Batch
-from kinview.registry import changed_parameters
+from kinview.registry import FromPickle, changed_parameters, register_fields
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.method import Method
-from kinview.training.settings import FALLBACK, Settings, settings_of
+from kinview.training.settings import FALLBACK, RUN_FIELDS, Settings, settings_of
 
 __all__ = ["Trainer"]
 
 
-class Trainer(BaseEstimator):  # type: ignore[misc]
+class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
     """How a method is trained; a field that is None takes the method's published value.
 
     Parameters
@@ -205,6 +205,9 @@ def _check_rows(method: Method, settings: Settings, rows: int) -> None:
         )
     if rows < method.min_rows:
         raise ValueError(f"{reason}, and there are {rows} training rows; give {method.min_rows} or more")
+
+
+register_fields("trainer", Trainer, without=RUN_FIELDS)
 
 
 class _Loop:

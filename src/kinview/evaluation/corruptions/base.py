@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from kinview.evaluation.validation import check_rate, check_seed
+from kinview.registry import FromPickle
 
 __all__ = ["Cells", "Corruption", "Data", "observed_mask", "realised_rate"]
 
@@ -42,7 +43,7 @@ class Cells:
 
 
 @dataclasses.dataclass(frozen=True)
-class Corruption(abc.ABC):
+class Corruption(FromPickle, abc.ABC):
     """A mechanism that makes observed values missing.
 
     Parameters

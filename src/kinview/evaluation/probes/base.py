@@ -15,12 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from kinview.evaluation.labels import encode_labels
+from kinview.registry import FromPickle
 
 __all__ = ["Probe", "stratified_rows"]
 
 
 @dataclasses.dataclass(eq=False)
-class Probe(abc.ABC):
+class Probe(FromPickle, abc.ABC):
     """A classifier on top of a frozen representation.
 
     One with ``needs_model = True`` trains the fitted network itself: its ``fit`` takes the samples instead of their

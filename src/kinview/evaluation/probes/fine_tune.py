@@ -17,7 +17,7 @@ from kinview.methods.fine_tuning import FineTunedClassifier
 __all__ = ["FineTune"]
 
 
-@probes.register("finetune", modality="any", reference="Bahri et al., SCARF, ICLR 2022")
+@probes.register("finetune", modality="any", reference="Bahri et al., SCARF, ICLR 2022", parts={"head": "heads"})
 @dataclasses.dataclass(eq=False)
 class FineTune(Probe):
     """A head on the fitted network, and the network with it, trained with labels: no frozen representation.
