@@ -143,7 +143,7 @@ def test_sktime_loads_what_ts2vec_saves(fitted, tmp_path, where):
 
 def test_metadata_can_be_read_without_building_the_model(saved):
     metadata, tensors = model_metadata(saved)
-    assert (metadata["format"], metadata["format_version"]) == ("kinview-model", "1")
+    assert (metadata["format"], metadata["format_version"]) == ("kinview-model", "2")
     assert metadata["method"] == "ts2vec" and metadata["kinview_version"] == kinview.__version__
     assert json.loads(metadata["parameters"])["repr_dim"] == 4
     assert set(tensors) == set(load_model(saved).method_.state_dict())
@@ -369,8 +369,8 @@ def test_a_checkpoint_is_no_model(tmp_path):
 
 
 def test_a_newer_format_says_what_to_do(saved):
-    _rewritten(saved, format_version="2", kinview_version="9.0.0")
-    with pytest.raises(ValueError, match=r"model format '2', this kinview reads up to 1: .*by kinview 9.0.0; upgrade"):
+    _rewritten(saved, format_version="3", kinview_version="9.0.0")
+    with pytest.raises(ValueError, match=r"model format '3', this kinview reads up to 2: .*by kinview 9.0.0; upgrade"):
         load_model(saved)
 
 

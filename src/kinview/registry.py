@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Entry", "FromPickle", "Registry", "frozen_defaults", "register_fields", "to_config"]
+__all__ = ["Entry", "FromPickle", "Registry", "families", "frozen_defaults", "register_fields", "to_config"]
 
 _FAMILIES: dict[str, Registry] = {}
 _FIELDS: dict[str, tuple[type, dict[str, Any]]] = {}  # parameters that are mappings of fields, with their defaults
@@ -315,13 +315,10 @@ class Registry:
         ValueError
             If there is none of this name.
         """
-        import yaml
-
         if name not in self.recipes():
             self[name]  # an error that knows the parts too
             raise ValueError(f"{name!r} is no recipe but a part by itself. Recipes: {', '.join(self.recipes())}")
-        file = importlib.resources.files("kinview") / "configs" / str(self._recipes) / f"{name}.yaml"
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return copy.deepcopy(_read_recipe(str(self._recipes), name))
 
     def __getitem__(self, name: str) -> Entry:
         self._load()
@@ -423,6 +420,11 @@ class Registry:
             ) from error
         if not any(entry.target is target for entry in self._entries.values()):
             self.register(plugin.name, modality=getattr(target, "modality", None))(target)
+
+
+def families() -> Mapping[str, Registry]:
+    """Registries that exist in this process, by family."""
+    return MappingProxyType(_FAMILIES)
 
 
 @functools.cache
@@ -564,6 +566,15 @@ def changed_parameters(part: Any) -> dict[str, Any]:
 _ABSENT = object()
 
 
+@functools.cache
+def _read_recipe(folder: str, name: str) -> Any:
+    import yaml
+
+    file = importlib.resources.files("kinview") / "configs" / folder / f"{name}.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def _default_values(target: Any) -> dict[str, Any]:
     """Defaults of a constructor, in plain data."""
     parameters = inspect.signature(target).parameters.values()

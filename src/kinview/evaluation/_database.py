@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc")
+# A column that is added to these is added to existing stores too, empty in their rows; no other step is needed.
 TEXT = ("benchmark", "dataset", "modality", "method", "corruption", "corrupt", "pretrain_on", "label_noise", "probe")
 JSON = ("method_config", "metrics", "spec", "versions")
 NUMBERS = (
@@ -47,6 +49,44 @@ def tables() -> Mapping[str, sa.Table]:
     )
     sa.Table("kinview_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
     return metadata.tables
+
+
+def missing_columns(engine: sa.Engine | sa.Connection) -> list[str]:
+    """Columns of ``cells`` that a store of an earlier version lacks."""
+    import sqlalchemy as sa
+
+    there = {column["name"] for column in sa.inspect(engine).get_columns("cells")}
+    return [column.name for column in tables()["cells"].columns if column.name not in there]
+
+
+def upgrade(engine: sa.Engine, version: int) -> None:
+    """Bring a store of an earlier version up to date, whole or not at all; of several processes the first one does."""
+    import sqlalchemy as sa
+
+    cells, schema = tables()["cells"], tables()["kinview_schema"]
+    with engine.begin() as connection:
+        lock = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "LOCK TABLE kinview_schema IN EXCLUSIVE MODE"
+        connection.exec_driver_sql(lock)
+        for name in missing_columns(connection):
+            kind = cells.columns[name].type.compile(engine.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE cells ADD COLUMN {name} {kind}")
+        written = connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()
+        if written == 1:
+            configs = connection.execute(sa.select(cells.c.method_config).distinct()).scalars().all()
+            for config in configs:
+                if config is not None:
+                    matches = cells.update().where(cells.c.method_config == config)
+                    connection.execute(matches.values(method_config=_completed(config)))
+        if written != version:
+            connection.execute(schema.insert().values(version=version))
+
+
+def _completed(config: str) -> str:
+    """Config of a method as kinview 0.1.0 stored it, with the parameters that it left out."""
+    from kinview.methods import methods
+    from kinview.registry import frozen_defaults
+
+    return canonical_json(methods.complete(json.loads(config), frozen=frozen_defaults("0.1.0")))
 
 
 def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:

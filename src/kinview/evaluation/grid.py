@@ -5,23 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from kinview.evaluation.fingerprint import part_source
 from kinview.files import content_hash
-from kinview.registry import Entry, Registry
+from kinview.registry import Entry, Registry, families
 
-__all__ = ["Cell", "Condition", "Part", "is_dataset", "name_and_options", "part_label"]
+__all__ = ["Cell", "Condition", "Part", "distinct_labels", "is_dataset", "name_and_options", "part_label"]
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
+
+_FAMILY_OF = {"method": "methods", "probe": "probes", "corruption": "corruptions", "label_noise": "label_noise"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
     """One entry of the grid, with everything that determines its result.
 
-    Configs are plain data as :func:`kinview.registry.to_config` writes them; what does not bear on the result is None
+    Configs are short, as :func:`kinview.registry.to_config` writes them, and complete in :attr:`spec`; what does not
+    bear on the result is None
     (``corrupt`` of a cell without corruption), so that equal work has one name in every benchmark.
     """
 
@@ -41,10 +44,15 @@ class Cell:
     environment: Mapping[str, Any]
     dataset_options: str = "{}"  # parameters of the reader, as JSON
 
-    @property
+    @functools.cached_property
     def spec(self) -> dict[str, Any]:
-        """Everything that determined the result, as plain data; a reader's options count by the fingerprint."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "dataset_options"}
+        """Everything that determined the result, as plain data; a reader's options count by the fingerprint.
+
+        Its configs are complete, so that a changed default is another cell.
+        """
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "dataset_options"}
+        known = {name: family for name, family in _FAMILY_OF.items() if values[name] is not None}
+        return values | {name: families()[family].complete(values[name]) for name, family in known.items()}
 
     @functools.cached_property
     def key(self) -> str:
@@ -55,8 +63,8 @@ class Cell:
     def pretrain_key(self) -> str:
         """Content hash of the fitted model; the cells that share it are one chain of work."""
         shared = ("dataset", "fingerprint", "modality", "method", "seed", "environment")
-        spec = {name: getattr(self, name) for name in shared}
-        return content_hash({"step": "pretrain", "corruption": self.pretrain_corruption, **spec})
+        spec = {name: self.spec[name] for name in shared}
+        return content_hash({"step": "pretrain", "corruption": self._named(self.pretrain_corruption), **spec})
 
     @property
     def pretrain_corruption(self) -> tuple[Any, float] | None:
@@ -65,13 +73,16 @@ class Cell:
 
     def embed_key(self, part: Literal["train", "test"]) -> str:
         """Content hash of the embedding of the train or test set."""
-        return content_hash(
-            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": self.corruption_of(part)}
-        )
+        struck = self._named(self.corruption_of(part))
+        return content_hash({"step": "embed", "model": self.pretrain_key, "part": part, "corruption": struck})
 
     def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
         """Mechanism and severity that strike a part of the data, None where it stays clean."""
         return (self.corruption, self.severity) if self.corrupt in (part, "both") else None
+
+    def _named(self, struck: tuple[Any, float] | None) -> tuple[Any, float] | None:
+        """What strikes a part, with the complete config of the mechanism."""
+        return None if struck is None else (self.spec["corruption"], self.severity)
 
 
 def part_label(config: Any) -> str:
@@ -88,6 +99,41 @@ def part_label(config: Any) -> str:
         return config
     ((name, parameters),) = config.items()
     return f"{name}({', '.join(f'{key}={value}' for key, value in _flat(parameters))})"
+
+
+def distinct_labels(labels: Sequence[str], configs: Sequence[Any]) -> list[str]:
+    """Labels of methods, with what tells them apart where one label stands for several configs.
+
+    That happens when a default has changed: a label names what differs from the defaults of its time.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        As :func:`part_label` makes them.
+    configs : sequence
+        The complete config of each, as JSON text; a missing one leaves its label as it is.
+
+    Examples
+    --------
+    >>> distinct_labels(["ts2vec", "ts2vec", "raw"], ['{"ts2vec": {"depth": 10}}', '{"ts2vec": {"depth": 8}}', '"raw"'])
+    ['ts2vec(depth=10)', 'ts2vec(depth=8)', 'raw']
+    """
+    known: dict[str, dict[str, dict[str, Any]]] = {}
+    for label, config in zip(labels, configs, strict=True):
+        if isinstance(config, str) and config not in known.setdefault(label, {}):
+            read = json.loads(config)
+            known[label][config] = dict(_flat(next(iter(read.values())))) if isinstance(read, dict) else {}
+
+    def told_apart(label: str, config: Any) -> str:
+        others = known.get(label, {})
+        if len(others) < 2 or config not in others:
+            return label
+        own = others[config]
+        differing = [k for k, v in own.items() if any(o.get(k, own) != v for o in others.values())]
+        inner = ", ".join(f"{key}={own[key]}" for key in differing)
+        return f"{label[:-1]}, {inner})" if label.endswith(")") else f"{label}({inner})" if inner else label
+
+    return [told_apart(label, config) for label, config in zip(labels, configs, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)

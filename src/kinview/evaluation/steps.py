@@ -306,7 +306,7 @@ def _row(cell: Cell) -> Row:
         **{name: getattr(cell, name) for name in plain},
         **{name: None if config is None else part_label(config) for name, config in parts.items()},
         "method": part_label(cell.method),
-        "method_config": cell.method,
+        "method_config": cell.spec["method"],
         "probe": part_label(cell.probe),
         "spec": cell.spec,
         "versions": cell.environment["versions"],

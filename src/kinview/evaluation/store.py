@@ -20,7 +20,9 @@ from kinview.evaluation._database import (
     explained,
     insert_into,
     make_engine,
+    missing_columns,
     tables,
+    upgrade,
 )
 from kinview.files import atomic_write
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_URL", "METRICS", "SCHEMA_VERSION", "Store"]
 
 DEFAULT_URL = "sqlite:///kinview-results/results.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _CHUNK = 500  # hashes per query: SQLite limits the number of bound values
 
 
@@ -54,7 +56,13 @@ class Store:
     FileNotFoundError
         If there is no such SQLite file and ``create`` is false.
     ValueError
-        If the database belongs to another program or to another version of kinview, or the URL is not one.
+        If the database belongs to another program or to a later version of kinview, or the URL is not one.
+
+    Notes
+    -----
+    A store of an earlier version is brought up to date when it is opened, for good: columns that are new are empty in
+    its rows, and their ``method_config`` is completed with the defaults of the kinview that wrote them. Keys and
+    results stay as they are.
 
     Examples
     --------
@@ -236,11 +244,13 @@ class Store:
                 raise FileNotFoundError(f"{shown} is empty, no result store; run a benchmark first, or check the URL")
             self._create()
         version = self._version()
-        if version != SCHEMA_VERSION:
+        if version is None or not 1 <= version <= SCHEMA_VERSION:
             raise ValueError(
-                f"{shown} was written with result schema {version}, this kinview reads schema {SCHEMA_VERSION}; "
+                f"{shown} was written with result schema {version}, this kinview reads up to schema {SCHEMA_VERSION}; "
                 f"use the version of kinview that wrote it, or start a new store with another URL"
             )
+        if version < SCHEMA_VERSION or missing_columns(self._engine):
+            upgrade(self._engine, SCHEMA_VERSION)
 
     def _version(self) -> int | None:
         import sqlalchemy as sa

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kinview.evaluation.grid import distinct_labels
 from kinview.evaluation.statistics import CONDITION, normalise_conditions
 
 __all__ = ["CONTROLS", "METRICS", "PLAIN_NETWORKS", "Results", "base_name", "network_of", "read_results", "records"]
@@ -119,6 +120,8 @@ def read_results(frame: pd.DataFrame) -> Results:
     rows = normalise_conditions(frame)
     for column in ("dataset", "method", "probe"):
         rows[column] = rows[column].map(str)
+    if "method_config" in rows:
+        rows["method"] = distinct_labels(list(rows["method"]), list(rows["method_config"]))
     rows["modality"] = rows["modality"].map(str) if "modality" in rows else ""
     rows["status"] = rows["status"].map(str) if "status" in rows else "ok"
     conditions = _conditions(rows)
