@@ -24,6 +24,7 @@ ALLOWED = {
     "registry": set(),
     "files": set(),
     "parameters": set(),
+    "moved": set(),
     "data": {"registry", "files"},
     "datasets": {"data", "registry", "files", "parameters"},
     "augmentations": {"data", "registry", "files", "parameters"},

@@ -263,3 +263,11 @@ def test_postgresql_behaves_as_sqlite_does():
     assert frame[["accuracy", "status", "attempts"]].to_numpy().tolist() == [[0.5, "ok", 3]]
     assert store.known(["a", "shared 0", "none"]) == {"a", "shared 0"}
     assert len(store.frame()) == 161
+    old = dict(CELL, method="ts2vec", method_config={"ts2vec": {"repr_dim": 8}})
+    store.add("old", old)
+    with store._engine.begin() as connection:  # as a store of schema 1 that lacks a column
+        connection.exec_driver_sql("ALTER TABLE cells DROP COLUMN auprc")
+        connection.exec_driver_sql("UPDATE kinview_schema SET version = 1")
+    frame = Store(url, create=False).frame(keys=["old"])
+    assert json.loads(frame["method_config"][0])["ts2vec"]["depth"] == 10
+    assert frame["auprc"].isna().all()

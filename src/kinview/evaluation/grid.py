@@ -131,7 +131,9 @@ def distinct_labels(labels: Sequence[str], configs: Sequence[Any]) -> list[str]:
         own = others[config]
         differing = [k for k, v in own.items() if any(o.get(k, own) != v for o in others.values())]
         inner = ", ".join(f"{key}={own[key]}" for key in differing)
-        return f"{label[:-1]}, {inner})" if label.endswith(")") else f"{label}({inner})" if inner else label
+        if not inner:
+            return label
+        return f"{label[:-1]}, {inner})" if label.endswith(")") else f"{label}({inner})"
 
     return [told_apart(label, config) for label, config in zip(labels, configs, strict=True)]
 
