@@ -20,7 +20,7 @@ from torch import Tensor
 import kinview
 from kinview.files import atomic_write, dump_tensors, parse_tensors
 from kinview.methods import classifiers, methods
-from kinview.registry import Registry, frozen_defaults
+from kinview.registry import changed_parameters, frozen_defaults
 from kinview.training.settings import RUN_FIELDS
 from kinview.training.trainer import Trainer
 
@@ -80,8 +80,11 @@ def dump_model(estimator: Any) -> bytes:
 
 def described(estimator: Any) -> Any:
     """Complete config of an estimator, without what its trainers say of the run alone."""
-    registry = classifiers if type(estimator) in _targets(classifiers) else methods
-    return registry.complete(registry.to_config(without_run_fields(estimator)))
+    try:
+        registry, name = classifiers, classifiers.name_of(estimator)
+    except ValueError:
+        registry, name = methods, methods.name_of(estimator)
+    return registry.complete({name: changed_parameters(without_run_fields(estimator))})
 
 
 def rebuilt(config: Any) -> Any:
@@ -117,10 +120,6 @@ def without_run_fields(part: Any) -> Any:
 
 def _lasting(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in RUN_FIELDS}
-
-
-def _targets(registry: Registry) -> list[Any]:
-    return [registry[name].target for name in registry]
 
 
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> Path:
