@@ -1,5 +1,6 @@
 """Published methods and the controls they must beat, as estimators."""
 
+from kinview.methods.capabilities import check_declared
 from kinview.registry import Registry
 
 __all__ = ["classifiers", "methods"]
@@ -16,5 +17,6 @@ methods = Registry(
         "kinview.methods.random_init",
         "kinview.methods.supervised",
     ),
+    check=check_declared,
 )
 classifiers = Registry("classifiers", members=("kinview.methods.fine_tuning",))

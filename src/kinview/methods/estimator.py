@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.splits import holdout
 from kinview.methods._views import fit_views, forget_views
+from kinview.methods.capabilities import Capabilities
 from kinview.methods.modelfile import save_model
 from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
@@ -29,7 +30,7 @@ __all__ = ["EstimatorCore", "as_trainer"]
 _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
 
 
-class EstimatorCore:
+class EstimatorCore(Capabilities):
     """Training and embedding of one :class:`~kinview.training.method.Method`.
 
     A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
@@ -45,11 +46,18 @@ class EstimatorCore:
         Steps, epochs and losses; None where nothing was trained.
     """
 
+    trains: ClassVar[bool] = True
+
     trainer: Any
     random_state: Any
     method_: Method
     trainer_: Trainer
     training_: TrainingState | None
+
+    @property
+    def fitted_network(self) -> EstimatorCore | None:
+        """Itself, once it is fitted."""
+        return self if hasattr(self, "method_") else None
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Samples as the network of this fitted estimator takes them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,9 +24,9 @@ from kinview.methods._classifier_input import check_modality, encoded_labels, sa
 from kinview.methods._fine_tuning_method import FineTuningMethod, Freeze
 from kinview.methods._layers import Layer, layers_of
 from kinview.methods._transfer import own_copy, transferred
+from kinview.methods.capabilities import DEFAULT_METHODS, Capabilities
 from kinview.methods.estimator import EstimatorCore, as_trainer, fingerprint
 from kinview.methods.modelfile import without_run_fields
-from kinview.methods.random_init import DEFAULT_METHODS, RandomInit
 from kinview.methods.tabular import TabularEstimator
 from kinview.registry import to_config
 from kinview.training.method import Method
@@ -114,6 +114,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     >>> classifier.fit(X, np.repeat(["calm", "wild"], 4)).predict(X[:1]).tolist()
     ['calm']
     """
+
+    uses_labels: ClassVar[bool] = True
 
     encoder_: Any
     classes_: Shaped[np.ndarray, " classes"]
@@ -209,20 +211,21 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         """Own copy of a fitted encoder, or one made on X."""
         spec = DEFAULT_METHODS[sample_modality(X)] if self.encoder is None else _unwrapped(self.encoder)
         given = methods.build(spec)
-        fitted = getattr(given, "estimator_", given)  # random_init holds the method whose network it is
-        check_modality(fitted, X, n_labels)
-        if isinstance(fitted, EstimatorCore) and hasattr(fitted, "method_"):
+        fitted = given.fitted_network if isinstance(given, Capabilities) else None
+        check_modality(given if fitted is None else fitted, X, n_labels)
+        if fitted is not None:
             return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
         if self.transfer:
             raise ValueError("transfer=True needs a fitted encoder: fit it on the other data set first")
-        if not isinstance(given, EstimatorCore | RandomInit):
+        if not given.trains and given.network_of is None:
             raise ValueError(f"{given!r} has no network to train with labels; choose a method such as 'ts2vec'")
         estimator: Any = clone(given)
         if estimator.random_state is None:
             estimator.set_params(random_state=seed)
-        trains = self.pretrain and isinstance(given, EstimatorCore)  # random_init stays as it is
-        made = getattr(estimator, "fit" if trains else "initialise")(X, groups=groups)
-        return own_copy(getattr(made, "estimator_", made))
+        pretrains = self.pretrain and given.network_of is None  # a control around a network stays as it is
+        made: Capabilities = getattr(estimator, "fit" if pretrains else "initialise")(X, groups=groups)
+        assert made.fitted_network is not None
+        return own_copy(made.fitted_network)
 
     def _build(self, batch: Batch) -> Method:
         some = batch.rows(slice(0, 8)).to("cpu")
