@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
 
 import kinview
 from kinview import FineTunedClassifier
 from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run
-from kinview.evaluation.benchmark.plan import steps
+from kinview.evaluation.benchmark import steps
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.evaluation.probes import probes
 from kinview.evaluation.report import format_table, write_report
+from kinview.evaluation.report.cells import read_results
 from kinview.methods import RandomInit, methods
+from kinview.methods.estimators.capabilities import Capabilities
+from kinview.methods.estimators.model_file import save_model
 
 NETWORK = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1}}
 TS2VEC = {"ts2vec": {**NETWORK["ts2vec"], "trainer": {"max_steps": 3}}}
@@ -241,6 +248,57 @@ def test_the_tables_show_each_method_where_it_was_run(finished, tiny, tmp_path):
     write_report(frame, page, benchmark=tiny, embeddings=tiny.embeddings(folder / "cache"))
     html = page.read_text(encoding="utf-8")
     assert "cells of the grid have no result" not in html and "supervised" in html
+
+
+def test_a_row_says_what_its_method_is(finished):
+    frame, _ = finished
+    rows = {row["method_name"]: row for _, row in frame.iterrows()}
+    assert sorted(rows) == ["random_init", "raw", "supervised", "ts2vec"]
+    assert {name: row["is_control"] for name, row in rows.items()} == {
+        "random_init": 1, "raw": 1, "supervised": 1, "ts2vec": 0,
+    }  # fmt: skip
+    assert pd.isna(rows["raw"]["method_of"]) and pd.isna(rows["ts2vec"]["method_of"])
+    network = {"ts2vec": {"depth": 1, "hidden_dim": 4, "repr_dim": 4}}
+    assert all(json.loads(rows[name]["method_of"]) == network for name in ("random_init", "supervised"))
+
+
+class Means(Capabilities, TransformerMixin, BaseEstimator):
+    """Mean of each channel: a control as another package would bring it."""
+
+    control: ClassVar[bool] = True
+
+    def fit(self, X, y=None, *, groups=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return np.nan_to_num(np.nanmean(np.asarray(X), axis=2))
+
+    def fitted_state(self):
+        return {}, {"fitted": torch.ones(1)}
+
+    def restore_fitted_state(self, facts, tensors):
+        self.fitted_ = True
+
+    def save(self, path):
+        return save_model(self, path)
+
+
+def test_a_control_of_another_package_is_a_control_in_the_report(data, tmp_path):
+    list(methods)
+    methods.register("means", modality="time_series")(Means)
+    try:
+        benchmark = Benchmark(name="plug", datasets=["toy"], methods=["means", TS2VEC], probes=["knn"], data_dir=data)
+        frame = go(benchmark, tmp_path, workers=1)
+    finally:
+        del methods._entries["means"]
+    assert set(frame["status"]) == {"ok"}  # and from here on nothing knows the class any more
+    results = read_results(Store(f"{tmp_path}/results.db").frame())
+    assert results.controls == ("means",) and results.methods[0] == "means"
+    assert results.controls_of(results.methods[1], "Toy") == ["means"]
+    assert " means (better" in " ".join(format_table(frame, width=200).split())
+    html = write_report(frame, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "means <small>control</small>" in html and "No control was run" not in html
 
 
 def test_the_probe_says_what_it_needs():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import BaseEstimator, TransformerMixin
 from torch import Tensor
 
 from kinview.data import Batch
 from kinview.diagnostics import effective_rank
-from kinview.methods import SCARF, SCARFMethod, SimCLR, SimCLRMethod, methods
+from kinview.methods import SCARF, RandomInit, RawFeatures, SCARFMethod, SimCLR, SimCLRMethod, Supervised, methods
+from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.testing import check_method
 from kinview.testing.methods import laws_of
@@ -66,6 +69,7 @@ def test_contract(spec: Any) -> None:
     modality = "tabular" if methods[name].modality == "tabular" else "time_series"
     trains, labelled = name not in ("raw", "random_init", "supervised"), name == "supervised"
     assert checked == tuple(laws_of(modality, trains=trains, labelled=labelled))
+    assert set(FLAGS) < set(checked)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_every_entry_is_documented(name: str) -> None:
     entry = methods[name]
     assert entry.modality in ("any", "time_series", "tabular")
     assert entry.summary.endswith(".")
-    assert entry.reference or name in ("raw", "random_init", "supervised")
+    assert entry.reference or entry.target.control
 
 
 # --- the check has teeth ---------------------------------------------------------------------------------------------
@@ -174,6 +178,166 @@ def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = {"simclr": {"encoder": CONVOLUTION, "projection_dim": 4, "augmentation": "crop_pair"}}
     with pytest.raises(AssertionError, match=r"breaks the law '(unequal_length|padding_independent)'"):
         check_method(spec)
+
+
+# --- flags, each in both directions ----------------------------------------------------------------------------------
+
+_SCARF = {"scarf": {"hidden_dim": 8, "depth": 2, "trainer": {"max_steps": 2}}}
+_UNTRAINED = {"random_init": {"method": _SCARF}}
+_LABELLED = {"supervised": {"method": _SCARF}}
+_TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(16, 3)), columns=list("abc"))
+
+# class, flag, what it falsely declares, spec, what is said of it
+FALSE_FLAGS: list[tuple[type, str, Any, Any, str]] = [
+    (SCARF, "uses_labels", True, _SCARF, "is the same whatever y says"),
+    (Supervised, "uses_labels", False, _LABELLED, "the embeddings depend on y: declare uses_labels"),
+    (RandomInit, "trains", True, _UNTRAINED, "there is no parameter trainer"),
+    (RawFeatures, "trains", True, "raw", "the fitted estimator has no network"),
+    (SCARF, "trains", False, _SCARF, "fit changes the weights of the network: declare trains"),
+    (Supervised, "trains", False, _LABELLED, "fit changes the weights of the network: declare trains"),
+    (SCARF, "passes_missing", True, _SCARF, r'transform\(X, missing="keep"\) raises TypeError'),
+    (RawFeatures, "passes_missing", False, "raw", "passes NaN on: declare passes_missing"),
+    (SCARF, "control", True, _SCARF, "fit trains a network without labels: that is no control"),
+    (RawFeatures, "control", False, "raw", "fit trains nothing, .* declare control"),
+    (Supervised, "control", False, _LABELLED, "around the network of another one is a control: declare control"),
+    (RawFeatures, "network_of", "spec", "raw", "network_of is 'spec', and there is no such parameter"),
+]
+
+
+class Hides(Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A control around a network that does not say so."""
+
+    control: ClassVar[bool] = True
+
+    def __init__(self, random_state: Any = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Hides:
+        self.inside_ = RandomInit(_SCARF, self.random_state).fit(X)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return self.inside_.transform(X)
+
+
+class NamesNoMethod(Hides):
+    """It says so, and names a parameter that holds a number."""
+
+    network_of: ClassVar[str | None] = "random_state"
+
+
+FALSE_CLASSES: list[tuple[type, str, str]] = [
+    (Hides, "network_of", r"that of another method \(inside_\): declare network_of"),
+    (NamesNoMethod, "network_of", "network_of is 'random_state', and that parameter holds no method"),
+]
+
+
+@pytest.fixture
+def registered(request: pytest.FixtureRequest) -> Iterator[type]:
+    """A method registered for one test."""
+    list(methods)
+    methods.register("under_test", modality="any")(request.param)
+    yield request.param
+    del methods._entries["under_test"]
+
+
+@pytest.mark.parametrize(("registered", "flag", "message"), FALSE_CLASSES, indirect=["registered"])
+def test_a_class_that_declares_a_flag_falsely_is_found(registered: type, flag: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=f"{registered.__name__} {broken(flag)}.*{message}"):
+        check_method("under_test", X=_TABLE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "value", "spec", "message"),
+    FALSE_FLAGS,
+    ids=[f"{c.__name__}-{f}-{v}" for c, f, v, *_ in FALSE_FLAGS],
+)
+def test_a_flag_that_is_declared_falsely_is_found(
+    kind: type, flag: str, value: Any, spec: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, flag, value)
+    with pytest.raises(AssertionError, match=f"{kind.__name__} {broken(flag)}.*{message}"):
+        check_method(spec, X=_TABLE, y=np.arange(16) % 2)
+
+
+def test_every_flag_is_declared_falsely_in_both_directions() -> None:
+    directions = {(flag, bool(value)) for _, flag, value, *_ in FALSE_FLAGS}
+    directions |= {(flag, bool(inspect.getattr_static(kind, flag))) for kind, flag, _ in FALSE_CLASSES}
+    assert directions == {(flag, value) for flag in FLAGS for value in (False, True)}
+
+
+def test_a_fit_that_leaves_the_weights_is_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = SCARF.fit
+    monkeypatch.setattr(SCARF, "fit", lambda self, X, y=None, groups=None: self.initialise(X))
+    with pytest.raises(AssertionError, match=f"{broken('trains')}.*fit leaves every weight as initialise made it"):
+        check_method(_SCARF, X=_TABLE)
+    monkeypatch.setattr(SCARF, "fit", lambda self, X, y=None: fit(self, X if y is None else X + 1e-3 * len(X)))
+    with pytest.raises(AssertionError, match=f"{broken('uses_labels')}.*fit\\(X, y\\) and fit\\(X\\) differ"):
+        check_method(_SCARF, X=_TABLE)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (_TABULAR, "holds scarf; the fitted network is that of tabular_simclr"),
+        ({"scarf": {"hidden_dim": 9, "depth": 2}}, "the network that scarf gives with the same random_state"),
+    ],
+    ids=str,
+)
+def test_a_control_with_another_network_than_it_says_is_found(
+    other: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def otherwise(self: RandomInit, X: Any, *, groups: Any = None) -> RandomInit:
+        self.estimator_ = methods.build(other).set_params(random_state=self.random_state).initialise(X)
+        return self
+
+    monkeypatch.setattr(RandomInit, "initialise", otherwise)
+    with pytest.raises(AssertionError, match=f"{broken('network_of')}.*{message}"):
+        check_method(_UNTRAINED, X=_TABLE)
+
+
+def test_flags_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in methods:
+        for flag in FLAGS:
+            with pytest.raises(AttributeError, match=f"{flag} is a frozen flag; declare it in the body"):
+                setattr(methods.build(name), flag, True)
+    monkeypatch.setattr(SCARF, "__setattr__", object.__setattr__)
+    with pytest.raises(AssertionError, match=f"{broken('flags_are_frozen')}.*trains could be assigned"):
+        check_method(_SCARF, X=_TABLE)
+
+
+def test_a_class_without_proper_flags_is_not_registered() -> None:
+    class Bare:
+        pass
+
+    class Wrong(Capabilities):
+        trains = "yes"  # type: ignore[assignment]
+
+    class Elsewhere(Capabilities):
+        network_of = True  # type: ignore[assignment]
+
+    with pytest.raises(TypeError, match=r"Bare does not declare what it can do \(trains, .*derive it from SeriesEst"):
+        methods.register("under_test")(Bare)
+    with pytest.raises(TypeError, match=r"Wrong.trains must be True or False; got 'yes'"):
+        methods.register("under_test")(Wrong)
+    with pytest.raises(TypeError, match=r"network_of must be the name of a parameter or None; got True"):
+        methods.register("under_test")(Elsewhere)
+    assert "under_test" not in methods
+
+
+def test_a_flag_may_depend_on_the_parameters() -> None:
+    class Depends(Capabilities):
+        def __init__(self, labels: bool) -> None:
+            self.labels = labels
+
+        @property
+        def uses_labels(self) -> bool:  # type: ignore[override]
+            return self.labels
+
+    check = methods._check
+    assert check is not None
+    check(Depends)
+    assert Depends(True).uses_labels and not Depends(False).uses_labels
 
 
 # --- what the check measures with ------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from kinview import load_model
 from kinview.augmentations import augmentations
 from kinview.encoders import encoders
 from kinview.evaluation import Store
-from kinview.evaluation.benchmark import part_label
+from kinview.evaluation.benchmark.plan import part_label
 from kinview.evaluation.report.cells import read_results
 from kinview.evaluation.store import SCHEMA_VERSION
 from kinview.losses import losses
@@ -357,7 +357,7 @@ def test_a_moved_module_is_found_under_its_old_name(monkeypatch: pytest.MonkeyPa
     }
     for old, new in moves.items():
         monkeypatch.setitem(kinview.moved.moved_modules(), old, new)
-    data = (OLD / "simclr.pkl").read_bytes().replace(b"kinview.methods.simclr", b"kinview.methods.simxxx")
+    data = (OLD / "simclr.pkl").read_bytes().replace(b"kinview.methods.joint_embedding", b"kinview.methods.simxxx")
     try:
         model = pickle.loads(data)
         assert type(model) is methods["simclr"].target

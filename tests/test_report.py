@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kinview.evaluation.benchmark.grid import method_identity
+from kinview.evaluation.benchmark.plan import part_label
 from kinview.evaluation.report import format_table, write_report
-from kinview.evaluation.report.cells import PLAIN_NETWORKS, read_results
+from kinview.evaluation.report.cells import read_results
 from kinview.evaluation.report.figures import degradation_curves, embedding_scatter
 from kinview.evaluation.report.html import render_report
 from kinview.evaluation.report.sections import comparison, result_tables
@@ -21,6 +23,13 @@ from kinview.evaluation.report.table import compare_with_controls
 SERIES = {"gunpoint": 150, "italy_power_demand": 1029}
 TABLES = {"breast_cancer": 171, "wine": 54}
 SKILL = {"raw": 0.93, "random_init": 0.80, "ts2vec": 0.89, "scarf": 0.95}
+NETWORKS = [
+    {"tstcc": {}},
+    {"simclr": {}},
+    {"scarf": {}},
+    {"ts2vec": {"repr_dim": 64}},
+    {"tfc": {"channel_independent": True}},
+]
 CONDITIONS = [
     {},
     {"corruption": "mcar", "severity": 0.2, "corrupt": "both"},
@@ -28,6 +37,13 @@ CONDITIONS = [
     {"label_noise": "symmetric", "label_noise_rate": 0.2},
     {"label_noise": "symmetric", "label_noise_rate": 0.4},
 ]
+
+
+def as_config(method):
+    """The config behind the label of a method."""
+    known = [{kind: {"method": network}} for kind in ("random_init", "supervised") for network in NETWORKS]
+    known += [{"tfc": {"temperature": 0.5}}, {"ts2vec": {"repr_dim": 64}}, {"ts2vec": {"trainer": {"max_steps": 9}}}]
+    return next((config for config in known if part_label(config) == method), method)
 
 
 def results_frame(datasets=None, methods=None, probes=("linear", "svm", "xgboost"), seeds=(0, 1, 2)):
@@ -44,6 +60,7 @@ def results_frame(datasets=None, methods=None, probes=("linear", "svm", "xgboost
             accuracy = generator.binomial(size, min(skill + generator.normal(0, 0.004), 1)) / size
             rows.append({
                 "benchmark": "quickstart", "dataset": dataset, "method": method, "modality": modality,
+                "method_config": json.dumps(as_config(method)),
                 "corruption": condition.get("corruption"), "severity": condition.get("severity"),
                 "corrupt": condition.get("corrupt"), "label_noise": condition.get("label_noise"),
                 "label_noise_rate": condition.get("label_noise_rate"), "label_fraction": 1.0, "probe": probe,
@@ -316,7 +333,7 @@ def test_a_method_or_probe_with_parameters_keeps_its_place():
     assert "missing 20\xa0%" in results.conditions.index
 
 
-NETWORKS = [
+AROUND_NETWORKS = [
     "random_init",
     "random_init(method=tstcc)",
     "supervised",
@@ -334,7 +351,7 @@ def compared(results, metric="accuracy"):
 
 
 def test_a_control_with_the_network_of_one_method_is_the_control_of_that_method_alone():
-    methods = ["raw", *NETWORKS, "ts2vec", "tstcc", "tfc(temperature=0.5)", "simclr"]
+    methods = ["raw", *AROUND_NETWORKS, "ts2vec", "tstcc", "tfc(temperature=0.5)", "simclr"]
     results = read_results(results_frame({"gunpoint": 150}, methods, ("svm",), (0, 1)))
     assert compared(results) == {
         ("gunpoint", "ts2vec"): ["random_init", "raw", "supervised"],
@@ -348,17 +365,14 @@ def test_a_control_with_the_network_of_one_method_is_the_control_of_that_method_
     }
 
 
-def test_the_plain_control_stays_that_of_the_method_whose_network_it_has():
-    methods = [
-        "random_init",
-        "random_init(method.ts2vec.repr_dim=64)",
-        "random_init(method=simclr)",
-        "ts2vec",
-        "simclr",
-    ]
-    found = compared(read_results(results_frame({"gunpoint": 150}, methods, ("svm",), (0, 1))))
-    assert found["gunpoint", "ts2vec"] == methods[:2]
-    assert found["gunpoint", "simclr"] == methods[2:3]
+def test_a_control_is_that_of_the_method_with_its_very_network():
+    controls = ["random_init", "random_init(method.ts2vec.repr_dim=64)", "random_init(method=simclr)"]
+    methods = ["ts2vec", "ts2vec(trainer.max_steps=9)", "ts2vec(repr_dim=64)", "simclr"]
+    frame = results_frame({"gunpoint": 150}, [*controls, *methods], ("svm",), (0, 1))
+    found = compared(read_results(frame))
+    assert found == {("gunpoint", m): [c] for m, c in zip(methods, [controls[0], *controls])}
+    less = compared(read_results(frame[frame["method"] != "random_init"]))
+    assert less["gunpoint", "ts2vec"] == [controls[1]]  # that of its name, where none has its parameters
     tables = results_frame({"wine": 54}, ["random_init", "random_init(method=scarf)", "scarf"], ("svm",), (0, 1))
     assert compared(read_results(tables))["wine", "scarf"] == ["random_init", "random_init(method=scarf)"]
 
@@ -374,7 +388,7 @@ def test_a_control_stands_in_only_where_a_data_set_has_no_own_one():
 
 
 def test_verdicts_and_marks_name_the_control_of_the_method():
-    methods = ["raw", *NETWORKS, "ts2vec", "tstcc", "tfc"]
+    methods = ["raw", *AROUND_NETWORKS, "ts2vec", "tstcc", "tfc"]
     frame = results_frame({"gunpoint": 150}, methods, ("svm",), (0, 1, 2))
     lines = format_table(frame, width=300).split("\n")
     verdicts = [line.split(" (better")[0] for line in lines if " (better" in line]
@@ -396,10 +410,36 @@ def test_verdicts_and_marks_name_the_control_of_the_method():
     assert "has the encoder of that method and is compared with it alone" in Page(render_report(frame)).text
 
 
-def test_the_networks_of_plain_controls_are_those_that_the_methods_take():
-    from kinview.methods.controls.random_init import DEFAULT_METHODS
+def identified(frame):
+    """The frame with what the store says of its methods."""
+    known = [method_identity(as_config(m), kind) for m, kind in zip(frame["method"], frame["modality"])]
+    of = [None if one["method_of"] is None else json.dumps(one["method_of"]) for one in known]
+    identity = pd.DataFrame(known, index=frame.index).astype({"is_control": "Int64"})
+    return frame.join(identity.assign(method_of=of))
 
-    assert tuple(DEFAULT_METHODS.values()) == PLAIN_NETWORKS
+
+def test_stores_that_do_not_know_what_a_method_is_give_the_same_page(frame):
+    mixed = identified(frame)
+    older = mixed["seed"] == 0
+    mixed.loc[older, ["method_name", "method_of", "is_control"]] = None
+    assert render_report(identified(frame)) == render_report(mixed) == render_report(frame)
+
+
+def test_what_a_method_is_comes_from_the_columns_and_not_from_its_name(monkeypatch):
+    frame = identified(results_frame(SERIES, ["raw", "random_init(method=tstcc)", "tstcc"], ("svm",), (0, 1)))
+    frame["method"] = frame["method"].map({"raw": "a", "random_init(method=tstcc)": "b", "tstcc": "c"})
+    monkeypatch.setattr("kinview.evaluation.report.cells.method_identity", None)  # nothing is derived
+    results = read_results(frame)
+    assert results.controls == ("a", "b") and results.methods == ("a", "b", "c")
+    assert compared(results)["gunpoint", "c"] == ["a", "b"]
+    frame["is_control"] = 0
+    assert read_results(frame).controls == ()
+
+
+def test_a_control_of_a_method_that_is_not_installed_stays_a_control():
+    frame = results_frame({"gunpoint": 150}, ["theirs", "random_init"], ("svm",), (0, 1))
+    frame["method_config"] = frame["method_config"].replace('"random_init"', '{"random_init": {"method": "theirs"}}')
+    assert compared(read_results(frame)) == {("gunpoint", "theirs"): ["random_init"]}
 
 
 def test_table_fits_the_terminal_and_marks_the_best(frame):

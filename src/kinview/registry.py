@@ -65,6 +65,8 @@ class Registry:
         Turns a list of built parts into one part. Without it a list is refused.
     recipes : str, optional
         Folder below ``kinview/configs`` whose YAML files are specs that :meth:`build` knows by their file's name.
+    check : callable, optional
+        Called with each part before it is added; it raises where the part does not declare what the family asks for.
 
     Examples
     --------
@@ -89,11 +91,13 @@ class Registry:
         members: Sequence[str] | Callable[[], Sequence[str]] = (),
         compose: Callable[[list[Any]], Any] | None = None,
         recipes: str | None = None,
+        check: Callable[[Any], None] | None = None,
     ) -> None:
         self.family = family
         self._members = members
         self._compose = compose
         self._recipes = recipes
+        self._check = check
         self._entries: dict[str, Entry] = {}
         self._loaded = False
         self._busy = False
@@ -120,9 +124,13 @@ class Registry:
         ------
         ValueError
             If the name is taken by another part.
+        TypeError
+            If the part does not declare what the family asks for.
         """
 
         def add(target: Any) -> Any:
+            if self._check is not None:
+                self._check(target)
             taken = self._entries.get(name)
             if taken is not None and not _same_definition(taken.target, target):
                 raise ValueError(

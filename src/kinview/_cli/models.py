@@ -62,7 +62,7 @@ def check_modality(estimator: Any, modality: str, data: str) -> None:
         raise ValueError(
             f"the model is a classifier ({type(estimator).__name__}), and this needs one that embeds: save its encoder_"
         )
-    inner = getattr(estimator, "estimator_", estimator)  # random_init holds the method whose network it is
+    inner = estimator.fitted_network or estimator  # a control around a network reads what its method reads
     reads = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
     if reads not in ("any", modality):
         kinds = {"time_series": "time series", "tabular": "tables"}

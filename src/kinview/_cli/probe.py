@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from pathlib import Path
@@ -101,7 +100,7 @@ def _score(estimator: Any, data: Dataset, probe: Any) -> dict[str, Any]:
         metrics = evaluate(data.y_test, probe.predict_scores(data.X_test), probe.classes_, probe.predict(data.X_test))
         return {**metrics, "convergence_failures": probe.convergence_failures}
     # Raw features pass their gaps on to a probe that takes them, as in a benchmark.
-    keeps = probe.accepts_missing and "missing" in inspect.signature(estimator.transform).parameters
+    keeps = probe.accepts_missing and estimator.passes_missing
     gaps = {"missing": "keep"} if keeps else {}
     z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in (data.X_train, data.X_test))
     probe.fit(z_train, data.y_train, groups=data.groups_train)

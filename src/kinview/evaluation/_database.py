@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc")
 # A column that is added to these is added to existing stores too, empty in their rows; no other step is needed.
-TEXT = ("benchmark", "dataset", "modality", "method", "corruption", "corrupt", "pretrain_on", "label_noise", "probe")
-JSON = ("method_config", "metrics", "spec", "versions")
+TEXT = (
+    "benchmark", "dataset", "modality", "method", "method_name", "corruption", "corrupt", "pretrain_on", "label_noise",
+    "probe",
+)  # fmt: skip
+JSON = ("method_config", "method_of", "metrics", "spec", "versions")
+INTEGERS = ("convergence_failures", "is_control")
 NUMBERS = (
     "severity", "label_noise_rate", "label_fraction", *METRICS,
     "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",
@@ -37,7 +41,7 @@ def tables() -> Mapping[str, sa.Table]:
     ]
     columns += [sa.Column(name, sa.Text) for name in JSON]
     columns += [sa.Column(name, sa.Double) for name in NUMBERS]
-    columns += [sa.Column("seed", sa.BigInteger, nullable=False), sa.Column("convergence_failures", sa.Integer)]
+    columns += [sa.Column("seed", sa.BigInteger, nullable=False), *(sa.Column(name, sa.Integer) for name in INTEGERS)]
     columns += [sa.Column("attempts", sa.Integer, nullable=False), sa.Column("created_at", sa.DateTime, nullable=False)]
     sa.Table("cells", metadata, sa.Column("hash", sa.String(64), primary_key=True), *columns)
     sa.Table(
@@ -91,7 +95,7 @@ def _completed(config: str) -> str:
 
 def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of one row, as what the database holds."""
-    unknown = set(row) - {*TEXT, *JSON, *NUMBERS, "seed", "convergence_failures", "status", "message"}
+    unknown = set(row) - {*TEXT, *JSON, *NUMBERS, *INTEGERS, "seed", "status", "message"}
     absent = [name for name in _REQUIRED if row.get(name) is None]
     if unknown or absent:
         raise ValueError(
@@ -107,7 +111,7 @@ def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
                 values[name] = None if value is None else canonical_json(_finite(value))
             elif name in NUMBERS:
                 values[name] = None if value is None else _finite(float(value))
-            elif name in ("seed", "convergence_failures"):
+            elif name in ("seed", *INTEGERS):
                 values[name] = None if value is None else int(value)
             else:
                 values[name] = None if value is None else str(value).replace("\0", "")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinview.evaluation._database import (
+    INTEGERS,
     JSON,
     METRICS,
     NUMBERS,
@@ -96,8 +97,8 @@ class Store:
         key : str
             Content hash of the cell.
         row : mapping
-            Columns of the table ``cells``; ``metrics``, ``method_config``, ``spec`` and ``versions`` are plain data.
-            Numbers that are not finite are stored as missing.
+            Columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``spec`` and ``versions``
+            are plain data. Numbers that are not finite are stored as missing.
         benchmark : str, optional
             Name of the benchmark that computed it.
 
@@ -171,7 +172,8 @@ class Store:
         Returns
         -------
         DataFrame
-            The columns of the table ``cells``; ``metrics``, ``method_config``, ``spec`` and ``versions`` are JSON text.
+            The columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``spec`` and
+            ``versions`` are JSON text.
         """
         import pandas as pd
         import sqlalchemy as sa
@@ -198,7 +200,7 @@ class Store:
         if benchmark is not None:
             frame["benchmark"] = benchmark
         types = dict.fromkeys(("hash", *TEXT, *JSON, "status", "message"), "str") | dict.fromkeys(NUMBERS, "float64")
-        return frame.astype(types | dict.fromkeys(("seed", "convergence_failures", "attempts"), "Int64"))
+        return frame.astype(types | dict.fromkeys(("seed", *INTEGERS, "attempts"), "Int64"))
 
     def write_csv(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
         """Write the results as CSV, whole or not at all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kinview.exports import lazy_exports
+from kinview.methods.estimators.capabilities import check_declared
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
@@ -26,5 +27,5 @@ if TYPE_CHECKING:
     from kinview.methods.tstcc.estimator import TSTCC as TSTCC, TSTCCMethod as TSTCCMethod
 
 _package = lazy_exports(__name__)
-methods = Registry("methods", members=_package.exported_modules)
+methods = Registry("methods", members=_package.exported_modules, check=check_declared)
 classifiers = Registry("classifiers", members=("kinview.methods.fine_tuning.classifier",))

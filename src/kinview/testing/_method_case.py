@@ -24,7 +24,7 @@ class Case:
     spec: Any
     X: Any
     modality: str
-    y: Any = None
+    labels: Any = None
 
     @property
     def name(self) -> str:
@@ -37,9 +37,15 @@ class Case:
         return len(self.X)
 
     @property
-    def trainable(self) -> bool:
-        """Whether fitting trains anything."""
-        return "trainer" in methods.build(self.spec).get_params(deep=False)
+    def pretrains(self) -> bool:
+        """Whether fit trains a network by the parameter ``trainer``."""
+        estimator = methods.build(self.spec)
+        return bool(estimator.trains and not estimator.trained_by_probe)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether fit needs labels."""
+        return bool(methods.build(self.spec).uses_labels)
 
     def build(self, **trainer: Any) -> Any:
         """A fresh estimator with the seed 0; keywords are fields of its trainer."""
@@ -48,22 +54,27 @@ class Case:
         changed: dict[str, Any] = {}
         if "random_state" in parameters:
             changed["random_state"] = 0
-        if trainer and "trainer" in parameters:
+        if trainer and "trainer" in parameters:  # whether a flag says so too is what a check asks
             given = parameters["trainer"]
             fields = {} if given is None else (given if isinstance(given, dict) else given.get_params(deep=False))
             changed["trainer"] = {**{k: v for k, v in fields.items() if v is not None}, **trainer}
         return estimator.set_params(**changed)
 
-    def fitted(self, X: Any = None, **trainer: Any) -> Any:
-        """An estimator fitted with two steps, or as the keywords say."""
+    def fitted(self, X: Any = None, y: Any = None, **trainer: Any) -> Any:
+        """An estimator fitted with two steps, or as the keywords say; with labels if it uses any, or if some are given.
+
+        They are always those of the first samples.
+        """
         estimator = self.build(**({"max_steps": 2} | trainer))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # weights kept, channels dropped: said to people, not here
-            return self.fit(estimator, self.X if X is None else X)
+            return self.fit(estimator, self.X if X is None else X, y)
 
-    def fit(self, estimator: Any, X: Any) -> Any:
-        """Fit an estimator to the samples or the first of them; labels are for a method that is trained with them."""
-        return estimator.fit(X) if self.y is None else estimator.fit(X, self.y[: len(X)])
+    def fit(self, estimator: Any, X: Any, y: Any = None) -> Any:
+        """Fit an estimator to the samples or the first of them, with labels as :meth:`fitted`."""
+        if y is None and estimator.uses_labels:
+            y = self.labels
+        return estimator.fit(X) if y is None else estimator.fit(X, y[: len(X)])
 
     def embedded(self, estimator: Any, X: Any = None) -> np.ndarray:
         """Embeddings in float64."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kinview.methods import methods
-from kinview.testing import _method_laws as laws
+from kinview.testing import _method_flags as flags, _method_laws as laws
 from kinview.testing._method_case import Case
 
 __all__ = ["check_method", "laws_of"]
@@ -32,12 +32,13 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     X : array ``(n, channels, time)`` or DataFrame, optional
         Samples without gaps; by default 40 series of ItalyPowerDemand, or 40 rows of the wine data.
     y : array-like ``(n,)``, optional
-        Labels of X for a method that is trained with them (``supervised``); the first two differ.
+        Labels of X; needed for a method that declares ``uses_labels``. The first two differ.
 
     Returns
     -------
     tuple of str
-        The names of the laws that were checked: those of its modality, and those of pre-training where it has one.
+        The names of the laws that were checked: those of its flags, of its modality, and of pre-training where it has
+        one.
 
     Raises
     ------
@@ -57,11 +58,10 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     spec = methods.to_config(methods.build(method))
     entry = methods[spec if isinstance(spec, str) else next(iter(spec))]
     modality = entry.modality if entry.modality in ("time_series", "tabular") else _modality_of(X)
-    labelled = entry.metadata.get("fine_tuning") == "always"
     if X is None:
         X, y = _samples(modality)
-    case = Case(spec, X, modality, y if labelled else None)
-    checked = laws_of(modality, trains=case.trainable, labelled=labelled)
+    case = Case(spec, X, modality, y)
+    checked = laws_of(modality, trains=case.pretrains, labelled=case.labelled)
     for law, check in checked.items():
         try:
             check(case)
@@ -98,6 +98,12 @@ def _samples(modality: str) -> tuple[Any, Any]:
 
 
 _ANY: Mapping[str, Callable[[Case], None]] = {
+    "flags_are_frozen": flags.flags_are_frozen,
+    "uses_labels": flags.uses_labels,
+    "trains": flags.trains,
+    "passes_missing": flags.passes_missing,
+    "control": flags.control,
+    "network_of": flags.network_of,
     "config_round_trip": laws.config_round_trip,
     "one_vector_a_sample": laws.one_vector_a_sample,
     "seed": laws.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from kinview.files import content_hash
 from kinview.registry import Entry, Registry, families
 
-__all__ = ["Cell", "Part", "distinct_labels", "is_dataset", "name_and_options", "part_label"]
+__all__ = ["Cell", "Part", "distinct_labels", "is_dataset", "method_identity", "name_and_options", "part_label"]
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
@@ -146,10 +147,50 @@ def distinct_labels(labels: Sequence[str], configs: Sequence[Any]) -> list[str]:
     return [told_apart(label, config) for label, config in zip(labels, configs, strict=True)]
 
 
+def method_identity(config: Any, modality: str) -> dict[str, Any]:
+    """Say of a method's config what a report asks: its name, whose network it has, whether it is a control.
+
+    Parameters
+    ----------
+    config : str or mapping
+        Config of a method, short or complete.
+    modality : str
+        Modality of the data: it decides whose network a control has that names none.
+
+    Returns
+    -------
+    dict
+        ``method_name``; ``method_of``, the complete config of the method whose network a control has, or None;
+        ``is_control``.
+        Of a method that cannot be built here (it is not installed) the name alone is known: it counts as no control.
+
+    Examples
+    --------
+    >>> known = method_identity({"random_init": {"method": {"tstcc": {"repr_dim": 64}}}}, "time_series")
+    >>> known["method_name"], known["is_control"], known["method_of"]["tstcc"]["repr_dim"]
+    ('random_init', True, 64)
+    >>> list(method_identity("random_init", "tabular")["method_of"]), method_identity("raw", "tabular")["method_of"]
+    (['scarf'], None)
+    """
+    from kinview.methods import methods
+
+    name = config if isinstance(config, str) else next(iter(config))
+    try:
+        method = methods.build(config)
+    except ValueError:
+        return {"method_name": name, "method_of": None, "is_control": False}
+    of = method.network_method(modality)
+    if of is not None:
+        with contextlib.suppress(ValueError):  # a method that is not installed stays as it was written
+            of = methods.complete(methods.to_config(methods.build(of)))
+    return {"method_name": name, "method_of": of, "is_control": method.control}
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part as its canonical config and its registry entry."""
+    """A part with its canonical config and its registry entry."""
 
+    built: Any
     config: Any
     entry: Entry
     modality: str | None
@@ -175,7 +216,7 @@ class Part:
             if name in trainer:
                 raise ValueError(f"{entry.name}: the benchmark sets the trainer's {name}; leave it out of the spec")
         modality = getattr(part, "modality", entry.modality)  # of the method inside, where there is one
-        return cls(config, entry, modality)
+        return cls(part, config, entry, modality)
 
     def reads(self, modality: str) -> bool:
         """Whether the part works on data of this modality."""
@@ -184,21 +225,17 @@ class Part:
     def why_not_with(self, probe: Part) -> str | None:
         """For a method: why a probe has no place beside it, in words; None where it has.
 
-        A method registered with ``fine_tuning="always"`` is trained with labels or not at all, one with ``"never"`` has
-        no other reading than a frozen one; what has no network cannot be trained.
+        A control whose network labels train is trained by the probe or not at all; one whose network stays untrained
+        has no other reading than a frozen one; what has no network cannot be trained.
         """
-        from kinview.methods.estimators.base import EstimatorCore
-
-        trains = getattr(probe.entry.target, "needs_model", False)
-        fine_tuning = self.entry.metadata.get("fine_tuning")
-        if fine_tuning == "always":
+        trains = probe.built.needs_model
+        if self.built.trained_by_probe:
             return None if trains else "its network has seen no label before a probe such as finetune trains it"
         if not trains:
             return None
-        if fine_tuning == "never":
+        if self.built.network_of is not None:
             return "trained with labels it would be the method 'supervised'"
-        target = self.entry.target
-        return None if isinstance(target, type) and issubclass(target, EstimatorCore) else "it has no network to train"
+        return None if self.built.trains else "it has no network to train"
 
 
 def is_dataset(spec: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 import multiprocessing
 import os
 import sys
@@ -97,10 +96,7 @@ def _chains(cells: Sequence[Cell], data_dir: str | None) -> list[list[Cell]]:
 
     def cost(chain: list[Cell]) -> tuple[bool, int]:
         cell = chain[0]
-        entry = methods[cell.method if isinstance(cell.method, str) else next(iter(cell.method))]
-        trains = (
-            "trainer" in inspect.signature(entry.target).parameters or entry.metadata.get("fine_tuning") == "always"
-        )
+        trains = methods.build(cell.method).trains
         return trains, len(chain) * int(load_dataset(cell.dataset, data_dir, cell.dataset_options).X_train.size)
 
     chains: dict[str, list[Cell]] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import inspect
 import json
 import shutil
 import time
@@ -21,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from kinview.data.splits import label_subset
 from kinview.datasets.dataset import Samples
 from kinview.datasets.named import load
-from kinview.evaluation.benchmark.grid import Cell, part_label
+from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
 from kinview.evaluation.corruptions import corrupt, realised_rate
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.metrics import evaluate
@@ -123,8 +122,7 @@ class Chain:
     def _fitted(self, X: Any, **groups: Any) -> Any:
         """The method fitted; where only labels may train it, all but the weights: the probe trains with them."""
         estimator = self._unfitted()
-        always = methods[methods.name_of(estimator)].metadata.get("fine_tuning") == "always"
-        return (estimator.initialise if always else estimator.fit)(X, **groups)
+        return (estimator.initialise if estimator.trained_by_probe else estimator.fit)(X, **groups)
 
     def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
         """Raw values of a part, struck by a corruption, and the share of observed cells that went.
@@ -196,10 +194,9 @@ class Chain:
     def _unfitted(self) -> Any:
         """The method with the benchmark's seed, device and precision, checkpointing into the cache."""
         estimator = methods.build(self.cell.method)
-        takes = inspect.signature(type(estimator)).parameters
-        if "random_state" in takes:
+        if "random_state" in estimator.get_params(deep=False):  # scikit-learn's sign that a part draws at all
             estimator.set_params(random_state=self.cell.seed)
-        if "trainer" in takes:
+        if estimator.trains and not estimator.trained_by_probe:
             fixed = _environment(self.cell) | {"checkpoint_dir": str(self._checkpoints), "resume": "auto"}
             estimator.set_params(trainer={**(estimator.trainer or {}), **fixed})
         return estimator
@@ -278,7 +275,7 @@ def read_embedding(cache: Path, key: str) -> Embedding | None:
 
 def _embed(model: Any, X: Any, realised: float) -> Embedding:
     z = np.asarray(model.transform(X))
-    if "missing" not in inspect.signature(model.transform).parameters:
+    if not model.passes_missing:
         return Embedding(z, z, realised)
     return Embedding(z, np.asarray(model.transform(X, missing="keep")), realised)
 
@@ -307,6 +304,7 @@ def _row(cell: Cell) -> Row:
         **{name: None if config is None else part_label(config) for name, config in parts.items()},
         "method": part_label(cell.method),
         "method_config": cell.spec["method"],
+        **method_identity(cell.method, cell.modality),
         "probe": part_label(cell.probe),
         "spec": cell.spec,
         "versions": cell.environment["versions"],

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes.base import Probe
+from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.fine_tuning.classifier import FineTunedClassifier
 from kinview.methods.fine_tuning.method import Freeze
 
@@ -78,8 +79,8 @@ class FineTune(Probe):
         ValueError
             If there is no fitted model, it has no network, or the labels do not fit.
         """
-        network = getattr(model, "estimator_", model)
-        if not hasattr(network, "method_"):
+        network = model.fitted_network if isinstance(model, Capabilities) else None
+        if network is None:
             raise ValueError(
                 f"the probe 'finetune' trains the network of a fitted model, and {model!r} has none; use another probe"
             )

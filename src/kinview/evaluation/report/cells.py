@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from kinview.evaluation.benchmark.grid import distinct_labels
+from kinview.evaluation.benchmark.grid import distinct_labels, method_identity
 from kinview.evaluation.statistics import CONDITION, normalise_conditions
 
-__all__ = ["CONTROLS", "METRICS", "PLAIN_NETWORKS", "Results", "base_name", "network_of", "read_results", "records"]
-
-CONTROLS = ("raw", "random_init", "supervised")
-"""What pre-training has to beat: the data itself, the same encoder before any training and, where labels train the
-network too (the probe finetune), the same training from scratch."""
-
-PLAIN_NETWORKS = ("ts2vec", "scarf")
-"""Whose network the controls take that name none: the first on series, the second on tables."""
+__all__ = ["METRICS", "Identity", "Results", "read_results", "records"]
 
 METRICS = {
     "accuracy": "Accuracy",
@@ -29,6 +23,38 @@ METRICS = {
 }
 _PROBES = ("linear", "svm", "knn", "xgboost", "finetune")
 _REQUIRED = ("dataset", "method", "probe", "seed")
+_IDENTITY = ("method_name", "method_of", "is_control")
+_TRAINING = ("trainer", "random_state")  # parameters that leave an untrained network of the same kind
+_ABSENT: dict[str, Any] = {
+    **dict.fromkeys(("modality", "message", "created_at", "benchmark", "spec", "versions"), ""),
+    **dict.fromkeys(("realised_missing_train", "realised_missing_test", "realised_noise"), float("nan")),
+    **dict.fromkeys(("convergence_failures", "seconds"), 0.0),
+    "status": "ok",
+}
+"""What stands in a column that the given frame lacks."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a method is to the report, on one data set.
+
+    Attributes
+    ----------
+    name : str
+        Registered name.
+    network : str
+        What tells its network: its config without how it is trained, as JSON.
+    of_name, of_network : str or None
+        The same of the method whose network a control has.
+    is_control : bool
+        Whether it is a control.
+    """
+
+    name: str
+    network: str
+    of_name: str | None
+    of_network: str | None
+    is_control: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +64,18 @@ class Results:
     Attributes
     ----------
     cells : DataFrame
-        One row per cell that ran, conditions normalised, with the column ``condition`` (its label).
+        One row per cell that ran, conditions normalised, with the column ``condition`` (its label). A column that the
+        given frame lacks holds what is neutral.
     failed : DataFrame
         The cells without a result, in the same form.
     modalities : dict of str to str
         Data set → ``"time_series"`` or ``"tabular"``, in reading order.
     methods : tuple of str
-        Controls first.
+        Controls first, and of these first those without a network.
+    controls : tuple of str
+        Those of them that are controls.
+    identities : mapping of (str, str) to Identity
+        (data set, method) → what the method is.
     probes, seeds : tuple
         As they occur.
     conditions : DataFrame
@@ -57,20 +88,16 @@ class Results:
     failed: pd.DataFrame
     modalities: dict[str, str]
     methods: tuple[str, ...]
+    controls: tuple[str, ...]
+    identities: Mapping[tuple[str, str], Identity]
     probes: tuple[str, ...]
     seeds: tuple[int, ...]
     conditions: pd.DataFrame
     replaced: int
 
-    @property
-    def controls(self) -> tuple[str, ...]:
-        """The methods that are controls."""
-        return tuple(method for method in self.methods if base_name(method) in CONTROLS)
-
-    @property
-    def learned(self) -> tuple[str, ...]:
-        """The methods that are not controls."""
-        return tuple(method for method in self.methods if base_name(method) not in CONTROLS)
+    def identity(self, method: str) -> Identity:
+        """What a method is, wherever it was run; whose network a control has may differ between data sets."""
+        return next(identity for (_, name), identity in self.identities.items() if name == method)
 
     def methods_on(self, dataset: str, probe: str | None = None) -> list[str]:
         """Methods that were run (or failed) on a data set with a probe, or with any, in reading order."""
@@ -83,22 +110,21 @@ class Results:
     def controls_of(self, method: str, dataset: str) -> list[str]:
         """What a learned method is compared with on a data set, in reading order.
 
-        A control that names whose network it is (``random_init(method=tstcc)``) is the control of that method alone.
-        One that names none has the network of TS2Vec on series and of SCARF on tables: it is their control, and that
-        of another method only where no control of the same kind on that data set names the method. The methods are
-        told apart by their names, whatever their parameters; ``raw`` has no network and is the control of all.
+        A control around a network (``random_init(method=tstcc)``) is the control of the method with that very network;
+        where of its kind none is, of the methods of that name, whatever their parameters. One that is written by its
+        name alone has the network of the default method of the modality, and stands in for a method that has no other
+        control of its kind on that data set. A control without a network (``raw``) is the control of all.
         """
-        present = [control for control in self.methods_on(dataset) if control in self.controls]
-        base = base_name(method)
-        owned = {base_name(control) for control in present if network_of(control) == base}
-
-        def answers_for(control: str) -> bool:
-            network = network_of(control)
-            if network is not None:
-                return network == base
-            return base in PLAIN_NETWORKS or base_name(control) not in owned
-
-        return [control for control in present if answers_for(control)]
+        mine = self.identities[dataset, method]
+        present = {name: self.identities[dataset, name] for name in self.methods_on(dataset) if name in self.controls}
+        answering: set[str] = set()
+        for kind in {identity.name for identity in present.values()}:
+            same = {name: identity for name, identity in present.items() if identity.name == kind}
+            plain = [name for name, identity in same.items() if identity.of_name is None]
+            exact = [name for name, identity in same.items() if identity.of_network == mine.network]
+            named = [name for name, identity in same.items() if identity.of_name == mine.name]
+            answering |= {*plain, *(exact or named or [name for name in same if name == kind])}
+        return [control for control in present if control in answering]
 
 
 def read_results(frame: pd.DataFrame) -> Results:
@@ -120,10 +146,15 @@ def read_results(frame: pd.DataFrame) -> Results:
     rows = normalise_conditions(frame)
     for column in ("dataset", "method", "probe"):
         rows[column] = rows[column].map(str)
+    for column, neutral in _ABSENT.items():
+        if column not in rows:
+            rows[column] = neutral
+    for column in ("modality", "status"):
+        rows[column] = rows[column].map(str)
     if "method_config" in rows:
         rows["method"] = distinct_labels(list(rows["method"]), list(rows["method_config"]))
-    rows["modality"] = rows["modality"].map(str) if "modality" in rows else ""
-    rows["status"] = rows["status"].map(str) if "status" in rows else "ok"
+    identities = _identities(rows)
+    controls = {method for (_, method), identity in identities.items() if identity.is_control}
     conditions = _conditions(rows)
     labels = {tuple(row): label for label, row in zip(conditions.index, conditions[list(CONDITION)].to_numpy())}
     rows["condition"] = [labels[tuple(key)] for key in rows[list(CONDITION)].to_numpy()]
@@ -134,7 +165,9 @@ def read_results(frame: pd.DataFrame) -> Results:
         cells=kept[~failed].reset_index(drop=True),
         failed=kept[failed].reset_index(drop=True),
         modalities=dict(zip(first["dataset"], first["modality"])),
-        methods=tuple(sorted(set(rows["method"]), key=_method_rank)),
+        methods=_in_order(identities),
+        controls=tuple(method for method in _in_order(identities) if method in controls),
+        identities=identities,
         probes=tuple(sorted(set(rows["probe"]), key=_probe_rank)),
         seeds=tuple(sorted(set(rows["seed"].map(int)))),
         conditions=conditions,
@@ -147,39 +180,62 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def base_name(method: str) -> str:
-    """Registry name of a method that is written with its parameters.
+def _identities(rows: pd.DataFrame) -> dict[tuple[str, str], Identity]:
+    """What each method is on each data set; derived from its config where the store did not know it yet."""
+    found: dict[tuple[str, str], Identity] = {}
+    columns = [column for column in ("method_config", *_IDENTITY) if column in rows]
+    for row in records(rows[["dataset", "method", "modality", *columns]].drop_duplicates(["dataset", "method"])):
+        config = _parsed(row.get("method_config"), row["method"])
+        if set(_IDENTITY) <= set(columns) and not pd.isna(row["method_name"]):
+            known = {**row, "method_of": _parsed(row["method_of"], None)}
+        else:
+            config, known = _completed(config), method_identity(config, row["modality"])
+        of = known["method_of"]
+        found[row["dataset"], row["method"]] = Identity(
+            name=str(known["method_name"]),
+            network=_network(config),
+            of_name=None if of is None else _name_and_parameters(of)[0],
+            of_network=None if of is None else _network(of),
+            is_control=bool(known["is_control"]),
+        )
+    return found
 
-    Examples
-    --------
-    >>> base_name("ts2vec(repr_dim=64)"), base_name("random_init")
-    ('ts2vec', 'random_init')
-    """
-    found = re.match(r"[\w.-]+", method.lstrip("{'\" "))
-    return found.group() if found else method
+
+def _completed(config: Any) -> Any:
+    """Config with every parameter, as the store holds it; as it is where its method is not installed."""
+    from kinview.methods import methods
+
+    try:
+        return methods.complete(config)
+    except ValueError:
+        return config
 
 
-def network_of(control: str) -> str | None:
-    """The method whose network a control has, where its parameters name one.
+def _parsed(value: Any, absent: Any) -> Any:
+    """A config from its column, which holds JSON text or, in a frame that no store gave, plain data."""
+    if not isinstance(value, str):
+        return value if isinstance(value, Mapping) else absent
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
-    Examples
-    --------
-    >>> network_of("random_init(method=tstcc)"), network_of("supervised(method.tfc.channel_independent=True)")
-    ('tstcc', 'tfc')
-    >>> network_of("random_init") is None
-    True
-    """
-    if base_name(control) not in CONTROLS:
-        return None
-    found = re.search(r"[(,]\s*method(?:=|\.)([\w-]+)", control)
-    return found.group(1) if found else None
+
+def _network(config: Any) -> str:
+    name, parameters = _name_and_parameters(config)
+    return json.dumps([name, {k: v for k, v in parameters.items() if k not in _TRAINING}], sort_keys=True, default=str)
+
+
+def _name_and_parameters(config: Any) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(config, str):
+        return config, {}
+    ((name, parameters),) = config.items()
+    return str(name), parameters or {}
 
 
 def _newest(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per cell: a result rather than a failure, and the newest of several."""
-    order = rows.assign(
-        _ok=rows["status"] != "failed", _made=rows["created_at"].map(str) if "created_at" in rows else ""
-    )
+    order = rows.assign(_ok=rows["status"] != "failed", _made=rows["created_at"].map(str))
     key = ["dataset", "method", "probe", "seed", *CONDITION]
     order = order.sort_values(["_ok", "_made"], kind="stable").drop_duplicates(key, keep="last")
     return order.drop(columns=["_ok", "_made"]).sort_values(key, kind="stable")
@@ -196,7 +252,7 @@ def _conditions(rows: pd.DataFrame) -> pd.DataFrame:
     def label(row: pd.Series) -> str:
         parts = []
         if row["corruption"] != "none":
-            what = "missing" if len(kinds) == 1 and base_name(row["corruption"]) == "mcar" else row["corruption"]
+            what = "missing" if len(kinds) == 1 and _is(row["corruption"], "mcar") else row["corruption"]
             side = "" if row["corrupt"] == "both" else f" in {row['corrupt']}"
             before = f", pre-trained on {row['pretrain_on']} data" if both_pretrainings else ""
             parts.append(f"{what}{side} {_percent(row['severity'])}{before}")
@@ -232,11 +288,22 @@ def _percent(rate: float) -> str:
     return f"{100 * rate:g}\N{NO-BREAK SPACE}%"
 
 
-def _method_rank(method: str) -> tuple[int, str]:
-    base = base_name(method)
-    return (CONTROLS.index(base) if base in CONTROLS else len(CONTROLS), method)
+def _in_order(identities: Mapping[tuple[str, str], Identity]) -> tuple[str, ...]:
+    """Methods in reading order: controls without a network, controls with one by their kind, all others."""
+
+    def rank(method: str) -> tuple[bool, bool, str, str]:
+        mine = [identity for (_, name), identity in identities.items() if name == method]
+        control = any(identity.is_control for identity in mine)
+        has_network = any(identity.of_name is not None for identity in mine)
+        return (not control, has_network, mine[0].name if control else "", method)
+
+    return tuple(sorted({method for _, method in identities}, key=rank))
 
 
 def _probe_rank(probe: str) -> tuple[int, str]:
-    base = base_name(probe)
-    return (_PROBES.index(base) if base in _PROBES else len(_PROBES), probe)
+    return next((rank for rank, name in enumerate(_PROBES) if _is(probe, name)), len(_PROBES)), probe
+
+
+def _is(label: str, name: str) -> bool:
+    """Whether a label is that of a part of this name, with any parameters."""
+    return label == name or label.startswith(f"{name}(")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from kinview.evaluation.report.cells import METRICS, Results, base_name
+from kinview.evaluation.report.cells import METRICS, Results
 from kinview.evaluation.report.svg import COLOURS, FIXED_COLOURS, drawing, printable, to_svg
 from kinview.evaluation.statistics import CONDITION, summarize
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Style", "class_styles", "degradation_curves", "embedding_scatter", "legend_key", "method_styles"]
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+_DASHES = ((4, 2), (1.2, 1.8), (4, 1.4, 1.2, 1.4))
 _FACTORS = {
     "severity": ["corruption", "corrupt", "pretrain_on"],
     "label_noise_rate": ["label_noise"],
@@ -40,24 +41,22 @@ class Style:
     dashes: tuple[float, ...] = ()
 
 
-def method_styles(methods: Sequence[str]) -> dict[str, Style]:
-    """Controls grey and dashed, learned methods in colour."""
-    greys = {
-        "raw": (FIXED_COLOURS["ink"], (4, 2), "s"),
-        "random_init": (FIXED_COLOURS["muted"], (1.2, 1.8), "D"),
-        "supervised": (FIXED_COLOURS["muted"], (4, 1.4, 1.2, 1.4), "P"),
-    }
-    coloured = iter(class_styles(len(methods)))
-    seen: dict[str, int] = {}
+def method_styles(results: Results) -> dict[str, Style]:
+    """Controls grey and dashed, one kind of dashes for each kind of control; all other methods in colour."""
+    coloured = iter(class_styles(len(results.methods)))
+    kinds: dict[bool, dict[str, int]] = {False: {}, True: {}}  # of controls without and with a network: how many so far
     styles = {}
-    for method in methods:
-        base = base_name(method)
-        if base in greys:
-            colour, dashes, marker = greys[base]
-            again = seen[base] = seen.get(base, -1) + 1
-            styles[method] = Style(colour, _MARKERS[(_MARKERS.index(marker) + 2 * again) % len(_MARKERS)], dashes)
-        else:
+    for method in results.methods:
+        identity = results.identity(method)
+        if not identity.is_control:
             styles[method] = next(coloured)
+            continue
+        has_network = identity.of_name is not None
+        seen = kinds[has_network]
+        again = seen[identity.name] = seen.get(identity.name, -1) + 1
+        kind = list(seen).index(identity.name) + has_network
+        colour = FIXED_COLOURS["muted" if has_network else "ink"]
+        styles[method] = Style(colour, _MARKERS[(1 + 2 * (kind + again)) % len(_MARKERS)], _DASHES[kind % len(_DASHES)])
     return styles
 
 
@@ -125,7 +124,7 @@ def degradation_curves(results: Results, dataset: str, *, metric: str = "accurac
             place = divmod(index, columns) if len(probes) == 1 else (index // len(probes), number)
             axes = grid[place[0]][place[1]]
             free.remove(place)
-            _curves(axes, chosen[chosen["probe"] == probe], factor, method_styles(results.methods))
+            _curves(axes, chosen[chosen["probe"] == probe], factor, method_styles(results))
             axes.set_title(f"probe {printable(probe)}", loc="left")
             axes.set_xlabel(label)
             if place[1] == 0:

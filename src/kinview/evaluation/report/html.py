@@ -165,7 +165,7 @@ def _curves(results: Results, metric: str) -> list[tuple[str, Any]]:
 
 
 def _method_keys(results: Results) -> list[tuple[str, Any]]:
-    styles = figures.method_styles(results.methods)
+    styles = figures.method_styles(results)
     return [
         (method, _safe(figures.legend_key(styles[method], f"key-{index}")))
         for index, method in enumerate(results.methods)

@@ -39,7 +39,7 @@ def notices(results: Results, metric: str) -> list[str]:
     found = []
     if not results.controls:
         found.append(
-            "No control was run (raw, random_init, supervised): nothing here can show whether pre-training helped. "
+            "No control was run (such as raw or random_init): nothing here can show whether pre-training helped. "
             "Add them to the methods of the benchmark."
         )
     if len(results.seeds) == 1:
@@ -181,12 +181,11 @@ def checks(results: Results) -> dict[str, Any]:
         shown = [_realised(rows[rows["condition"] == label], touched.loc[label]) for label in touched.index]
         realised.append({"name": dataset, "cells": shown})
     convergence = []
-    if "convergence_failures" in cells:
-        bad = cells[cells["convergence_failures"].fillna(0) > 0]
-        for names, rows in bad.groupby(["dataset", "method", "probe"]):
-            row = dict(zip(("dataset", "method", "probe"), names))
-            row["fits"] = int(rows["convergence_failures"].sum())
-            convergence.append({**row, **_where(rows, labels)})
+    bad = cells[cells["convergence_failures"].fillna(0) > 0]
+    for names, rows in bad.groupby(["dataset", "method", "probe"]):
+        row = dict(zip(("dataset", "method", "probe"), names))
+        row["fits"] = int(rows["convergence_failures"].sum())
+        convergence.append({**row, **_where(rows, labels)})
     failed = []
     texts = [text or "no message was recorded" for text in _texts(results.failed, "message")]
     for names, rows in results.failed.assign(message=texts).groupby(["dataset", "method", "message"]):
@@ -219,7 +218,7 @@ def _realised(rows: pd.DataFrame, condition: pd.Series) -> list[str]:
         "realised_noise": ("labels", condition["label_noise"] != "none"),
     }
     for column, (where, applies) in wanted.items():
-        values = rows[column].dropna() if applies and column in rows else pd.Series(dtype=float)
+        values = rows[column].dropna() if applies else pd.Series(dtype=float)
         if len(values):
             low, high = (f"{100 * value:.1f}" for value in (values.min(), values.max()))
             parts.append(f"{where} {low} %" if low == high else f"{where} {low} to {high} %")
@@ -240,7 +239,7 @@ def provenance(results: Results, config: Mapping[str, Any] | None) -> dict[str, 
             versions.setdefault(str(package), [])
     for package in versions:
         versions[package] = _distinct(installed.get(package) for installed in _mappings(cells, "versions"))
-    seconds = float(pd.to_numeric(cells["seconds"]).sum()) if "seconds" in cells else 0.0
+    seconds = float(pd.to_numeric(cells["seconds"]).sum())
     return {
         "newest": max(stamps)[:19] if stamps else "",
         "seeds": ", ".join(map(str, results.seeds)),
@@ -258,13 +257,13 @@ def provenance(results: Results, config: Mapping[str, Any] | None) -> dict[str, 
 
 
 def _texts(frame: pd.DataFrame, column: str) -> list[str]:
-    return ["" if pd.isna(value) else str(value) for value in frame[column]] if column in frame else [""] * len(frame)
+    return ["" if pd.isna(value) else str(value) for value in frame[column]]
 
 
 def _mappings(frame: pd.DataFrame, column: str) -> list[Mapping[str, Any]]:
     """A column of mappings or of JSON text, each different one once; what is neither is left out."""
     found: dict[str, Mapping[str, Any]] = {}
-    for value in frame.get(column, []):
+    for value in frame[column]:
         text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
         if text in found:
             continue

@@ -127,8 +127,6 @@ def entries(results: Results, metric: str) -> dict[Key, Entry]:
     """All entries of the results tables of one metric, by data set, method, probe and condition."""
     by = ["dataset", "method", "probe", "condition"]
     cells = results.cells
-    if "convergence_failures" not in cells:
-        cells = cells.assign(convergence_failures=0)
     failures = cells.groupby(by)["convergence_failures"].sum()
     failed = results.failed.groupby(by).size()
     counts = cells.groupby(by).size()

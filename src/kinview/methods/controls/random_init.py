@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
@@ -12,16 +12,18 @@ from torch import Tensor
 
 from kinview.data.modality import modality_of
 from kinview.methods import methods
+from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, save_model
 from kinview.registry import FromPickle
 
-__all__ = ["DEFAULT_METHODS", "RandomInit"]
+if TYPE_CHECKING:
+    from kinview.methods.estimators.base import EstimatorCore
 
-DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
+__all__ = ["RandomInit"]
 
 
-@methods.register("random_init", modality="any", fine_tuning="never", parts={"method": "methods"})
-class RandomInit(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@methods.register("random_init", modality="any", parts={"method": "methods"})
+class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A method's network with its initial weights; scaling and column encoding are fitted as usual.
 
     Parameters
@@ -39,6 +41,9 @@ class RandomInit(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[m
     (4, 8)
     """
 
+    control: ClassVar[bool] = True
+    network_of: ClassVar[str | None] = "method"
+
     def __init__(self, method: Any = None, random_state: Any = None) -> None:
         self.method = method
         self.random_state = random_state
@@ -48,14 +53,18 @@ class RandomInit(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[m
         """What it works on: that of the method whose network it is."""
         return "any" if self.method is None else str(methods[methods.name_of(methods.build(self.method))].modality)
 
+    @property
+    def fitted_network(self) -> EstimatorCore | None:
+        """The estimator of the method whose network it is, once this is fitted."""
+        return self.estimator_ if hasattr(self, "estimator_") else None
+
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Fit scaling and encoding, and initialise the network; labels are not used."""
         return self.initialise(X, groups=groups)
 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights."""
-        spec = DEFAULT_METHODS[modality_of(X)] if self.method is None else self.method
-        estimator = clone(methods.build(spec))
+        estimator = clone(methods.build(self.network_method(modality_of(X))))
         estimator.set_params(random_state=self.random_state)
         self.estimator_ = estimator.initialise(X, groups=groups)
         return self

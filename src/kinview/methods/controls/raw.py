@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from kinview.data.modality import modality_of
 from kinview.data.panel import Panel, read_panel
 from kinview.data.table import TableSchema
 from kinview.methods import methods
+from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.registry import FromPickle
 
@@ -26,7 +27,7 @@ __all__ = ["RawFeatures"]
 
 
 @methods.register("raw", modality="any")
-class RawFeatures(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The values themselves, as one vector a sample.
 
     Series of the training length are taken as they are; others, and series with time stamps, are brought to it by
@@ -45,6 +46,9 @@ class RawFeatures(FromPickle, TransformerMixin, BaseEstimator):  # type: ignore[
     >>> RawFeatures().fit(X).transform(X).tolist()
     [[1.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
     """
+
+    passes_missing: ClassVar[bool] = True
+    control: ClassVar[bool] = True
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Learn the length, the channel means, or the columns."""

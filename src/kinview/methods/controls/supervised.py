@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from kinview.methods import methods
 from kinview.methods.controls.random_init import RandomInit
@@ -10,7 +10,7 @@ from kinview.methods.controls.random_init import RandomInit
 __all__ = ["Supervised"]
 
 
-@methods.register("supervised", modality="any", fine_tuning="always", parts={"method": "methods"})
+@methods.register("supervised", modality="any", parts={"method": "methods"})
 class Supervised(RandomInit):
     """A method's network, trained end to end with the labels from its initial weights.
 
@@ -34,6 +34,9 @@ class Supervised(RandomInit):
     >>> control.fit(X, ["a", "a", "b", "b"]).transform(X).shape
     (4, 8)
     """
+
+    trains: ClassVar[bool] = True
+    uses_labels: ClassVar[bool] = True
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train with labels.

@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.splits import holdout
+from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.registry import FromPickle, to_config
@@ -31,7 +32,7 @@ __all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy"]
 _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
 
 
-class EstimatorCore(FromPickle):
+class EstimatorCore(FromPickle, Capabilities):
     """Training and embedding of one :class:`~kinview.training.Method`.
 
     A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
@@ -46,6 +47,8 @@ class EstimatorCore(FromPickle):
     training_ : TrainingState or None
         Steps, epochs and losses; None where nothing was trained.
     """
+
+    trains: ClassVar[bool] = True
 
     trainer: Any
     random_state: Any
@@ -62,6 +65,11 @@ class EstimatorCore(FromPickle):
         for name, parameter in inspect.signature(type(network)).parameters.items():
             if not hasattr(network, name) and (name in self.__dict__ or parameter.default is not parameter.empty):
                 setattr(network, name, self.__dict__.get(name, parameter.default))
+
+    @property
+    def fitted_network(self) -> EstimatorCore | None:
+        """Itself, once it is fitted."""
+        return self if hasattr(self, "method_") else None
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Samples as the network of this fitted estimator takes them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from kinview.data.batch import Batch
 from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
-from kinview.methods.controls.random_init import DEFAULT_METHODS, RandomInit
 from kinview.methods.estimators.base import EstimatorCore, as_trainer, fingerprint, own_copy
+from kinview.methods.estimators.capabilities import DEFAULT_METHODS, Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
 from kinview.methods.estimators.series import transferred
 from kinview.methods.estimators.tabular import TabularEstimator
@@ -120,6 +120,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     ['calm']
     """
 
+    uses_labels: ClassVar[bool] = True
+
     encoder_: Any
     classes_: Shaped[np.ndarray, " classes"]
 
@@ -214,20 +216,21 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         """Own copy of a fitted encoder, or one made on X."""
         spec = DEFAULT_METHODS[sample_modality(X)] if self.encoder is None else _unwrapped(self.encoder)
         given = methods.build(spec)
-        fitted = getattr(given, "estimator_", given)  # random_init holds the method whose network it is
-        check_modality(fitted, X, n_labels)
-        if isinstance(fitted, EstimatorCore) and hasattr(fitted, "method_"):
+        fitted = given.fitted_network if isinstance(given, Capabilities) else None
+        check_modality(given if fitted is None else fitted, X, n_labels)
+        if fitted is not None:
             return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
         if self.transfer:
             raise ValueError("transfer=True needs a fitted encoder: fit it on the other data set first")
-        if not isinstance(given, EstimatorCore | RandomInit):
+        if not given.trains and given.network_of is None:
             raise ValueError(f"{given!r} has no network to train with labels; choose a method such as 'ts2vec'")
         estimator: Any = clone(given)
         if estimator.random_state is None:
             estimator.set_params(random_state=seed)
-        trains = self.pretrain and isinstance(given, EstimatorCore)  # random_init stays as it is
-        made = getattr(estimator, "fit" if trains else "initialise")(X, groups=groups)
-        return own_copy(getattr(made, "estimator_", made))
+        pretrains = self.pretrain and given.network_of is None  # a control around a network stays as it is
+        made: Capabilities = getattr(estimator, "fit" if pretrains else "initialise")(X, groups=groups)
+        assert made.fitted_network is not None
+        return own_copy(made.fitted_network)
 
     def _build(self, batch: Batch) -> Method:
         some = batch.rows(slice(0, 8)).to("cpu")

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from kinview.data.modality import modality_of
 from kinview.methods import methods
-from kinview.methods.controls.random_init import RandomInit
+from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.tabular import TabularEstimator
 
@@ -70,9 +70,9 @@ def check_modality(estimator: Any, X: Any, n_labels: int) -> None:
     ValueError
         What the method reads, and what X is.
     """
-    if isinstance(estimator, RandomInit) and estimator.method is not None:
-        estimator = methods.build(estimator.method)
     found = sample_modality(X)
+    if isinstance(estimator, Capabilities) and estimator.network_of is not None:
+        estimator = methods.build(estimator.network_method(found))
     container = type(X).__name__ + (f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else "")
     name = methods.name_of(estimator)
     if isinstance(estimator, SeriesEstimator) and found == "tabular" and _holds_rows(X):
