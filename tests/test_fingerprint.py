@@ -411,7 +411,7 @@ import kinview
 for module in pkgutil.walk_packages(kinview.__path__, "kinview."):
     importlib.import_module(module.name)  # what runs at import is not what a cell runs
 from kinview.datasets import datasets
-from kinview.evaluation.benchmark.plan import steps
+from kinview.evaluation.benchmark import steps
 from kinview.evaluation.benchmark.plan import Benchmark
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
