@@ -21,7 +21,7 @@ LINKS = ("augmentations", "evaluation", "configs")
 
 # arrows of the architecture: each room, and the rooms that it may import
 ALLOWED = {
-    "registry": set(),
+    "registry": {"files"},
     "files": set(),
     "parameters": set(),
     "data": {"registry", "files"},
@@ -32,7 +32,7 @@ ALLOWED = {
     "training": {"data", "registry", "files", "parameters"},
     "diagnostics": {"augmentations", "encoders", "losses", "training", "data", "registry", "files", "parameters"},
     "methods": {"augmentations", "encoders", "losses", "training", "data", "registry", "files", "parameters"},
-    "configs": set(),
+    "configs": {"files"},
     "testing": {
         *("methods", "diagnostics", "datasets", "augmentations", "encoders", "losses", "training"),
         *("data", "registry", "files", "parameters"),

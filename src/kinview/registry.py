@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from kinview.files import read_yaml, write_yaml
+
 __all__ = ["Entry", "Registry", "to_config"]
 
 _FAMILIES: dict[str, Registry] = {}
@@ -210,19 +212,17 @@ class Registry:
         ValueError
             If there is none of this name.
         """
-        import yaml
-
         if name not in self.recipes():
             self[name]  # an error that knows the parts too
             raise ValueError(f"{name!r} is no recipe but a part by itself. Recipes: {', '.join(self.recipes())}")
         file = importlib.resources.files("kinview") / "configs" / str(self._recipes) / f"{name}.yaml"
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return read_yaml(file.read_text(encoding="utf-8"))
 
     def __getitem__(self, name: str) -> Entry:
         self._load()
         if name not in self._entries:
             if name in self.recipes():
-                written = _flow(self.recipe(name))
+                written = write_yaml(self.recipe(name), in_one_line=True)
                 raise ValueError(
                     f"{name!r} is a recipe, and a recipe takes no parameters: write out its spec with others, {written}"
                 )
@@ -262,7 +262,7 @@ class Registry:
         import yaml
 
         try:
-            read = yaml.safe_load(spec)
+            read = read_yaml(spec)
         except yaml.YAMLError as error:
             place = getattr(error, "problem_mark", None)
             where = "" if place is None else f" at line {place.line + 1}, column {place.column + 1}"
@@ -375,14 +375,6 @@ def changed_parameters(part: Any) -> dict[str, Any]:
 
 def _same_definition(one: Any, other: Any) -> bool:
     return one is other or (_path(one) == _path(other) and getattr(one, "__module__", "") != "__main__")
-
-
-def _flow(spec: Any) -> str:
-    """A spec as YAML in one line."""
-    import yaml
-
-    text: str = yaml.safe_dump(spec, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.removesuffix("...\n").strip()
 
 
 def _path(target: Any) -> str:
