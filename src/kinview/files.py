@@ -210,7 +210,7 @@ def _yaml_classes() -> tuple[Any, Any]:
     tag = "tag:yaml.org,2002:float"
 
     def with_numbers(base: Any) -> Any:
-        made = type(base.__name__, (base,), {})
+        made: Any = type(base.__name__, (base,), {})
         known = base.yaml_implicit_resolvers.items()
         made.yaml_implicit_resolvers = {first: [pair for pair in pairs if pair[0] != tag] for first, pairs in known}
         made.add_implicit_resolver(tag, number, list("-+0123456789."))

@@ -70,7 +70,7 @@ def check_integer(value: Any, name: str, *, at_least: int | None = None) -> None
 
 def check_bool(value: Any, name: str) -> None:
     """Refuse what is neither True nor False (text, a number), naming the argument."""
-    of_numpy = getattr(value, "dtype", None) == bool and value.ndim == 0
+    of_numpy = str(getattr(value, "dtype", "")) == "bool" and value.ndim == 0
     if not isinstance(value, bool) and not of_numpy:
         raise ValueError(f"{name} must be True or False; got {_described(value)}")
 
@@ -124,9 +124,11 @@ class _Rule:
         elif self.kind is int:
             check_integer(value, name)
             self._check_range(value, name)
+            return int(value)
         else:
             check_number(value, name, finite=False)
             self._check_range(value, name)
+            return value if isinstance(value, int | float) else float(value)
         return value
 
     def described(self, default: Any) -> str:
@@ -195,6 +197,7 @@ def real(
     below: float | None = None,
     neutral: float | None = None,
     doc: str = "",
+    fallback: float | None = None,
 ) -> Any:
     """Field of a dataclass for a number.
 
@@ -210,6 +213,8 @@ def real(
         Value at which the part does nothing; it makes the parameter one of strength, see :func:`scaled_parameters`.
     doc : str
         What the parameter is, with the source of its default; :func:`parameterised` writes it into the docstring.
+    fallback : float, optional
+        What None stands for where nobody says otherwise.
 
     Examples
     --------
@@ -223,7 +228,7 @@ def real(
     >>> scaled_parameters(Noise(), 0.5)
     {'sigma': 0.4}
     """
-    return _field(default, _number_rule(float, default, low, high, above, below, neutral), doc)
+    return _field(default, _number_rule(float, default, low, high, above, below, neutral), doc, fallback)
 
 
 def whole(
@@ -236,7 +241,7 @@ def whole(
     doc: str = "",
     fallback: int | None = None,
 ) -> Any:
-    """Field of a dataclass for a whole number; see :func:`real`, and :func:`anything` for ``fallback``.
+    """Field of a dataclass for a whole number; see :func:`real`.
 
     ``optional=True`` allows None beside a default that is a number.
     """
@@ -310,7 +315,7 @@ def anything(
     check : callable, optional
         ``check(value, name)`` raises a ValueError that begins with the name.
     fallback : object, optional
-        What None stands for where nobody says otherwise.
+        As for :func:`real`.
     """
     return _field(default, _Rule(object, optional=default is None, words=words, check=check), doc, fallback)
 
@@ -323,6 +328,11 @@ def parameterised(cls: type[_Class]) -> type[_Class]:
     wants a wrong value to be refused when it is used, see :func:`checked_parameters`. Representation and equality stay
     those of the class's bases.
 
+    Parameters
+    ----------
+    cls : type
+        With annotated fields, each from one of the functions above.
+
     Examples
     --------
     >>> @parameterised
@@ -330,13 +340,8 @@ def parameterised(cls: type[_Class]) -> type[_Class]:
     ...     '''A model.'''
     ...
     ...     width: int = whole(320, low=1, doc="Size of a layer (paper).")
-    >>> print(Model.__doc__)
-    A model.
-    <BLANKLINE>
-    Parameters
-    ----------
-    width : int, default 320
-        Size of a layer (paper).
+    >>> Model.__doc__.splitlines()[-2:]
+    ['width : int, default 320', '    Size of a layer (paper).']
     >>> checked_parameters(Model(0))
     Traceback (most recent call last):
     ...

@@ -81,7 +81,7 @@ class EstimatorCore:
         with forked_generators(seed, device):
             self.method_ = self._build(batch)
             self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
-            settings_of(self.trainer_.get_params(deep=False))
+            settings_of(self.trainer_)
             self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None
         self.method_.to(device).eval()
 

@@ -238,7 +238,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         if self.freeze == "encoder":
             return {**common, "lr": 1e-2, "max_epochs": 500, "patience": 50}
         trainer = as_trainer(self.trainer).merged({**common, "lr": 1e-3, "max_epochs": 1})
-        values = settings_of(trainer.get_params(deep=False))
+        values = settings_of(trainer)
         held_out = round(values.validation_fraction * len(batch))
         rows = len(batch) - (held_out if held_out >= _LEAST_HELD_OUT else 0)
         an_epoch = math.ceil(rows / values.batch_size)
