@@ -6,13 +6,10 @@ import copy
 import warnings
 from typing import Any
 
-import torch
-
 from kinview.data.panel import Panel
 from kinview.data.scaling import fit_scaler
 from kinview.methods.estimator import EstimatorCore
 from kinview.methods.series import SeriesEstimator
-from kinview.training.randomness import forked_generators
 
 __all__ = ["own_copy", "transferred"]
 
@@ -52,12 +49,10 @@ def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
 def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, seed: int) -> None:
     """Network for the channels of the panel, with every trained weight that fits."""
     trained = original.method_.state_dict()
-    with forked_generators(seed, torch.device("cpu")):
-        twin.method_ = twin._build(twin._scaled(panel))
+    twin._build_untrained(original._sizes_for(len(panel.channels)), seed)
     fresh = twin.method_.state_dict()
     kept = {name: value for name, value in trained.items() if name in fresh and fresh[name].shape == value.shape}
     twin.method_.load_state_dict(kept, strict=False)
-    twin.method_.eval()
     anew = [name for name in fresh if name not in kept]
     if anew:
         warnings.warn(

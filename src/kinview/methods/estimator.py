@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from kinview.data.batch import Batch
 from kinview.data.splits import holdout
 from kinview.methods._views import fit_views, forget_views
 from kinview.methods.modelfile import save_model
+from kinview.parameters import checked_parameters
 from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
-from kinview.training.method import Method
+from kinview.training.method import Method, Sizes
 from kinview.training.randomness import forked_generators, resolve_seed
 from kinview.training.settings import resolve_device, settings_of
 from kinview.training.trainer import Trainer
@@ -32,22 +33,27 @@ _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does
 class EstimatorCore:
     """Training and embedding of one :class:`~kinview.training.method.Method`.
 
-    A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
-    :meth:`_training_rows`.
+    A subclass is a :func:`~kinview.parameters.parameterised` class whose fields are its parameters. It names the class
+    of its method, which is built of these, and says how training rows are prepared; see :meth:`_training_rows`.
 
     Attributes
     ----------
     method_ : Method
         The trained network, in eval mode.
+    sizes_ : Sizes
+        Sizes of the data that it is built for.
     trainer_ : Trainer
         The effective training values.
     training_ : TrainingState or None
         Steps, epochs and losses; None where nothing was trained.
     """
 
+    method_class: ClassVar[type[Method]]
+
     trainer: Any
     random_state: Any
     method_: Method
+    sizes_: Sizes
     trainer_: Trainer
     training_: TrainingState | None
 
@@ -55,9 +61,25 @@ class EstimatorCore:
         """Samples as the network of this fitted estimator takes them."""
         raise NotImplementedError
 
-    def _build(self, batch: Batch) -> Method:
-        """Untrained method for the data's channels or columns."""
+    def _check_parameters(self) -> None:
+        """Refuse parameters out of range, before any work; those that only make sense together too."""
+        checked_parameters(self)
+
+    def _sizes(self, batch: Batch) -> Sizes:
+        """Sizes of training rows."""
         raise NotImplementedError
+
+    def _build(self, sizes: Sizes) -> Method:
+        """Untrained method for data of these sizes."""
+        return self.method_class(self, sizes)
+
+    def _build_untrained(self, sizes: Sizes, seed: int = 0) -> None:
+        """Become an estimator with initial weights on the CPU, which the caller replaces."""
+        self._check_parameters()
+        self.sizes_ = sizes
+        with forked_generators(seed, torch.device("cpu")):
+            self.method_ = self._build(sizes)
+        self.method_.eval()
 
     def _training_rows(self, batch: Batch) -> Batch:
         """Rows as the method trains on them; possibly none."""
@@ -78,8 +100,9 @@ class EstimatorCore:
         """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it."""
         seed = self._seed() if seed is None else seed
         device = resolve_device(as_trainer(self.trainer).device or "cpu")
+        self.sizes_ = self._sizes(batch)
         with forked_generators(seed, device):
-            self.method_ = self._build(batch)
+            self.method_ = self._build(self.sizes_)
             self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
             settings_of(self.trainer_)
             self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None

@@ -10,9 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
 from kinview.methods._modality import modality_of
 from kinview.methods.modelfile import save_model, without_run_fields
+from kinview.parameters import checked_parameters, parameterised
 
 __all__ = ["DEFAULT_METHODS", "RandomInit"]
 
@@ -20,15 +22,9 @@ DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
 
 
 @methods.register("random_init", modality="any", fine_tuning="never")
+@parameterised
 class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A method's network with its initial weights; scaling and column encoding are fitted as usual.
-
-    Parameters
-    ----------
-    method : str or mapping, optional
-        Spec of the method whose network it is; TS2Vec for series and SCARF for tables by default.
-    random_state : int, optional
-        Seed of the initial weights.
 
     Examples
     --------
@@ -38,9 +34,8 @@ class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     (4, 8)
     """
 
-    def __init__(self, method: Any = None, random_state: Any = None) -> None:
-        self.method = method
-        self.random_state = random_state
+    method: Any = shared.network_of()
+    random_state: Any = shared.random_state("Seed of the initial weights.")
 
     @property
     def modality(self) -> str:
@@ -53,6 +48,7 @@ class RandomInit(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights."""
+        checked_parameters(self)
         spec = DEFAULT_METHODS[modality_of(X)] if self.method is None else self.method
         estimator = clone(methods.build(spec))
         estimator.set_params(random_state=self.random_state)

@@ -20,11 +20,13 @@ from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods._modality import modality_of
 from kinview.methods.modelfile import save_model
+from kinview.parameters import parameterised
 
 __all__ = ["RawFeatures"]
 
 
 @methods.register("raw", modality="any")
+@parameterised
 class RawFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The values themselves, as one vector a sample.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pickle
@@ -22,7 +23,8 @@ from kinview.files import atomic_write
 from kinview.methods._modality import modality_of
 from kinview.methods.estimator import EstimatorCore
 from kinview.methods.modelfile import dump_model, load_model, parse_model, save_model
-from kinview.training.randomness import forked_generators, resolve_seed
+from kinview.training.method import Sizes
+from kinview.training.randomness import resolve_seed
 
 __all__ = ["SeriesEstimator"]
 
@@ -73,6 +75,11 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
     channels_: tuple[str, ...]
     scaler_: Scaler
     time_unit_: TimeUnit | None
+
+    def __post_init__(self) -> None:
+        """After the constructor that the fields make: sktime's own, which calls this hook in its turn."""
+        if not hasattr(self, "_converter_store_X"):
+            super().__init__()
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Pre-train on series; labels are not used.
@@ -159,19 +166,18 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         self.time_unit_ = None
         self.scaler_ = fit_scaler(torch.zeros(1, channels, 1), None)
         try:
-            with forked_generators(0, torch.device("cpu")):
-                self.method_ = self._build(Batch.of(torch.zeros(1, channels, steps)))
+            self._build_untrained(Sizes(channels=channels, length=steps))
             self.method_.get_submodule(part).load_state_dict(state)
         except (RuntimeError, ValueError, AssertionError) as error:  # no network, other weights
             raise ValueError(
                 f"{os.fspath(path)} is no complete official checkpoint of {type(self).__name__}: {error}"
             ) from error
-        self.method_.eval()
         self.training_ = None
         self._is_fitted = True
         return self
 
     def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+        self._check_parameters()
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
         self.__panel = self._read(X, groups=groups)
         self.__groups, self.__train = groups, train
@@ -242,6 +248,14 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         self._check_time_unit(panel)
         return panel
 
+    def _sizes(self, batch: Batch) -> Sizes:
+        n, channels, length = batch.x.shape
+        return Sizes(channels=channels, length=length, rows=n)
+
+    def _sizes_for(self, channels: int) -> Sizes:
+        """Sizes of the network when the model is taken to series with other channels."""
+        return dataclasses.replace(self.sizes_, channels=channels)
+
     def _reads_times(self) -> bool:
         """Whether an embedding depends on the time stamps."""
         return False
@@ -267,6 +281,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
             "channels": list(self.channels_),
             "scaler": self.scaler_.to_config(),
             "time_unit": self.time_unit_,
+            "sizes": self.sizes_.to_config(),
         }
         return facts, dict(self.method_.state_dict())
 
@@ -274,11 +289,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         """Inverse of :meth:`fitted_state`."""
         self.channels_, self.time_unit_ = tuple(facts["channels"]), facts["time_unit"]
         self.scaler_ = Scaler.from_config(facts["scaler"])
-        with forked_generators(0, torch.device("cpu")):
-            self.method_ = self._build(Batch.of(torch.zeros(1, len(self.channels_), 1)))
-        self.method_.load_state_dict(tensors)
-        self.method_.eval()
         self.training_ = None
+        self._build_untrained(Sizes.from_config(facts["sizes"]) if "sizes" in facts else _sizes_of_0_1(facts))
+        self.method_.load_state_dict(tensors)
         self._is_fitted = True
 
     def save(self, path: str | os.PathLike[str] | None = None, serialization_format: str = "safetensors") -> Any:
@@ -318,3 +331,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
     def load_from_path(cls, serial: str | os.PathLike[str]) -> Any:
         """Estimator from a file that ``save`` wrote."""
         return load_model(serial)
+
+
+def _sizes_of_0_1(facts: dict[str, Any]) -> Sizes:
+    """Sizes from a model file of kinview 0.1.0, which held no more of them than a method needed."""
+    return Sizes(channels=facts.get("encoder_channels", len(facts["channels"])), length=facts.get("length", 0))

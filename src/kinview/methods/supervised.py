@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
 from kinview.methods.random_init import RandomInit
+from kinview.parameters import parameterised
 
 __all__ = ["Supervised"]
 
 
 @methods.register("supervised", modality="any", fine_tuning="always")
+@parameterised
 class Supervised(RandomInit):
     """A method's network, trained end to end with the labels from its initial weights.
 
@@ -18,13 +21,6 @@ class Supervised(RandomInit):
     ``FineTunedClassifier(method, pretrain=False)`` does, and ``transform`` embeds with it. In a benchmark the probe
     ``finetune`` does the training, with the labels of each cell, exactly as it trains a pre-trained network: what
     differs is where the training starts.
-
-    Parameters
-    ----------
-    method : str or mapping, optional
-        Spec of the method whose network it is; TS2Vec for series and SCARF for tables by default.
-    random_state : int, optional
-        Seed of the initial weights and of the training.
 
     Examples
     --------
@@ -34,6 +30,8 @@ class Supervised(RandomInit):
     >>> control.fit(X, ["a", "a", "b", "b"]).transform(X).shape
     (4, 8)
     """
+
+    random_state: Any = shared.random_state("Seed of the initial weights and of the training.")
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Train with labels.

@@ -56,7 +56,8 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         None,
         ("constant", "cosine"),
         fallback="constant",
-        doc='Course of the learning rate after the warm-up; "cosine" needs ``max_steps`` or ``max_epochs`` and ends at 0.',
+        doc='Course of the learning rate after the warm-up; "cosine" needs ``max_steps`` or ``max_epochs`` and ends at '
+        "0.",
     )
     warmup_steps: int | None = whole(None, low=0, fallback=0, doc="Steps over which the learning rate rises linearly.")
     gradient_clip: float | None = real(None, above=0, doc="Largest norm of the whole gradient; unlimited by default.")
@@ -107,7 +108,8 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         None,
         ("auto", "never"),
         fallback="auto",
-        doc='"auto" (default) continues a checkpoint found in ``checkpoint_dir``; "never" starts anew and overwrites it.',
+        doc='"auto" (default) continues a checkpoint found in ``checkpoint_dir``; "never" starts anew and overwrites '
+        "it.",
     )
     progress: bool | None = flag(None, fallback=True, doc="Show a progress bar (only on a terminal); True by default.")
 
