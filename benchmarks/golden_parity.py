@@ -18,7 +18,6 @@ from kinview import TFC, TSTCC, Trainer, TS2Vec
 from kinview.augmentations.crop import crop_pair
 from kinview.data.batch import Batch
 from kinview.encoders.context_transformer import features_after
-from kinview.encoders.dilated_conv import DilatedConvEncoder
 from kinview.losses.hierarchical import hierarchical, instance_contrastive, temporal_contrastive
 from kinview.losses.nt_xent import nt_xent
 from kinview.losses.nt_xent_poly import nt_xent_poly
@@ -26,6 +25,7 @@ from kinview.losses.temporal_cpc import temporal_cpc
 from kinview.methods._ts2vec_official import renamed
 from kinview.methods.ts2vec import TS2VecMethod
 from kinview.training.callbacks import Callback
+from kinview.training.method import Sizes
 
 Arrays = dict[str, torch.Tensor]
 ENCODINGS: dict[str, dict[str, object]] = {
@@ -113,15 +113,15 @@ def trajectory(arrays: Arrays) -> Iterator[tuple[str, float]]:
     def official(prefix: str) -> Arrays:
         return renamed({k.removeprefix(prefix): t for k, t in arrays.items() if k.startswith(prefix)}, prefix)[0]
 
-    encoder = DilatedConvEncoder(3, 24, 16, 4, dropout=0.0, front_end="values", missing="timestep", padding="official")
-    encoder.load_state_dict(official("initial."))
-    method = RecordedMethod(encoder, mask="all_true")
+    as_published = {"front_end": "values", "missing": "timestep", "padding": "official"}
+    method = RecordedMethod(TS2Vec(24, 16, 4, dropout=0.0, mask="all_true", **as_published), Sizes(channels=3))
+    method.encoder.load_state_dict(official("initial."))
     method.arrays = arrays
     last = LastWeights()
     trainer = Trainer(max_steps=5, batch_size=4, callbacks=[last]).merged(TS2VecMethod.training_defaults)
     state = trainer.fit(method, Batch.of(arrays["x"].transpose(1, 2)), generator=torch.Generator().manual_seed(0))
     yield "losses", difference(torch.tensor([record["loss"] for record in state.history]), arrays["losses"])
-    averaged = dict(encoder.named_parameters())
+    averaged = dict(method.encoder.named_parameters())
     for prefix, ours in (("grad0.", method.first_gradients), ("final.", last.weights), ("averaged.", averaged)):
         for name, value in official(prefix).items():
             yield prefix + name, difference(ours[name], value)

@@ -14,6 +14,7 @@ from kinview.encoders.mlp import MLPEncoder, mlp
 from kinview.losses.info_nce import InfoNCE
 from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
+from kinview.methods._shared_parameters import TextRule
 from kinview.methods.tabular import TabularEstimator
 from kinview.parameters import parameterised, real, whole
 from kinview.training.method import Method, Sizes
@@ -95,7 +96,7 @@ class SCARF(TabularEstimator):
     depth: int = whole(4, low=1, doc="Layers of the encoder f (paper).")
     projector_depth: int = whole(2, low=0, doc="Layers of the projector g (paper).")
     temperature: float = shared.temperature(1.0, "(paper).")
-    text: shared.TextRule = shared.text()
+    text: TextRule = shared.text()
     trainer: Any = shared.trainer(
         "the published ones: Adam, learning rate 1e-3, batch 128, up to 1000 epochs, stopped after 3 epochs without a "
         "better loss on static views of held-out rows (one eighth of the training rows: the paper's 70/10/20 split "

@@ -16,6 +16,7 @@ from kinview.losses.nt_xent import NTXent
 from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
 from kinview.methods._parts import encoder_of, view_of
+from kinview.methods._shared_parameters import Scaling, TextRule
 from kinview.methods._ts2vec_rows import with_something_observed
 from kinview.methods.series import SeriesEstimator
 from kinview.methods.tabular import TabularEstimator
@@ -121,7 +122,7 @@ class SimCLR(SeriesEstimator):
         0.2,
         "The paper has 0.1 for large batches and finds 0.5 for few epochs and small ones; TS-TCC uses 0.2 on series.",
     )
-    scaling: shared.Scaling = shared.scaling()
+    scaling: Scaling = shared.scaling()
     trainer: Any = shared.trainer(
         "AdamW with learning rate 1e-3 and weight decay 1e-4, a cosine down to 0 over 100 epochs of batches of 128, an "
         "epoch's smaller last batch left out. (The paper trains images with LARS in batches of 4096; these values are "
@@ -191,7 +192,7 @@ class TabularSimCLR(TabularEstimator):
     hidden_dim: int | None = shared.projector_hidden_dim()
     projection_dim: int = shared.projection_dim()
     temperature: float = shared.temperature(0.5, "(the paper's value for small data).")
-    text: shared.TextRule = shared.text()
+    text: TextRule = shared.text()
     trainer: Any = shared.trainer("those of :class:`SimCLR`.")
     random_state: Any = shared.random_state()
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
 from kinview.methods.random_init import RandomInit
-from kinview.parameters import parameterised
+from kinview.parameters import checked_parameters, parameterised
 
 __all__ = ["Supervised"]
 
@@ -43,6 +43,7 @@ class Supervised(RandomInit):
         """
         from kinview.methods.fine_tuning import FineTunedClassifier
 
+        checked_parameters(self)
         classifier = FineTunedClassifier(self.method, pretrain=False, random_state=self.random_state)
         self.estimator_ = classifier.fit(X, y, groups=groups).encoder_
         return self

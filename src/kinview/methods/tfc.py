@@ -25,6 +25,7 @@ from kinview.losses.nt_xent_poly import NTXentPoly
 from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
 from kinview.methods._parts import encoder_of, one_view_of
+from kinview.methods._shared_parameters import Scaling
 from kinview.methods._tfc_official import official_state
 from kinview.methods.series import SeriesEstimator
 from kinview.parameters import choice, flag, parameterised, real, spec, whole
@@ -273,7 +274,7 @@ class TFC(SeriesEstimator):
         "with an observation. A model fitted so, or on one channel (as published), can be taken to series of any "
         "number of channels: see :meth:`adapt`. Otherwise the encoders read all channels together.",
     )
-    scaling: shared.Scaling = shared.scaling()
+    scaling: Scaling = shared.scaling()
     trainer: Any = shared.trainer(
         "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
         "3e-4, an epoch's smaller last batch left out (official code)."

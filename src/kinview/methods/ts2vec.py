@@ -20,6 +20,7 @@ from kinview.encoders.pooling import multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
+from kinview.methods._shared_parameters import Scaling
 from kinview.methods._ts2vec_official import official_state
 from kinview.methods._ts2vec_rows import centred, split_long, trimmed, with_something_observed
 from kinview.methods._ts2vec_sliding import slide
@@ -176,7 +177,7 @@ class TS2Vec(SeriesEstimator):
         doc="Whether what lies beyond the end of a series is kept out of its representation; the official code lets it "
         "in.",
     )
-    scaling: shared.Scaling = shared.scaling(" (official loaders)")
+    scaling: Scaling = shared.scaling(" (official loaders)")
     trainer: Any = shared.trainer(
         "the published ones: batch 8, AdamW, learning rate 1e-3, weight decay 0.01, averaged weights, 200 steps where "
         "the training set has at most 100,000 values, otherwise 600."
@@ -294,8 +295,8 @@ class TS2Vec(SeriesEstimator):
         shortest = CropPair(self.temporal_unit).shortest
         if self.max_train_length is not None and self.max_train_length < shortest:
             raise ValueError(
-                f"max_train_length must be at least {shortest}, the least that temporal_unit={self.temporal_unit} can "
-                f"crop; got {self.max_train_length!r}"
+                f"max_train_length must be at least {shortest}; got {self.max_train_length!r}: no shorter series can "
+                f"be cropped with temporal_unit={self.temporal_unit}"
             )
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from kinview.losses.temporal_cpc import TemporalCPC
 from kinview.methods import _shared_parameters as shared
 from kinview.methods import methods
 from kinview.methods._parts import one_view_of
+from kinview.methods._shared_parameters import Scaling
 from kinview.methods._ts2vec_rows import trimmed
 from kinview.methods._tstcc_official import official_state
 from kinview.methods.series import SeriesEstimator
@@ -249,7 +250,7 @@ class TSTCC(SeriesEstimator):
     )
     missing: MissingRule = shared.missing()
     front_end: FrontEndMode = shared.front_end()
-    scaling: shared.Scaling = shared.scaling()
+    scaling: Scaling = shared.scaling()
     trainer: Any = shared.trainer(
         "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
         "3e-4, an epoch's smaller last batch left out (official code)."
