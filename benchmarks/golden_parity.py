@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 from kinview import TFC, TSTCC, Trainer, TS2Vec
 from kinview.augmentations.crop import crop_pair
 from kinview.data import Batch
-from kinview.encoders import DilatedConvEncoder
 from kinview.losses import hierarchical, instance_contrastive, nt_xent, nt_xent_poly, temporal_contrastive, temporal_cpc
 from kinview.methods import TS2VecMethod
 from kinview.methods.ts2vec.official_weights import renamed
 from kinview.methods.tstcc.context import features_after
 from kinview.training import Callback
+from kinview.training.method import Sizes
 
 Arrays = dict[str, torch.Tensor]
 ENCODINGS: dict[str, dict[str, object]] = {
@@ -110,15 +110,15 @@ def trajectory(arrays: Arrays) -> Iterator[tuple[str, float]]:
     def official(prefix: str) -> Arrays:
         return renamed({k.removeprefix(prefix): t for k, t in arrays.items() if k.startswith(prefix)}, prefix)[0]
 
-    encoder = DilatedConvEncoder(3, 24, 16, 4, dropout=0.0, front_end="values", missing="timestep", padding="official")
-    encoder.load_state_dict(official("initial."))
-    method = RecordedMethod(encoder, mask="all_true")
+    as_published = {"front_end": "values", "missing": "timestep", "padding": "official"}
+    method = RecordedMethod(TS2Vec(24, 16, 4, dropout=0.0, mask="all_true", **as_published), Sizes(channels=3))
+    method.encoder.load_state_dict(official("initial."))
     method.arrays = arrays
     last = LastWeights()
     trainer = Trainer(max_steps=5, batch_size=4, callbacks=[last]).merged(TS2VecMethod.training_defaults)
     state = trainer.fit(method, Batch.of(arrays["x"].transpose(1, 2)), generator=torch.Generator().manual_seed(0))
     yield "losses", difference(torch.tensor([record["loss"] for record in state.history]), arrays["losses"])
-    averaged = dict(encoder.named_parameters())
+    averaged = dict(method.encoder.named_parameters())
     for prefix, ours in (("grad0.", method.first_gradients), ("final.", last.weights), ("averaged.", averaged)):
         for name, value in official(prefix).items():
             yield prefix + name, difference(ours[name], value)

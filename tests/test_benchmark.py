@@ -451,6 +451,18 @@ def test_configs_by_name_and_by_path(tmp_path):
         config_path("benchmark", "quickstrat")
 
 
+def test_a_learning_rate_in_a_study_is_a_number_however_it_is_written(data, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "{name: study, datasets: [toy], methods: [{ts2vec: {repr_dim: 4, hidden_dim: 4, depth: 1, dropout: 1e-1, "
+        "trainer: {max_steps: 1, lr: 1e-3}}}], probes: [knn], seeds: [0], corruptions: [mcar], severities: [1e-1]}"
+    )
+    study = Benchmark.from_yaml(path, data_dir=data)
+    assert study.methods[0]["ts2vec"]["trainer"]["lr"] == 0.001 and list(study.severities) == [0.1]
+    frame = go(study, tmp_path)
+    assert len(frame) == len(study.cells()) > 0 and frame["accuracy"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("a: [", "not readable as YAML"), ("- a", "must hold one mapping"), ("!!python/name:os.system", "YAML")],

@@ -179,6 +179,24 @@ def test_probe_parameters_reach_the_probe(run: Run, model: Path) -> None:
     assert code == 0 and "note: 1 fit of the probe stopped before convergence" in out
 
 
+def test_a_learning_rate_is_a_number_however_it_is_written(run: Run, tmp_path: Path) -> None:
+    small = "repr_dim: 4, hidden_dim: 4, depth: 1"
+    config = tmp_path / "pretrain.yaml"
+    config.write_text(
+        f"{{dataset: gunpoint, method: ts2vec, parameters: {{{small}}}, trainer: {{max_steps: 1, lr: 1e-3}}, "
+        f"output: {tmp_path / 'a.safetensors'}}}"
+    )
+    spec = f"{{ts2vec: {{{small}, trainer: {{max_steps: 1, lr: 1e-3}}}}}}"
+    words = ["--dataset", "gunpoint", "--method"]
+    options = ["ts2vec", "--parameters", f"{{{small}}}", "--trainer.max_steps", "1", "--trainer.lr", "1e-3"]
+    assert run("pretrain", "--config", config)[0] == 0
+    assert run("pretrain", *words, *options, "--output", tmp_path / "b.safetensors")[0] == 0
+    assert run("pretrain", *words, spec, "--output", tmp_path / "c.safetensors")[0] == 0
+    files = [(tmp_path / f"{name}.safetensors").read_bytes() for name in "abc"]
+    assert files[0] == files[1] == files[2]
+    assert kinview.load_model(tmp_path / "a.safetensors").trainer == {"max_steps": 1, "lr": 0.001}
+
+
 def test_config_file_options_and_print_config_are_equal(run: Run, tmp_path: Path, model: Path) -> None:
     config = {
         "dataset": "gunpoint", "method": "ts2vec", "parameters": {"repr_dim": 8, "hidden_dim": 4, "depth": 1},

@@ -373,7 +373,7 @@ def test_an_estimator_can_be_fitted_again_on_other_data(name):
 def test_a_failed_fit_leaves_no_half_fitted_estimator(name):
     X = _data(name)
     for estimator in (SMALL[name](), SMALL[name]().fit(X)):
-        with pytest.raises(ValueError, match=r"hidden_dim must be an integer|hidden_dim must be a positive integer"):
+        with pytest.raises(ValueError, match="hidden_dim must be at least 1; got -1"):
             estimator.set_params(hidden_dim=-1).fit(X)
         with pytest.raises(NOT_FITTED):
             estimator.transform(X)
@@ -533,14 +533,14 @@ def test_ids_are_refused_by_name_unless_asked_for():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"repr_dim": 0}, "repr_dim must be an integer of at least 1; got 0"),
-        ({"hidden_dim": 2.5}, "hidden_dim must be an integer"),
+        ({"repr_dim": 0}, "repr_dim must be at least 1; got 0"),
+        ({"hidden_dim": 2.5}, "hidden_dim must be a whole number; got 2.5"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1.0"),
         ({"mask": "all"}, "mask must be 'binomial' or 'all_true'; got 'all'"),
         ({"missing": "cell"}, "missing must be 'channel' or 'timestep'; got 'cell'"),
-        ({"front_end": "mask"}, "front_end must be one of values, values.mask, values.mask.delta; got 'mask'"),
+        ({"front_end": "mask"}, "front_end must be 'values', 'values.mask' or 'values.mask.delta'; got 'mask'"),
         ({"padding": "zero"}, "padding must be 'masked' or 'official'; got 'zero'"),
-        ({"scaling": "minmax"}, "scaling='minmax' is unknown; use 'dataset', 'sample' or None"),
+        ({"scaling": "minmax"}, "scaling must be 'dataset', 'sample' or None; got 'minmax'"),
         ({"temporal_unit": -1}, "temporal_unit must be at least 0; got -1"),
     ],
 )
@@ -553,9 +553,9 @@ def test_parameters_of_ts2vec_out_of_range_are_refused_at_fit(changes, message):
     ("changes", "message"),
     [
         ({"corruption_rate": 1.5}, r"corruption_rate must be in \[0, 1\]; got 1.5"),
-        ({"hidden_dim": 0}, "hidden_dim must be a positive integer; got 0"),
-        ({"temperature": 0.0}, "temperature must be positive; got 0.0"),
-        ({"text": "keep"}, "text='keep' is unknown; use 'refuse' or 'categorical'"),
+        ({"hidden_dim": 0}, "hidden_dim must be at least 1; got 0"),
+        ({"temperature": 0.0}, "temperature must be above 0; got 0.0"),
+        ({"text": "keep"}, "text must be 'refuse' or 'categorical'; got 'keep'"),
     ],
 )
 def test_parameters_of_scarf_out_of_range_are_refused_at_fit(changes, message):

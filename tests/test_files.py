@@ -21,7 +21,16 @@ from hypothesis import given, settings
 from safetensors.torch import save
 from torch import Tensor
 
-from kinview.files import atomic_write, canonical_json, content_hash, dump_tensors, parse_tensors, read_tensors
+from kinview.files import (
+    atomic_write,
+    canonical_json,
+    content_hash,
+    dump_tensors,
+    parse_tensors,
+    read_tensors,
+    read_yaml,
+    write_yaml,
+)
 
 METADATA = {"format": "test", "note": "äöü ≥ 1"}
 
@@ -301,3 +310,41 @@ def test_content_hash_is_the_sha256_of_the_canonical_text() -> None:
     assert content_hash({"a": 1}) == hashlib.sha256(b'{"a":1}').hexdigest()
     assert content_hash({"a": 1}) != content_hash({"a": 1.0}) != content_hash({"a": "1"})
     assert np.unique([content_hash(i) for i in range(100)]).size == 100
+
+
+# --- YAML ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1e-3", 0.001), ("1E5", 1e5), ("+1e+3", 1000.0), ("-2.5e-7", -2.5e-7), (".5e-2", 0.005), ("-1.e3", -1000.0)),
+        *(("0.1", 0.1), ("5.", 5.0), ("12", 12), ("1_000", 1000), ("0x10", 16), (".inf", np.inf), ("-.INF", -np.inf)),
+        *(("'1e-3'", "1e-3"), ("1e-3x", "1e-3x"), ("12e", "12e"), ("e5", "e5"), ("1.2.3", "1.2.3"), (".", ".")),
+        *(("true", True), ("null", None), ("[1e-3, {lr: 1e-3}]", [0.001, {"lr": 0.001}])),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    read = read_yaml(text)
+    assert read == value and type(read) is type(value)
+
+
+@given(
+    value=st.text(st.sampled_from("0123456789eE+-._xnaif"), min_size=1, max_size=6) | st.floats(allow_nan=False) | plain
+)
+def test_what_is_written_is_read_back(value: Any) -> None:
+    for in_one_line in (False, True):
+        for whole in (value, {"key": [value]}):
+            read = read_yaml(write_yaml(whole, in_one_line=in_one_line))
+            assert read == whole and repr(read) == repr(whole)
+
+
+def test_a_spec_in_one_line_is_one_line() -> None:
+    spec = {"ts2vec": {"repr_dim": 8, "trainer": {"lr": 1e-5}, "note": "x" * 300}}
+    assert write_yaml(spec, in_one_line=True).count("\n") == 0
+    assert write_yaml("jitter", in_one_line=True) == "jitter"
+
+
+def test_yaml_executes_nothing() -> None:
+    with pytest.raises(Exception, match="could not determine a constructor"):
+        read_yaml("!!python/name:os.system")

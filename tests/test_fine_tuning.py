@@ -135,7 +135,7 @@ def tiny(freeze: str, encoder_lr: float | None = None) -> tuple[FineTuningMethod
         encoder = Tiny()
         layers, repr_dim = layers_of(encoder, batch.rows(slice(0, 4)))
         head = heads.build("linear", in_features=repr_dim, n_classes=2)
-    return FineTuningMethod(encoder, head, layers, freeze, encoder_lr), batch
+    return FineTuningMethod(FineTunedClassifier(freeze=freeze, encoder_lr=encoder_lr), encoder, head, layers), batch
 
 
 def train(method: FineTuningMethod, batch: Batch, **fields) -> None:
@@ -545,14 +545,14 @@ def test_an_interrupted_training_continues_to_the_same_bits(ts2vec, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"freeze": "all"}, "freeze must be one of none, encoder, gradual; got 'all'"),
+        ({"freeze": "all"}, "freeze must be 'none', 'encoder' or 'gradual'; got 'all'"),
         ({"head": "mpl"}, "unknown head 'mpl'; did you mean 'mlp'"),
         ({"head": {"mlp": {"depth": 0}}}, "depth must be a positive integer; got 0"),
         ({"head": {"mlp": {"activation": "tanh"}}}, "activation must be one of relu, gelu, sigmoid"),
-        ({"encoder_lr": -1}, "encoder_lr must be a positive number; got -1"),
-        ({"pretrain": "no"}, "pretrain must be True or False; got 'no'"),
+        ({"encoder_lr": -1}, "encoder_lr must be above 0; got -1"),
+        ({"pretrain": "no"}, "pretrain must be True or False; got the text 'no'"),
         ({"trainer": {"epochs": 3}}, "trainer has no field 'epochs'"),
-        ({"trainer": {"batch_size": 0}}, r"Trainer\(batch_size=...\) must be a positive integer; got 0"),
+        ({"trainer": {"batch_size": 0}}, r"Trainer\(batch_size=...\) must be at least 1; got 0"),
         ({"encoder": "raw"}, r"RawFeatures\(\) has no network to train with labels"),
         ({"encoder": "scraf"}, "did you mean 'scarf'"),
         ({"encoder": TABLE, "transfer": True}, "transfer=True needs a fitted encoder"),

@@ -367,7 +367,7 @@ CODE_OF_CELLS = """
 import json, sys
 from pathlib import Path
 from kinview.evaluation.benchmark.plan import fingerprint
-from kinview.evaluation.benchmark.plan import Benchmark
+from kinview.evaluation.benchmark import Benchmark
 
 def code():
     fingerprint._part_code.cache_clear()
@@ -412,7 +412,7 @@ for module in pkgutil.walk_packages(kinview.__path__, "kinview."):
     importlib.import_module(module.name)  # what runs at import is not what a cell runs
 from kinview.datasets import datasets
 from kinview.evaluation.benchmark import steps
-from kinview.evaluation.benchmark.plan import Benchmark
+from kinview.evaluation.benchmark import Benchmark
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.label_noise.symmetric import label_noise

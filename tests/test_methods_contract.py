@@ -20,6 +20,7 @@ from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.testing import check_method
 from kinview.testing.methods import laws_of
+from kinview.training.method import Sizes
 
 CONVOLUTION = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 PATCHES = {"patch_transformer": {"repr_dim": 8, "heads": 2, "depth": 1, "patch_length": 4, "stride": 2}}
@@ -369,9 +370,9 @@ def test_a_part_of_the_wrong_kind_is_refused_under_the_parameters_name() -> None
     with pytest.raises(ValueError, match="augmentation must be an augmentation or a spec of one; got <object"):
         view_of("augmentation", object(), "tabular")
     with pytest.raises(ValueError, match="encoder must encode tables; resnet1d encodes time series"):
-        encoder_of("encoder", "resnet1d", "tabular", cardinalities=[0])
+        encoder_of("encoder", "resnet1d", Sizes(cardinalities=(0,)))
     with pytest.raises(ValueError, match=r"encoder must be the name of a registered encoder .*; got Linear"):
-        encoder_of("encoder", torch.nn.Linear(1, 1), "tabular", cardinalities=[0])
+        encoder_of("encoder", torch.nn.Linear(1, 1), Sizes(cardinalities=(0,)))
     X = np.zeros((4, 1, 8))
     with pytest.raises(ValueError, match="encoder must encode time series; mlp encodes tables"):
         SimCLR(encoder="mlp", augmentation="crop_pair").fit(X)

@@ -18,10 +18,11 @@ from sktime.base import load as load_by_sktime
 
 import kinview
 from kinview import SCARF, TFC, FineTunedClassifier, Trainer, TS2Vec, load_model
-from kinview.files import dump_tensors
+from kinview.files import dump_tensors, parse_tensors
 from kinview.methods import RandomInit, RawFeatures, methods
 from kinview.methods.estimators.model_file import dump_model, model_metadata, parse_model
 from kinview.training import Callback
+from kinview.training.method import Sizes
 
 SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
 TABLE = {"hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
@@ -103,6 +104,37 @@ def test_a_loaded_model_gives_the_same_embeddings(fitted, name, tmp_path):
 def test_a_loaded_model_can_be_fitted_again(fitted, name, tmp_path):
     again = load_model(fitted[name].save(tmp_path / "model.safetensors")).fit(_data(name))
     assert np.array_equal(_embed(again, _data(name)), _embed(fitted[name], _data(name)))
+
+
+@pytest.mark.parametrize("name", ["ts2vec", "tfc", "scarf", "random table"])
+def test_a_file_that_says_no_sizes_is_read_as_in_0_1_0(fitted, name):
+    model, X = fitted[name], _frequent(name)
+    facts, tensors = model.fitted_state()
+    own = facts.get("facts", facts)
+    sizes = own.pop("sizes")
+    if name == "tfc":  # the one method whose files said more than the channels or the columns
+        own |= {"length": sizes["length"], "encoder_channels": sizes["channels"]}
+    old = type(model)(**model.get_params(deep=False))
+    old.restore_fitted_state(json.loads(json.dumps(facts)), tensors)
+    assert np.array_equal(_embed(old, X), _embed(model, X))
+    inner = getattr(old, "estimator_", old)
+    assert inner.sizes_.to_config() == {**sizes, "rows": 0, "length": sizes["length"] if name == "tfc" else 0}
+    if name == "tfc":
+        with pytest.warns(UserWarning, match="these weights start anew"):
+            moved = [_embed(either.adapt(X[:, :1]), X[:, :1]) for either in (old, model)]
+        assert np.array_equal(*moved)
+
+
+def test_a_file_says_the_sizes_that_the_network_is_built_for(fitted, saved):
+    assert load_model(saved).sizes_ == fitted["ts2vec"].sizes_ == Sizes(channels=2, length=12, rows=8)
+    assert json.loads(model_metadata(saved)[0]["fitted"])["sizes"]["rows"] == 8
+
+
+def test_a_parameter_out_of_range_in_a_file_is_refused_by_name(saved):
+    tensors, metadata = parse_tensors(saved.read_bytes(), "a file")
+    parameters = {**json.loads(metadata["parameters"]), "depth": -1}
+    with pytest.raises(ValueError, match="depth must be at least 0; got -1"):
+        parse_model(dump_tensors(tensors, {**metadata, "parameters": json.dumps(parameters)}), "a file")
 
 
 def test_a_loaded_ts2vec_encodes_and_keeps_its_channels(saved, fitted):

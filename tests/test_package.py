@@ -171,6 +171,19 @@ def test_nothing_that_a_file_holds_is_executed() -> None:
     assert offences == []
 
 
+def test_yaml_is_read_and_written_in_one_place() -> None:
+    """PyYAML by itself takes 1e-3 for text."""
+    refused = re.compile(r"yaml\.(safe_)?(load|dump)(_all)?")
+    offences = [
+        f"{place(path, call)} {name}"
+        for path in MODULES
+        if path != SOURCE / "files.py"
+        for name, call in dotted_calls(path)
+        if refused.fullmatch(name)
+    ]
+    assert offences == []
+
+
 def test_global_random_state_is_left_alone() -> None:
     own = re.compile(r"(np|numpy)\.random\.(default_rng|Generator|SeedSequence|PCG64|RandomState)")
     global_numpy = re.compile(r"(np|numpy)\.random\.\w+")

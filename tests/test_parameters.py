@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from kinview.parameters import check_parameters, choice, flag, interval, real, scaled_parameters, whole
+from kinview.parameters import (
+    anything,
+    check_parameters,
+    checked_parameters,
+    choice,
+    flag,
+    interval,
+    parameterised,
+    real,
+    scaled_parameters,
+    spec,
+    whole,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,3 +94,110 @@ def test_strength_moves_from_the_neutral_values_and_stays_in_range() -> None:
     assert strong["ratio"] == 0.9  # an open end is no value: it stays
     assert Part(**strong).sigma == 16.0
     assert strong["gain"][0] == 0.5
+
+
+# --- classes whose fields are their parameters -----------------------------------------------------------------------
+
+
+def _even(value: Any, name: str) -> None:
+    if value % 2:
+        raise ValueError(f"{name} must be even; got {value!r}")
+
+
+@parameterised
+class Model:
+    """A model.
+
+    It has parameters.
+
+    Notes
+    -----
+    And notes.
+    """
+
+    width: int = whole(8, low=1, doc="Size of a layer (paper).")
+    limit: int | None = whole(3, low=2, optional=True, doc="Longest input.")
+    rate: float | None = real(None, above=0, doc="Rate.")
+    scaling: str | None = choice("dataset", ("dataset", "sample", None), doc="What is learned " + "of values " * 20)
+    view: Any = spec("jitter", "augmentation", doc="A view.")
+    pair: Any = anything(2, "even number", check=_even, doc="A pair.")
+    exact: bool = flag(True, doc="Whether.")
+
+
+MODEL = """A model.
+
+It has parameters.
+
+Parameters
+----------
+width : int, default 8
+    Size of a layer (paper).
+limit : int or None, default 3
+    Longest input.
+rate : float, optional
+    Rate.
+scaling : {"dataset", "sample"} or None, default "dataset"
+    What is learned of values of values of values of values of values of values of values of values of values of values
+    of values of values of values of values of values of values of values of values of values of values
+view : spec, default "jitter"
+    A view.
+pair : even number, default 2
+    A pair.
+exact : bool, default True
+    Whether.
+
+Notes
+-----
+And notes.
+"""
+
+
+def test_the_parameters_section_is_made_of_the_fields() -> None:
+    assert (Model.__doc__ or "").strip() == MODEL.strip()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"width": 0}, "width must be at least 1; got 0"),
+        ({"limit": 1}, "limit must be at least 2; got 1"),
+        ({"rate": 0.0}, r"rate must be above 0; got 0\.0"),
+        ({"scaling": "minmax"}, "scaling must be 'dataset', 'sample' or None; got 'minmax'"),
+        ({"scaling": np.zeros(2)}, "scaling must be 'dataset', 'sample' or None; got array"),
+        ({"view": 3}, "view must be the name of a registered augmentation or {name: {parameter: value}}; got 3"),
+        ({"view": None}, "view must be the name of a registered augmentation or .* got None"),
+        ({"pair": 3}, "pair must be even; got 3"),
+        ({"exact": "no"}, "exact must be True or False; got the text 'no'"),
+    ],
+)
+def test_a_constructor_stores_and_a_check_refuses(given: dict[str, Any], message: str) -> None:
+    model = Model(**given)
+    assert all(getattr(model, name) is value for name, value in given.items())
+    with pytest.raises(ValueError, match=message):
+        checked_parameters(model)
+
+
+def test_a_check_gives_plain_values_and_leaves_the_object_alone() -> None:
+    given = {"width": np.int64(4), "rate": np.float32(0.5), "limit": None, "scaling": None, "exact": np.bool_(False)}
+    model = Model(**given)  # type: ignore[arg-type]
+    checked = checked_parameters(model)
+    assert checked == {"width": 4, "rate": 0.5, "limit": None, "scaling": None, "view": "jitter", "pair": 2, "exact": 0}
+    assert [type(checked[name]) for name in ("width", "rate", "exact")] == [int, float, bool]
+    assert all(getattr(model, name) is value for name, value in given.items())
+
+
+def test_a_subclass_inherits_the_fields_and_may_write_one_anew() -> None:
+    @parameterised
+    class Wide(Model):
+        """A wide model."""
+
+        width: int = whole(64, low=32, doc="Wider.")
+
+    assert Wide().width == 64 and Wide(32, 5).limit == 5
+    assert "width : int, default 64\n    Wider.\nlimit : int or None, default 3" in (Wide.__doc__ or "")
+    with pytest.raises(ValueError, match="width must be at least 32; got 8"):
+        checked_parameters(Wide(8))
+
+
+def test_representation_and_equality_are_those_of_the_bases() -> None:
+    assert Model.__repr__ is object.__repr__ and Model() != Model() and len({Model(), Model()}) == 2

@@ -17,6 +17,7 @@ from kinview.configs import config_names, read_config
 from kinview.data import Batch
 from kinview.encoders import DilatedConvEncoder, MLPEncoder
 from kinview.methods import SimCLRMethod, methods
+from kinview.training.method import Sizes
 from kinview.training.randomness import forked_generators
 
 ENCODER = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 6, "depth": 2}}
@@ -29,11 +30,8 @@ def gen(seed: int = 0) -> torch.Generator:
 
 def method(augmentation: Any = "jitter", **changed: Any) -> SimCLRMethod:
     with forked_generators(0, CPU):
-        built = SimCLRMethod(
-            DilatedConvEncoder(1, repr_dim=8, hidden_dim=6, depth=2, dropout=0.0),
-            augmentations.build(augmentation),
-            **changed,
-        )
+        encoder = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 6, "depth": 2, "dropout": 0.0}}
+        built = SimCLRMethod(SimCLR(augmentation, encoder, **{"pooling": "max", **changed}), Sizes(channels=1))
     return built.double()
 
 

@@ -450,7 +450,7 @@ def test_a_saved_model_gives_the_same_embeddings(kind: str, tmp_path: Path) -> N
     model.save(tmp_path / "model.safetensors")
     loaded = kinview.load_model(tmp_path / "model.safetensors")
     assert difference(embed(loaded, X), embed(model, X)) == 0.0
-    assert loaded.encoder_channels_ == 1
+    assert loaded.method_.channels == loaded.sizes_.channels == 1
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -462,9 +462,9 @@ def test_a_saved_model_gives_the_same_embeddings(kind: str, tmp_path: Path) -> N
         ({"consistency": "none"}, "consistency must be 'paper' or 'official'; got 'none'"),
         ({"representation": "z"}, "representation must be 'projection' or 'encoder'; got 'z'"),
         ({"contrastive_weight": 1.5}, r"contrastive_weight must be in \[0, 1\]; got 1.5"),
-        ({"hidden_dim": 0}, "hidden_dim must be an integer of at least 1; got 0"),
-        ({"projection_dim": 2.5}, r"projection_dim must be an integer of at least 1; got 2\.5"),
-        ({"temperature": 0.0}, "temperature must be positive; got 0.0"),
+        ({"hidden_dim": 0}, "hidden_dim must be at least 1; got 0"),
+        ({"projection_dim": 2.5}, r"projection_dim must be a whole number; got 2\.5"),
+        ({"temperature": 0.0}, "temperature must be above 0; got 0.0"),
         ({"contrastive_weight": True}, "contrastive_weight must be a number; got True"),
         ({"contrastive_weight": "0.2"}, r"contrastive_weight must be a number; got the text '0\.2': write 0\.2"),
         ({"margin": math.inf}, "margin must be finite; got inf"),
@@ -473,12 +473,12 @@ def test_a_saved_model_gives_the_same_embeddings(kind: str, tmp_path: Path) -> N
         ({"channel_independent": "no"}, "channel_independent must be True or False; got the text 'no'"),
         ({"channel_independent": 1}, "channel_independent must be True or False; got 1"),
         ({"trainer": {"batch_size": 1}}, r"batch_size=1\) is too small: TFCMethod contrasts"),
-        ({"bins": 1}, "bins must be an integer of at least 2; got 1"),
+        ({"bins": 1}, "bins must be at least 2; got 1"),
         ({"encoder": "mlp"}, "encoder must encode time series; mlp encodes tables"),
         ({"encoder": None}, "encoder must be the name of a registered encoder or"),
         ({"encoder": "resnet"}, "unknown encoder 'resnet'; did you mean 'resnet1d'"),
         ({"time_augmentation": "crop_pair"}, "time_augmentation must make one view; .* makes 2"),
-        ({"scaling": "minmax"}, "scaling='minmax' is unknown; use 'dataset', 'sample' or None"),
+        ({"scaling": "minmax"}, "scaling must be 'dataset', 'sample' or None; got 'minmax'"),
     ],
 )
 def test_parameters_out_of_range_are_refused_at_fit(changes: dict[str, Any], message: str) -> None:

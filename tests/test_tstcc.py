@@ -23,10 +23,12 @@ from kinview.augmentations import Augmentation
 from kinview.configs import read_config
 from kinview.data import Batch
 from kinview.encoders import TSTCCEncoder, pool_segments
+from kinview.encoders.dropout import CheapDropout
 from kinview.losses import nt_xent, temporal_cpc
 from kinview.methods import TSTCCMethod, methods
 from kinview.methods.tstcc.context import ContextTransformer, TemporalPredictor, features_after, split_in_time
 from kinview.training import Callback
+from kinview.training.method import Sizes
 
 TOLERANCE = 1e-5
 COUNTS = {"tstcc_small": 4, "tstcc_epilepsy": 7}
@@ -52,12 +54,14 @@ class Halved(Augmentation):
         return batch.replace(x=x)
 
 
-def method(channels: int = 2, **changed: Any) -> TSTCCMethod:
-    options = {"prediction_steps": 3, "dropout": 0.0, **changed}
+def method(channels: int = 2, kind: type[TSTCCMethod] = TSTCCMethod, **changed: Any) -> TSTCCMethod:
+    views = {"weak_augmentation": Same(), "strong_augmentation": Same()}
     torch.manual_seed(0)
-    encoder = TSTCCEncoder(channels, repr_dim=8, hidden_dim=4, dropout=options.pop("dropout"))
-    predictor = TemporalPredictor(8, options.pop("prediction_steps"), dim=8, depth=2, heads=2, dropout=0.0)
-    return TSTCCMethod(encoder, predictor, **{"weak": Same(), "strong": Same(), **options})
+    built = kind(TSTCC(**{**SIZES, "prediction_steps": 3, "dropout": 0.0, **views, **changed}), Sizes(channels))
+    for module in built.predictor.modules():
+        if isinstance(module, CheapDropout):
+            module.p = 0.0
+    return built
 
 
 def series(n: int = 6, channels: int = 2, steps: int = 40, seed: int = 0) -> Tensor:
@@ -301,10 +305,10 @@ def test_each_view_predicts_the_other_one() -> None:
             parts = [TSTCCMethod.temporal_contrast(self, view, view, last, ahead) for view in (weak, strong)]
             return (parts[0][0] + parts[1][0]) / 2, (parts[0][1][0], parts[1][1][0])
 
-    model = method()
-    assert _cross_view_gap(model) > 1e-3
-    twin = OwnView(model.encoder, model.predictor, Same(), Same())
-    assert _cross_view_gap(twin) < 1e-6, "the check would not see that the cross-view prediction is gone"
+    assert _cross_view_gap(method()) > 1e-3
+    assert _cross_view_gap(method(kind=OwnView)) < 1e-6, (
+        "the check would not see that the cross-view prediction is gone"
+    )
 
 
 def test_the_contexts_of_both_views_are_contrasted() -> None:
@@ -447,10 +451,8 @@ def test_steps_that_a_short_series_does_not_have_are_left_out_of_the_loss() -> N
 @pytest.mark.parametrize("pooling", ["max", "mean", "last"])
 @pytest.mark.parametrize("segments", [1, 3])
 def test_an_embedding_depends_neither_on_other_rows_nor_on_padding(front_end: Any, pooling: Any, segments: int) -> None:
-    torch.manual_seed(0)
-    encoder = TSTCCEncoder(2, repr_dim=8, hidden_dim=4, front_end=front_end)
-    model = TSTCCMethod(encoder, TemporalPredictor(8, 3, dim=8), Same(), Same(), pooling=pooling, segments=segments)
-    torch.nn.init.normal_(encoder.blocks[0][0].weight, std=0.3)  # the channels beside the values start silent
+    model = method(front_end=front_end, pooling=pooling, segments=segments)
+    torch.nn.init.normal_(model.encoder.blocks[0][0].weight, std=0.3)  # the channels beside the values start silent
     model.train()
     model.loss(views_of(unequal(), unequal()))  # statistics that are not the initial ones
     model.eval().requires_grad_(False)
@@ -536,8 +538,8 @@ def test_views_are_drawn_afresh_at_every_step_and_keep_the_channels() -> None:
     seen: list[list[Batch]] = []
 
     class Watched(TSTCC):
-        def _build(self, batch: Batch) -> Any:
-            built = super()._build(batch)
+        def _build(self, sizes: Sizes) -> Any:
+            built = super()._build(sizes)
             draw = built.views
             built.views = lambda *given: seen.append(draw(*given)) or seen[-1]  # type: ignore[method-assign]
             return built
@@ -599,21 +601,21 @@ def test_the_config_that_ships_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"repr_dim": 0}, "repr_dim must be an integer of at least 1; got 0"),
-        ({"hidden_dim": 1.5}, "hidden_dim must be an integer"),
-        ({"kernel_size": 0}, "kernel_size must be an integer of at least 1; got 0"),
+        ({"repr_dim": 0}, "repr_dim must be at least 1; got 0"),
+        ({"hidden_dim": 1.5}, "hidden_dim must be a whole number; got 1.5"),
+        ({"kernel_size": 0}, "kernel_size must be at least 1; got 0"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1.0"),
-        ({"temperature": 0.0}, "temperature must be positive; got 0.0"),
-        ({"temporal_weight": -1.0}, "temporal_weight must be a number of at least 0; got -1.0"),
+        ({"temperature": 0.0}, "temperature must be above 0; got 0.0"),
+        ({"temporal_weight": -1.0}, "temporal_weight must be at least 0; got -1.0"),
         ({"temporal_weight": True}, "temporal_weight must be a number; got True"),
         ({"contextual_weight": "0.7"}, r"contextual_weight must be a number; got the text '0\.7': write 0\.7"),
         ({"temporal_weight": 0, "contextual_weight": 0.0}, "temporal_weight and contextual_weight are both 0"),
         ({"dropout": "0.35"}, r"dropout must be a number; got the text '0\.35'"),
         ({"dropout": True}, "dropout must be a number; got True"),
         ({"trainer": {"batch_size": 1}}, r"batch_size=1\) is too small: TSTCCMethod contrasts"),
-        ({"segments": 0}, "segments must be an integer of at least 1; got 0"),
+        ({"segments": 0}, "segments must be at least 1; got 0"),
         ({"pooling": "sum"}, "pooling must be 'max', 'mean' or 'last'; got 'sum'"),
-        ({"front_end": "mask"}, "front_end must be one of"),
+        ({"front_end": "mask"}, r"front_end must be 'values', 'values\+mask' or"),
         ({"weak_augmentation": "column_corruption"}, "weak_augmentation must work on time series"),
         ({"strong_augmentation": "crop_pair"}, "strong_augmentation must make one view"),
     ],

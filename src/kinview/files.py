@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import re
 import secrets
 import struct
 from collections.abc import Mapping
@@ -14,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["atomic_write", "canonical_json", "content_hash", "dump_tensors", "parse_tensors", "read_tensors"]
+__all__ = [
+    "atomic_write",
+    "canonical_json",
+    "content_hash",
+    "dump_tensors",
+    "parse_tensors",
+    "read_tensors",
+    "read_yaml",
+    "write_yaml",
+]
 
 _HEADER_LIMIT = 10_000_000  # bytes; a header beyond this is refused before it is parsed
 
@@ -140,3 +151,69 @@ def _checksum(header: dict[str, Any], body: bytes) -> str:
     described = {name: entry for name, entry in header.items() if name != "__metadata__"}
     signed = canonical_json([described, header.get("__metadata__", {})])
     return hashlib.sha256(signed.encode("utf-8", "surrogatepass") + body).hexdigest()
+
+
+def read_yaml(text: str) -> Any:
+    """Value of a YAML document, in plain data; nothing in it is executed.
+
+    Numbers are those of YAML 1.2: ``1e-3`` is one, which PyYAML by itself, at YAML 1.1, takes for text.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If the text is no YAML, or more than one document.
+
+    Examples
+    --------
+    >>> read_yaml("{lr: 1e-3, name: '1e-3'}")
+    {'lr': 0.001, 'name': '1e-3'}
+    """
+    loader = _yaml_classes()[0](text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+def write_yaml(value: Any, *, in_one_line: bool = False) -> str:
+    """Plain data as YAML that :func:`read_yaml` reads back, keys in their order.
+
+    Examples
+    --------
+    >>> write_yaml({"lr": 0.001, "name": "1e-3"}, in_one_line=True)
+    "{lr: 0.001, name: '1e-3'}"
+    """
+    import yaml
+
+    text = str(
+        yaml.dump(
+            value,
+            Dumper=_yaml_classes()[1],
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=True if in_one_line else None,
+            width=10**6 if in_one_line else 100,
+        )
+    )
+    return text.removesuffix("...\n").strip() if in_one_line else text
+
+
+@functools.cache
+def _yaml_classes() -> tuple[Any, Any]:
+    """Loader and dumper with the numbers of YAML 1.2."""
+    import yaml
+
+    number = re.compile(
+        r"(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    )
+    tag = "tag:yaml.org,2002:float"
+
+    def with_numbers(base: Any) -> Any:
+        made: Any = type(base.__name__, (base,), {})
+        known = base.yaml_implicit_resolvers.items()
+        made.yaml_implicit_resolvers = {first: [pair for pair in pairs if pair[0] != tag] for first, pairs in known}
+        made.add_implicit_resolver(tag, number, list("-+0123456789."))
+        return made
+
+    return with_numbers(yaml.SafeLoader), with_numbers(yaml.SafeDumper)

@@ -1,27 +1,37 @@
-"""Parameters of parts: checks that name what they refuse, and dataclass fields that carry their own range."""
+"""Parameters of parts: checks that name what they refuse, and dataclass fields that carry their range and sentence."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
-from collections.abc import Sequence
+import re
+import textwrap
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 __all__ = [
+    "anything",
     "check_bool",
     "check_fraction",
     "check_integer",
     "check_number",
     "check_parameters",
     "check_positive",
+    "checked_parameters",
     "choice",
     "flag",
     "interval",
+    "parameterised",
     "real",
     "scaled_parameters",
+    "spec",
     "whole",
 ]
+
+_Class = TypeVar("_Class")
+_WIDTH = 116  # of a paragraph below the name of a parameter, itself indented by 4
 
 
 def check_number(value: Any, name: str, *, finite: bool = True) -> None:
@@ -60,7 +70,8 @@ def check_integer(value: Any, name: str, *, at_least: int | None = None) -> None
 
 def check_bool(value: Any, name: str) -> None:
     """Refuse what is neither True nor False (text, a number), naming the argument."""
-    if not isinstance(value, bool):
+    of_numpy = str(getattr(value, "dtype", "")) == "bool" and value.ndim == 0
+    if not isinstance(value, bool) and not of_numpy:
         raise ValueError(f"{name} must be True or False; got {_described(value)}")
 
 
@@ -83,9 +94,9 @@ def check_fraction(value: float, name: str, *, below: bool = False) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Rule:
-    """What a field may hold."""
+    """What a field may hold, and how its documentation calls that."""
 
-    kind: type
+    kind: type  # object: whatever its check lets through
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
@@ -93,24 +104,45 @@ class _Rule:
     options: tuple[Any, ...] = ()
     neutral: float | None = None
     optional: bool = False
+    words: str = ""
+    check: Callable[[Any, str], None] | None = None
 
     def checked(self, value: Any, name: str) -> Any:
         if value is None and self.optional:
             return None
         if self.kind is tuple:
             return self._checked_interval(value, name)
-        if self.kind is bool:
+        if self.kind is object:
+            if self.check is not None:
+                self.check(value, name)
+        elif self.kind is bool:
             check_bool(value, name)
+            return bool(value)
         elif self.kind is str:
-            if value not in self.options:
-                raise ValueError(f"{name} must be {_either(self.options)}; got {value!r}")
+            if not isinstance(value, str) or value not in self.options:
+                raise ValueError(f"{name} must be {_either(self._choices())}; got {value!r}")
         elif self.kind is int:
             check_integer(value, name)
             self._check_range(value, name)
+            return int(value)
         else:
             check_number(value, name, finite=False)
             self._check_range(value, name)
+            return value if isinstance(value, int | float) else float(value)
         return value
+
+    def described(self, default: Any) -> str:
+        """Type and default, as numpydoc writes them."""
+        quoted = ", ".join(f'"{option}"' for option in self.options)
+        named = {int: "int", float: "float", bool: "bool", tuple: "pair of float", str: f"{{{quoted}}}"}
+        words = self.words or named[self.kind]
+        if default is None:
+            return f"{words}, optional"
+        shown = f'"{default}"' if isinstance(default, str) else repr(default)
+        return f"{words}{' or None' if self.optional else ''}, default {shown}"
+
+    def _choices(self) -> tuple[Any, ...]:
+        return (*self.options, None) if self.optional else self.options
 
     def _checked_interval(self, value: Any, name: str) -> tuple[float, float]:
         if hasattr(value, "tolist"):  # an array or a tensor
@@ -164,8 +196,10 @@ def real(
     above: float | None = None,
     below: float | None = None,
     neutral: float | None = None,
+    doc: str = "",
+    fallback: float | None = None,
 ) -> Any:
-    """Field of a frozen dataclass for a number.
+    """Field of a dataclass for a number.
 
     Parameters
     ----------
@@ -177,6 +211,10 @@ def real(
         Bounds that are not allowed themselves.
     neutral : float, optional
         Value at which the part does nothing; it makes the parameter one of strength, see :func:`scaled_parameters`.
+    doc : str
+        What the parameter is, with the source of its default; :func:`parameterised` writes it into the docstring.
+    fallback : float, optional
+        What None stands for where nobody says otherwise.
 
     Examples
     --------
@@ -190,7 +228,7 @@ def real(
     >>> scaled_parameters(Noise(), 0.5)
     {'sigma': 0.4}
     """
-    return _field(default, _number_rule(float, default, low, high, above, below, neutral))
+    return _field(default, _number_rule(float, default, low, high, above, below, neutral), doc, fallback)
 
 
 def whole(
@@ -199,9 +237,16 @@ def whole(
     low: float = -math.inf,
     high: float = math.inf,
     neutral: int | None = None,
+    optional: bool = False,
+    doc: str = "",
+    fallback: int | None = None,
 ) -> Any:
-    """Field of a frozen dataclass for a whole number; see :func:`real`."""
-    return _field(default, _number_rule(int, default, low, high, None, None, neutral))
+    """Field of a dataclass for a whole number; see :func:`real`.
+
+    ``optional=True`` allows None beside a default that is a number.
+    """
+    rule = _number_rule(int, default, low, high, None, None, neutral)
+    return _field(default, dataclasses.replace(rule, optional=rule.optional or optional), doc, fallback)
 
 
 def interval(
@@ -212,33 +257,125 @@ def interval(
     above: float | None = None,
     below: float | None = None,
     neutral: float | None = None,
+    doc: str = "",
 ) -> Any:
-    """Field of a frozen dataclass for two numbers, the lower first; see :func:`real`. Arrays become tuples."""
-    return _field(default, _number_rule(tuple, default, low, high, above, below, neutral))
+    """Field of a dataclass for two numbers, the lower first; see :func:`real`. Arrays become tuples."""
+    return _field(default, _number_rule(tuple, default, low, high, above, below, neutral), doc)
 
 
-def choice(default: str | None, options: Sequence[str]) -> Any:
-    """Field of a frozen dataclass for one of several words."""
-    return _field(default, _Rule(str, options=tuple(options), optional=default is None))
+def choice(default: str | None, options: Sequence[str | None], *, doc: str = "", fallback: str | None = None) -> Any:
+    """Field of a dataclass for one of several words; None among them, or as the default, makes it optional."""
+    words = tuple(option for option in options if option is not None)
+    return _field(default, _Rule(str, options=words, optional=default is None or None in options), doc, fallback)
 
 
-def flag(default: bool) -> Any:
-    """Field of a frozen dataclass for True or False."""
-    return _field(default, _Rule(bool))
+def flag(default: bool | None, *, doc: str = "", fallback: bool | None = None) -> Any:
+    """Field of a dataclass for True or False; None as the default makes it optional."""
+    return _field(default, _Rule(bool, optional=default is None), doc, fallback)
 
 
-def check_parameters(part: Any) -> None:
-    """Check every field of a dataclass that carries its range, naming the one that is refused.
+def spec(default: Any, noun: str, *, doc: str, words: str = "spec") -> Any:
+    """Field of a dataclass for a part of a registry: its name, ``{name: {parameter: value}}``, or the part itself.
+
+    Only what can be no spec is refused here, by the parameter's name; whether there is such a part is known to its
+    registry when it is built.
+
+    Parameters
+    ----------
+    default : str, mapping or None
+        None makes the parameter optional.
+    noun : str
+        What the registry holds, ``"encoder"`` for example.
+    doc, words : str
+        As for :func:`anything`.
+    """
+
+    def check(value: Any, name: str) -> None:
+        if value is None or isinstance(value, bool | int | float):
+            raise ValueError(
+                f"{name} must be the name of a registered {noun} or {{name: {{parameter: value}}}}; got {value!r}"
+            )
+
+    return anything(default, words, check=check, doc=doc)
+
+
+def anything(
+    default: Any, words: str, *, doc: str, check: Callable[[Any, str], None] | None = None, fallback: Any = None
+) -> Any:
+    """Field of a dataclass for what none of the others describes.
+
+    Parameters
+    ----------
+    default : object
+        None makes the parameter optional.
+    words : str
+        How the docstring calls its type.
+    doc : str
+        What the parameter is.
+    check : callable, optional
+        ``check(value, name)`` raises a ValueError that begins with the name.
+    fallback : object, optional
+        As for :func:`real`.
+    """
+    return _field(default, _Rule(object, optional=default is None, words=words, check=check), doc, fallback)
+
+
+@dataclass_transform(eq_default=False)
+def parameterised(cls: type[_Class]) -> type[_Class]:
+    """Class decorator: the fields are the parameters; constructor and "Parameters" section are made of them.
+
+    The constructor stores its arguments and does nothing else (a ``__post_init__`` of the class aside): scikit-learn
+    wants a wrong value to be refused when it is used, see :func:`checked_parameters`. Representation and equality stay
+    those of the class's bases.
+
+    Parameters
+    ----------
+    cls : type
+        With annotated fields, each from one of the functions above.
+
+    Examples
+    --------
+    >>> @parameterised
+    ... class Model:
+    ...     '''A model.'''
+    ...
+    ...     width: int = whole(320, low=1, doc="Size of a layer (paper).")
+    >>> Model.__doc__.splitlines()[-2:]
+    ['width : int, default 320', '    Size of a layer (paper).']
+    >>> checked_parameters(Model(0))
+    Traceback (most recent call last):
+    ...
+    ValueError: width must be at least 1; got 0
+    """
+    summary = cls.__doc__
+    made = dataclasses.dataclass(eq=False, repr=False)(cls)
+    if summary is not None:  # docstrings can be switched off
+        made.__doc__ = _with_section(inspect.cleandoc(summary), _section(made))
+    return made
+
+
+def checked_parameters(part: Any) -> dict[str, Any]:
+    """Values of the fields that carry their range, checked, each under its name; the part stays as it is.
 
     Raises
     ------
     ValueError
         What the parameter is called, what it may be, and what was given.
     """
-    for field in dataclasses.fields(part):
-        rule = field.metadata.get("rule")
-        if rule is not None:
-            object.__setattr__(part, field.name, rule.checked(getattr(part, field.name), field.name))
+    rules = {field.name: field.metadata.get("rule") for field in dataclasses.fields(part)}
+    return {name: rule.checked(getattr(part, name), name) for name, rule in rules.items() if rule is not None}
+
+
+def check_parameters(part: Any) -> None:
+    """Check every field of a frozen part that carries its range, naming the one that is refused; arrays become tuples.
+
+    Raises
+    ------
+    ValueError
+        What the parameter is called, what it may be, and what was given.
+    """
+    for name, value in checked_parameters(part).items():
+        object.__setattr__(part, name, value)
 
 
 def scaled_parameters(part: Any, strength: float) -> dict[str, Any]:
@@ -271,8 +408,28 @@ def _number_rule(
     )
 
 
-def _field(default: Any, rule: _Rule) -> Any:
-    return dataclasses.field(default=default, metadata={"rule": rule})
+def _field(default: Any, rule: _Rule, doc: str, fallback: Any = None) -> Any:
+    return dataclasses.field(default=default, metadata={"rule": rule, "doc": doc, "fallback": fallback})
+
+
+def _section(cls: type) -> str:
+    """The "Parameters" section of a docstring, of the fields that are described."""
+    fields = [field for field in dataclasses.fields(cls) if field.metadata.get("doc")]
+    parts = []
+    for field in fields:
+        sentence = textwrap.wrap(field.metadata["doc"], _WIDTH, break_long_words=False, break_on_hyphens=False)
+        head = f"{field.name} : {field.metadata['rule'].described(field.default)}"
+        parts.append("\n".join([head, *(f"    {line}" for line in sentence)]))
+    return "\n".join(["Parameters", "----------", *parts]) if parts else ""
+
+
+def _with_section(text: str, section: str) -> str:
+    """A docstring with one more section, before the others."""
+    if not section:
+        return text
+    first = re.search(r"^[A-Z][\w ]*\n-{3,}$", text, flags=re.MULTILINE)
+    before, after = (text, "") if first is None else (text[: first.start()], f"\n\n{text[first.start() :]}")
+    return f"{before.rstrip()}\n\n{section}{after}"
 
 
 def _described(value: Any, *, whole: bool = False) -> str:

@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from kinview.files import read_yaml, write_yaml
+
 __all__ = ["Entry", "FromPickle", "Registry", "families", "frozen_defaults", "register_fields", "to_config"]
 
 _FAMILIES: dict[str, Registry] = {}
@@ -332,7 +334,7 @@ class Registry:
         self._load()
         if name not in self._entries:
             if name in self.recipes():
-                written = _flow(self.recipe(name))
+                written = write_yaml(self.recipe(name), in_one_line=True)
                 raise ValueError(
                     f"{name!r} is a recipe, and a recipe takes no parameters: write out its spec with others, {written}"
                 )
@@ -372,7 +374,7 @@ class Registry:
         import yaml
 
         try:
-            read = yaml.safe_load(spec)
+            read = read_yaml(spec)
         except yaml.YAMLError as error:
             place = getattr(error, "problem_mark", None)
             where = "" if place is None else f" at line {place.line + 1}, column {place.column + 1}"
@@ -576,10 +578,8 @@ _ABSENT = object()
 
 @functools.cache
 def _read_recipe(folder: str, name: str) -> Any:
-    import yaml
-
     file = importlib.resources.files("kinview") / "configs" / folder / f"{name}.yaml"
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+    return read_yaml(file.read_text(encoding="utf-8"))
 
 
 @functools.cache
@@ -622,14 +622,6 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _same_definition(one: Any, other: Any) -> bool:
     return one is other or (_path(one) == _path(other) and getattr(one, "__module__", "") != "__main__")
-
-
-def _flow(spec: Any) -> str:
-    """A spec as YAML in one line."""
-    import yaml
-
-    text: str = yaml.safe_dump(spec, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.removesuffix("...\n").strip()
 
 
 def _path(target: Any) -> str:

@@ -71,9 +71,11 @@ def read_config(family: str, name: str) -> dict[str, Any]:
     """
     import yaml
 
+    from kinview.files import read_yaml
+
     path = config_path(family, name)
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not readable as YAML: {error}") from None
     if not isinstance(config, Mapping):

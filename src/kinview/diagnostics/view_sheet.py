@@ -13,6 +13,7 @@ from kinview.diagnostics._draw_series import draw_series
 from kinview.diagnostics._draw_table import draw_table
 from kinview.diagnostics._samples import KINDS, Modality, Scaling, modality_of, noun, positions, read_samples
 from kinview.diagnostics._sheet import Sheet, View
+from kinview.files import write_yaml
 from kinview.parameters import check_integer, check_number
 
 if TYPE_CHECKING:
@@ -160,8 +161,6 @@ def _detached(view: Batch) -> Batch:
 
 def _title(part: Augmentation) -> str:
     """The augmentation as YAML writes it in one line; what has no config as Python does."""
-    import yaml
-
     try:
         config = augmentations.to_config(part)
     except TypeError:
@@ -170,4 +169,4 @@ def _title(part: Augmentation) -> str:
         config = config["compose"]["augmentations"]
     if isinstance(config, str):
         return config
-    return str(yaml.safe_dump(config, default_flow_style=True, sort_keys=False, width=10**6)).strip()
+    return write_yaml(config, in_one_line=True)

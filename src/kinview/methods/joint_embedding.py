@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import with_something_observed
 from kinview.encoders.pooling import PoolingName, pooled
 from kinview.losses.nt_xent import NTXent
 from kinview.methods import methods
+from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.estimators.shared_parameters import Scaling, TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.modules.projector import projector
-from kinview.training.method import Method
+from kinview.parameters import parameterised, spec
+from kinview.training.method import Method, Sizes
 
 __all__ = ["SimCLR", "SimCLRMethod", "TabularSimCLR"]
 
 
 class SimCLRMethod(Method):
-    """Views of one sample, an encoder, a projector, NT-Xent; for series and for tables.
-
-    Parameters
-    ----------
-    encoder : nn.Module
-        Encoder of series ``(n, C, T)``, whose features are pooled, or of tables ``(n, columns)``.
-    augmentation : Augmentation
-        Drawn twice where it makes one view; otherwise its views are contrasted, all pairs alike.
-    hidden_dim, projection_dim : int
-        Sizes of the projector.
-    temperature : float
-        τ.
-    pooling : {"max", "mean", "last"}
-        How the features of a series become one vector.
-    """
+    """Views of one sample, an encoder, a projector, NT-Xent; for series and for tables."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 128,
@@ -52,22 +40,15 @@ class SimCLRMethod(Method):
     }
     min_rows: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        augmentation: Augmentation,
-        hidden_dim: int | None = None,
-        projection_dim: int = 128,
-        temperature: float = 0.2,
-        pooling: PoolingName = "max",
-    ) -> None:
+    def __init__(self, parameters: SimCLR | TabularSimCLR, sizes: Sizes) -> None:
         super().__init__()
-        width = int(getattr(encoder, "repr_dim"))  # noqa: B009 (an attribute that torch's types do not know)
-        self.encoder = encoder
-        self.augmentation = augmentation
-        self.projector = projector(width, width if hidden_dim is None else hidden_dim, projection_dim)
-        self.contrast = NTXent(temperature)
-        self.pooling = pooling
+        self.encoder = encoder_of("encoder", parameters.encoder, sizes)
+        view = parameters.default_augmentation if parameters.augmentation is None else parameters.augmentation
+        self.augmentation = view_of("augmentation", view, sizes.modality)
+        width = int(getattr(self.encoder, "repr_dim"))  # noqa: B009 (an attribute that torch's types do not know)
+        self.projector = projector(width, parameters.hidden_dim or width, parameters.projection_dim)
+        self.contrast = NTXent(parameters.temperature)
+        self.pooling: PoolingName = parameters.pooling if isinstance(parameters, SimCLR) else "max"
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Two draws of the augmentation, or the views that it makes."""
@@ -99,36 +80,13 @@ class SimCLRMethod(Method):
     reference="Chen et al., ICML 2020; Tang et al., 2020",
     parts={"augmentation": "augmentations", "encoder": "encoders"},
 )
+@parameterised
 class SimCLR(SeriesEstimator):
     r"""SimCLR on time series: views of the same series must find each other in the batch.
 
     Each series is augmented twice; with h = f(view), z = g(h) and 2N views in a batch the loss is NT-Xent,
     :math:`-\frac{1}{2N} \sum_i \log \frac{\exp(\cos(z_i, z_{p(i)})/\tau)}{\sum_{k \ne i} \exp(\cos(z_i, z_k)/\tau)}`.
     The representation is h.
-
-    Parameters
-    ----------
-    augmentation : spec, default None
-        Any registered augmentation, list of them, or recipe. None: the recipe ``simclr_har``. One that makes several
-        views (``{views: ...}``, ``crop_pair``) gives the views of the pair itself.
-    encoder : spec, default "resnet1d"
-        Any registered encoder of series (the paper's is a residual network too, on images).
-    pooling : {"max", "mean", "last"}, default "mean"
-        How features become one vector (paper: global average pooling).
-    hidden_dim : int, optional
-        Hidden width of the projector g; that of the representation by default (paper).
-    projection_dim : int, default 128
-        Size of z (paper).
-    temperature : float, default 0.2
-        τ. The paper has 0.1 for large batches and finds 0.5 for few epochs and small ones; TS-TCC uses 0.2 on series.
-    scaling : {"dataset", "sample"} or None, default "dataset"
-        Standardise each channel over the training set, each series by itself, or not at all.
-    trainer : Trainer or mapping, optional
-        Training values other than AdamW with learning rate 1e-3 and weight decay 1e-4, a cosine down to 0 over 100
-        epochs of batches of 128, an epoch's smaller last batch left out. (The paper trains images with LARS in batches
-        of 4096; these values are kinview's, for sets of hundreds to a million samples.)
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Notes
     -----
@@ -152,28 +110,33 @@ class SimCLR(SeriesEstimator):
     (4, 8)
     """
 
-    def __init__(
-        self,
-        augmentation: Any = None,
-        encoder: Any = "resnet1d",
-        pooling: Literal["max", "mean", "last"] = "mean",
-        hidden_dim: int | None = None,
-        projection_dim: int = 128,
-        temperature: float = 0.2,
-        scaling: Literal["dataset", "sample"] | None = "dataset",
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.augmentation = augmentation
-        self.encoder = encoder
-        self.pooling = pooling
-        self.hidden_dim = hidden_dim
-        self.projection_dim = projection_dim
-        self.temperature = temperature
-        self.scaling = scaling
-        self.trainer = trainer
-        self.random_state = random_state
-        super().__init__()
+    augmentation: Any = shared.augmentation(
+        None,
+        "Any registered augmentation, list of them, or recipe. None: the recipe ``simclr_har``. One that makes several "
+        "views (``{views: ...}``, ``crop_pair``) gives the views of the pair itself.",
+    )
+    encoder: Any = spec(
+        "resnet1d",
+        "encoder",
+        doc="Any registered encoder of series (the paper's is a residual network too, on images).",
+    )
+    pooling: PoolingName = shared.pooling("How features become one vector (paper: global average pooling).")
+    hidden_dim: int | None = shared.projector_hidden_dim()
+    projection_dim: int = shared.projection_dim()
+    temperature: float = shared.temperature(
+        0.2,
+        "The paper has 0.1 for large batches and finds 0.5 for few epochs and small ones; TS-TCC uses 0.2 on series.",
+    )
+    scaling: Scaling = shared.scaling()
+    trainer: Any = shared.trainer(
+        "AdamW with learning rate 1e-3 and weight decay 1e-4, a cosine down to 0 over 100 epochs of batches of 128, an "
+        "epoch's smaller last batch left out. (The paper trains images with LARS in batches of 4096; these values are "
+        "kinview's, for sets of hundreds to a million samples.)"
+    )
+    random_state: Any = shared.random_state()
+
+    method_class: ClassVar[type[Method]] = SimCLRMethod
+    default_augmentation: ClassVar[Any] = "simclr_har"
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
@@ -181,18 +144,6 @@ class SimCLR(SeriesEstimator):
         encoder = {"dilated_conv": {"repr_dim": 4, "hidden_dim": 4, "depth": 1}}
         small = {"encoder": encoder, "projection_dim": 2, "trainer": {"max_steps": 2}, "random_state": 0}
         return [small, {**small, "augmentation": "crop_pair", "pooling": "max"}]
-
-    def _build(self, batch: Batch) -> Method:
-        if self.pooling not in ("max", "mean", "last"):
-            raise ValueError(f"pooling must be 'max', 'mean' or 'last'; got {self.pooling!r}")
-        return SimCLRMethod(
-            encoder_of("encoder", self.encoder, "time_series", channels=batch.x.shape[1]),
-            view_of("augmentation", "simclr_har" if self.augmentation is None else self.augmentation, "time_series"),
-            hidden_dim=self.hidden_dim,
-            projection_dim=self.projection_dim,
-            temperature=self.temperature,
-            pooling=self.pooling,
-        )
 
     def _training_rows(self, batch: Batch) -> Batch:
         return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
@@ -217,28 +168,9 @@ class SimCLR(SeriesEstimator):
     reference="Chen et al., ICML 2020; Bahri et al., ICLR 2022",
     parts={"augmentation": "augmentations", "encoder": "encoders"},
 )
+@parameterised
 class TabularSimCLR(TabularEstimator):
     """SimCLR on tables: two corrupted views of the same row must find each other in the batch.
-
-    Parameters
-    ----------
-    augmentation : spec, default None
-        Any registered augmentation of tables, list of them, or recipe. None: ``{column_corruption: {corruption_rate:
-        0.3}}`` (Hager et al., CVPR 2023): both views are corrupted, and at SCARF's 0.6 they would share 16 % of a row.
-    encoder : spec, default "mlp"
-        Any registered encoder of tables (SCARF's by default).
-    hidden_dim : int, optional
-        Hidden width of the projector; that of the representation by default (paper).
-    projection_dim : int, default 128
-        Size of a projection (paper).
-    temperature : float, default 0.5
-        τ (the paper's value for small data).
-    text : {"refuse", "categorical"}, default "refuse"
-        What to do with text columns whose values are nearly all distinct (identifiers, free text).
-    trainer : Trainer or mapping, optional
-        Training values other than those of :class:`SimCLR`.
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Notes
     -----
@@ -260,35 +192,22 @@ class TabularSimCLR(TabularEstimator):
     (20, 8)
     """
 
-    def __init__(
-        self,
-        augmentation: Any = None,
-        encoder: Any = "mlp",
-        hidden_dim: int | None = None,
-        projection_dim: int = 128,
-        temperature: float = 0.5,
-        text: Literal["refuse", "categorical"] = "refuse",
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.augmentation = augmentation
-        self.encoder = encoder
-        self.hidden_dim = hidden_dim
-        self.projection_dim = projection_dim
-        self.temperature = temperature
-        self.text = text
-        self.trainer = trainer
-        self.random_state = random_state
+    augmentation: Any = shared.augmentation(
+        None,
+        "Any registered augmentation of tables, list of them, or recipe. None: ``{column_corruption: {corruption_rate: "
+        "0.3}}`` (Hager et al., CVPR 2023): both views are corrupted, and at SCARF's 0.6 they would share 16 % of a "
+        "row.",
+    )
+    encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables (SCARF's by default).")
+    hidden_dim: int | None = shared.projector_hidden_dim()
+    projection_dim: int = shared.projection_dim()
+    temperature: float = shared.temperature(0.5, "(the paper's value for small data).")
+    text: TextRule = shared.text()
+    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
+    random_state: Any = shared.random_state()
 
-    def _build(self, batch: Batch) -> Method:
-        spec = {"column_corruption": {"corruption_rate": 0.3}} if self.augmentation is None else self.augmentation
-        return SimCLRMethod(
-            encoder_of("encoder", self.encoder, "tabular", cardinalities=self.schema_.cardinalities),
-            view_of("augmentation", spec, "tabular"),
-            hidden_dim=self.hidden_dim,
-            projection_dim=self.projection_dim,
-            temperature=self.temperature,
-        )
+    method_class: ClassVar[type[Method]] = SimCLRMethod
+    default_augmentation: ClassVar[Any] = {"column_corruption": {"corruption_rate": 0.3}}
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
         return None if len(rows) >= 2 else f"contrast needs at least two rows, there are {len(rows)}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -14,26 +13,17 @@ from kinview.data.batch import Batch
 from kinview.encoders.mlp import MLPEncoder, mlp
 from kinview.losses.info_nce import InfoNCE
 from kinview.methods import methods
+from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
-from kinview.training.method import Method
+from kinview.parameters import parameterised, real, whole
+from kinview.training.method import Method, Sizes
 
 __all__ = ["SCARF", "SCARFMethod"]
 
 
 class SCARFMethod(Method):
-    """One corrupted view of each row must find its row; an MLP encoder and an MLP projector.
-
-    Parameters
-    ----------
-    cardinalities : sequence of int
-        See :class:`kinview.encoders.TableFrontEnd`.
-    hidden_dim, depth, projector_depth : int
-        Sizes of the encoder and of the projector.
-    corruption_rate : float
-        Share of the columns that is replaced in a row.
-    temperature : float
-        τ of InfoNCE.
-    """
+    """One corrupted view of each row must find its row; an MLP encoder and an MLP projector."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 128,
@@ -47,20 +37,13 @@ class SCARFMethod(Method):
     }
     min_rows: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        cardinalities: Sequence[int],
-        hidden_dim: int = 256,
-        depth: int = 4,
-        projector_depth: int = 2,
-        corruption_rate: float = 0.6,
-        temperature: float = 1.0,
-    ) -> None:
+    def __init__(self, parameters: SCARF, sizes: Sizes) -> None:
         super().__init__()
-        self.encoder = MLPEncoder(cardinalities, hidden_dim, depth)
-        self.projector = mlp(hidden_dim, hidden_dim, projector_depth, last_activation=False)
-        self.corruption = ColumnCorruption(corruption_rate)
-        self.contrast = InfoNCE(temperature)
+        width = parameters.hidden_dim
+        self.encoder = MLPEncoder(sizes.cardinalities, width, parameters.depth)
+        self.projector = mlp(width, width, parameters.projector_depth, last_activation=False)
+        self.corruption = ColumnCorruption(parameters.corruption_rate)
+        self.contrast = InfoNCE(parameters.temperature)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """The rows as they are, and corrupted."""
@@ -78,6 +61,7 @@ class SCARFMethod(Method):
 
 
 @methods.register("scarf", modality="tabular", reference="Bahri et al., ICLR 2022, arXiv 2106.15147")
+@parameterised
 class SCARF(TabularEstimator):
     r"""SCARF: self-supervised contrastive learning on tables by random feature corruption.
 
@@ -85,27 +69,6 @@ class SCARF(TabularEstimator):
     their training marginals. With :math:`z_i = g(f(x_i))` and :math:`\tilde z_i = g(f(\tilde x_i))` the loss is
     InfoNCE, :math:`-\frac{1}{N}\sum_i \log \frac{\exp(\cos(z_i, \tilde z_i)/\tau)}{\sum_k \exp(\cos(z_i, \tilde
     z_k)/\tau)}`. The representation is f(x).
-
-    Parameters
-    ----------
-    corruption_rate : float, default 0.6
-        c (paper).
-    hidden_dim : int, default 256
-        Width of all layers, and size D of a representation (paper).
-    depth : int, default 4
-        Layers of the encoder f (paper).
-    projector_depth : int, default 2
-        Layers of the projector g (paper).
-    temperature : float, default 1.0
-        τ (paper).
-    text : {"refuse", "categorical"}, default "refuse"
-        What to do with text columns whose values are nearly all distinct (identifiers, free text).
-    trainer : Trainer or mapping, optional
-        Training values other than the published ones: Adam, learning rate 1e-3, batch 128, up to 1000 epochs, stopped
-        after 3 epochs without a better loss on static views of held-out rows (one eighth of the training rows: the
-        paper's 70/10/20 split without its test part; 10 passes), the best weights kept.
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Notes
     -----
@@ -128,35 +91,20 @@ class SCARF(TabularEstimator):
     (20, 8)
     """
 
-    def __init__(
-        self,
-        corruption_rate: float = 0.6,
-        hidden_dim: int = 256,
-        depth: int = 4,
-        projector_depth: int = 2,
-        temperature: float = 1.0,
-        text: Literal["refuse", "categorical"] = "refuse",
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.corruption_rate = corruption_rate
-        self.hidden_dim = hidden_dim
-        self.depth = depth
-        self.projector_depth = projector_depth
-        self.temperature = temperature
-        self.text = text
-        self.trainer = trainer
-        self.random_state = random_state
+    corruption_rate: float = real(0.6, low=0, high=1, doc="c (paper).")
+    hidden_dim: int = whole(256, low=1, doc="Width of all layers, and size D of a representation (paper).")
+    depth: int = whole(4, low=1, doc="Layers of the encoder f (paper).")
+    projector_depth: int = whole(2, low=0, doc="Layers of the projector g (paper).")
+    temperature: float = shared.temperature(1.0, "(paper).")
+    text: TextRule = shared.text()
+    trainer: Any = shared.trainer(
+        "the published ones: Adam, learning rate 1e-3, batch 128, up to 1000 epochs, stopped after 3 epochs without a "
+        "better loss on static views of held-out rows (one eighth of the training rows: the paper's 70/10/20 split "
+        "without its test part; 10 passes), the best weights kept."
+    )
+    random_state: Any = shared.random_state()
 
-    def _build(self, batch: Batch) -> Method:
-        return SCARFMethod(
-            self.schema_.cardinalities,
-            hidden_dim=self.hidden_dim,
-            depth=self.depth,
-            projector_depth=self.projector_depth,
-            corruption_rate=self.corruption_rate,
-            temperature=self.temperature,
-        )
+    method_class: ClassVar[type[Method]] = SCARFMethod
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
         if len(rows) < 2:

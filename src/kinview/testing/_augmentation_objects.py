@@ -7,11 +7,11 @@ import dataclasses
 import pickle
 from typing import Any
 
-import yaml
 from torch import Tensor, nn
 
 from kinview.augmentations import augmentations
 from kinview.augmentations.base import Augmentation
+from kinview.files import read_yaml, write_yaml
 from kinview.testing._augmentation_case import Case, all_parts, same_views
 
 
@@ -86,7 +86,7 @@ def config_round_trip(case: Case) -> None:
                 f"the augmentation has no config: {error}. Register the class, @augmentations.register({name!r}, "
                 f"modality={part.modality!r}), or name it under the entry-point group kinview.augmentations"
             ) from error
-        again = augmentations.build(yaml.safe_load(yaml.safe_dump(config)))
+        again = augmentations.build(read_yaml(write_yaml(config)))
         assert again == part.forget(), f"{config!r} builds {again!r}, not {part!r}"
         assert augmentations.to_config(again) == config, f"{config!r} comes back as {augmentations.to_config(again)!r}"
         assert repr(again) == repr(part), f"the repr holds more than the parameters: {part!r}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from jaxtyping import Float
@@ -11,14 +13,56 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 
-__all__ = ["Method"]
+__all__ = ["Method", "Sizes"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Sizes of the data that a network is built for: what a method has to know of them before its first batch.
+
+    Parameters
+    ----------
+    channels, length : int
+        Of series; 0 for a table, or where the length is not known.
+    cardinalities : tuple of int
+        One a column of a table, 0 for a number; see :class:`kinview.encoders.TableFrontEnd`. Empty for series.
+    rows : int
+        Training rows; 0 where there are none.
+
+    Examples
+    --------
+    >>> Sizes(channels=3, length=140).modality
+    'time_series'
+    >>> Sizes.from_config(Sizes(cardinalities=(0, 4), rows=50).to_config())
+    Sizes(channels=0, length=0, cardinalities=(0, 4), rows=50)
+    """
+
+    channels: int = 0
+    length: int = 0
+    cardinalities: tuple[int, ...] = ()
+    rows: int = 0
+
+    @property
+    def modality(self) -> Literal["time_series", "tabular"]:
+        """Which of both these are sizes of."""
+        return "tabular" if self.cardinalities else "time_series"
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for a model file."""
+        return {**dataclasses.asdict(self), "cardinalities": list(self.cardinalities)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_config`."""
+        return cls(**{**config, "cardinalities": tuple(config["cardinalities"])})
 
 
 class Method(nn.Module, ABC):
     """A paper's recipe: which views, which encoder, which loss.
 
     A method knows no loop, no file and no data type. All its state is parameters and buffers, so that a checkpoint is
-    its ``state_dict``.
+    its ``state_dict``. It is made by ``Method(parameters, sizes)``: an estimator whose fields are the parameters, which
+    the method reads and does not keep, and the :class:`Sizes` of the data. It declares no parameter of its own.
 
     Attributes
     ----------

@@ -13,7 +13,16 @@ from torch import Tensor
 
 _ONE_AT_A_TIME = threading.RLock()  # the global generators are those of all threads
 
-__all__ = ["forked_generators", "generator_states", "resolve_seed", "restore_generator_states"]
+__all__ = ["check_seed", "forked_generators", "generator_states", "resolve_seed", "restore_generator_states"]
+
+
+def check_seed(random_state: Any, name: str = "random_state") -> None:
+    """Refuse what :func:`resolve_seed` makes no seed of, without drawing from a generator; the argument is named."""
+    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if random_state is None or isinstance(random_state, np.random.Generator | np.random.RandomState):
+        return
+    if not whole or random_state < 0:
+        raise ValueError(f"{name} must be None, a non-negative integer or a NumPy generator; got {random_state!r}")
 
 
 def resolve_seed(random_state: Any) -> int:
@@ -24,15 +33,14 @@ def resolve_seed(random_state: Any) -> int:
     ValueError
         For anything else, or a negative integer.
     """
+    check_seed(random_state)
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0]) % 2**31
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0:
-        return int(random_state) % 2**31
-    raise ValueError(f"random_state must be None, a non-negative integer or a NumPy generator; got {random_state!r}")
+    return int(random_state) % 2**31
 
 
 @contextlib.contextmanager

@@ -4,50 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 import os
-from collections.abc import Callable, Mapping
+import types
 from typing import Any
 
 import torch
 
-__all__ = ["FALLBACK", "RUN_FIELDS", "Settings", "resolve_device", "settings_of"]
+__all__ = ["RUN_FIELDS", "Settings", "check_fields", "general_values", "resolve_device", "settings_of"]
 
 # fields of a trainer that say where to save and what to show, and nothing of the model that comes out
 RUN_FIELDS = ("checkpoint_dir", "checkpoint_every", "resume", "progress", "callbacks")
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Effective values of one training; see :class:`~kinview.Trainer` for what they mean."""
-
-    max_steps: int | None
-    max_epochs: int | None
-    batch_size: int
-    lr: float
-    optimizer: str
-    weight_decay: float
-    scheduler: str
-    warmup_steps: int
-    gradient_clip: float | None
-    averaging: str
-    drop_last: bool
-    validation_fraction: float
-    validation_passes: int
-    patience: int | None
-    precision: str
-    device: torch.device
-    checkpoint_dir: str | None
-    checkpoint_every: int
-    resume: str
-    progress: bool
+class Settings(types.SimpleNamespace):
+    """Effective values of one training, under the names of :class:`~kinview.Trainer`'s fields."""
 
     def identity(self) -> dict[str, Any]:
         """What has to be equal for a checkpoint to be continued.
 
         How long to train, where to save and what to show may change; a schedule over the whole length may not.
         """
-        values = dataclasses.asdict(self) | {"device": self.device.type}
+        values = vars(self) | {"device": self.device.type}
         for free in RUN_FIELDS:
             values.pop(free, None)
         if self.scheduler == "constant":
@@ -57,7 +34,7 @@ class Settings:
 
     def least_rows(self, rows: int, min_rows: int = 1) -> int:
         """Fewest rows that make a step, of a training set and of a method that needs ``min_rows``."""
-        return min(self.batch_size, rows) if self.drop_last else min_rows
+        return min(int(self.batch_size), rows) if self.drop_last else min_rows
 
     def total_steps(self, rows: int, min_rows: int = 1) -> int | None:
         """Number of steps if no early stopping ends the training."""
@@ -70,7 +47,7 @@ class Settings:
     def lr_factor(self, step: int, total: int | None) -> float:
         """Learning rate at a step as a share of ``lr``: linear warm-up, then constant or half a cosine down to 0."""
         if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
+            return (step + 1) / int(self.warmup_steps)
         if self.scheduler == "constant" or total is None:
             return 1.0
         share = (step - self.warmup_steps) / max(1, total - self.warmup_steps)
@@ -86,47 +63,31 @@ class Settings:
         return kind(groups, fused=fused, **common)
 
 
-FALLBACK: dict[str, Any] = {
-    "optimizer": "adam",
-    "weight_decay": 0.0,
-    "scheduler": "constant",
-    "warmup_steps": 0,
-    "averaging": "none",
-    "drop_last": False,
-    "validation_fraction": 0.0,
-    "validation_passes": 1,
-    "precision": "float32",
-    "device": "cpu",
-    "checkpoint_every": 100,
-    "resume": "auto",
-    "progress": True,
-}
-_CHOICES = {
-    "optimizer": ("adam", "adamw", "sgd"),
-    "scheduler": ("constant", "cosine"),
-    "averaging": ("none", "swa", "ema"),
-    "precision": ("float32", "bfloat16", "float16"),
-    "resume": ("auto", "never"),
-}
-_POSITIVE = (1, "a positive integer")
-_INTEGERS = {
-    "max_steps": _POSITIVE,
-    "max_epochs": _POSITIVE,
-    "batch_size": _POSITIVE,
-    "validation_passes": _POSITIVE,
-    "patience": _POSITIVE,
-    "checkpoint_every": _POSITIVE,
-    "warmup_steps": (0, "a non-negative integer"),
-}
-_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "lr": (lambda value: 0.0 < value < math.inf, "a positive number"),
-    "gradient_clip": (lambda value: 0.0 < value < math.inf, "a positive number"),
-    "weight_decay": (lambda value: 0.0 <= value < math.inf, "a number of at least 0"),
-    "validation_fraction": (lambda value: 0.0 <= value < 1.0, "in [0, 1)"),
-}
+def general_values(trainer: Any) -> dict[str, Any]:
+    """What the fields of a trainer mean where neither the user nor the method gives a value."""
+    return {
+        field.name: field.metadata["fallback"]
+        for field in dataclasses.fields(trainer)
+        if field.metadata["fallback"] is not None
+    }
 
 
-def settings_of(fields: Mapping[str, Any]) -> Settings:
+def check_fields(trainer: Any) -> dict[str, Any]:
+    """Fields of a trainer that are given, each in its range.
+
+    Raises
+    ------
+    ValueError
+        For a value out of range, with the range.
+    """
+    return {
+        field.name: field.metadata["rule"].checked(getattr(trainer, field.name), f"Trainer({field.name}=...)")
+        for field in dataclasses.fields(trainer)
+        if getattr(trainer, field.name) is not None
+    }
+
+
+def settings_of(trainer: Any) -> Settings:
     """Check a trainer's fields and fill in what neither the user nor the method gave.
 
     Raises
@@ -134,47 +95,20 @@ def settings_of(fields: Mapping[str, Any]) -> Settings:
     ValueError
         For a value out of range, with the range.
     """
-    given = {k: v for k, v in fields.items() if v is not None and k != "callbacks"}
-    values: dict[str, Any] = {field.name: None for field in dataclasses.fields(Settings)} | FALLBACK | given
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(trainer))
+    values: dict[str, Any] = nothing | general_values(trainer) | check_fields(trainer)
+    values.pop("callbacks")
     for name in ("batch_size", "lr"):
         if values[name] is None:
             raise ValueError(f"Trainer needs {name}: the method has no published value for it")
     if values["max_steps"] is None and values["max_epochs"] is None:
         raise ValueError("Trainer needs max_steps or max_epochs, otherwise training never ends")
-    for name, choices in _CHOICES.items():
-        if values[name] not in choices:
-            raise ValueError(f"Trainer({name}=...) must be one of {', '.join(choices)}; got {values[name]!r}")
-    for name in _INTEGERS:
-        values[name] = _integer(name, values[name])
-    for name in _NUMBERS:
-        values[name] = _number(name, values[name])
-    for name in ("drop_last", "progress"):
-        if values[name] not in (True, False):
-            raise ValueError(f"Trainer({name}=...) must be True or False; got {values[name]!r}")
     if values["checkpoint_dir"] is not None:
         values["checkpoint_dir"] = os.fspath(values["checkpoint_dir"])
     values["device"] = resolve_device(values["device"])
     if values["precision"] == "float16" and values["device"].type != "cuda":
         raise ValueError("Trainer(precision='float16') needs a CUDA device; use 'bfloat16' on the CPU")
     return Settings(**values)
-
-
-def _integer(name: str, value: Any) -> int | None:
-    least, words = _INTEGERS[name]
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"Trainer({name}=...) must be {words}; got {value!r}")
-    return int(value)  # plain, for the JSON of a checkpoint
-
-
-def _number(name: str, value: Any) -> float | None:
-    inside, words = _NUMBERS[name]
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not inside(float(value)):
-        raise ValueError(f"Trainer({name}=...) must be {words}; got {value!r}")
-    return float(value)
 
 
 def resolve_device(name: str) -> torch.device:

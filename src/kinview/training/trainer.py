@@ -14,62 +14,20 @@ import torch
 from sklearn.base import BaseEstimator
 
 from kinview.data.batch import Batch
+from kinview.parameters import anything, choice, flag, parameterised, real, whole
 from kinview.registry import FromPickle, changed_parameters, register_fields
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.method import Method
-from kinview.training.settings import FALLBACK, RUN_FIELDS, Settings, settings_of
+from kinview.training.settings import RUN_FIELDS, Settings, general_values, settings_of
 
 __all__ = ["Trainer"]
 
 
+@parameterised
 class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
     """How a method is trained; a field that is None takes the method's published value.
-
-    Parameters
-    ----------
-    max_steps, max_epochs : int, optional
-        Training ends at the first that is reached.
-    batch_size : int, optional
-        Rows a step; a training set smaller than this is one batch. A method that contrasts the rows of a batch with one
-        another needs two or more (:attr:`~kinview.training.Method.min_rows`); a last batch of fewer is left out.
-    lr : float, optional
-        Learning rate.
-    optimizer : {"adam", "adamw", "sgd"}, optional
-        "sgd" has momentum 0.9.
-    weight_decay : float, optional
-        Weight decay.
-    scheduler : {"constant", "cosine"}, optional
-        Course of the learning rate after the warm-up; "cosine" needs ``max_steps`` or ``max_epochs`` and ends at 0.
-    warmup_steps : int, optional
-        Steps over which the learning rate rises linearly.
-    gradient_clip : float, optional
-        Largest norm of the whole gradient; unlimited by default.
-    averaging : {"none", "swa", "ema"}, optional
-        Average of the weights that replaces them at the end; see :class:`kinview.training.WeightAverage`.
-    drop_last : bool, optional
-        Leave out an epoch's last batch if it is smaller than the others.
-    validation_fraction : float, optional
-        Share of the training rows held out for early stopping, by group where groups are known; 0 for none.
-    validation_passes : int, optional
-        How many times the held-out rows are viewed when the static validation views are drawn, once, before training.
-    patience : int, optional
-        Validations without a better loss after which training stops; the best weights are kept.
-    precision : {"float32", "bfloat16", "float16"}, optional
-        Arithmetic under autocast; "float16" needs a CUDA device.
-    device : str, optional
-        "cpu", "cuda", "mps" or "auto" (the fastest there is; the default is "cpu").
-    callbacks : list, optional
-        :class:`~kinview.training.Callback` objects or specs of registered ones.
-    checkpoint_dir : str, optional
-        Folder of the checkpoint; without it none is written.
-    checkpoint_every : int, optional
-        Steps between checkpoints, 100 by default.
-    resume : {"auto", "never"}, optional
-        "auto" (default) continues a checkpoint found in ``checkpoint_dir``; "never" starts anew and overwrites it.
-    progress : bool, optional
-        Show a progress bar (only on a terminal); True by default.
 
     Examples
     --------
@@ -80,56 +38,84 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
     0.001
     """
 
-    def __init__(
-        self,
-        max_steps: int | None = None,
-        max_epochs: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        optimizer: Literal["adam", "adamw", "sgd"] | None = None,
-        weight_decay: float | None = None,
-        scheduler: Literal["constant", "cosine"] | None = None,
-        warmup_steps: int | None = None,
-        gradient_clip: float | None = None,
-        averaging: Literal["none", "swa", "ema"] | None = None,
-        drop_last: bool | None = None,
-        validation_fraction: float | None = None,
-        validation_passes: int | None = None,
-        patience: int | None = None,
-        precision: Literal["float32", "bfloat16", "float16"] | None = None,
-        device: str | None = None,
-        callbacks: Sequence[Any] | None = None,
-        checkpoint_dir: str | None = None,
-        checkpoint_every: int | None = None,
-        resume: Literal["auto", "never"] | None = None,
-        progress: bool | None = None,
-    ) -> None:
-        self.max_steps = max_steps
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.optimizer = optimizer
-        self.weight_decay = weight_decay
-        self.scheduler = scheduler
-        self.warmup_steps = warmup_steps
-        self.gradient_clip = gradient_clip
-        self.averaging = averaging
-        self.drop_last = drop_last
-        self.validation_fraction = validation_fraction
-        self.validation_passes = validation_passes
-        self.patience = patience
-        self.precision = precision
-        self.device = device
-        self.callbacks = callbacks
-        self.checkpoint_dir = checkpoint_dir
-        self.checkpoint_every = checkpoint_every
-        self.resume = resume
-        self.progress = progress
+    max_steps: int | None = whole(None, low=1, doc="Training ends after so many steps, or earlier at ``max_epochs``.")
+    max_epochs: int | None = whole(None, low=1, doc="Training ends after so many epochs, or earlier at ``max_steps``.")
+    batch_size: int | None = whole(
+        None,
+        low=1,
+        doc="Rows a step; a training set smaller than this is one batch. A method that contrasts the rows of a batch "
+        "with one another needs two or more (:attr:`~kinview.training.Method.min_rows`); a last batch of fewer "
+        "is left out.",
+    )
+    lr: float | None = real(None, above=0, doc="Learning rate.")
+    optimizer: Literal["adam", "adamw", "sgd"] | None = choice(
+        None, ("adam", "adamw", "sgd"), fallback="adam", doc='"sgd" has momentum 0.9.'
+    )
+    weight_decay: float | None = real(None, low=0, fallback=0.0, doc="Weight decay.")
+    scheduler: Literal["constant", "cosine"] | None = choice(
+        None,
+        ("constant", "cosine"),
+        fallback="constant",
+        doc='Course of the learning rate after the warm-up; "cosine" needs ``max_steps`` or ``max_epochs`` and ends at '
+        "0.",
+    )
+    warmup_steps: int | None = whole(None, low=0, fallback=0, doc="Steps over which the learning rate rises linearly.")
+    gradient_clip: float | None = real(None, above=0, doc="Largest norm of the whole gradient; unlimited by default.")
+    averaging: Literal["none", "swa", "ema"] | None = choice(
+        None,
+        ("none", "swa", "ema"),
+        fallback="none",
+        doc="Average of the weights that replaces them at the end; see :class:`kinview.training.WeightAverage`.",
+    )
+    drop_last: bool | None = flag(
+        None, fallback=False, doc="Leave out an epoch's last batch if it is smaller than the others."
+    )
+    validation_fraction: float | None = real(
+        None,
+        low=0,
+        below=1,
+        fallback=0.0,
+        doc="Fraction of the training rows held out for early stopping, by group where groups are known; 0 for none.",
+    )
+    validation_passes: int | None = whole(
+        None,
+        low=1,
+        fallback=1,
+        doc="How many times the held-out rows are viewed when the static validation views are drawn, once, before "
+        "training.",
+    )
+    patience: int | None = whole(
+        None,
+        low=1,
+        doc="Validations without a better loss after which training stops; the best weights are kept.",
+    )
+    precision: Literal["float32", "bfloat16", "float16"] | None = choice(
+        None,
+        ("float32", "bfloat16", "float16"),
+        fallback="float32",
+        doc='Arithmetic under autocast; "float16" needs a CUDA device.',
+    )
+    device: str | None = anything(
+        None, "str", fallback="cpu", doc='"cpu", "cuda", "mps" or "auto" (the fastest there is; the default is "cpu").'
+    )
+    callbacks: Sequence[Any] | None = anything(
+        None, "list", doc=":class:`~kinview.training.Callback` objects or specs of registered ones."
+    )
+    checkpoint_dir: str | None = anything(None, "str", doc="Folder of the checkpoint; without it none is written.")
+    checkpoint_every: int | None = whole(None, low=1, fallback=100, doc="Steps between checkpoints, 100 by default.")
+    resume: Literal["auto", "never"] | None = choice(
+        None,
+        ("auto", "never"),
+        fallback="auto",
+        doc='"auto" (default) continues a checkpoint found in ``checkpoint_dir``; "never" starts anew and overwrites '
+        "it.",
+    )
+    progress: bool | None = flag(None, fallback=True, doc="Show a progress bar (only on a terminal); True by default.")
 
     def merged(self, defaults: dict[str, Any]) -> Trainer:
         """Copy with all effective values: a method's, or the general ones, where this trainer has None."""
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
-        return Trainer(**{**FALLBACK, **defaults, **given})
+        return Trainer(**{**general_values(self), **defaults, **given})
 
     def to_config(self) -> dict[str, Any]:
         """The fields that are given, in plain data; an estimator takes them as its ``trainer``."""
@@ -179,7 +165,7 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After Ctrl-C, when the present step is whole and the checkpoint written.
         """
-        settings = settings_of(self.get_params(deep=False))
+        settings = settings_of(self)
         _check_rows(method, settings, len(train))
         loop = _Loop(settings, method, train, generator, identity or {})
         loop.validation_views = loop.static_views(validation) if validation is not None else []

@@ -12,6 +12,7 @@ import pandas as pd
 from kinview.evaluation.report.cells import METRICS, Results, records
 from kinview.evaluation.report.table import NOTHING, Entry, compare_with_controls, entries, verdict_words
 from kinview.evaluation.statistics import scoreboard
+from kinview.files import write_yaml
 
 __all__ = ["checks", "comparison", "facts", "notices", "provenance", "result_tables"]
 
@@ -227,8 +228,6 @@ def _realised(rows: pd.DataFrame, condition: pd.Series) -> list[str]:
 
 def provenance(results: Results, config: Mapping[str, Any] | None) -> dict[str, Any]:
     """With what the results were made, and how to make them again."""
-    import yaml
-
     cells = pd.concat([results.cells, results.failed]) if len(results.failed) else results.cells
     stamps = [text for text in _texts(cells, "created_at") if text]
     specs = _mappings(cells, "spec")
@@ -248,11 +247,7 @@ def provenance(results: Results, config: Mapping[str, Any] | None) -> dict[str, 
         "versions": dict(sorted(versions.items())),
         "mixed": any(len(found) > 1 for found in versions.values()),
         "seconds": _duration(seconds),
-        "config": yaml.safe_dump(
-            dict(config), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
-        ).strip()
-        if config
-        else "",
+        "config": write_yaml(dict(config)).strip() if config else "",
     }
 
 

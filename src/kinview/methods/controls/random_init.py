@@ -12,8 +12,10 @@ from torch import Tensor
 
 from kinview.data.modality import modality_of
 from kinview.methods import methods
+from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, save_model
+from kinview.parameters import checked_parameters, parameterised
 from kinview.registry import FromPickle
 
 if TYPE_CHECKING:
@@ -23,15 +25,9 @@ __all__ = ["RandomInit"]
 
 
 @methods.register("random_init", modality="any", parts={"method": "methods"})
+@parameterised
 class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A method's network with its initial weights; scaling and column encoding are fitted as usual.
-
-    Parameters
-    ----------
-    method : str or mapping, optional
-        Spec of the method whose network it is; TS2Vec for series and SCARF for tables by default.
-    random_state : int, optional
-        Seed of the initial weights.
 
     Examples
     --------
@@ -41,12 +37,11 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     (4, 8)
     """
 
+    method: Any = shared.network_of()
+    random_state: Any = shared.random_state("Seed of the initial weights.")
+
     control: ClassVar[bool] = True
     network_of: ClassVar[str | None] = "method"
-
-    def __init__(self, method: Any = None, random_state: Any = None) -> None:
-        self.method = method
-        self.random_state = random_state
 
     @property
     def modality(self) -> str:
@@ -64,6 +59,7 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights."""
+        checked_parameters(self)
         estimator = clone(methods.build(self.network_method(modality_of(X))))
         estimator.set_params(random_state=self.random_state)
         self.estimator_ = estimator.initialise(X, groups=groups)

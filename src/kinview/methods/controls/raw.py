@@ -21,12 +21,14 @@ from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
+from kinview.parameters import parameterised
 from kinview.registry import FromPickle
 
 __all__ = ["RawFeatures"]
 
 
 @methods.register("raw", modality="any")
+@parameterised
 class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The values themselves, as one vector a sample.
 

@@ -6,11 +6,14 @@ from typing import Any, ClassVar, Self
 
 from kinview.methods import methods
 from kinview.methods.controls.random_init import RandomInit
+from kinview.methods.estimators import shared_parameters as shared
+from kinview.parameters import checked_parameters, parameterised
 
 __all__ = ["Supervised"]
 
 
 @methods.register("supervised", modality="any", parts={"method": "methods"})
+@parameterised
 class Supervised(RandomInit):
     """A method's network, trained end to end with the labels from its initial weights.
 
@@ -18,13 +21,6 @@ class Supervised(RandomInit):
     ``FineTunedClassifier(method, pretrain=False)`` does, and ``transform`` embeds with it. In a benchmark the probe
     ``finetune`` does the training, with the labels of each cell, exactly as it trains a pre-trained network: what
     differs is where the training starts.
-
-    Parameters
-    ----------
-    method : str or mapping, optional
-        Spec of the method whose network it is; TS2Vec for series and SCARF for tables by default.
-    random_state : int, optional
-        Seed of the initial weights and of the training.
 
     Examples
     --------
@@ -34,6 +30,8 @@ class Supervised(RandomInit):
     >>> control.fit(X, ["a", "a", "b", "b"]).transform(X).shape
     (4, 8)
     """
+
+    random_state: Any = shared.random_state("Seed of the initial weights and of the training.")
 
     trains: ClassVar[bool] = True
     uses_labels: ClassVar[bool] = True
@@ -48,6 +46,7 @@ class Supervised(RandomInit):
         """
         from kinview.methods.fine_tuning.classifier import FineTunedClassifier
 
+        checked_parameters(self)
         classifier = FineTunedClassifier(self.method, pretrain=False, random_state=self.random_state)
         self.estimator_ = classifier.fit(X, y, groups=groups).encoder_
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +18,11 @@ from kinview.data.splits import holdout
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
+from kinview.parameters import checked_parameters
 from kinview.registry import FromPickle, to_config
 from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
-from kinview.training.method import Method
+from kinview.training.method import Method, Sizes
 from kinview.training.randomness import forked_generators, resolve_seed
 from kinview.training.settings import resolve_device, settings_of
 from kinview.training.trainer import Trainer
@@ -35,13 +35,15 @@ _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does
 class EstimatorCore(FromPickle, Capabilities):
     """Training and embedding of one :class:`~kinview.training.Method`.
 
-    A subclass says how to build its method and how training rows are prepared; see :meth:`_build` and
-    :meth:`_training_rows`.
+    A subclass is a :func:`~kinview.parameters.parameterised` class whose fields are its parameters. It names the class
+    of its method, which is built of these, and says how training rows are prepared; see :meth:`_training_rows`.
 
     Attributes
     ----------
     method_ : Method
         The trained network, in eval mode.
+    sizes_ : Sizes
+        Sizes of the data that it is built for.
     trainer_ : Trainer
         The effective training values.
     training_ : TrainingState or None
@@ -49,22 +51,29 @@ class EstimatorCore(FromPickle, Capabilities):
     """
 
     trains: ClassVar[bool] = True
+    method_class: ClassVar[type[Method]]
 
     trainer: Any
     random_state: Any
     method_: Method
+    sizes_: Sizes
     trainer_: Trainer
     training_: TrainingState | None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Fill in what the pickle of an earlier version lacks, in the network too: it has this estimator's values."""
+        """Fill in what the pickle of an earlier version lacks, and build its network anew around the same tensors."""
         super().__setstate__(state)
-        network = self.__dict__.get("method_")
-        if network is None:
+        if "method_" not in state:
             return
-        for name, parameter in inspect.signature(type(network)).parameters.items():
-            if not hasattr(network, name) and (name in self.__dict__ or parameter.default is not parameter.empty):
-                setattr(network, name, self.__dict__.get(name, parameter.default))
+        if "sizes_" not in state:
+            self.sizes_ = self._sizes_of_0_1()
+        if "sizes_" not in state or any(name not in state for name in self.get_params(deep=False)):  # type: ignore[attr-defined]
+            self._rebuild_network(self.method_)
+
+    def _rebuild_network(self, former: Method) -> None:
+        """Network as this version builds it, with the tensors of the one that a pickle held."""
+        self._build_untrained(self.sizes_)
+        self.method_.load_state_dict(former.state_dict())
 
     @property
     def fitted_network(self) -> EstimatorCore | None:
@@ -75,9 +84,29 @@ class EstimatorCore(FromPickle, Capabilities):
         """Samples as the network of this fitted estimator takes them."""
         raise NotImplementedError
 
-    def _build(self, batch: Batch) -> Method:
-        """Untrained method for the data's channels or columns."""
+    def _check_parameters(self) -> None:
+        """Refuse parameters out of range, before any work; those that only make sense together too."""
+        checked_parameters(self)
+
+    def _sizes(self, batch: Batch) -> Sizes:
+        """Sizes of training rows."""
         raise NotImplementedError
+
+    def _sizes_of_0_1(self) -> Sizes:
+        """Sizes of an estimator that kinview 0.1.0 fitted, which kept no more of them than a method needed."""
+        raise NotImplementedError
+
+    def _build(self, sizes: Sizes) -> Method:
+        """Untrained method for data of these sizes."""
+        return self.method_class(self, sizes)
+
+    def _build_untrained(self, sizes: Sizes, seed: int = 0) -> None:
+        """Become an estimator with initial weights on the CPU, which the caller replaces."""
+        self._check_parameters()
+        self.sizes_ = sizes
+        with forked_generators(seed, torch.device("cpu")):
+            self.method_ = self._build(sizes)
+        self.method_.eval()
 
     def _training_rows(self, batch: Batch) -> Batch:
         """Rows as the method trains on them; possibly none."""
@@ -98,10 +127,11 @@ class EstimatorCore(FromPickle, Capabilities):
         """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it."""
         seed = self._seed() if seed is None else seed
         device = resolve_device(as_trainer(self.trainer).device or "cpu")
+        self.sizes_ = self._sizes(batch)
         with forked_generators(seed, device):
-            self.method_ = self._build(batch)
+            self.method_ = self._build(self.sizes_)
             self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
-            settings_of(self.trainer_.get_params(deep=False))
+            settings_of(self.trainer_)
             self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None
         self.method_.to(device).eval()
 

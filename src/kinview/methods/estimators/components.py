@@ -10,8 +10,9 @@ from torch import nn
 from kinview.augmentations import augmentations
 from kinview.augmentations.base import Augmentation
 from kinview.encoders import encoders
+from kinview.training.method import Sizes
 
-__all__ = ["encoder_of", "view_of"]
+__all__ = ["encoder_of", "one_view_of", "view_of"]
 
 _WORDS = {"time_series": "time series", "tabular": "tables", "embedding": "embeddings", "any": "any data"}
 
@@ -34,8 +35,16 @@ def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
     return view
 
 
-def encoder_of(parameter: str, spec: Any, modality: str, **sizes: Any) -> nn.Module:
-    """Encoder that a method's parameter describes, for data of these sizes (``channels`` or ``cardinalities``).
+def one_view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
+    """As :func:`view_of`; one that makes several views is refused too."""
+    view = view_of(parameter, spec, modality)
+    if view.n_views != 1:
+        raise ValueError(f"{parameter} must make one view; {view!r} makes {view.n_views}")
+    return view
+
+
+def encoder_of(parameter: str, spec: Any, sizes: Sizes) -> nn.Module:
+    """Encoder that a method's parameter describes, for data of these sizes.
 
     Raises
     ------
@@ -49,7 +58,10 @@ def encoder_of(parameter: str, spec: Any, modality: str, **sizes: Any) -> nn.Mod
         )
     name = spec if isinstance(spec, str) else next(iter(spec), "")
     entry = encoders[str(name)]
-    if entry.modality != modality:
-        raise ValueError(f"{parameter} must encode {_WORDS[modality]}; {name} encodes {_WORDS[str(entry.modality)]}")
-    built: nn.Module = encoders.build(spec, **sizes)
+    if entry.modality != sizes.modality:
+        raise ValueError(
+            f"{parameter} must encode {_WORDS[sizes.modality]}; {name} encodes {_WORDS[str(entry.modality)]}"
+        )
+    given = {"channels": sizes.channels} if sizes.modality == "time_series" else {"cardinalities": sizes.cardinalities}
+    built: nn.Module = encoders.build(spec, **given)
     return built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pickle
@@ -23,7 +24,8 @@ from kinview.data.scaling import Scaler, fit_scaler
 from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
-from kinview.training.randomness import forked_generators, resolve_seed
+from kinview.training.method import Sizes
+from kinview.training.randomness import resolve_seed
 
 __all__ = ["SeriesEstimator", "transferred"]
 
@@ -74,6 +76,11 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
     channels_: tuple[str, ...]
     scaler_: Scaler
     time_unit_: TimeUnit | None
+
+    def __post_init__(self) -> None:
+        """After the constructor that the fields make: sktime's own, which calls this hook in its turn."""
+        if not hasattr(self, "_converter_store_X"):
+            super().__init__()
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Pre-train on series; labels are not used.
@@ -158,19 +165,18 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         self.time_unit_ = None
         self.scaler_ = fit_scaler(torch.zeros(1, channels, 1), None)
         try:
-            with forked_generators(0, torch.device("cpu")):
-                self.method_ = self._build(Batch.of(torch.zeros(1, channels, steps)))
+            self._build_untrained(Sizes(channels=channels, length=steps))
             self.method_.get_submodule(part).load_state_dict(state)
         except (RuntimeError, ValueError, AssertionError) as error:  # no network, other weights
             raise ValueError(
                 f"{os.fspath(path)} is no complete official checkpoint of {type(self).__name__}: {error}"
             ) from error
-        self.method_.eval()
         self.training_ = None
         self._is_fitted = True
         return self
 
     def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+        self._check_parameters()
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
         self.__panel = self._read(X, groups=groups)
         self.__groups, self.__train = groups, train
@@ -241,6 +247,18 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         self._check_time_unit(panel)
         return panel
 
+    def _sizes(self, batch: Batch) -> Sizes:
+        n, channels, length = batch.x.shape
+        return Sizes(channels=channels, length=length, rows=n)
+
+    def _sizes_of_0_1(self) -> Sizes:
+        channels = getattr(self.method_, "channels", len(self.channels_))
+        return Sizes(channels=channels, length=self.__dict__.get("length_", 0))
+
+    def _sizes_for(self, channels: int) -> Sizes:
+        """Sizes of the network when the model is taken to series with other channels."""
+        return dataclasses.replace(self.sizes_, channels=channels)
+
     def _reads_times(self) -> bool:
         """Whether an embedding depends on the time stamps."""
         return False
@@ -266,6 +284,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
             "channels": list(self.channels_),
             "scaler": self.scaler_.to_config(),
             "time_unit": self.time_unit_,
+            "sizes": self.sizes_.to_config(),
         }
         return facts, dict(self.method_.state_dict())
 
@@ -273,11 +292,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         """Inverse of :meth:`fitted_state`."""
         self.channels_, self.time_unit_ = tuple(facts["channels"]), facts["time_unit"]
         self.scaler_ = Scaler.from_config(facts["scaler"])
-        with forked_generators(0, torch.device("cpu")):
-            self.method_ = self._build(Batch.of(torch.zeros(1, len(self.channels_), 1)))
-        self.method_.load_state_dict(tensors)
-        self.method_.eval()
         self.training_ = None
+        self._build_untrained(Sizes.from_config(facts["sizes"]) if "sizes" in facts else _sizes_of_0_1(facts))
+        self.method_.load_state_dict(tensors)
         self._is_fitted = True
 
     def save(self, path: str | os.PathLike[str] | None = None, serialization_format: str = "safetensors") -> Any:
@@ -347,12 +364,10 @@ def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
 def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, seed: int) -> None:
     """Network for the channels of the panel, with every trained weight that fits."""
     trained = original.method_.state_dict()
-    with forked_generators(seed, torch.device("cpu")):
-        twin.method_ = twin._build(twin._scaled(panel))
+    twin._build_untrained(original._sizes_for(len(panel.channels)), seed)
     fresh = twin.method_.state_dict()
     kept = {name: value for name, value in trained.items() if name in fresh and fresh[name].shape == value.shape}
     twin.method_.load_state_dict(kept, strict=False)
-    twin.method_.eval()
     anew = [name for name in fresh if name not in kept]
     if anew:
         warnings.warn(
@@ -361,3 +376,8 @@ def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, see
             UserWarning,
             stacklevel=5,
         )
+
+
+def _sizes_of_0_1(facts: dict[str, Any]) -> Sizes:
+    """Sizes from a model file of kinview 0.1.0, which held no more of them than a method needed."""
+    return Sizes(channels=facts.get("encoder_channels", len(facts["channels"])), length=facts.get("length", 0))

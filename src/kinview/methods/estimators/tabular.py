@@ -15,7 +15,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.table import TableSchema
 from kinview.methods.estimators.base import EstimatorCore
-from kinview.training.randomness import forked_generators
+from kinview.training.method import Sizes
 
 __all__ = ["TabularEstimator"]
 
@@ -63,6 +63,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
 
     def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
         self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
+        self._check_parameters()
         self.schema_ = TableSchema.fit(X, text=self.text)
         validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         self._fit_batch(self.schema_.to_batch(X, groups=groups), train=train)
@@ -98,13 +99,23 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         tags.transformer_tags.preserves_dtype = []  # float32 whatever comes in
         return tags
 
+    def _sizes_of_0_1(self) -> Sizes:
+        return Sizes(cardinalities=self.schema_.cardinalities)
+
+    def _sizes(self, batch: Batch) -> Sizes:
+        return Sizes(cardinalities=self.schema_.cardinalities, rows=len(batch))
+
     def _one_row(self) -> Batch:
         return Batch.of(torch.full((1, len(self.schema_.columns)), torch.nan))
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
         check_is_fitted(self)
-        facts = {"schema": self.schema_.to_config(), "named": hasattr(self, "feature_names_in_")}
+        facts = {
+            "schema": self.schema_.to_config(),
+            "named": hasattr(self, "feature_names_in_"),
+            "sizes": self.sizes_.to_config(),
+        }
         return facts, dict(self.method_.state_dict())
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -113,9 +124,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         self.n_features_in_ = len(self.schema_.columns)
         if facts["named"]:
             self.feature_names_in_ = np.asarray(self.schema_.names, dtype=object)
-        with forked_generators(0, torch.device("cpu")):
-            self.method_ = self._build(self._one_row())
-        self.method_.load_state_dict(tensors)
-        self.method_.eval()
         self.training_ = None
+        self._build_untrained(Sizes.from_config(facts["sizes"]) if "sizes" in facts else self._sizes_of_0_1())
+        self.method_.load_state_dict(tensors)
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import torch
@@ -19,22 +19,23 @@ from torch import Tensor, nn
 from kinview.data.batch import Batch
 from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
+from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import EstimatorCore, as_trainer, fingerprint, own_copy
 from kinview.methods.estimators.capabilities import DEFAULT_METHODS, Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
 from kinview.methods.estimators.series import transferred
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.methods.fine_tuning.labels import check_modality, encoded_labels, sample_modality
-from kinview.methods.fine_tuning.layers import Layer, layers_of
+from kinview.methods.fine_tuning.layers import layers_of
 from kinview.methods.fine_tuning.method import FineTuningMethod, Freeze
 from kinview.modules import heads
+from kinview.parameters import choice, flag, parameterised, real, spec
 from kinview.registry import to_config
-from kinview.training.method import Method
+from kinview.training.method import Method, Sizes
 from kinview.training.settings import resolve_device, settings_of
 
 __all__ = ["FineTunedClassifier"]
 
-_FREEZES = ("none", "encoder", "gradual")
 _LEAST_HELD_OUT = 10
 
 
@@ -44,44 +45,12 @@ _LEAST_HELD_OUT = 10
     reference="Bahri et al., ICLR 2022; Howard and Ruder, ACL 2018",
     parts={"encoder": "methods", "head": "heads"},
 )
+@parameterised
 class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     r"""A method's network with a classification head, trained with labels.
 
     With f the representation of a method and h a head, :math:`p(y \mid x) = \operatorname{softmax}(h(f(x)))` is trained
     by cross-entropy, from the weights that pre-training has left or, as the supervised control, from the initial ones.
-
-    Parameters
-    ----------
-    encoder : estimator, str or mapping, optional
-        Where f comes from. A *fitted* kinview estimator: its weights are copied, and it stays as it is (scikit-learn's
-        ``clone`` forgets what was fitted; in a grid search wrap it in :class:`sklearn.frozen.FrozenEstimator`). An
-        unfitted one, or a spec such as ``"ts2vec"`` or ``{scarf: {depth: 2}}``: it is pre-trained on X first, without
-        the labels. By default TS2Vec for series and SCARF for tables.
-    head : str or mapping, default "linear"
-        Part of the registry ``heads``: ``"linear"``, ``"mlp"`` (SCARF's), or ``{mlp: {depth: 1, hidden_dim: 64}}``.
-    freeze : {"none", "encoder", "gradual"}, default "none"
-        "none": everything is trained. "encoder": the head alone. "gradual": the head first, then the layers of the
-        encoder from the top to the input, all of them from half of the training on.
-    pretrain : bool, default True
-        Whether an encoder that is not fitted is pre-trained. False starts from its initial weights: supervised
-        training from scratch.
-    transfer : bool, default False
-        For a fitted encoder of series: X is of another data set than its own, so channels and scaling are learned from
-        X. Weights that read another number of channels start anew, with a warning. A different length needs no
-        transfer.
-    encoder_lr : float, optional
-        Learning rate of the encoder; by default that of the head.
-    trainer : Trainer or mapping, optional
-        Training values other than the defaults: Adam with learning rate 1e-3 (SCARF); batches of 16, so that a small
-        set makes more than one step an epoch; up to 20 epochs, or as many as make 100 steps (the official fine-tuning
-        of TS-TCC and TF-C, 40 epochs of batches of 128, makes a quarter of the steps of 20 epochs); stopped after 5
-        epochs, or as many as make 50 steps, without a better loss on a fifth of the training rows, the best weights
-        kept (SCARF: 3 epochs, on larger sets; the running statistics of BatchNorm need some 50 steps before a
-        validation loss means anything). With ``freeze="encoder"`` a step costs next to nothing: learning rate 1e-2, up
-        to 500 epochs, patience 50. With ``"gradual"`` no early stop, because a plateau of the head says nothing about
-        the layers to come.
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Attributes
     ----------
@@ -120,30 +89,54 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     ['calm']
     """
 
+    encoder: Any = spec(
+        None,
+        "method",
+        words="estimator, str or mapping",
+        doc="Where f comes from. A *fitted* kinview estimator: its weights are copied, and it stays as it is "
+        "(scikit-learn's ``clone`` forgets what was fitted; in a grid search wrap it in "
+        ':class:`sklearn.frozen.FrozenEstimator`). An unfitted one, or a spec such as ``"ts2vec"`` or ``{scarf: '
+        "{depth: 2}}``: it is pre-trained on X first, without the labels. By default TS2Vec for series and SCARF for "
+        "tables.",
+    )
+    head: Any = spec(
+        "linear",
+        "head",
+        words="str or mapping",
+        doc='Part of the registry ``heads``: ``"linear"``, ``"mlp"`` (SCARF\'s), or ``{mlp: {depth: 1, hidden_dim: '
+        "64}}``.",
+    )
+    freeze: Freeze = choice(
+        "none",
+        get_args(Freeze),
+        doc='"none": everything is trained. "encoder": the head alone. "gradual": the head first, then the layers of '
+        "the encoder from the top to the input, all of them from half of the training on.",
+    )
+    pretrain: bool = flag(
+        True,
+        doc="Whether an encoder that is not fitted is pre-trained. False starts from its initial weights: supervised "
+        "training from scratch.",
+    )
+    transfer: bool = flag(
+        False,
+        doc="For a fitted encoder of series: X is of another data set than its own, so channels and scaling are "
+        "learned from X. Weights that read another number of channels start anew, with a warning. A different length "
+        "needs no transfer.",
+    )
+    encoder_lr: float | None = real(None, above=0, doc="Learning rate of the encoder; by default that of the head.")
+    trainer: Any = shared.trainer(
+        "the defaults: Adam with learning rate 1e-3 (SCARF); batches of 16, so that a small set makes more than one "
+        "step an epoch; up to 20 epochs, or as many as make 100 steps (the official fine-tuning of TS-TCC and TF-C, 40 "
+        "epochs of batches of 128, makes a quarter of the steps of 20 epochs); stopped after 5 epochs, or as many as "
+        "make 50 steps, without a better loss on a fifth of the training rows, the best weights kept (SCARF: 3 epochs, "
+        "on larger sets; the running statistics of BatchNorm need some 50 steps before a validation loss means "
+        'anything). With ``freeze="encoder"`` a step costs next to nothing: learning rate 1e-2, up to 500 epochs, '
+        'patience 50. With ``"gradual"`` no early stop, because a plateau of the head says nothing about the layers to '
+        "come."
+    )
+    random_state: Any = shared.random_state()
+
     uses_labels: ClassVar[bool] = True
-
-    encoder_: Any
-    classes_: Shaped[np.ndarray, " classes"]
-
-    def __init__(
-        self,
-        encoder: Any = None,
-        head: Any = "linear",
-        freeze: Freeze = "none",
-        pretrain: bool = True,
-        transfer: bool = False,
-        encoder_lr: float | None = None,
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.encoder = encoder
-        self.head = head
-        self.freeze = freeze
-        self.pretrain = pretrain
-        self.transfer = transfer
-        self.encoder_lr = encoder_lr
-        self.trainer = trainer
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
         """Train with labels.
@@ -168,15 +161,17 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         self._check_parameters()
         classes, codes = encoded_labels(y)
         seed = self._seed()
-        self.encoder_ = self._starting_point(X, groups, seed, len(codes))
+        self.encoder_: Any = self._starting_point(X, groups, seed, len(codes))
         if isinstance(self.encoder_, TabularEstimator):
             validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         batch = self.encoder_.to_batch(X, groups=groups)
         if len(batch) != len(codes):
             raise ValueError(f"X has {len(batch)} samples and y {len(codes)} labels; give one label a sample")
+        self._layers, self._repr_dim = layers_of(self.encoder_.method_, batch.rows(slice(0, 8)))
+        self._n_classes = len(classes)
         self._fit_batch(batch.replace(y=torch.from_numpy(codes)), seed=seed)
         self._tuned.release()
-        self.classes_ = classes
+        self.classes_: Shaped[np.ndarray, " classes"] = classes
         return self
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "n classes"]:
@@ -202,16 +197,6 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         assert isinstance(self.method_, FineTuningMethod)
         return self.method_
 
-    def _check_parameters(self) -> None:
-        if self.freeze not in _FREEZES:
-            raise ValueError(f"freeze must be one of {', '.join(_FREEZES)}; got {self.freeze!r}")
-        for name in ("pretrain", "transfer"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
-        rate = self.encoder_lr
-        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < np.inf):
-            raise ValueError(f"encoder_lr must be a positive number; got {rate!r}")
-
     def _starting_point(self, X: Any, groups: Any, seed: int, n_labels: int) -> EstimatorCore:
         """Own copy of a fitted encoder, or one made on X."""
         spec = DEFAULT_METHODS[sample_modality(X)] if self.encoder is None else _unwrapped(self.encoder)
@@ -232,21 +217,35 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         assert made.fitted_network is not None
         return own_copy(made.fitted_network)
 
-    def _build(self, batch: Batch) -> Method:
-        some = batch.rows(slice(0, 8)).to("cpu")
-        layers, self._repr_dim = layers_of(self.encoder_.method_, some)
-        return self._assembled(layers, n_classes=int(_labels(batch).max()) + 1)
+    def _sizes_of_0_1(self) -> Sizes:
+        sizes: Sizes = self.encoder_.sizes_
+        return sizes
 
-    def _assembled(self, layers: list[Layer], n_classes: int) -> FineTuningMethod:
-        head: nn.Module = heads.build(self.head, in_features=self._repr_dim, n_classes=n_classes)
-        return FineTuningMethod(self.encoder_.method_, head, layers, self.freeze, self.encoder_lr)
+    def _rebuild_network(self, former: Method) -> None:
+        assert isinstance(former, FineTuningMethod)
+        self._restore_network(former.head.state_dict())
+
+    def _restore_network(self, head: dict[str, Tensor]) -> None:
+        """Fitted encoder and head as one network, which is not to be trained on."""
+        self._layers, self._n_classes = [], len(self.classes_)
+        self._build_untrained(self.encoder_.sizes_)
+        self._tuned.head.load_state_dict(head)
+        self._tuned.release()
+
+    def _sizes(self, batch: Batch) -> Sizes:
+        sizes: Sizes = self.encoder_._sizes(batch)
+        return sizes
+
+    def _build(self, sizes: Sizes) -> FineTuningMethod:
+        head: nn.Module = heads.build(self.head, in_features=self._repr_dim, n_classes=self._n_classes)
+        return FineTuningMethod(self, self.encoder_.method_, head, self._layers)
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:
         common = {"batch_size": 16, "validation_fraction": 0.2}
         if self.freeze == "encoder":
             return {**common, "lr": 1e-2, "max_epochs": 500, "patience": 50}
         trainer = as_trainer(self.trainer).merged({**common, "lr": 1e-3, "max_epochs": 1})
-        values = settings_of(trainer.get_params(deep=False))
+        values = settings_of(trainer)
         held_out = round(values.validation_fraction * len(batch))
         rows = len(batch) - (held_out if held_out >= _LEAST_HELD_OUT else 0)
         an_epoch = math.ceil(rows / values.batch_size)
@@ -330,10 +329,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         self.encoder_ = encoder
         self.classes_ = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))
         self._repr_dim = facts["repr_dim"]
-        self.method_ = self._assembled([], len(self.classes_))
-        self._tuned.head.load_state_dict(_under(tensors, "head/"))
-        self._tuned.release()
-        self.method_.eval()
+        self._restore_network(_under(tensors, "head/"))
         self.training_ = None
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(encoder, name):

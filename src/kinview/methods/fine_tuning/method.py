@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from kinview.data.batch import Batch
 from kinview.methods.fine_tuning.layers import Layer
 from kinview.training.method import Method
+
+if TYPE_CHECKING:
+    from kinview.methods.fine_tuning import FineTunedClassifier
 
 __all__ = ["FineTuningMethod", "Freeze"]
 
@@ -27,16 +30,14 @@ class FineTuningMethod(Method):
 
     Parameters
     ----------
+    parameters : FineTunedClassifier
+        Says which layers are trained (``freeze``), and at which rate (``encoder_lr``).
     encoder : Method
         What embeds; its own views and loss are not used.
     head : nn.Module
         From a representation to one score a class.
     layers : sequence of Layer
         Layers of the encoder that an embedding rests on, from the input to the top.
-    freeze : {"none", "encoder", "gradual"}
-        Which of them are trained.
-    encoder_lr : float or None
-        Learning rate of the encoder; None for that of the head.
 
     Notes
     -----
@@ -44,18 +45,13 @@ class FineTuningMethod(Method):
     """
 
     def __init__(
-        self,
-        encoder: Method,
-        head: nn.Module,
-        layers: Sequence[Layer],
-        freeze: Freeze = "none",
-        encoder_lr: float | None = None,
+        self, parameters: FineTunedClassifier, encoder: Method, head: nn.Module, layers: Sequence[Layer]
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
-        self.freeze = freeze
-        self.encoder_lr = encoder_lr
+        self.freeze = parameters.freeze
+        self.encoder_lr = parameters.encoder_lr
         self._layers = list(layers)
         self._thaw(0.0)
 

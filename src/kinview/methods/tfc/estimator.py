@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import bridge_gaps, valid_lengths
 from kinview.encoders.frequency import FrequencyEncoder
@@ -22,12 +22,14 @@ from kinview.losses.consistency import Consistency
 from kinview.losses.nt_xent import NTXent
 from kinview.losses.nt_xent_poly import NTXentPoly
 from kinview.methods import methods
-from kinview.methods.estimators.components import encoder_of, view_of
+from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.components import encoder_of, one_view_of
 from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tfc.official_weights import official_state
 from kinview.modules.projector import projector
-from kinview.parameters import check_bool, check_fraction, check_number
-from kinview.training.method import Method
+from kinview.parameters import choice, flag, parameterised, real, spec, whole
+from kinview.training.method import Method, Sizes
 
 __all__ = ["TFC", "TFCMethod"]
 
@@ -38,23 +40,8 @@ Representation = Literal["projection", "encoder"]
 class TFCMethod(Method):
     """Contrast in the time domain, contrast in the frequency domain, and consistency between the two.
 
-    Parameters
-    ----------
-    time_encoder, frequency_encoder : nn.Module
-        Series encoders; the second one takes spectra itself (:class:`~kinview.encoders.FrequencyEncoder`).
-    channels : int
-        Channels that an encoder reads at once. Where it is 1, series of any number of channels are encoded channel by
-        channel, and the encoders' outputs averaged over the channels with an observation.
-    time_augmentation, frequency_augmentation : spec
-        Views; see :class:`TFC`.
-    hidden_dim, projection_dim : int
-        Sizes of the projectors.
-    consistency : {"paper", "official"}
-        Which total loss.
-    contrastive_weight, temperature, margin : float
-        λ, τ and δ.
-    representation : {"projection", "encoder"}
-        What :meth:`embed` gives.
+    Where ``channels`` is 1, series of any number of channels are encoded channel by channel, and the encoders' outputs
+    averaged over the channels with an observation.
     """
 
     training_defaults: ClassVar[dict[str, Any]] = {
@@ -67,39 +54,24 @@ class TFCMethod(Method):
     }
     min_rows: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        time_encoder: nn.Module,
-        frequency_encoder: nn.Module,
-        channels: int,
-        time_augmentation: Any = "tfc_time",
-        frequency_augmentation: Any = "tfc_frequency",
-        hidden_dim: int = 256,
-        projection_dim: int = 128,
-        consistency: ConsistencyRule = "paper",
-        contrastive_weight: float = 0.2,
-        temperature: float = 0.2,
-        margin: float = 1.0,
-        representation: Representation = "projection",
-    ) -> None:
+    def __init__(self, parameters: TFC, sizes: Sizes) -> None:
         super().__init__()
-        if consistency not in ("paper", "official"):
-            raise ValueError(f"consistency must be 'paper' or 'official'; got {consistency!r}")
-        if representation not in ("projection", "encoder"):
-            raise ValueError(f"representation must be 'projection' or 'encoder'; got {representation!r}")
-        check_fraction(contrastive_weight, "contrastive_weight")
-        check_number(margin, "margin")
-        self.channels = channels
-        self.consistency = consistency
-        self.contrastive_weight = contrastive_weight
-        self.representation = representation
-        self.time_encoder, self.frequency_encoder = time_encoder, frequency_encoder
-        self.time_projector = _projector(time_encoder, hidden_dim, projection_dim)
-        self.frequency_projector = _projector(frequency_encoder, hidden_dim, projection_dim)
-        self.contrast = NTXent(temperature) if consistency == "paper" else NTXentPoly(temperature)
-        self.agreement = Consistency(temperature, margin)
-        self.time_augmentation = _one_view("time_augmentation", time_augmentation)
-        self.frequency_augmentation = _one_view("frequency_augmentation", frequency_augmentation)
+        if parameters.channel_independent:
+            sizes = dataclasses.replace(sizes, channels=1)
+        self.channels = sizes.channels
+        self.consistency = parameters.consistency
+        self.contrastive_weight = parameters.contrastive_weight
+        self.representation = parameters.representation
+        self.time_encoder, self.frequency_encoder = _encoders(parameters, sizes)
+        self.time_projector = _projector(self.time_encoder, parameters)
+        self.frequency_projector = _projector(self.frequency_encoder, parameters)
+        loss = NTXent if parameters.consistency == "paper" else NTXentPoly
+        self.contrast = loss(parameters.temperature)
+        self.agreement = Consistency(parameters.temperature, parameters.margin)
+        self.time_augmentation = one_view_of("time_augmentation", parameters.time_augmentation, "time_series")
+        self.frequency_augmentation = one_view_of(
+            "frequency_augmentation", parameters.frequency_augmentation, "time_series"
+        )
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Series and augmented series for the time domain, and both for the frequency domain, gaps bridged.
@@ -189,19 +161,22 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(x)
 
 
-def _projector(encoder: nn.Module, hidden_dim: int, projection_dim: int) -> nn.Sequential:
+def _encoders(parameters: TFC, sizes: Sizes) -> tuple[nn.Module, nn.Module]:
+    """One for series, and one that takes their spectra itself."""
+    channels = sizes.channels
+    if parameters.encoder == "official":
+        length = max(2, sizes.length + sizes.length % 2)  # its two heads share the steps
+        return TFCTransformer(channels, length, "time"), TFCTransformer(channels, length, "frequency")
+    time_encoder = encoder_of("encoder", parameters.encoder, sizes)
+    return time_encoder, FrequencyEncoder(channels, parameters.encoder, parameters.bins)
+
+
+def _projector(encoder: nn.Module, parameters: TFC) -> nn.Sequential:
     width = encoder.repr_dim
     assert isinstance(width, int)
-    layers = projector(width, hidden_dim, projection_dim)
-    layers[1] = _BatchNorm(hidden_dim)
+    layers = projector(width, parameters.hidden_dim, parameters.projection_dim)
+    layers[1] = _BatchNorm(parameters.hidden_dim)
     return layers
-
-
-def _one_view(parameter: str, spec: Any) -> Augmentation:
-    view = view_of(parameter, spec, "time_series")
-    if view.n_views != 1:
-        raise ValueError(f"{parameter} must make one view; {view!r} makes {view.n_views}")
-    return view
 
 
 @methods.register(
@@ -214,6 +189,7 @@ def _one_view(parameter: str, spec: Any) -> Augmentation:
         "frequency_augmentation": "augmentations",
     },
 )
+@parameterised
 class TFC(SeriesEstimator):
     r"""TF-C: contrastive pre-training of series by time-frequency consistency.
 
@@ -226,46 +202,6 @@ class TFC(SeriesEstimator):
               (u, v) \in \{(z_t, \tilde z_f), (\tilde z_t, z_f), (\tilde z_t, \tilde z_f)\}
 
     The representation is [z_t, z_f], as in the official downstream code.
-
-    Parameters
-    ----------
-    encoder : str or mapping, default "resnet1d"
-        Spec of a registered series encoder, built once for each domain (paper: a 3-layer 1-D ResNet); or "official",
-        the transformer of the official code, which attends across the batch, so that a representation depends on the
-        other rows.
-    bins : int, default 128
-        Bins of the spectra, from 0 to the Nyquist frequency; see
-        :func:`~kinview.encoders.magnitude_spectrum`. ``encoder="official"`` takes the full, unnormalised
-        spectrum of series brought to one length instead.
-    hidden_dim : int, default 256
-        Hidden layer of the projectors (official code).
-    projection_dim : int, default 128
-        Size of z_t and of z_f (official code); a representation has twice as many values.
-    representation : {"projection", "encoder"}, default "projection"
-        [z_t, z_f], which the official downstream code reads, or [h_t, h_f], the outputs of the encoders.
-    consistency : {"paper", "official"}, default "paper"
-        The loss above; or the one on which the official code trains, :math:`\lambda (L_T + L_F) + S(z_t, z_f)` with
-        the polynomial term of :func:`~kinview.losses.nt_xent_poly` in each S.
-    contrastive_weight : float, default 0.2
-        λ (official code).
-    temperature : float, default 0.2
-        τ of S (official code).
-    margin : float, default 1.0
-        δ (paper). It moves the value and no gradient.
-    time_augmentation, frequency_augmentation : spec, default "tfc_time" and "tfc_frequency"
-        Views, drawn afresh at every step. The recipes: jitter with σ = 2 (official configuration for SleepEEG); a tenth
-        of the frequencies removed or added to, the one or the other for each series (paper), gaps bridged before.
-    channel_independent : bool, default False
-        Encode each channel by itself with shared weights, and average the encoders' outputs over the channels with an
-        observation. A model fitted so, or on one channel (as published), can be taken to series of any number of
-        channels: see :meth:`adapt`. Otherwise the encoders read all channels together.
-    scaling : {"dataset", "sample"} or None, default "dataset"
-        Standardise each channel over the training set, each series by itself, or not at all.
-    trainer : Trainer or mapping, optional
-        Training values other than the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β
-        (0.9, 0.99) and weight decay 3e-4, an epoch's smaller last batch left out (official code).
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Notes
     -----
@@ -298,40 +234,63 @@ class TFC(SeriesEstimator):
     (5, 8)
     """
 
-    def __init__(
-        self,
-        encoder: Any = "resnet1d",
-        bins: int = 128,
-        hidden_dim: int = 256,
-        projection_dim: int = 128,
-        representation: Representation = "projection",
-        consistency: ConsistencyRule = "paper",
-        contrastive_weight: float = 0.2,
-        temperature: float = 0.2,
-        margin: float = 1.0,
-        time_augmentation: Any = "tfc_time",
-        frequency_augmentation: Any = "tfc_frequency",
-        channel_independent: bool = False,
-        scaling: Literal["dataset", "sample"] | None = "dataset",
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.encoder = encoder
-        self.bins = bins
-        self.hidden_dim = hidden_dim
-        self.projection_dim = projection_dim
-        self.representation = representation
-        self.consistency = consistency
-        self.contrastive_weight = contrastive_weight
-        self.temperature = temperature
-        self.margin = margin
-        self.time_augmentation = time_augmentation
-        self.frequency_augmentation = frequency_augmentation
-        self.channel_independent = channel_independent
-        self.scaling = scaling
-        self.trainer = trainer
-        self.random_state = random_state
-        super().__init__()
+    encoder: Any = spec(
+        "resnet1d",
+        "encoder",
+        doc="Spec of a registered series encoder, built once for each domain (paper: a 3-layer 1-D ResNet); or "
+        '"official", the transformer of the official code, which attends across the batch, so that a representation '
+        "depends on the other rows.",
+    )
+    bins: int = whole(
+        128,
+        low=2,
+        doc="Bins of the spectra, from 0 to the Nyquist frequency; see "
+        ':func:`~kinview.encoders.magnitude_spectrum`. ``encoder="official"`` takes the full, unnormalised '
+        "spectrum of series brought to one length instead.",
+    )
+    hidden_dim: int = whole(256, low=1, doc="Hidden layer of the projectors (official code).")
+    projection_dim: int = whole(
+        128, low=1, doc="Size of z_t and of z_f (official code); a representation has twice as many values."
+    )
+    representation: Representation = choice(
+        "projection",
+        get_args(Representation),
+        doc="[z_t, z_f], which the official downstream code reads, or [h_t, h_f], the outputs of the encoders.",
+    )
+    consistency: ConsistencyRule = choice(
+        "paper",
+        get_args(ConsistencyRule),
+        doc=r"The loss above; or the one on which the official code trains, "
+        r":math:`\lambda (L_T + L_F) + S(z_t, z_f)` with the polynomial term of "
+        r":func:`~kinview.losses.nt_xent_poly` in each S.",
+    )
+    contrastive_weight: float = real(0.2, low=0, high=1, doc="λ (official code).")
+    temperature: float = shared.temperature(0.2, "of S (official code).")
+    margin: float = real(1.0, doc="δ (paper). It moves the value and no gradient.")
+    time_augmentation: Any = shared.augmentation(
+        "tfc_time",
+        "View in the time domain, drawn afresh at every step. The recipe: jitter with σ = 2 (official configuration "
+        "for SleepEEG).",
+    )
+    frequency_augmentation: Any = shared.augmentation(
+        "tfc_frequency",
+        "View in the frequency domain, drawn afresh at every step, gaps bridged before. The recipe: a tenth of the "
+        "frequencies removed or added to, the one or the other for each series (paper).",
+    )
+    channel_independent: bool = flag(
+        False,
+        doc="Encode each channel by itself with shared weights, and average the encoders' outputs over the channels "
+        "with an observation. A model fitted so, or on one channel (as published), can be taken to series of any "
+        "number of channels: see :meth:`adapt`. Otherwise the encoders read all channels together.",
+    )
+    scaling: Scaling = shared.scaling()
+    trainer: Any = shared.trainer(
+        "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
+        "3e-4, an epoch's smaller last batch left out (official code)."
+    )
+    random_state: Any = shared.random_state()
+
+    method_class: ClassVar[type[Method]] = TFCMethod
 
     @classmethod
     def from_official(cls, path: str | os.PathLike[str]) -> Self:
@@ -372,54 +331,14 @@ class TFC(SeriesEstimator):
         sizes = {"bins": 8, "hidden_dim": 4, "projection_dim": 2, "trainer": {"max_steps": 2}, "random_state": 0}
         return [{"encoder": encoder, **sizes}, {"encoder": encoder, **sizes, "channel_independent": True}]
 
-    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Facts and tensors for a model file."""
-        facts, tensors = super().fitted_state()
-        return {**facts, "length": self.length_, "encoder_channels": self._method.channels}, tensors
-
-    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        """Inverse of :meth:`fitted_state`."""
-        self.length_, self.encoder_channels_ = int(facts["length"]), int(facts["encoder_channels"])
-        super().restore_fitted_state(facts, tensors)
-
     @property
     def _method(self) -> TFCMethod:
         assert isinstance(self.method_, TFCMethod)
         return self.method_
 
-    def _build(self, batch: Batch) -> Method:
-        check_bool(self.channel_independent, "channel_independent")
-        self._settle_sizes(batch)
-        channels = self.encoder_channels_
-        return TFCMethod(
-            *self._encoders(channels),
-            channels=channels,
-            time_augmentation=self.time_augmentation,
-            frequency_augmentation=self.frequency_augmentation,
-            hidden_dim=self.hidden_dim,
-            projection_dim=self.projection_dim,
-            consistency=self.consistency,
-            contrastive_weight=self.contrastive_weight,
-            temperature=self.temperature,
-            margin=self.margin,
-            representation=self.representation,
-        )
-
-    def _settle_sizes(self, batch: Batch) -> None:
-        """Length and channels that the encoders read; one channel stays one channel when a model is transferred."""
-        if not hasattr(self, "length_"):
-            self.length_ = batch.x.shape[2]
-        if self.channel_independent or getattr(self, "encoder_channels_", 0) == 1:
-            self.encoder_channels_ = 1
-        else:
-            self.encoder_channels_ = batch.x.shape[1]
-
-    def _encoders(self, channels: int) -> tuple[nn.Module, nn.Module]:
-        if self.encoder == "official":
-            length = max(2, self.length_ + self.length_ % 2)  # its two heads share the steps
-            return TFCTransformer(channels, length, "time"), TFCTransformer(channels, length, "frequency")
-        time_encoder = encoder_of("encoder", self.encoder, "time_series", channels=channels)
-        return time_encoder, FrequencyEncoder(channels, self.encoder, self.bins)
+    def _sizes_for(self, channels: int) -> Sizes:
+        """One channel stays one channel: its encoders take each of several by itself."""
+        return self.sizes_ if self._method.channels == 1 else super()._sizes_for(channels)
 
     def _training_rows(self, batch: Batch) -> Batch:
         return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))

@@ -15,14 +15,18 @@ from kinview.augmentations.crop import CropPair
 from kinview.data.batch import Batch
 from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
 from kinview.encoders.dilated_conv import DilatedConvEncoder
+from kinview.encoders.front_end import FrontEndMode, MissingRule
 from kinview.encoders.pooling import multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import methods
+from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.ts2vec.official_weights import official_state
 from kinview.methods.ts2vec.preprocessing import centred, split_long
 from kinview.methods.ts2vec.sliding import slide
-from kinview.training.method import Method
+from kinview.parameters import choice, parameterised, real, whole
+from kinview.training.method import Method, Sizes
 
 __all__ = ["TS2Vec", "TS2VecMethod"]
 
@@ -30,19 +34,7 @@ Window = Literal["full_series", "multiscale"] | int | None
 
 
 class TS2VecMethod(Method):
-    """Two overlapping crops, timestamp masking, a dilated convolutional encoder, hierarchical contrast.
-
-    Parameters
-    ----------
-    encoder : DilatedConvEncoder
-        Per-timestamp encoder.
-    mask : {"binomial", "all_true"}
-        Training mask: each step is blanked after the input projection with probability ½, or none is.
-    temporal_unit : int
-        See :class:`~kinview.augmentations.CropPair` and :func:`~kinview.losses.hierarchical`.
-    max_train_length : int or None
-        Longer series contribute a random window of this length a step.
-    """
+    """Two overlapping crops, timestamp masking, a dilated convolutional encoder, hierarchical contrast."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 8,
@@ -53,23 +45,22 @@ class TS2VecMethod(Method):
         "drop_last": True,
     }
 
-    def __init__(
-        self,
-        encoder: DilatedConvEncoder,
-        mask: Literal["binomial", "all_true"] = "binomial",
-        temporal_unit: int = 0,
-        max_train_length: int | None = 3000,
-    ) -> None:
+    def __init__(self, parameters: TS2Vec, sizes: Sizes) -> None:
         super().__init__()
-        if mask not in ("binomial", "all_true"):
-            raise ValueError(f"mask must be 'binomial' or 'all_true'; got {mask!r}")
-        self.encoder = encoder
-        self.mask = mask
-        self.crop = CropPair(temporal_unit)
-        self.contrast = Hierarchical(temporal_unit=temporal_unit)
-        if max_train_length is not None and max_train_length < self.crop.shortest:
-            raise ValueError(f"max_train_length must be at least {self.crop.shortest}; got {max_train_length!r}")
-        self.max_train_length = max_train_length
+        self.encoder = DilatedConvEncoder(
+            channels=sizes.channels,
+            repr_dim=parameters.repr_dim,
+            hidden_dim=parameters.hidden_dim,
+            depth=parameters.depth,
+            dropout=parameters.dropout,
+            front_end=parameters.front_end,
+            missing=parameters.missing,
+            padding=parameters.padding,
+        )
+        self.mask = parameters.mask
+        self.crop = CropPair(parameters.temporal_unit)
+        self.contrast = Hierarchical(temporal_unit=parameters.temporal_unit)
+        self.max_train_length = parameters.max_train_length
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Two crops, each with its own timestamp mask in ``extra["hide"]``."""
@@ -128,43 +119,13 @@ class TS2VecMethod(Method):
 
 
 @methods.register("ts2vec", modality="time_series", reference="Yue et al., AAAI 2022, arXiv 2106.10466")
+@parameterised
 class TS2Vec(SeriesEstimator):
     r"""TS2Vec: hierarchical contrastive representations of time series.
 
     Two random crops of a series overlap; at every time stamp of the overlap, and at every scale of a max-pooling
     pyramid over it, the two views of the same stamp must find each other among the stamps of the same series and among
     the same stamp of the other series. The representation of a series is the maximum over its steps.
-
-    Parameters
-    ----------
-    repr_dim : int, default 320
-        Size D of a representation (paper).
-    hidden_dim : int, default 64
-        Channels of the hidden blocks (paper).
-    depth : int, default 10
-        Hidden residual blocks before the last one (paper); 0 leaves that one.
-    dropout : float, default 0.1
-        Dropout on the representations while training (official code).
-    mask : {"binomial", "all_true"}, default "binomial"
-        Timestamp mask while training (paper: binomial, ½).
-    temporal_unit : int, default 0
-        Scale at which temporal contrast begins: 2^temporal_unit steps (official code).
-    max_train_length : int or None, default 3000
-        Longer series are split, and windows of this length drawn (official code).
-    missing : {"channel", "timestep"}, default "channel"
-        Whether a value missing in one channel blanks that value or the whole step. The official code has "timestep":
-        with 40 channels and 10 % missing cells it keeps 1.5 % of the steps.
-    front_end : {"values", "values+mask", "values+mask+delta"}, default "values+mask"
-        What the network sees of gaps and time stamps; the official code has "values".
-    padding : {"masked", "official"}, default "masked"
-        Whether what lies beyond the end of a series is kept out of its representation; the official code lets it in.
-    scaling : {"dataset", "sample"} or None, default "dataset"
-        Standardise each channel over the training set (official loaders), each series by itself, or not at all.
-    trainer : Trainer or mapping, optional
-        Training values other than the published ones: batch 8, AdamW, learning rate 1e-3, weight decay 0.01, averaged
-        weights, 200 steps where the training set has at most 100,000 values, otherwise 600.
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Notes
     -----
@@ -193,36 +154,37 @@ class TS2Vec(SeriesEstimator):
     (4, 8, 15)
     """
 
-    def __init__(
-        self,
-        repr_dim: int = 320,
-        hidden_dim: int = 64,
-        depth: int = 10,
-        dropout: float = 0.1,
-        mask: Literal["binomial", "all_true"] = "binomial",
-        temporal_unit: int = 0,
-        max_train_length: int | None = 3000,
-        missing: Literal["channel", "timestep"] = "channel",
-        front_end: Literal["values", "values+mask", "values+mask+delta"] = "values+mask",
-        padding: Literal["masked", "official"] = "masked",
-        scaling: Literal["dataset", "sample"] | None = "dataset",
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.repr_dim = repr_dim
-        self.hidden_dim = hidden_dim
-        self.depth = depth
-        self.dropout = dropout
-        self.mask = mask
-        self.temporal_unit = temporal_unit
-        self.max_train_length = max_train_length
-        self.missing = missing
-        self.front_end = front_end
-        self.padding = padding
-        self.scaling = scaling
-        self.trainer = trainer
-        self.random_state = random_state
-        super().__init__()
+    repr_dim: int = whole(320, low=1, doc="Size D of a representation (paper).")
+    hidden_dim: int = whole(64, low=1, doc="Channels of the hidden blocks (paper).")
+    depth: int = whole(10, low=0, doc="Hidden residual blocks before the last one (paper); 0 leaves that one.")
+    dropout: float = real(0.1, low=0, below=1, doc="Dropout on the representations while training (official code).")
+    mask: Literal["binomial", "all_true"] = choice(
+        "binomial", ("binomial", "all_true"), doc="Timestamp mask while training (paper: binomial, ½)."
+    )
+    temporal_unit: int = whole(
+        0, low=0, doc="Scale at which temporal contrast begins: 2^temporal_unit steps (official code)."
+    )
+    max_train_length: int | None = whole(
+        3000, low=2, optional=True, doc="Longer series are split, and windows of this length drawn (official code)."
+    )
+    missing: MissingRule = shared.missing(
+        ' The official code has "timestep": with 40 channels and 10 % missing cells it keeps 1.5 % of the steps.'
+    )
+    front_end: FrontEndMode = shared.front_end()
+    padding: Literal["masked", "official"] = choice(
+        "masked",
+        ("masked", "official"),
+        doc="Whether what lies beyond the end of a series is kept out of its representation; the official code lets it "
+        "in.",
+    )
+    scaling: Scaling = shared.scaling(" (official loaders)")
+    trainer: Any = shared.trainer(
+        "the published ones: batch 8, AdamW, learning rate 1e-3, weight decay 0.01, averaged weights, 200 steps where "
+        "the training set has at most 100,000 values, otherwise 600."
+    )
+    random_state: Any = shared.random_state()
+
+    method_class: ClassVar[type[Method]] = TS2VecMethod
 
     def encode(
         self,
@@ -328,18 +290,14 @@ class TS2Vec(SeriesEstimator):
         assert isinstance(self.method_, TS2VecMethod)
         return self.method_
 
-    def _build(self, batch: Batch) -> Method:
-        encoder = DilatedConvEncoder(
-            channels=batch.x.shape[1],
-            repr_dim=self.repr_dim,
-            hidden_dim=self.hidden_dim,
-            depth=self.depth,
-            dropout=self.dropout,
-            front_end=self.front_end,
-            missing=self.missing,
-            padding=self.padding,
-        )
-        return TS2VecMethod(encoder, self.mask, self.temporal_unit, self.max_train_length)
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        shortest = CropPair(self.temporal_unit).shortest
+        if self.max_train_length is not None and self.max_train_length < shortest:
+            raise ValueError(
+                f"max_train_length must be at least {shortest}; got {self.max_train_length!r}: no shorter series can "
+                f"be cropped with temporal_unit={self.temporal_unit}"
+            )
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:
         return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}

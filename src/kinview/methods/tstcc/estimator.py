@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -11,43 +11,29 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import trimmed, valid_lengths
+from kinview.encoders.front_end import FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName, pool_segments
 from kinview.encoders.tstcc_cnn import TSTCCEncoder
 from kinview.losses.nt_xent import NTXent
 from kinview.losses.temporal_cpc import TemporalCPC
 from kinview.methods import methods
-from kinview.methods.estimators.components import view_of
+from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.components import one_view_of
 from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tstcc.context import TemporalPredictor, features_after, split_in_time
 from kinview.methods.tstcc.official_weights import official_state
 from kinview.modules.projector import projector
-from kinview.parameters import check_number
-from kinview.training.method import Method
+from kinview.parameters import parameterised, real, whole
+from kinview.training.method import Method, Sizes
 
 __all__ = ["TSTCC", "TSTCCMethod"]
 
 
 class TSTCCMethod(Method):
-    """A weak and a strong view predict each other's next features, and their contexts find each other.
-
-    Parameters
-    ----------
-    encoder : TSTCCEncoder
-        Features over time; any encoder with ``repr_dim``, ``feature_lengths`` and a ``front_end`` serves.
-    predictor : TemporalPredictor
-        Context of the features up to a step t, and linear predictions of the next K.
-    weak, strong : Augmentation
-        The two views, each of which is one.
-    temperature, temporal_weight, contextual_weight : float
-        τ, λ1 and λ2.
-    pooling : {"max", "mean", "last"}
-        How :meth:`embed` sums the features up.
-    segments : int
-        In how many parts of a series.
-    """
+    """A weak and a strong view predict each other's next features, and their contexts find each other."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 128,
@@ -59,41 +45,37 @@ class TSTCCMethod(Method):
     }
     min_rows: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        encoder: TSTCCEncoder,
-        predictor: TemporalPredictor,
-        weak: Augmentation,
-        strong: Augmentation,
-        temperature: float = 0.2,
-        temporal_weight: float = 1.0,
-        contextual_weight: float = 0.7,
-        pooling: PoolingName = "mean",
-        segments: int = 1,
-    ) -> None:
+    def __init__(self, parameters: TSTCC, sizes: Sizes) -> None:
         super().__init__()
-        for name, view in (("weak", weak), ("strong", strong)):
-            if view.n_views != 1:
-                raise ValueError(f"{name}_augmentation must make one view; {view!r} makes {view.n_views}")
-        for name, value in (("temporal_weight", temporal_weight), ("contextual_weight", contextual_weight)):
-            check_number(value, name)
-            if value < 0:
-                raise ValueError(f"{name} must be a number of at least 0; got {value!r}")
-        if temporal_weight == 0 and contextual_weight == 0:
-            raise ValueError("temporal_weight and contextual_weight are both 0: nothing is left to train; raise one")
-        if pooling not in ("max", "mean", "last"):
-            raise ValueError(f"pooling must be 'max', 'mean' or 'last'; got {pooling!r}")
-        if not isinstance(segments, int) or isinstance(segments, bool) or segments < 1:
-            raise ValueError(f"segments must be an integer of at least 1; got {segments!r}")
-        self.encoder = encoder
-        self.predictor = predictor
-        width = encoder.repr_dim  # hidden layer and output in the official code's proportions
-        self.projector = projector(predictor.context.dim, max(1, width // 2), max(1, width // 4))
+        self.encoder = TSTCCEncoder(
+            channels=sizes.channels,
+            repr_dim=parameters.repr_dim,
+            hidden_dim=parameters.hidden_dim,
+            kernel_size=parameters.kernel_size,
+            stride=parameters.stride,
+            dropout=parameters.dropout,
+            front_end=parameters.front_end,
+            missing=parameters.missing,
+        )
+        self.predictor = TemporalPredictor(
+            parameters.repr_dim,
+            parameters.prediction_steps,
+            parameters.context_dim,
+            parameters.context_depth,
+            parameters.context_heads,
+        )
+        weak, strong = (
+            one_view_of(name, getattr(parameters, name), "time_series")
+            for name in ("weak_augmentation", "strong_augmentation")
+        )
+        width = parameters.repr_dim  # hidden layer and output in the official code's proportions
+        self.projector = projector(self.predictor.context.dim, max(1, width // 2), max(1, width // 4))
         self.prediction = TemporalCPC()
-        self.contrast = NTXent(temperature)
-        self.temporal_weight, self.contextual_weight = float(temporal_weight), float(contextual_weight)
-        self.pooling: PoolingName = pooling
-        self.segments = segments
+        self.contrast = NTXent(parameters.temperature)
+        self.temporal_weight = float(parameters.temporal_weight)
+        self.contextual_weight = float(parameters.contextual_weight)
+        self.pooling = parameters.pooling
+        self.segments = parameters.segments
         self.weak, self.strong = weak, strong
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
@@ -179,6 +161,7 @@ class TSTCCMethod(Method):
     reference="Eldele et al., IJCAI 2021, arXiv 2106.14112",
     parts={"weak_augmentation": "augmentations", "strong_augmentation": "augmentations"},
 )
+@parameterised
 class TSTCC(SeriesEstimator):
     r"""TS-TCC: representations of series by temporal and contextual contrasting.
 
@@ -194,45 +177,6 @@ class TSTCC(SeriesEstimator):
 
     with t uniform on 0 … T' − K − 1, one draw a batch, and :math:`L_{CC}` = NT-Xent with temperature τ. The
     representation is the encoder's features, pooled.
-
-    Parameters
-    ----------
-    repr_dim : int, default 128
-        Channels D of the features, and size of a representation (official code).
-    hidden_dim : int, default 32
-        Channels of the first block; the second has twice as many (official code).
-    kernel_size, stride : int, default 8 and 1
-        Of the first convolution (official code: 8 and 1 for HAR and Epilepsy, 25 and 3 for Sleep-EDF).
-    dropout : float, default 0.35
-        After the first block (official code).
-    prediction_steps : int, default 6
-        K (official code: 6 for HAR, 10 for Epilepsy). A series with T' features predicts at most T' − 1.
-    context_dim, context_depth, context_heads : int, default 100, 4 and 4
-        Width, layers and attention heads of the context transformer (official code).
-    temperature : float, default 0.2
-        τ (paper).
-    temporal_weight, contextual_weight : float, default 1.0 and 0.7
-        λ1 and λ2 (paper).
-    weak_augmentation, strong_augmentation : spec, default "tstcc_weak" and "tstcc_strong"
-        Views, drawn afresh at every step. The recipes are the paper's: one scaling factor for each series and channel;
-        permutation and jitter.
-    pooling : {"max", "mean", "last"}, default "mean"
-        How the features of a series become one vector. The mean is what the official classifier, linear on the features
-        of all steps side by side, can read with the same weights at every step.
-    segments : int, default 1
-        Pool each of so many equal parts of a series by itself: a representation then has repr_dim · segments values,
-        and with as many segments as features it is the official input of the classifier.
-    missing : {"channel", "timestep"}, default "channel"
-        Whether a value missing in one channel blanks that value or the whole step.
-    front_end : {"values", "values+mask", "values+mask+delta"}, default "values+mask"
-        What the network sees of gaps and time stamps; the official code has "values".
-    scaling : {"dataset", "sample"} or None, default "dataset"
-        Standardise each channel over the training set, each series by itself, or not at all.
-    trainer : Trainer or mapping, optional
-        Training values other than the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β
-        (0.9, 0.99) and weight decay 3e-4, an epoch's smaller last batch left out (official code).
-    random_state : int, optional
-        Seed. The same seed, machine and number of threads give the same bits.
 
     Notes
     -----
@@ -267,52 +211,57 @@ class TSTCC(SeriesEstimator):
     (4, 8, 6)
     """
 
-    def __init__(
-        self,
-        repr_dim: int = 128,
-        hidden_dim: int = 32,
-        kernel_size: int = 8,
-        stride: int = 1,
-        dropout: float = 0.35,
-        prediction_steps: int = 6,
-        context_dim: int = 100,
-        context_depth: int = 4,
-        context_heads: int = 4,
-        temperature: float = 0.2,
-        temporal_weight: float = 1.0,
-        contextual_weight: float = 0.7,
-        weak_augmentation: Any = "tstcc_weak",
-        strong_augmentation: Any = "tstcc_strong",
-        pooling: PoolingName = "mean",
-        segments: int = 1,
-        missing: Literal["channel", "timestep"] = "channel",
-        front_end: Literal["values", "values+mask", "values+mask+delta"] = "values+mask",
-        scaling: Literal["dataset", "sample"] | None = "dataset",
-        trainer: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.repr_dim = repr_dim
-        self.hidden_dim = hidden_dim
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.dropout = dropout
-        self.prediction_steps = prediction_steps
-        self.context_dim = context_dim
-        self.context_depth = context_depth
-        self.context_heads = context_heads
-        self.temperature = temperature
-        self.temporal_weight = temporal_weight
-        self.contextual_weight = contextual_weight
-        self.weak_augmentation = weak_augmentation
-        self.strong_augmentation = strong_augmentation
-        self.pooling = pooling
-        self.segments = segments
-        self.missing = missing
-        self.front_end = front_end
-        self.scaling = scaling
-        self.trainer = trainer
-        self.random_state = random_state
-        super().__init__()
+    repr_dim: int = whole(128, low=1, doc="Channels D of the features, and size of a representation (official code).")
+    hidden_dim: int = whole(32, low=1, doc="Channels of the first block; the second has twice as many (official code).")
+    kernel_size: int = whole(
+        8, low=1, doc="Of the first convolution (official code: 8 for HAR and Epilepsy, 25 for Sleep-EDF)."
+    )
+    stride: int = whole(
+        1, low=1, doc="Of the first convolution (official code: 1 for HAR and Epilepsy, 3 for Sleep-EDF)."
+    )
+    dropout: float = real(0.35, low=0, below=1, doc="After the first block (official code).")
+    prediction_steps: int = whole(
+        6,
+        low=1,
+        doc="K (official code: 6 for HAR, 10 for Epilepsy). A series with T' features predicts at most T' − 1.",
+    )
+    context_dim: int = whole(100, low=1, doc="Width of the context transformer (official code).")
+    context_depth: int = whole(4, low=1, doc="Layers of the context transformer (official code).")
+    context_heads: int = whole(
+        4, low=1, doc="Attention heads of the context transformer, which divide its width (official code)."
+    )
+    temperature: float = shared.temperature(0.2, "(paper).")
+    temporal_weight: float = real(1.0, low=0, doc="λ1 (paper).")
+    contextual_weight: float = real(0.7, low=0, doc="λ2 (paper).")
+    weak_augmentation: Any = shared.augmentation(
+        "tstcc_weak",
+        "Weak view, drawn afresh at every step. The recipe is the paper's: one scaling factor for each series and "
+        "channel.",
+    )
+    strong_augmentation: Any = shared.augmentation(
+        "tstcc_strong",
+        "Strong view, drawn afresh at every step. The recipe is the paper's: permutation and jitter.",
+    )
+    pooling: PoolingName = shared.pooling(
+        "How the features of a series become one vector. The mean is what the official classifier, linear on the "
+        "features of all steps side by side, can read with the same weights at every step."
+    )
+    segments: int = whole(
+        1,
+        low=1,
+        doc="Pool each of so many equal parts of a series by itself: a representation then has repr_dim · segments "
+        "values, and with as many segments as features it is the official input of the classifier.",
+    )
+    missing: MissingRule = shared.missing()
+    front_end: FrontEndMode = shared.front_end()
+    scaling: Scaling = shared.scaling()
+    trainer: Any = shared.trainer(
+        "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
+        "3e-4, an epoch's smaller last batch left out (official code)."
+    )
+    random_state: Any = shared.random_state()
+
+    method_class: ClassVar[type[Method]] = TSTCCMethod
 
     def encode(self, X: Any) -> Float[np.ndarray, "n d s"]:
         """Features over time, not pooled.
@@ -371,31 +320,10 @@ class TSTCC(SeriesEstimator):
         assert isinstance(self.method_, TSTCCMethod)
         return self.method_
 
-    def _build(self, batch: Batch) -> Method:
-        encoder = TSTCCEncoder(
-            channels=batch.x.shape[1],
-            repr_dim=self.repr_dim,
-            hidden_dim=self.hidden_dim,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            dropout=self.dropout,
-            front_end=self.front_end,
-            missing=self.missing,
-        )
-        predictor = TemporalPredictor(
-            self.repr_dim, self.prediction_steps, self.context_dim, self.context_depth, self.context_heads
-        )
-        return TSTCCMethod(
-            encoder,
-            predictor,
-            weak=view_of("weak_augmentation", self.weak_augmentation, "time_series"),
-            strong=view_of("strong_augmentation", self.strong_augmentation, "time_series"),
-            temperature=self.temperature,
-            temporal_weight=self.temporal_weight,
-            contextual_weight=self.contextual_weight,
-            pooling=self.pooling,
-            segments=self.segments,
-        )
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.temporal_weight == 0 and self.contextual_weight == 0:
+            raise ValueError("temporal_weight and contextual_weight are both 0: nothing is left to train; raise one")
 
     def _training_rows(self, batch: Batch) -> Batch:
         return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))

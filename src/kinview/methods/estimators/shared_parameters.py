@@ -1,0 +1,117 @@
+"""Parameters that several estimators have, each with its default, range and sentence."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.pooling import PoolingName
+from kinview.methods.estimators.base import as_trainer
+from kinview.parameters import anything, choice, real, spec, whole
+from kinview.training.randomness import check_seed
+from kinview.training.settings import check_fields
+
+__all__ = [
+    "Scaling",
+    "TextRule",
+    "augmentation",
+    "front_end",
+    "missing",
+    "network_of",
+    "pooling",
+    "projection_dim",
+    "projector_hidden_dim",
+    "random_state",
+    "scaling",
+    "temperature",
+    "text",
+    "trainer",
+]
+
+Scaling = Literal["dataset", "sample", None]
+TextRule = Literal["refuse", "categorical"]
+
+
+def augmentation(default: str | None, doc: str) -> Any:
+    """Spec of a view."""
+    return spec(default, "augmentation", doc=doc)
+
+
+def front_end() -> Any:
+    """What an encoder is told about gaps."""
+    return choice(
+        "values+mask",
+        get_args(FrontEndMode),
+        doc='What the network sees of gaps and time stamps; the official code has "values".',
+    )
+
+
+def missing(note: str = "") -> Any:
+    """What a gap in one channel does to the others, with a note on the default."""
+    return choice(
+        "channel",
+        get_args(MissingRule),
+        doc=f"Whether a value missing in one channel blanks that value or the whole step.{note}",
+    )
+
+
+def network_of() -> Any:
+    """Method of a control."""
+    return spec(
+        None,
+        "method",
+        words="str or mapping",
+        doc="Spec of the method whose network it is; TS2Vec for series and SCARF for tables by default.",
+    )
+
+
+def pooling(doc: str) -> Any:
+    """How features over time become one vector."""
+    return choice("mean", get_args(PoolingName), doc=doc)
+
+
+def projection_dim() -> Any:
+    """Output of SimCLR's projector."""
+    return whole(128, low=1, doc="Size of a projection z (paper).")
+
+
+def projector_hidden_dim() -> Any:
+    """Hidden layer of SimCLR's projector."""
+    return whole(None, low=1, doc="Hidden width of the projector g; that of the representation by default (paper).")
+
+
+def random_state(doc: str = "Seed. The same seed, machine and number of threads give the same bits.") -> Any:
+    """Source of all randomness of a fit."""
+    return anything(None, "int", check=check_seed, doc=doc)
+
+
+def scaling(source: str = "") -> Any:
+    """What is learned of the values before training, with the source of the default."""
+    return choice(
+        "dataset",
+        get_args(Scaling),
+        doc=f"Standardise each channel over the training set{source}, each series by itself, or not at all.",
+    )
+
+
+def temperature(default: float, source: str) -> Any:
+    """τ of a contrastive loss, with the source of its default."""
+    return real(default, above=0, doc=f"τ {source}")
+
+
+def text() -> Any:
+    """Columns of a table that are no categories."""
+    return choice(
+        "refuse",
+        get_args(TextRule),
+        doc="What to do with text columns whose values are nearly all distinct (identifiers, free text).",
+    )
+
+
+def trainer(published: str) -> Any:
+    """Training values, with a sentence on those that hold otherwise."""
+    return anything(None, "Trainer or mapping", check=_check_trainer, doc=f"Training values other than {published}")
+
+
+def _check_trainer(value: Any, name: str) -> None:
+    check_fields(as_trainer(value))
