@@ -22,7 +22,7 @@ from kinview.encoders import heads
 from kinview.methods import RandomInit, Supervised, classifiers, methods
 from kinview.methods.fine_tuning.classifier import FineTuningMethod
 from kinview.methods.fine_tuning.layers import layers_of
-from kinview.training import Method
+from kinview.training import LossResult, Method
 from kinview.training.randomness import forked_generators
 
 SERIES = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3, "trainer": {"max_steps": 5}}}
@@ -122,7 +122,7 @@ class Tiny(Method):
         return [batch]
 
     def loss(self, views):
-        return self.embed(views[0]).square().mean(), {}
+        return LossResult(self.embed(views[0]).square().mean())
 
     def embed(self, batch):
         return self.top(self.bottom(batch.x))

@@ -20,6 +20,7 @@ from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.testing import check_method
 from kinview.testing.methods import laws_of
+from kinview.training import LossResult
 from kinview.training.method import Sizes
 
 CONVOLUTION = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
@@ -115,9 +116,9 @@ def test_a_draw_from_the_global_generator_is_found(monkeypatch: pytest.MonkeyPat
 def test_a_loss_that_does_not_fall_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     loss = SimCLRMethod.loss
 
-    def rising(self: SimCLRMethod, views: list[Batch]) -> tuple[Tensor, dict[str, float]]:
-        value, logs = loss(self, views)
-        return (-value if torch.is_grad_enabled() else value), logs
+    def rising(self: SimCLRMethod, views: list[Batch]) -> LossResult:
+        value = loss(self, views).loss
+        return LossResult(-value if torch.is_grad_enabled() else value)
 
     monkeypatch.setattr(SimCLRMethod, "loss", rising)
     with pytest.raises(AssertionError, match=broken("loss_falls")):
@@ -125,7 +126,7 @@ def test_a_loss_that_does_not_fall_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_collapse_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def flatten(self: SimCLRMethod, progress: float) -> None:
+    def flatten(self: SimCLRMethod, progress: float, views: Any, carry: Any) -> None:
         with torch.no_grad():
             for layer in self.encoder.modules():
                 if isinstance(layer, torch.nn.Linear):

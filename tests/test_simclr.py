@@ -140,7 +140,7 @@ def test_a_learned_view_is_trained_with_the_encoder_and_leaves_with_the_training
     spec = {"viewmaker": {"epsilon": 0.2, "width": 4}}
     changed: list[bool] = []
 
-    def watch(self: SimCLRMethod, progress: float) -> None:
+    def watch(self: SimCLRMethod, progress: float, views: Any, carry: Any) -> None:
         weights = [p.detach().clone() for p in self.view_networks.parameters()]
         if self.__dict__.setdefault("first", weights) is not weights:
             changed.append(any(not torch.equal(a, b) for a, b in zip(self.__dict__["first"], weights, strict=True)))
@@ -157,7 +157,7 @@ def test_a_learned_view_is_trained_with_the_encoder_and_leaves_with_the_training
 @pytest.mark.parametrize(
     ("augmentation", "message"),
     [
-        ("class_conditional_corruption", r"needs the label of each row \(y\), and SimCLR trains without labels"),
+        ("class_conditional_corruption", r"needs the label of each row \(y\), and SimCLR was given no labels"),
         (["swap_noise", "class_conditional_corruption"], "augmentation: Compose needs the label of each row"),
         ("adversarial", "augmentation: Adversarial needs a loss, and SimCLR gives its views no loss to raise"),
         (["adversarial", "swap_noise"], "augmentation: Compose needs a loss"),

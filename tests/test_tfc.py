@@ -116,7 +116,7 @@ def test_the_paper_loss_equals_its_transcription(weight: float) -> None:
         for u, v in (("t", "f~"), ("t~", "f"), ("t~", "f~"))
     )
     contrast = slow_nt_xent(h["t"], h["t~"]), slow_nt_xent(h["f"], h["f~"])
-    loss, logs = method.loss(views)
+    loss, logs, _ = method.loss(views)
     assert loss.item() == pytest.approx(weight * sum(contrast) + (1 - weight) * agreement, abs=1e-10)
     assert logs == pytest.approx({"time": contrast[0], "frequency": contrast[1], "consistency": agreement}, abs=1e-10)
 
@@ -126,7 +126,7 @@ def test_the_official_loss_equals_its_transcription() -> None:
     views, h = drawn(method, series())
     z_t, z_f = method.time_projector(h["t"]), method.frequency_projector(h["f"])
     contrast = slow_poly(h["t"], h["t~"]), slow_poly(h["f"], h["f~"])
-    loss, logs = method.loss(views)
+    loss, logs, _ = method.loss(views)
     assert loss.item() == pytest.approx(0.2 * sum(contrast) + slow_poly(z_t, z_f), abs=1e-10)
     assert logs["consistency"] == pytest.approx(slow_poly(z_t, z_f), abs=1e-10)
 
@@ -161,7 +161,7 @@ def test_the_second_half_is_the_frequency_domain() -> None:
 def test_both_domains_are_trained_by_the_agreement_alone(consistency: Any) -> None:
     """Fails without the consistency term: nothing else reaches the projectors."""
     method = untrained(series(), consistency=consistency, contrastive_weight=0.0).train()
-    loss, _ = method.loss(method.views(Batch.of(torch.tensor(series(), dtype=torch.float32)), gen(), 0.0))
+    loss, *_ = method.loss(method.views(Batch.of(torch.tensor(series(), dtype=torch.float32)), gen(), 0.0))
     loss.backward()
     for part in (method.time_encoder, method.frequency_encoder, method.time_projector, method.frequency_projector):
         gradients = [p.grad for p in part.parameters()]
@@ -179,7 +179,7 @@ def test_only_the_paper_rule_looks_at_the_augmented_projections() -> None:
 
 def test_contrast_alone_leaves_the_projectors_untrained() -> None:
     method = untrained(series(), contrastive_weight=1.0).train()
-    loss, _ = method.loss(method.views(Batch.of(torch.tensor(series(), dtype=torch.float32)), gen(), 0.0))
+    loss, *_ = method.loss(method.views(Batch.of(torch.tensor(series(), dtype=torch.float32)), gen(), 0.0))
     loss.backward()
     assert all(float(p.grad.abs().max()) == 0.0 for p in method.time_projector.parameters())
     assert all(p.grad is None or float(p.grad.abs().sum()) > 0 for p in method.frequency_encoder.parameters())
@@ -316,7 +316,7 @@ def test_a_row_alone_teaches_nothing_and_moves_no_statistics() -> None:
     method = untrained(series()).train()
     before = {name: value.clone() for name, value in method.named_buffers()}
     one = Batch.of(torch.tensor(series(1), dtype=torch.float32))
-    loss, logs = method.loss(method.views(one, gen(), 0.0))
+    loss, logs, _ = method.loss(method.views(one, gen(), 0.0))
     loss.backward()
     assert loss.item() == 0.0 and logs == {}
     assert all(float(p.grad.abs().max()) == 0.0 for p in method.parameters())

@@ -21,7 +21,7 @@ from torch import nn
 from kinview import SCARF, Trainer, TS2Vec, files
 from kinview.data import Batch
 from kinview.files import read_tensors
-from kinview.training import Callback, Method, TrainingState, WeightAverage, trainer as trainer_module
+from kinview.training import Callback, LossResult, Method, TrainingState, WeightAverage, trainer as trainer_module
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.randomness import forked_generators
 from kinview.training.settings import Settings, settings_of
@@ -49,12 +49,12 @@ class Toy(Method):
 
     def loss(self, views):
         z = nn.functional.dropout(self.layer(views[0].x), 0.5, self.training)
-        return z.square().mean(), {"size": float(len(views[0]))}
+        return LossResult(z.square().mean(), {"size": float(len(views[0]))})
 
     def embed(self, batch):
         return self.layer(batch.x)
 
-    def after_step(self, progress):
+    def after_step(self, progress, views, carry):
         self.steps += 1
 
 
@@ -239,7 +239,7 @@ class Slope(Method):
         return [batch]
 
     def loss(self, views):
-        return self.scale * (self.weight * torch.tensor([3.0, 4.0])).sum(), {}
+        return LossResult(self.scale * (self.weight * torch.tensor([3.0, 4.0])).sum())
 
     def embed(self, batch):
         return batch.x
@@ -358,14 +358,14 @@ class Scripted(Method):
 
     def loss(self, views):
         if self.training:
-            return 0.0 * self.weight, {}
+            return LossResult(0.0 * self.weight)
         self.validated.append(views[0].x)
-        return torch.tensor(self.script[int(self.weight) - 1]), {}
+        return LossResult(torch.tensor(self.script[int(self.weight) - 1]))
 
     def embed(self, batch):
         return batch.x
 
-    def after_step(self, progress):
+    def after_step(self, progress, views, carry):
         self.weight.data += 1
 
 
@@ -417,8 +417,9 @@ def test_rows_are_held_out_by_group(splits):
     index = pd.MultiIndex.from_product([["a", "b", "c", "d"], range(3), range(6)], names=["patient", "visit", "hour"])
     frame = pd.DataFrame({"x": np.arange(72.0)}, index=index)
     TS2Vec(**SERIES, trainer={"max_steps": 1, "validation_fraction": 0.25}).fit(frame)
-    for train, validation in splits:
-        assert len(validation) and not set(train.groups.tolist()) & set(validation.groups.tolist())
+    for (train, validation), group in zip(splits, (groups, np.repeat(np.arange(4), 3)), strict=True):
+        assert len(validation) and not set(group[train.index]) & set(group[validation.index])
+        assert train.groups is None and validation.groups is None  # they do not concern the method
     assert [len(part) for part in splits[1]] == [9, 3]
     SCARF(**TABLE, trainer={"max_epochs": 1}).fit(_table())
     assert [len(part) for part in splits[2]] == [35, 5]
@@ -505,17 +506,17 @@ class Broken(Toy):
         self.what = what
 
     def loss(self, views):
-        loss, logs = super().loss(views)
+        loss, logs, _ = super().loss(views)
         if self.steps < 2:
-            return loss, logs
+            return LossResult(loss, logs)
         if self.what == "loss":
-            return loss * math.nan, logs
+            return LossResult(loss * math.nan, logs)
         if self.what == "gradient":
-            return loss + (self.layer.weight * 0).abs().sqrt().sum(), logs
-        return loss, logs
+            return LossResult(loss + (self.layer.weight * 0).abs().sqrt().sum(), logs)
+        return LossResult(loss, logs)
 
-    def after_step(self, progress):
-        super().after_step(progress)
+    def after_step(self, progress, views, carry):
+        super().after_step(progress, views, carry)
         if self.what == "weights" and self.steps == 3:
             self.layer.weight.data[0, 0] = math.inf
 

@@ -280,7 +280,7 @@ def test_the_loss_is_its_formula(steps: int, wanted: int, share: float) -> None:
     model = method(prediction_steps=wanted, temporal_weight=1.3, contextual_weight=0.7).double().train()
     weak, strong = series(steps=steps).double(), series(steps=steps, seed=1).double()
     expected = slow_loss(model, weak, strong, share)
-    loss, parts = model.loss(views_of(weak, strong, share))
+    loss, parts, _ = model.loss(views_of(weak, strong, share))
     assert loss.item() == pytest.approx(expected.item(), abs=1e-10)
     assert loss.item() == pytest.approx(1.3 * parts["temporal"] + 0.7 * parts["contextual"], abs=1e-5)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -316,10 +316,10 @@ def test_the_contexts_of_both_views_are_contrasted() -> None:
     with_it, without = method(contextual_weight=0.7).train(), method(contextual_weight=0.0).train()
     contexts: list[Tensor] = []
     with_it.projector.register_forward_hook(lambda module, inputs, output: contexts.append(output))
-    loss, parts = with_it.loss(views)
+    loss, parts, _ = with_it.loss(views)
     assert parts["contextual"] == pytest.approx(nt_xent(*contexts, 0.2).item(), abs=1e-6)
     assert parts["contextual"] > 0.1
-    other, _ = without.loss(views)
+    other, *_ = without.loss(views)
     assert loss.item() - other.item() == pytest.approx(0.7 * parts["contextual"], abs=1e-5)
     torch.autograd.backward([loss, other])
     assert with_it.projector[0].weight.grad.abs().max() > 1e-4
@@ -417,8 +417,8 @@ def test_parameters_of_the_predictor_are_checked(changes: dict[str, Any], messag
 def test_the_loss_does_not_depend_on_padding() -> None:
     model = method().train()
     one, other = unequal(), unequal() * 1.5 + 0.1
-    loss, parts = model.loss(views_of(one, other))
-    padded, again = model.loss(views_of(pad(one, 33), pad(other, 33)))
+    loss, parts, _ = model.loss(views_of(one, other))
+    padded, again, _ = model.loss(views_of(pad(one, 33), pad(other, 33)))
     assert abs(loss.item() - padded.item()) < TOLERANCE
     assert {k: pytest.approx(v, abs=TOLERANCE) for k, v in parts.items()} == again
     assert math.isfinite(loss.item()) and parts["temporal"] > 0

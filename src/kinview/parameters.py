@@ -106,6 +106,7 @@ class _Rule:
     optional: bool = False
     words: str = ""
     check: Callable[[Any, str], None] | None = None
+    noun: str = ""
 
     def checked(self, value: Any, name: str) -> Any:
         if value is None and self.optional:
@@ -296,11 +297,17 @@ def spec(default: Any, noun: str, *, doc: str, words: str = "spec") -> Any:
                 f"{name} must be the name of a registered {noun} or {{name: {{parameter: value}}}}; got {value!r}"
             )
 
-    return anything(default, words, check=check, doc=doc)
+    return anything(default, words, check=check, noun=noun, doc=doc)
 
 
 def anything(
-    default: Any, words: str, *, doc: str, check: Callable[[Any, str], None] | None = None, fallback: Any = None
+    default: Any,
+    words: str,
+    *,
+    doc: str,
+    check: Callable[[Any, str], None] | None = None,
+    noun: str = "",
+    fallback: Any = None,
 ) -> Any:
     """Field of a dataclass for what none of the others describes.
 
@@ -314,10 +321,13 @@ def anything(
         What the parameter is.
     check : callable, optional
         ``check(value, name)`` raises a ValueError that begins with the name.
+    noun : str
+        What a spec describes: ``"encoder"``.
     fallback : object, optional
         As for :func:`real`.
     """
-    return _field(default, _Rule(object, optional=default is None, words=words, check=check), doc, fallback)
+    rule = _Rule(object, optional=default is None, words=words, check=check, noun=noun)
+    return _field(default, rule, doc, fallback)
 
 
 @dataclass_transform(eq_default=False)

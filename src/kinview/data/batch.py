@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "read_extra"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,3 +86,43 @@ class Batch:
             y=on(self.y),
             extra={name: on(value) for name, value in self.extra.items()},
         )
+
+
+def read_extra(extra: Any, n: int) -> dict[str, Tensor | Batch]:
+    """Further per-row data by name, as tensors in float32; another modality stays a :class:`Batch`.
+
+    Parameters
+    ----------
+    extra : mapping of str to array-like (n, ...) or Batch
+        For example ``{"features": expert_features}``.
+    n : int
+        Number of rows.
+
+    Raises
+    ------
+    ValueError
+        If it is no mapping, or an entry has not one row a sample or holds a value that is missing or not finite.
+
+    Examples
+    --------
+    >>> read_extra({"features": [[1.0, 2.0], [3.0, 4.0]]}, 2)["features"].shape
+    torch.Size([2, 2])
+    """
+    if not isinstance(extra, Mapping):
+        raise ValueError(
+            f"extra must map names to arrays with one row a sample, {{'features': array}}; got {type(extra).__name__}"
+        )
+    found: dict[str, Tensor | Batch] = {}
+    for name, value in extra.items():
+        if not isinstance(value, Batch):
+            value = (
+                value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(np.array(value, dtype=float))
+            )
+            value = value.to(torch.float32)
+            if not bool(torch.isfinite(value).all()):
+                raise ValueError(f"extra[{name!r}] holds values that are missing or not finite; fill them first")
+        rows = 0 if isinstance(value, Tensor) and value.ndim == 0 else len(value)
+        if rows != n:
+            raise ValueError(f"extra[{name!r}] has {rows} rows for {n} samples; give one a sample")
+        found[str(name)] = value
+    return found

@@ -21,7 +21,7 @@ from kinview.methods.estimators.shared_parameters import Scaling, TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.modules.projector import projector
 from kinview.parameters import parameterised, spec
-from kinview.training.method import Method, Sizes
+from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["SimCLR", "SimCLRMethod", "TabularSimCLR"]
 
@@ -41,7 +41,7 @@ class SimCLRMethod(Method):
     min_rows: ClassVar[int] = 2
 
     def __init__(self, parameters: SimCLR | TabularSimCLR, sizes: Sizes) -> None:
-        super().__init__()
+        super().__init__(sizes)
         self.encoder = encoder_of("encoder", parameters.encoder, sizes)
         view = parameters.default_augmentation if parameters.augmentation is None else parameters.augmentation
         self.augmentation = view_of("augmentation", view, sizes.modality)
@@ -57,14 +57,14 @@ class SimCLRMethod(Method):
             return list(augmentation(batch, generator))
         return [augmentation(batch, generator), augmentation(batch, generator)]
 
-    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(self, views: list[Batch]) -> LossResult:
         """Mean of NT-Xent over all pairs of views; a row with a view in which nothing was observed is left out."""
         views = with_something_observed(views)
         if len(views[0]) < 2:  # nothing to contrast, and no batch statistics
-            return torch.stack([parameter.sum() * 0.0 for parameter in self.parameters()]).sum(), {}
+            return self.nothing_to_learn()
         projections = [self.projector(self.embed(view)) for view in views]
         pairs = list(itertools.combinations(projections, 2))
-        return torch.stack([self.contrast(one, other) for one, other in pairs]).mean(), {}
+        return LossResult(torch.stack([self.contrast(one, other) for one, other in pairs]).mean())
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """The encoder's output; the projector serves training only."""

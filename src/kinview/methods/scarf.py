@@ -17,7 +17,7 @@ from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.parameters import parameterised, real, whole
-from kinview.training.method import Method, Sizes
+from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["SCARF", "SCARFMethod"]
 
@@ -38,7 +38,7 @@ class SCARFMethod(Method):
     min_rows: ClassVar[int] = 2
 
     def __init__(self, parameters: SCARF, sizes: Sizes) -> None:
-        super().__init__()
+        super().__init__(sizes)
         width = parameters.hidden_dim
         self.encoder = MLPEncoder(sizes.cardinalities, width, parameters.depth)
         self.projector = mlp(width, width, parameters.projector_depth, last_activation=False)
@@ -49,10 +49,10 @@ class SCARFMethod(Method):
         """The rows as they are, and corrupted."""
         return [batch, self.corruption(batch, generator)]
 
-    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(self, views: list[Batch]) -> LossResult:
         """InfoNCE from the rows to their corrupted views."""
         clean, corrupted = (self.projector(self.encoder(view.x)) for view in views)
-        return self.contrast(clean, corrupted), {}
+        return LossResult(self.contrast(clean, corrupted))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """The encoder's output; the projector serves training only."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         TrainingState as TrainingState,
         callbacks as callbacks,
     )
-    from kinview.training.method import Method as Method
+    from kinview.training.method import LossResult as LossResult, Method as Method, Sizes as Sizes
     from kinview.training.trainer import Trainer as Trainer
 
 lazy_exports(__name__)

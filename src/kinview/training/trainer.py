@@ -264,10 +264,11 @@ class _Loop:
         batch = self.train.rows(rows).to(settings.device)
         for group, base in zip(running.optimizer.param_groups, self._base_lr, strict=True):
             group["lr"] = base * settings.lr_factor(state.step, self.total)
+        running.method.before_step(progress)
         views = running.method.views(batch, running.generator, progress)
         try:
             with self._autocast():
-                loss, logs = running.method.loss(views)
+                loss, logs, carry = running.method.loss(views)
             value = float(loss.detach())
         except FloatingPointError as error:  # a loss that looks at its input first
             raise self._diverged("not finite") from error
@@ -280,7 +281,8 @@ class _Loop:
         running.scaler.step(running.optimizer)
         running.scaler.update()
         state.step += 1
-        running.method.after_step(state.step / self.total if self.total else 0.0)
+        carried = {name: tensor.detach() for name, tensor in carry.items()}
+        running.method.after_step(state.step / self.total if self.total else 0.0, views, carried)
         if running.average is not None:
             running.average.update()
         state.position += len(rows)
@@ -326,7 +328,7 @@ class _Loop:
         losses, rows = 0.0, 0
         for views in self.validation_views:
             with self._autocast():
-                losses += float(running.method.loss(views)[0]) * len(views[0])
+                losses += float(running.method.loss(views).loss) * len(views[0])
             rows += len(views[0])
         running.method.train()
         loss = losses / rows

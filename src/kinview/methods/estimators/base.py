@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kinview.data.batch import Batch
+from kinview.augmentations import augmentations
+from kinview.data._labels import encode_labels
+from kinview.data.batch import Batch, read_extra
 from kinview.data.splits import holdout
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
@@ -72,17 +75,75 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _rebuild_network(self, former: Method) -> None:
         """Network as this version builds it, with the tensors of the one that a pickle held."""
-        self._build_untrained(self.sizes_)
-        self.method_.load_state_dict(former.state_dict())
+        self._restore_network(self.sizes_, former.state_dict())
+
+    def _restore_network(self, sizes: Sizes, tensors: Mapping[str, Tensor]) -> None:
+        """Network for these sizes with stored tensors; what embedding does not need may be absent from them.
+
+        Raises
+        ------
+        RuntimeError
+            If a tensor that embedding needs is absent, or one is of no use to this network.
+        """
+        self._build_untrained(sizes)
+        absent, unknown = self.method_.load_state_dict(tensors, strict=False)
+        absent = sorted(set(absent) & set(self.method_.inference_state()))
+        if absent or unknown:
+            raise RuntimeError(f"the network lacks {absent or 'nothing'} and has no place for {unknown or 'nothing'}")
 
     @property
     def fitted_network(self) -> EstimatorCore | None:
         """Itself, once it is fitted."""
         return self if hasattr(self, "method_") else None
 
+    @property
+    def uses(self) -> frozenset[str]:
+        """Which of ``y``, ``groups`` and ``extra`` fit hands on to the method; the others never reach it.
+
+        By default what the views among the parameters need. A method with a need of its own declares it in the body of
+        its class: ``uses = frozenset({"y"})``.
+        """
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        named = [field.name for field in fields if getattr(field.metadata.get("rule"), "noun", "") == "augmentation"]
+        given = [getattr(self, name) for name in named if getattr(self, name) is not None]
+        needs = frozenset().union(*(augmentations.build(view).needs for view in given))
+        return needs & {"y", "groups", "extra"}
+
+    @property
+    def uses_labels(self) -> bool:  # type: ignore[override]
+        """Whether fit reads ``y``."""
+        return "y" in self.uses
+
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Samples as the network of this fitted estimator takes them."""
         raise NotImplementedError
+
+    def _with_company(self, batch: Batch, y: Any, extra: Any) -> Batch:
+        """Batch with the labels and further features that the method uses, and no others.
+
+        Raises
+        ------
+        ValueError
+            If they are not one a row, missing for some, or not finite.
+        """
+        uses, n = self.uses, len(batch)
+        labels = encode_labels(y, n) if "y" in uses else None
+        if labels is not None and labels.is_floating_point() and bool(torch.isnan(labels).any()):
+            missing = int(torch.isnan(labels).sum())
+            raise ValueError(f"y is missing for {missing} of {n} rows; leave out the rows without a label")
+        return batch.replace(y=labels, extra={} if extra is None or "extra" not in uses else read_extra(extra, n))
+
+    def _check_company(self, rows: Batch) -> None:
+        """Refuse training rows without what the method uses."""
+        name = f"{type(self).__name__} with these parameters"
+        if "y" in self.uses and rows.y is None:
+            raise ValueError(f"{name} uses the label of each row, and none were given: fit(X, y)")
+        if "groups" in self.uses and rows.groups is None:
+            raise ValueError(f"{name} uses the group of each row, and none were given: fit(X, groups=...)")
+        if "extra" in self.uses and not rows.extra:
+            raise ValueError(
+                f"{name} uses further features of each row, and none were given: fit(X, extra={{'features': array}})"
+            )
 
     def _check_parameters(self) -> None:
         """Refuse parameters out of range, before any work; those that only make sense together too."""
@@ -98,7 +159,8 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _build(self, sizes: Sizes) -> Method:
         """Untrained method for data of these sizes."""
-        return self.method_class(self, sizes)
+        build = cast("Callable[[Any, Sizes], Method]", self.method_class)
+        return build(self, sizes)
 
     def _build_untrained(self, sizes: Sizes, seed: int = 0) -> None:
         """Become an estimator with initial weights on the CPU, which the caller replaces."""
@@ -154,7 +216,11 @@ class EstimatorCore(FromPickle, Capabilities):
             return None
         self._prepare_method(rows)
         fit_views(self.method_, rows, getattr(self, "schema_", None), generator)
+        self._check_company(rows)
         train, validation = self._hold_out(rows, generator)
+        if "groups" not in self.uses:  # they have kept held-out rows apart, and concern the method no more
+            train = train.replace(groups=None)
+            validation = None if validation is None else validation.replace(groups=None)
         try:
             return self.trainer_.fit(
                 self.method_,
@@ -240,14 +306,22 @@ def as_trainer(trainer: Any) -> Trainer:
 
 
 def fingerprint(batch: Batch) -> str:
-    """SHA-256 over the training rows: shapes, values, gaps, times and groups."""
+    """SHA-256 over all fields of training rows: shapes, values, gaps, times, groups, labels, and what is extra.
+
+    Where a row came from in its data set is no part of it.
+    """
     import hashlib
 
     digest = hashlib.sha256()
-    for value in (batch.x, batch.times, batch.groups):
-        digest.update(b"-" if value is None else str((tuple(value.shape), value.dtype)).encode())
-        if value is not None:
-            digest.update(np.ascontiguousarray(value.numpy()).tobytes())
+    company: dict[str, Tensor | Batch] = {} if batch.y is None else {"y": batch.y}
+    company |= {f"extra.{name}": batch.extra[name] for name in sorted(batch.extra)}
+    for name, value in [("", batch.x), ("", batch.times), ("", batch.groups), *company.items()]:
+        digest.update(name.encode())
+        if isinstance(value, Batch):
+            digest.update(fingerprint(value).encode())
+        else:
+            digest.update(b"-" if value is None else str((tuple(value.shape), value.dtype)).encode())
+            digest.update(b"" if value is None else np.ascontiguousarray(value.numpy()).tobytes())
     return digest.hexdigest()
 
 

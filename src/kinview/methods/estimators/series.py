@@ -82,28 +82,35 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         if not hasattr(self, "_converter_store_X"):
             super().__init__()
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
-        """Pre-train on series; labels are not used.
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Self:
+        """Pre-train on series.
 
         Parameters
         ----------
         X : panel
             See :func:`kinview.data.read_panel`; a single sktime series counts as a panel of one.
-        y : object
-            Ignored.
+        y : array-like of shape (n,), optional
+            Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them.
         groups : array-like, optional
-            Group (patient) of each series, for held-out rows. Default: the outermost level of a hierarchical index.
+            Group (patient) of each series, for held-out rows and for methods that use them. Default: the outermost
+            level of a hierarchical index.
+        extra : mapping of str to array-like (n, ...), optional
+            Further features of each sample, for a method that uses them: ``{"features": expert_features}``.
 
         Raises
         ------
         ValueError
             For input that is no panel of numbers; the message says what to do.
         """
-        return self._fit_or_initialise(X, groups, train=True)
+        return self._fit_or_initialise(X, y, groups, extra, train=True)
+
+    def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> pd.DataFrame:
+        """Representations of the series that it is fitted to; parameters as :meth:`fit`."""
+        return self.fit(X, y, groups=groups, extra=extra).transform(X)
 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
-        return self._fit_or_initialise(X, groups, train=False)
+        return self._fit_or_initialise(X, None, groups, None, train=False)
 
     def transform(self, X: Any, y: Any = None) -> pd.DataFrame:
         """Representations of series: a DataFrame ``(n, D)`` with the input's index.
@@ -175,15 +182,15 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
         self._is_fitted = True
         return self
 
-    def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+    def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self._check_parameters()
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
         self.__panel = self._read(X, groups=groups)
-        self.__groups, self.__train = groups, train
+        self.__y, self.__groups, self.__extra, self.__train = y, groups, extra, train
         try:
             super().fit(self._for_sktime(X))
         finally:
-            del self.__panel, self.__groups, self.__train
+            del self.__panel, self.__y, self.__groups, self.__extra, self.__train
         return self
 
     def _read(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel | None:
@@ -210,7 +217,10 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
             panel = self._checked_panel(X, self.__groups)
         self.channels_, self.time_unit_ = panel.channels, panel.time_unit
         self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
-        self._fit_batch(self._scaled(panel), train=self.__train)
+        batch = self._scaled(panel)
+        self._fit_batch(
+            self._with_company(batch, self.__y, self.__extra) if self.__train else batch, train=self.__train
+        )
         return self
 
     def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
@@ -286,15 +296,14 @@ class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
             "time_unit": self.time_unit_,
             "sizes": self.sizes_.to_config(),
         }
-        return facts, dict(self.method_.state_dict())
+        return facts, self.method_.inference_state()
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
         self.channels_, self.time_unit_ = tuple(facts["channels"]), facts["time_unit"]
         self.scaler_ = Scaler.from_config(facts["scaler"])
         self.training_ = None
-        self._build_untrained(Sizes.from_config(facts["sizes"]) if "sizes" in facts else _sizes_of_0_1(facts))
-        self.method_.load_state_dict(tensors)
+        self._restore_network(Sizes.from_config(facts["sizes"]) if "sizes" in facts else _sizes_of_0_1(facts), tensors)
         self._is_fitted = True
 
     def save(self, path: str | os.PathLike[str] | None = None, serialization_format: str = "safetensors") -> Any:

@@ -38,35 +38,42 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
     text: Any
     schema_: TableSchema
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
-        """Pre-train on rows; labels are not used.
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Self:
+        """Pre-train on rows.
 
         Parameters
         ----------
         X : DataFrame or array (n, columns)
             Missing cells are legal in every column.
-        y : object
-            Ignored.
+        y : array-like of shape (n,), optional
+            Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them.
         groups : array-like, optional
-            Group (patient) of each row: held-out rows never share one with the others.
+            Group (patient) of each row: held-out rows never share one with the others; for methods that use them too.
+        extra : mapping of str to array-like (n, ...), optional
+            Further features of each sample, for a method that uses them: ``{"features": expert_features}``.
 
         Raises
         ------
         ValueError
             For columns that cannot be encoded (named), infinite values, or no rows.
         """
-        return self._fit_or_initialise(X, groups, train=True)
+        return self._fit_or_initialise(X, y, groups, extra, train=True)
+
+    def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Float[Any, "n d"]:
+        """Representations of the rows that it is fitted to; parameters as :meth:`fit`."""
+        return self.fit(X, y, groups=groups, extra=extra).transform(X)
 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
-        return self._fit_or_initialise(X, groups, train=False)
+        return self._fit_or_initialise(X, None, groups, None, train=False)
 
-    def _fit_or_initialise(self, X: Any, groups: Any, *, train: bool) -> Self:
+    def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
         self._check_parameters()
         self.schema_ = TableSchema.fit(X, text=self.text)
         validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
-        self._fit_batch(self.schema_.to_batch(X, groups=groups), train=train)
+        batch = self.schema_.to_batch(X, groups=groups)
+        self._fit_batch(self._with_company(batch, y, extra) if train else batch, train=train)
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
         return self
 
@@ -116,7 +123,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
             "named": hasattr(self, "feature_names_in_"),
             "sizes": self.sizes_.to_config(),
         }
-        return facts, dict(self.method_.state_dict())
+        return facts, self.method_.inference_state()
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
@@ -125,6 +132,6 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         if facts["named"]:
             self.feature_names_in_ = np.asarray(self.schema_.names, dtype=object)
         self.training_ = None
-        self._build_untrained(Sizes.from_config(facts["sizes"]) if "sizes" in facts else self._sizes_of_0_1())
-        self.method_.load_state_dict(tensors)
+        sizes = Sizes.from_config(facts["sizes"]) if "sizes" in facts else self._sizes_of_0_1()
+        self._restore_network(sizes, tensors)
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])

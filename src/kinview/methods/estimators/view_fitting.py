@@ -38,7 +38,7 @@ def _check_needs(name: str, view: Augmentation, method: Method, rows: Batch) -> 
         What it needs, and why there is none.
     """
     absent = {
-        "y": rows.y is None and "trains without labels",
+        "y": rows.y is None and "was given no labels: fit(X, y)",
         "groups": rows.groups is None and "was given no groups: fit(X, groups=...)",
         "loss": _wants_loss(view) and "gives its views no loss to raise",
     }

@@ -223,9 +223,9 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     def _rebuild_network(self, former: Method) -> None:
         assert isinstance(former, FineTuningMethod)
-        self._restore_network(former.head.state_dict())
+        self._restore_head(former.head.state_dict())
 
-    def _restore_network(self, head: dict[str, Tensor]) -> None:
+    def _restore_head(self, head: dict[str, Tensor]) -> None:
         """Fitted encoder and head as one network, which is not to be trained on."""
         self._layers, self._n_classes = [], len(self.classes_)
         self._build_untrained(self.encoder_.sizes_)
@@ -329,7 +329,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         self.encoder_ = encoder
         self.classes_ = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))
         self._repr_dim = facts["repr_dim"]
-        self._restore_network(_under(tensors, "head/"))
+        self._restore_head(_under(tensors, "head/"))
         self.training_ = None
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(encoder, name):

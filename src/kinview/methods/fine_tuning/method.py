@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.methods.fine_tuning.layers import Layer
-from kinview.training.method import Method
+from kinview.training.method import LossResult, Method
 
 if TYPE_CHECKING:
     from kinview.methods.fine_tuning import FineTunedClassifier
@@ -47,7 +47,7 @@ class FineTuningMethod(Method):
     def __init__(
         self, parameters: FineTunedClassifier, encoder: Method, head: nn.Module, layers: Sequence[Layer]
     ) -> None:
-        super().__init__()
+        super().__init__(encoder.sizes)
         self.encoder = encoder
         self.head = head
         self.freeze = parameters.freeze
@@ -60,18 +60,21 @@ class FineTuningMethod(Method):
         """How many of the topmost layers are trained at present."""
         return self._trained
 
-    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
-        """The batch as it is; what is trained from here on follows from the progress."""
+    def before_step(self, progress: float) -> None:
+        """Let those layers be trained that the progress says."""
         self._thaw(progress)
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        """The batch as it is."""
         return [batch]
 
-    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(self, views: list[Batch]) -> LossResult:
         """Cross-entropy, and the share of the rows that are classified correctly."""
         (batch,) = views
         assert batch.y is not None
         scores = self.scores(batch)
         accuracy = (scores.argmax(dim=1) == batch.y).float().mean()
-        return F.cross_entropy(scores, batch.y), {"accuracy": float(accuracy)}
+        return LossResult(F.cross_entropy(scores, batch.y), {"accuracy": float(accuracy)})
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Representation by the network as it was trained with labels."""

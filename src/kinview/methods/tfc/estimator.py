@@ -29,7 +29,7 @@ from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tfc.official_weights import official_state
 from kinview.modules.projector import projector
 from kinview.parameters import choice, flag, parameterised, real, spec, whole
-from kinview.training.method import Method, Sizes
+from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["TFC", "TFCMethod"]
 
@@ -55,7 +55,7 @@ class TFCMethod(Method):
     min_rows: ClassVar[int] = 2
 
     def __init__(self, parameters: TFC, sizes: Sizes) -> None:
-        super().__init__()
+        super().__init__(sizes)
         if parameters.channel_independent:
             sizes = dataclasses.replace(sizes, channels=1)
         self.channels = sizes.channels
@@ -87,7 +87,7 @@ class TFCMethod(Method):
             self.frequency_augmentation.at(progress)(whole, generator),
         ]
 
-    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(self, views: list[Batch]) -> LossResult:
         """λ (L_T + L_F) + (1 − λ) L_C, or the official λ (L_T + L_F) + S(z_t, z_f); see :class:`TFC`.
 
         Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
@@ -95,7 +95,7 @@ class TFCMethod(Method):
         """
         seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
         if int(seen.sum()) < 2:  # an epoch's last row alone, for example
-            return torch.stack([parameter.sum() * 0.0 for parameter in self.parameters()]).sum(), {}
+            return self.nothing_to_learn()
         if not bool(seen.all()):
             views = [view.rows(seen.nonzero()[:, 0]) for view in views]
         h_t, h_t_augmented = (self._encode(self.time_encoder, view) for view in views[:2])
@@ -110,7 +110,7 @@ class TFCMethod(Method):
             between = self.agreement(z_t, z_f, *augmented)
             total = self.contrastive_weight * (time + frequency) + (1.0 - self.contrastive_weight) * between
         parts = torch.stack([time, frequency, between]).detach().tolist()
-        return total, dict(zip(("time", "frequency", "consistency"), parts, strict=True))
+        return LossResult(total, dict(zip(("time", "frequency", "consistency"), parts, strict=True)))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """[z_t, z_f], or [h_t, h_f]; zero for a series without observations."""

@@ -26,7 +26,7 @@ from kinview.methods.ts2vec.official_weights import official_state
 from kinview.methods.ts2vec.preprocessing import centred, split_long
 from kinview.methods.ts2vec.sliding import slide
 from kinview.parameters import choice, parameterised, real, whole
-from kinview.training.method import Method, Sizes
+from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["TS2Vec", "TS2VecMethod"]
 
@@ -46,7 +46,7 @@ class TS2VecMethod(Method):
     }
 
     def __init__(self, parameters: TS2Vec, sizes: Sizes) -> None:
-        super().__init__()
+        super().__init__(sizes)
         self.encoder = DilatedConvEncoder(
             channels=sizes.channels,
             repr_dim=parameters.repr_dim,
@@ -73,12 +73,12 @@ class TS2VecMethod(Method):
             for view in views
         ]
 
-    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(self, views: list[Batch]) -> LossResult:
         """Hierarchical contrast of the shared steps; a row with a view in which nothing was observed is left out."""
         if self.encoder.padding == "masked":
             views = with_something_observed(views)
         shared = [self._encode(view)[:, :, _shared_steps(view)] for view in views]
-        return self.contrast(*shared), {}
+        return LossResult(self.contrast(*shared))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Maximum over the observed steps of the per-timestamp representations."""

@@ -24,8 +24,7 @@ def split_long(batch: Batch, limit: int | None) -> Batch:
     times = None
     if batch.times is not None:
         times = F.pad(batch.times, (0, pad), value=torch.nan).reshape(-1, length)
-    groups = None if batch.groups is None else batch.groups[source]
-    return Batch(x=parts, index=batch.index[source], times=times, groups=groups)
+    return batch.rows(source).replace(x=parts, times=times)
 
 
 def centred(batch: Batch) -> Batch:

@@ -27,7 +27,7 @@ from kinview.methods.tstcc.context import TemporalPredictor, features_after, spl
 from kinview.methods.tstcc.official_weights import official_state
 from kinview.modules.projector import projector
 from kinview.parameters import parameterised, real, whole
-from kinview.training.method import Method, Sizes
+from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["TSTCC", "TSTCCMethod"]
 
@@ -46,7 +46,7 @@ class TSTCCMethod(Method):
     min_rows: ClassVar[int] = 2
 
     def __init__(self, parameters: TSTCC, sizes: Sizes) -> None:
-        super().__init__()
+        super().__init__(sizes)
         self.encoder = TSTCCEncoder(
             channels=sizes.channels,
             repr_dim=parameters.repr_dim,
@@ -86,7 +86,7 @@ class TSTCCMethod(Method):
             for view in (augmentation.at(progress)(batch, generator) for augmentation in (self.weak, self.strong))
         ]
 
-    def loss(self, views: list[Batch]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+    def loss(self, views: list[Batch]) -> LossResult:
         """λ1 (TC of weak → strong + TC of strong → weak) + λ2 NT-Xent of the projected contexts; see :class:`TSTCC`.
 
         Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
@@ -94,7 +94,7 @@ class TSTCCMethod(Method):
         """
         seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
         if int(seen.sum()) < 2:  # an epoch's last row alone, for example
-            return torch.stack([parameter.sum() * 0.0 for parameter in self.parameters()]).sum(), {}
+            return self.nothing_to_learn()
         if not bool(seen.all()):
             views = [view.rows(seen.nonzero()[:, 0]) for view in views]
         weak, strong = (F.normalize(self.features(view), dim=1) for view in views)
@@ -102,7 +102,7 @@ class TSTCCMethod(Method):
         contextual = self.contrast(*(self.projector(context) for context in contexts))
         total = self.temporal_weight * temporal + self.contextual_weight * contextual
         parts = torch.stack([temporal, contextual]).detach().tolist()
-        return total, dict(zip(("temporal", "contextual"), parts, strict=True))
+        return LossResult(total, dict(zip(("temporal", "contextual"), parts, strict=True)))
 
     def temporal_contrast(
         self, weak: Float[Tensor, "n d t"], strong: Float[Tensor, "n d s"], last: Tensor, ahead: Tensor
