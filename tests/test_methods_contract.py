@@ -15,7 +15,16 @@ from torch import Tensor
 
 from kinview.data import Batch
 from kinview.diagnostics import effective_rank
-from kinview.methods import SCARF, RandomInit, RawFeatures, SCARFMethod, SimCLR, SimCLRMethod, Supervised, methods
+from kinview.methods import (
+    SCARF,
+    JointEmbeddingMethod,
+    RandomInit,
+    RawFeatures,
+    SCARFMethod,
+    SimCLR,
+    Supervised,
+    methods,
+)
 from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.testing import check_method
@@ -100,52 +109,54 @@ def broken(law: str) -> str:
 
 
 def test_an_embedding_that_looks_at_its_neighbours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    embed = SimCLRMethod.embed
-    monkeypatch.setattr(SimCLRMethod, "embed", lambda self, batch: embed(self, batch) - embed(self, batch).mean(dim=0))
+    embed = JointEmbeddingMethod.embed
+    monkeypatch.setattr(
+        JointEmbeddingMethod, "embed", lambda self, batch: embed(self, batch) - embed(self, batch).mean(dim=0)
+    )
     with pytest.raises(AssertionError, match=broken("row_independent")):
         check_method(_TABULAR)
 
 
 def test_a_draw_from_the_global_generator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    embed = SimCLRMethod.embed
-    monkeypatch.setattr(SimCLRMethod, "embed", lambda self, batch: embed(self, batch) * (1 + torch.rand(1)))
+    embed = JointEmbeddingMethod.embed
+    monkeypatch.setattr(JointEmbeddingMethod, "embed", lambda self, batch: embed(self, batch) * (1 + torch.rand(1)))
     with pytest.raises(AssertionError, match=broken("(seed|no_global_randomness)")):
         check_method(_TABULAR)
 
 
 def test_a_loss_that_does_not_fall_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    loss = SimCLRMethod.loss
+    loss = JointEmbeddingMethod.loss
 
-    def rising(self: SimCLRMethod, views: list[Batch]) -> LossResult:
+    def rising(self: JointEmbeddingMethod, views: list[Batch]) -> LossResult:
         value = loss(self, views).loss
         return LossResult(-value if torch.is_grad_enabled() else value)
 
-    monkeypatch.setattr(SimCLRMethod, "loss", rising)
+    monkeypatch.setattr(JointEmbeddingMethod, "loss", rising)
     with pytest.raises(AssertionError, match=broken("loss_falls")):
         check_method(_TABULAR)
 
 
 def test_a_collapse_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def flatten(self: SimCLRMethod, progress: float, views: Any, carry: Any) -> None:
+    def flatten(self: JointEmbeddingMethod, progress: float, views: Any, carry: Any) -> None:
         with torch.no_grad():
             for layer in self.encoder.modules():
                 if isinstance(layer, torch.nn.Linear):
                     layer.weight.copy_(layer.weight[:1].expand_as(layer.weight))
                     layer.bias.copy_(layer.bias[:1].expand_as(layer.bias))
 
-    monkeypatch.setattr(SimCLRMethod, "after_step", flatten)
+    monkeypatch.setattr(JointEmbeddingMethod, "after_step", flatten)
     with pytest.raises(AssertionError, match=broken("(effective_rank_kept|loss_falls)")):
         check_method(_TABULAR)
 
 
 def test_state_that_no_checkpoint_holds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    views = SimCLRMethod.views
+    views = JointEmbeddingMethod.views
 
-    def counting(self: SimCLRMethod, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+    def counting(self: JointEmbeddingMethod, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         self.__dict__["calls"] = self.__dict__.get("calls", 0) + 1
         return [view.replace(x=view.x * self.__dict__["calls"]) for view in views(self, batch, generator, progress)]
 
-    monkeypatch.setattr(SimCLRMethod, "views", counting)
+    monkeypatch.setattr(JointEmbeddingMethod, "views", counting)
     with pytest.raises(AssertionError, match=broken("resumed")):
         check_method(_TABULAR)
 
@@ -175,7 +186,7 @@ def test_nan_in_an_embedding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        SimCLRMethod, "embed", lambda self, batch: self.encoder(batch.x.nan_to_num(), times=None).mean(dim=2)
+        JointEmbeddingMethod, "embed", lambda self, batch: self.encoder(batch.x.nan_to_num(), times=None).mean(dim=2)
     )
     spec = {"simclr": {"encoder": CONVOLUTION, "projection_dim": 4, "augmentation": "crop_pair"}}
     with pytest.raises(AssertionError, match=r"breaks the law '(unequal_length|padding_independent)'"):

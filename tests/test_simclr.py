@@ -16,7 +16,7 @@ from kinview.augmentations import Augmentation, augmentations
 from kinview.configs import config_names, read_config
 from kinview.data import Batch
 from kinview.encoders import DilatedConvEncoder, MLPEncoder
-from kinview.methods import SimCLRMethod, methods
+from kinview.methods import JointEmbeddingMethod, methods
 from kinview.training.method import Sizes
 from kinview.training.randomness import forked_generators
 
@@ -28,10 +28,10 @@ def gen(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def method(augmentation: Any = "jitter", **changed: Any) -> SimCLRMethod:
+def method(augmentation: Any = "jitter", **changed: Any) -> JointEmbeddingMethod:
     with forked_generators(0, CPU):
         encoder = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 6, "depth": 2, "dropout": 0.0}}
-        built = SimCLRMethod(SimCLR(augmentation, encoder, **{"pooling": "max", **changed}), Sizes(channels=1))
+        built = JointEmbeddingMethod(SimCLR(augmentation, encoder, **{"pooling": "max", **changed}), Sizes(channels=1))
     return built.double()
 
 
@@ -129,7 +129,7 @@ def test_series_and_tables_share_one_method() -> None:
     table = pd.DataFrame({"a": X[:, 0, 0], "b": list("xyz") * 4})
     one = SimCLR("jitter", encoder=ENCODER, trainer={"max_steps": 2}, random_state=0).fit(X)
     other = TabularSimCLR(encoder={"mlp": {"hidden_dim": 8}}, trainer={"max_steps": 2}, random_state=0).fit(table)
-    assert type(one.method_) is type(other.method_) is SimCLRMethod
+    assert type(one.method_) is type(other.method_) is JointEmbeddingMethod
     assert isinstance(one.method_.encoder, DilatedConvEncoder)
     assert isinstance(other.method_.encoder, MLPEncoder)
     assert one.transform(X).shape == other.transform(table).shape == (12, 8)
@@ -140,13 +140,13 @@ def test_a_learned_view_is_trained_with_the_encoder_and_leaves_with_the_training
     spec = {"viewmaker": {"epsilon": 0.2, "width": 4}}
     changed: list[bool] = []
 
-    def watch(self: SimCLRMethod, progress: float, views: Any, carry: Any) -> None:
+    def watch(self: JointEmbeddingMethod, progress: float, views: Any, carry: Any) -> None:
         weights = [p.detach().clone() for p in self.view_networks.parameters()]
         if self.__dict__.setdefault("first", weights) is not weights:
             changed.append(any(not torch.equal(a, b) for a, b in zip(self.__dict__["first"], weights, strict=True)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SimCLRMethod, "after_step", watch)
+        patch.setattr(JointEmbeddingMethod, "after_step", watch)
         model = SimCLR(spec, encoder=ENCODER, trainer={"max_steps": 3}, random_state=0).fit(X)
     assert changed == [True, True]
     assert not hasattr(model.method_, "view_networks")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from kinview.moved import moved_names
+from kinview.moved import moved_names, moved_value
 
 __all__ = ["LazyPackage", "lazy_exports"]
 
@@ -55,7 +55,7 @@ class LazyPackage(ModuleType):
                 self.__dict__[name] = value
                 return value
             if (self.__name__, name) in moved_names():
-                return getattr(importlib.import_module(moved_names()[self.__name__, name]), name)
+                return moved_value(self.__name__, name)
         raise AttributeError(
             f"module {self.__name__!r} has no attribute {name!r}; it offers {', '.join(self.__dir__())}"
         )

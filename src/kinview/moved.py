@@ -26,7 +26,7 @@ def moved_modules() -> Mapping[str, str]:
 
 @functools.cache
 def moved_names() -> Mapping[tuple[str, str], str]:
-    """Each (package, name) that left a package which is still there, with the module that holds the name now.
+    """Each (module, name) that is elsewhere now, with the module that holds it, or ``module:name`` if it was renamed.
 
     :class:`kinview.exports.LazyPackage` looks here for what it does not offer itself.
     """
@@ -43,6 +43,12 @@ def _table() -> dict[str, dict[str, str]]:
     text = importlib.resources.files("kinview").joinpath("configs", "moved.json").read_text(encoding="utf-8")
     table: dict[str, dict[str, str]] = json.loads(text)
     return table
+
+
+def moved_value(module: str, name: str) -> Any:
+    """What a name stood for in a module that is gone, or in a package that the name has left."""
+    place, _, renamed = moved_names().get((module, name), moved_modules().get(module, "")).partition(":")
+    return getattr(importlib.import_module(place), renamed or name)
 
 
 class Finder:
@@ -75,4 +81,4 @@ class _Moved(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what the import system asks of a module concerns this one
             raise AttributeError(name)
-        return getattr(importlib.import_module(moved_modules()[self.__name__]), name)
+        return moved_value(self.__name__, name)

@@ -11,7 +11,15 @@ from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_rows
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
-from kinview.tensor_checks import check_queue, check_rows, check_temperature, check_views, full_precision, softplus
+from kinview.tensor_checks import (
+    check_bool,
+    check_queue,
+    check_rows,
+    check_temperature,
+    check_views,
+    full_precision,
+    softplus,
+)
 
 __all__ = ["InfoNCE", "info_nce"]
 
@@ -24,6 +32,7 @@ def info_nce(
     queue: Float[Tensor, "m d"] | None = None,
     index: Shaped[Tensor, " n"] | None = None,
     queue_index: Shaped[Tensor, " m"] | None = None,
+    in_batch: bool = True,
 ) -> Float[Tensor, ""]:
     r"""InfoNCE: row i of ``a`` has to find row i of ``b`` among all rows of ``b`` and of the queue.
 
@@ -42,11 +51,13 @@ def info_nce(
     index, queue_index : Tensor, optional
         Which sample each row and each entry of the queue is: an older embedding of the anchor's own sample is no
         negative of it, so Q_i leaves it out. Give both or none.
+    in_batch : bool, default True
+        Whether the other rows of ``b`` are negatives too. MoCo compares with the queue alone (False); while the queue
+        holds no negative of an anchor, its term is zero.
 
     Notes
     -----
     SCARF prints the sum in the denominator as a mean, which shifts the value by −log n and changes no gradient.
-    MoCo compares with the queue alone; here the rest of the batch takes part as well.
 
     References
     ----------
@@ -69,11 +80,14 @@ def info_nce(
     masks = _not_itself(len(a), queue, index, queue_index)
     with full_precision(a):
         anchors, own = unit(a), unit(b)
-        start, _ = place(len(a), a.device)
-        negatives = logsumexp_rows(anchors, gather(own), 1 / temperature, masks=(Diagonal(start),))
+        negatives = anchors.new_full((len(anchors),), -torch.inf)
+        if in_batch:
+            start, _ = place(len(a), a.device)
+            negatives = logsumexp_rows(anchors, gather(own), 1 / temperature, masks=(Diagonal(start),))
         if queue is not None and len(queue):
             older = logsumexp_rows(anchors, unit(queue.detach()).to(anchors.dtype), 1 / temperature, masks=masks)
-            negatives = torch.logsumexp(torch.stack([negatives, older]), dim=0)  # either may be −inf, or both
+            # each of both may be −inf, or both
+            negatives = torch.logsumexp(torch.stack([negatives, older]), dim=0) if in_batch else older
         return global_mean(softplus(negatives - (anchors * own).sum(dim=1) / temperature))
 
 
@@ -97,10 +111,12 @@ class InfoNCE(Loss):
     needs_negatives = True
     gathers = True
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(self, temperature: float = 1.0, in_batch: bool = True) -> None:
         super().__init__()
         check_temperature(temperature)
+        check_bool(in_batch, "in_batch")
         self.temperature = temperature
+        self.in_batch = in_batch
 
     def forward(
         self,
@@ -112,4 +128,6 @@ class InfoNCE(Loss):
         queue_index: Shaped[Tensor, " m"] | None = None,
     ) -> Float[Tensor, ""]:
         """The loss of two views ``(n, d)``."""
-        return info_nce(a, b, self.temperature, queue=queue, index=index, queue_index=queue_index)
+        return info_nce(
+            a, b, self.temperature, queue=queue, index=index, queue_index=queue_index, in_batch=self.in_batch
+        )

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from kinview.methods.estimators.tabular import TabularEstimator as TabularEstimator
     from kinview.methods.fine_tuning.classifier import FineTunedClassifier as FineTunedClassifier
     from kinview.methods.joint_embedding import (
+        JointEmbedding as JointEmbedding,
+        JointEmbeddingMethod as JointEmbeddingMethod,
         SimCLR as SimCLR,
-        SimCLRMethod as SimCLRMethod,
+        TabularJointEmbedding as TabularJointEmbedding,
         TabularSimCLR as TabularSimCLR,
     )
     from kinview.methods.scarf import SCARF as SCARF, SCARFMethod as SCARFMethod

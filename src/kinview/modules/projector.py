@@ -1,10 +1,80 @@
-"""The projector between a representation and a contrastive loss."""
+"""Small perceptrons on top of a representation: the projector before a loss, the predictor of its targets."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
 from torch import nn
 
-__all__ = ["projector"]
+from kinview.parameters import check_parameters, flag, whole
+
+__all__ = ["Perceptron", "projector"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Perceptron:
+    """Sizes of a perceptron: hidden layers of one width with ReLU after each, then a linear layer.
+
+    Parameters
+    ----------
+    hidden_dim : int, optional
+        Width of the hidden layers; that of the input by default.
+    out_dim : int, default 128
+        Size of the output.
+    depth : int, default 2
+        Number of linear layers; with 0 the input is the output.
+    batch_norm : bool, default True
+        Whether a batch normalisation follows each hidden layer.
+    bias : bool, default True
+        Whether the last layer has a bias.
+
+    Raises
+    ------
+    ValueError
+        For a value out of range.
+
+    Examples
+    --------
+    >>> Perceptron(hidden_dim=16, out_dim=4, batch_norm=False).build(8)
+    Sequential(
+      (0): Linear(in_features=8, out_features=16, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=16, out_features=4, bias=True)
+    )
+    """
+
+    hidden_dim: int | None = whole(None, low=1)
+    out_dim: int = whole(128, low=1)
+    depth: int = whole(2, low=0)
+    batch_norm: bool = flag(True)
+    bias: bool = flag(True)
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    @classmethod
+    def of(cls, spec: Any, parameter: str, **defaults: Any) -> Perceptron:
+        """Sizes from a mapping, over defaults; a key that does not exist is refused under the parameter's name."""
+        if not isinstance(spec, Mapping):
+            raise ValueError(f"{parameter} must be a mapping of sizes, such as {{out_dim: 128}}, or None; got {spec!r}")
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [key for key in spec if key not in known]
+        if unknown:
+            raise ValueError(f"{parameter} has no size {unknown[0]!r}; it has {', '.join(known)}")
+        return cls(**{**defaults, **spec})
+
+    def build(self, in_features: int) -> nn.Sequential:
+        """The layers, for an input of this size."""
+        width, hidden = in_features, self.hidden_dim or in_features
+        layers: list[nn.Module] = []
+        for _ in range(self.depth - 1):
+            layers += [nn.Linear(width, hidden), *([nn.BatchNorm1d(hidden)] if self.batch_norm else []), nn.ReLU()]
+            width = hidden
+        if self.depth:
+            layers.append(nn.Linear(width, self.out_dim, bias=self.bias))
+        return nn.Sequential(*layers)
 
 
 def projector(in_features: int, hidden_dim: int, out_features: int) -> nn.Sequential:
@@ -25,9 +95,4 @@ def projector(in_features: int, hidden_dim: int, out_features: int) -> nn.Sequen
       (3): Linear(in_features=16, out_features=4, bias=True)
     )
     """
-    for name, size in (("hidden_dim", hidden_dim), ("projection_dim", out_features)):
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{name} must be an integer of at least 1; got {size!r}")
-    return nn.Sequential(
-        nn.Linear(in_features, hidden_dim), nn.BatchNorm1d(hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, out_features)
-    )
+    return Perceptron(hidden_dim=hidden_dim, out_dim=out_features).build(in_features)
