@@ -47,6 +47,16 @@ class Entry:
     reference: str | None = None
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
+    def for_modality(self, modality: str | None) -> Entry:
+        """Return this entry, or that of the class which a recipe has for a modality of its own."""
+        twin: Entry = self.metadata.get("twins", {}).get(modality, self)
+        return twin
+
+    @property
+    def targets(self) -> tuple[Any, ...]:
+        """The class, and those that a recipe has for other modalities."""
+        return (self.target, *(twin.target for twin in self.metadata.get("twins", {}).values()))
+
     @property
     def summary(self) -> str:
         """First line of the part's docstring."""
@@ -69,6 +79,9 @@ class Registry:
         Folder below ``kinview/configs`` whose YAML files are specs that :meth:`build` knows by their file's name.
     check : callable, optional
         Called with each part before it is added; it raises where the part does not declare what the family asks for.
+    recipe_classes : str, optional
+        Module whose ``classes_of(name, content, registry)`` makes a class of each recipe, by modality: then recipes are
+        members like others, that take parameters. Plug-ins bring recipes as mappings.
 
     Examples
     --------
@@ -94,12 +107,14 @@ class Registry:
         compose: Callable[[list[Any]], Any] | None = None,
         recipes: str | None = None,
         check: Callable[[Any], None] | None = None,
+        recipe_classes: str | None = None,
     ) -> None:
         self.family = family
         self._members = members
         self._compose = compose
         self._recipes = recipes
         self._check = check
+        self._recipe_classes = recipe_classes
         self._entries: dict[str, Entry] = {}
         self._loaded = False
         self._busy = False
@@ -144,13 +159,15 @@ class Registry:
 
         return add
 
-    def build(self, spec: Any, **context: Any) -> Any:
+    def build(self, spec: Any, *, for_modality: Any = None, **context: Any) -> Any:
         """Build the part that a spec describes; an object that is already built is returned as it is.
 
         Parameters
         ----------
         spec : str, mapping, sequence or object
             ``name``, ``{name: {parameter: value}}``, a list of these, or a part.
+        for_modality : str, optional
+            Which of its classes a recipe gives that serves several modalities; by default the first.
         **context : Any
             Further constructor arguments, which a spec need not know (they win over the spec's).
 
@@ -164,7 +181,7 @@ class Registry:
                 return self.build(self.recipe(spec), **context)
             if spec not in self and any(mark in spec for mark in "{}[]:\n"):
                 raise ValueError(self._unread(spec))
-            return self._construct(spec, {}, context)
+            return self._construct(spec, {}, context, for_modality)
         if isinstance(spec, Mapping):
             if len(spec) != 1:
                 raise ValueError(
@@ -179,7 +196,7 @@ class Registry:
                 )
             if not parameters and name not in self and name in self.recipes():
                 return self.build(self.recipe(name), **context)
-            return self._construct(str(name), dict(parameters or {}), context)
+            return self._construct(str(name), dict(parameters or {}), context, for_modality)
         if isinstance(spec, Sequence):
             if self._compose is None:
                 raise ValueError(f"{self.family} do not compose: give one {self._singular}, not a list of {len(spec)}")
@@ -208,7 +225,7 @@ class Registry:
             raise TypeError(f"{part!r} has no config: {error}; {_ADVICE}") from None
         return to_config(part)
 
-    def complete(self, spec: Any, *, frozen: Mapping[str, Any] | None = None) -> Any:
+    def complete(self, spec: Any, *, frozen: Mapping[str, Any] | None = None, for_modality: str | None = None) -> Any:
         """Config of a part, or of a spec, with every parameter, nested parts included; :meth:`build` takes it.
 
         Parameters
@@ -218,6 +235,8 @@ class Registry:
         frozen : mapping, optional
             Defaults of an earlier version (:func:`frozen_defaults`) that stand for what the spec leaves out; a
             parameter that did not exist then has the present default.
+        for_modality : str, optional
+            As for :meth:`build`.
 
         Examples
         --------
@@ -234,23 +253,29 @@ class Registry:
         """
         if not isinstance(spec, str | Mapping | list | tuple) and spec is not None:
             spec = to_config(spec)
-        return self._complete(spec, frozen, ())
+        return self._complete(spec, frozen, (), for_modality)
 
-    def short(self, config: Any) -> Any:
+    def short(self, config: Any, *, for_modality: str | None = None) -> Any:
         """Config without what has its default now: the inverse of :meth:`complete`."""
-        return self._short(config, ())
+        return self._short(config, (), for_modality)
 
-    def _complete(self, spec: Any, frozen: Mapping[str, Any] | None, left_open: Sequence[str]) -> Any:
+    def _complete(
+        self, spec: Any, frozen: Mapping[str, Any] | None, left_open: Sequence[str], modality: str | None = None
+    ) -> Any:
         if isinstance(spec, list | tuple):
-            return [self._complete(part, frozen, left_open) for part in spec]
+            return [self._complete(part, frozen, left_open, modality) for part in spec]
         name, given = _name_and_parameters(spec)
         if name is not None and name in self:
-            entry, values = self._entries[name], {}
-            known = {key: value for key, value in self._defaults(name, frozen).items() if key not in left_open}
+            entry, values = self._entries[name].for_modality(modality), {}
+            known = {
+                key: value for key, value in self._defaults(name, frozen, modality).items() if key not in left_open
+            }
+            recipe = entry.metadata.get("recipe", {})
+            given = {key: _merged(recipe.get(key), value) for key, value in given.items()}
             for key, value in {**known, **given}.items():
                 family, inner_open = _family_of(entry, key)
                 if family is not None:
-                    values[key] = family._complete(value, frozen, inner_open)
+                    values[key] = family._complete(value, frozen, inner_open, modality)
                 elif key in _FIELDS and isinstance(value, Mapping):
                     values[key] = {**_field_defaults(key, frozen), **to_config(value)}
                 else:
@@ -259,22 +284,25 @@ class Registry:
         if name is not None and not given:
             recipes = {} if frozen is None else frozen["recipes"].get(self.family, {})
             if name in recipes or name in self.recipes():
-                return self._complete(recipes[name] if name in recipes else self.recipe(name), frozen, left_open)
+                return self._complete(
+                    recipes[name] if name in recipes else self.recipe(name), frozen, left_open, modality
+                )
         return to_config(spec)
 
-    def _short(self, config: Any, left_open: Sequence[str]) -> Any:
+    def _short(self, config: Any, left_open: Sequence[str], modality: str | None = None) -> Any:
         if isinstance(config, list | tuple):
-            return self._recipe_of(config, left_open) or [self._short(part, left_open) for part in config]
+            return self._recipe_of(config, left_open) or [self._short(part, left_open, modality) for part in config]
         name, given = _name_and_parameters(config)
         if name is None or name not in self:
             return config
-        defaults, kept = self._defaults(name, None), {}
+        defaults, kept = self._defaults(name, None, modality), {}
+        entry = self._entries[name].for_modality(modality)
         for key, value in given.items():
-            family, inner_open = _family_of(self._entries[name], key)
+            family, inner_open = _family_of(entry, key)
             default = defaults.get(key, _ABSENT) if key not in left_open else _ABSENT
             if family is not None:
-                value = family._short(value, inner_open)
-                default = default if default is _ABSENT else family._short(default, inner_open)
+                value = family._short(value, inner_open, modality)
+                default = default if default is _ABSENT else family._short(default, inner_open, modality)
             elif key in _FIELDS and isinstance(value, Mapping):
                 fields = _field_defaults(key, None)
                 value = {k: v for k, v in value.items() if not _equal(v, fields.get(k, _ABSENT))} or default
@@ -285,11 +313,14 @@ class Registry:
     def _recipe_of(self, config: Any, left_open: Sequence[str]) -> str | None:
         """Name of the recipe that says the same as a config."""
         whole = self._complete(config, None, left_open)
-        return next((name for name in self.recipes() if self._complete(name, None, left_open) == whole), None)
+        return next(
+            (name for name in self.recipes() if name not in self and self._complete(name, None, left_open) == whole),
+            None,
+        )
 
-    def _defaults(self, name: str, frozen: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _defaults(self, name: str, frozen: Mapping[str, Any] | None, modality: str | None = None) -> dict[str, Any]:
         """Defaults of a part in plain data: those of now, and over them those of an earlier version."""
-        now = _default_values(self._entries[name].target)
+        now = _default_values(self._entries[name].for_modality(modality).target)
         then = {} if frozen is None else frozen["parts"].get(self.family, {}).get(name, {})
         return {**now, **{key: value for key, value in then.items() if key in now}}
 
@@ -304,7 +335,7 @@ class Registry:
         self._load()
         target = part if isinstance(part, type) else type(part)
         for entry in self._entries.values():
-            if entry.target is target:
+            if target in entry.targets:
                 return entry.name
         raise ValueError(f"{_path(target)} is not a registered {self._singular}")
 
@@ -338,7 +369,7 @@ class Registry:
                 raise ValueError(
                     f"{name!r} is a recipe, and a recipe takes no parameters: write out its spec with others, {written}"
                 )
-            known = [*sorted(self._entries), *self.recipes()]
+            known = sorted({*self._entries, *self.recipes()})
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"unknown {self._singular} {name!r}{hint} Known: {', '.join(known) or 'none'}")
@@ -384,8 +415,12 @@ class Registry:
             return f"{self._a_singular} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"
         return f"{spec!r} is text: give what it says, without the quotes: {read!r}"
 
-    def _construct(self, name: str, parameters: dict[str, Any], context: dict[str, Any]) -> Any:
-        target = self[name].target
+    def _construct(
+        self, name: str, parameters: dict[str, Any], context: dict[str, Any], modality: str | None = None
+    ) -> Any:
+        entry = self[name].for_modality(modality)
+        target = entry.target
+        parameters = {key: _merged(entry.metadata.get("recipe", {}).get(key), own) for key, own in parameters.items()}
         known = inspect.signature(target).parameters
         takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
         for key in parameters:
@@ -413,6 +448,9 @@ class Registry:
             try:
                 for module in self._members() if callable(self._members) else self._members:
                     importlib.import_module(module)
+                if self._recipe_classes is not None:
+                    for name in self.recipes():
+                        self._add_recipe(name, self.recipe(name))
                 for plugin in importlib.metadata.entry_points(group=f"kinview.{self.family}"):
                     self._add_plugin(plugin)
                 self._loaded = True
@@ -428,8 +466,36 @@ class Registry:
                 f"the {self._singular} {plugin.name!r} of the plug-in {owner} ({plugin.value}) cannot be loaded: "
                 f"{error}; mend or uninstall {owner}"
             ) from error
-        if not any(entry.target is target for entry in self._entries.values()):
+        if isinstance(target, Mapping) and self._recipe_classes is not None:
+            self._add_recipe(plugin.name, target)
+        elif not any(entry.target is target for entry in self._entries.values()):
             self.register(plugin.name, modality=getattr(target, "modality", None))(target)
+
+    def _add_recipe(self, name: str, content: Mapping[str, Any]) -> None:
+        """Make a recipe a member: one entry, with a class for each of its modalities."""
+        if name in self._entries:
+            raise ValueError(
+                f"{self._singular} {name!r} is already registered by {_path(self._entries[name].target)}; the recipe "
+                f"needs another name"
+            )
+        made = importlib.import_module(str(self._recipe_classes)).classes_of(name, content, self._entries)
+        entries = {
+            modality: Entry(name, target, modality, content.get("reference"), MappingProxyType(metadata))
+            for modality, (target, metadata) in made.items()
+        }
+        first, *others = entries.values()
+        metadata = {**first.metadata, "twins": entries, "content": content} if others else dict(first.metadata)
+        modality = "any" if others else first.modality
+        self._entries[name] = dataclasses.replace(first, modality=modality, metadata=MappingProxyType(metadata))
+
+
+def _merged(own: Any, given: Any) -> Any:
+    """A recipe's value with what is given put over it: mappings key by key, but another part in place of a part."""
+    if not isinstance(own, Mapping) or not isinstance(given, Mapping):
+        return given
+    if len(own) == 1 and len(given) == 1 and own.keys() != given.keys():
+        return given
+    return {**own, **{key: _merged(own.get(key), value) for key, value in given.items()}}
 
 
 def families() -> Mapping[str, Registry]:
@@ -543,10 +609,13 @@ def to_config(part: Any, *, complete: bool = False) -> Any:
         return [to_config(value, complete=complete) for value in part]
     for registry in _FAMILIES.values():
         for entry in registry._entries.values():
-            if entry.target is type(part):
+            if type(part) in entry.targets:
                 parameters = changed_parameters(part)
                 config = {entry.name: parameters} if parameters else entry.name
-                return registry.complete(config) if complete else config
+                modality = next(
+                    (k for k, twin in entry.metadata.get("twins", {}).items() if twin.target is type(part)), None
+                )
+                return registry.complete(config, for_modality=modality) if complete else config
     if hasattr(part, "to_config") and not isinstance(part, type | Registry):
         fields = [defaults for target, defaults in _FIELDS.values() if complete and target is type(part)]
         return {**fields[0], **part.to_config()} if fields else part.to_config()
@@ -565,6 +634,8 @@ def changed_parameters(part: Any) -> dict[str, Any]:
         value = recorded[name] if isinstance(recorded, Mapping) else getattr(part, name)
         default = parameter.default
         if value is default or (type(value) is type(default) and not hasattr(value, "shape") and value == default):
+            continue
+        if isinstance(value, Mapping) and isinstance(default, Mapping) and value == default:
             continue
         try:
             changed[name] = to_config(value)

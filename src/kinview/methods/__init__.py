@@ -23,11 +23,25 @@ if TYPE_CHECKING:
         TabularJointEmbedding as TabularJointEmbedding,
         TabularSimCLR as TabularSimCLR,
     )
+    from kinview.methods.recipes import (
+        BYOL as BYOL,
+        MoCo as MoCo,
+        TabularBYOL as TabularBYOL,
+        TabularMoCo as TabularMoCo,
+        TabularVICReg as TabularVICReg,
+        VICReg as VICReg,
+    )
     from kinview.methods.scarf import SCARF as SCARF, SCARFMethod as SCARFMethod
     from kinview.methods.tfc.estimator import TFC as TFC, TFCMethod as TFCMethod
     from kinview.methods.ts2vec.estimator import TS2Vec as TS2Vec, TS2VecMethod as TS2VecMethod
     from kinview.methods.tstcc.estimator import TSTCC as TSTCC, TSTCCMethod as TSTCCMethod
 
 _package = lazy_exports(__name__)
-methods = Registry("methods", members=_package.exported_modules, check=check_declared)
+methods = Registry(
+    "methods",
+    members=_package.exported_modules,
+    check=check_declared,
+    recipes="method",
+    recipe_classes="kinview.methods.recipes",
+)
 classifiers = Registry("classifiers", members=("kinview.methods.fine_tuning.classifier",))

@@ -112,6 +112,9 @@ class Closure:
             spec = registry.recipe(name)
             self._strings.update(_strings_in(spec))
             return [canonical_json(spec)]
+        content = registry[name].metadata.get("content", registry[name].metadata.get("recipe"))
+        if content is not None:  # a recipe that is a class
+            self._strings.update(_strings_in(content))
         target = registry[name].target
         while isinstance(target, functools.partial):
             target = target.func
@@ -120,7 +123,8 @@ class Closure:
         for one in inspect.getmro(target) if isinstance(target, type) else (target,):
             qualname = str(getattr(one, "__qualname__", ""))
             self._roots.append((_module_of(one), tuple(qualname.split(".")[:1])))
-        return [str(getattr(target, "__qualname__", "")), "" if read_source(own) else _UNREADABLE]
+        said = [] if content is None else [canonical_json(content)]
+        return [str(getattr(target, "__qualname__", "")), "" if read_source(own) else _UNREADABLE, *said]
 
     def _resolve(self, module: str, chain: Chain) -> list[Place]:
         """Pieces that ``module.chain`` names; none where it is another library's."""

@@ -53,7 +53,10 @@ class Cell:
         """
         values = {name: value for name, value in dataclasses.asdict(self).items() if name != "dataset_options"}
         known = {name: family for name, family in _FAMILY_OF.items() if values[name] is not None}
-        return values | {name: families()[family].complete(values[name]) for name, family in known.items()}
+        return values | {
+            name: families()[family].complete(values[name], for_modality=self.modality)
+            for name, family in known.items()
+        }
 
     @functools.cached_property
     def key(self) -> str:
@@ -176,13 +179,13 @@ def method_identity(config: Any, modality: str) -> dict[str, Any]:
 
     name = config if isinstance(config, str) else next(iter(config))
     try:
-        method = methods.build(config)
+        method = methods.build(config, for_modality=modality)
     except ValueError:
         return {"method_name": name, "method_of": None, "is_control": False}
     of = method.network_method(modality)
     if of is not None:
         with contextlib.suppress(ValueError):  # a method that is not installed stays as it was written
-            of = methods.complete(methods.to_config(methods.build(of)))
+            of = methods.complete(methods.to_config(methods.build(of, for_modality=modality)), for_modality=modality)
     return {"method_name": name, "method_of": of, "is_control": method.control}
 
 

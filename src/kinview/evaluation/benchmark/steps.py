@@ -193,7 +193,7 @@ class Chain:
 
     def _unfitted(self) -> Any:
         """The method with the benchmark's seed, device and precision, checkpointing into the cache."""
-        estimator = methods.build(self.cell.method)
+        estimator = methods.build(self.cell.method, for_modality=self.cell.modality)
         if "random_state" in estimator.get_params(deep=False):  # scikit-learn's sign that a part draws at all
             estimator.set_params(random_state=self.cell.seed)
         if estimator.trains and not estimator.trained_by_probe:

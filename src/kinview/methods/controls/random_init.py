@@ -60,7 +60,8 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights."""
         checked_parameters(self)
-        estimator = clone(methods.build(self.network_method(modality_of(X))))
+        modality = modality_of(X)
+        estimator = clone(methods.build(self.network_method(modality), for_modality=modality))
         estimator.set_params(random_state=self.random_state)
         self.estimator_ = estimator.initialise(X, groups=groups)
         return self
@@ -78,7 +79,7 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        self.estimator_ = rebuilt(facts["of"])
+        self.estimator_ = rebuilt(facts["of"], facts["facts"])
         self.estimator_.restore_fitted_state(facts["facts"], tensors)
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -55,6 +55,7 @@ class EstimatorCore(FromPickle, Capabilities):
 
     trains: ClassVar[bool] = True
     method_class: ClassVar[type[Method]]
+    published_training: ClassVar[Mapping[str, Any]] = {}  # of a recipe, over those of the method
 
     trainer: Any
     random_state: Any
@@ -176,7 +177,7 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:
         """The method's published training values for these data."""
-        return dict(self.method_.training_defaults)
+        return {**self.method_.training_defaults, **self.published_training}
 
     def _prepare_method(self, batch: Batch) -> None:
         """What the method learns from the training rows before its first step; nothing by default."""

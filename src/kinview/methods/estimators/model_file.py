@@ -84,14 +84,19 @@ def described(estimator: Any) -> Any:
         registry, name = classifiers, classifiers.name_of(estimator)
     except ValueError:
         registry, name = methods, methods.name_of(estimator)
-    return registry.complete({name: changed_parameters(without_run_fields(estimator))})
+    modality = "tabular" if hasattr(estimator, "schema_") else "time_series"
+    return registry.complete({name: changed_parameters(without_run_fields(estimator))}, for_modality=modality)
 
 
-def rebuilt(config: Any) -> Any:
-    """Unfitted estimator from a complete config; what has its default now is as if it had not been given."""
+def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
+    """Unfitted estimator from a complete config; what has its default now is as if it had not been given.
+
+    Its fitted facts say which modality it had, for a recipe that serves several.
+    """
+    modality = "tabular" if "schema" in facts else "time_series"
     name = config if isinstance(config, str) else next(iter(config))
     registry = classifiers if name in classifiers else methods
-    return registry.build(registry.short(config))
+    return registry.build(registry.short(config, for_modality=modality), for_modality=modality)
 
 
 def without_run_fields(part: Any) -> Any:
@@ -136,7 +141,7 @@ def parse_model(data: bytes, source: str) -> Any:
         if version in _DEFAULTS_OF:
             frozen = frozen_defaults(_DEFAULTS_OF[version])
             config, facts = _completed(config, frozen), _completed_facts(facts, frozen)
-        estimator = rebuilt(config)
+        estimator = rebuilt(config, facts)
         estimator.restore_fitted_state(facts, tensors)
         if "trainer" in metadata:
             estimator.trainer_ = Trainer(**json.loads(metadata["trainer"]))

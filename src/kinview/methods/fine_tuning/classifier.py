@@ -200,7 +200,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     def _starting_point(self, X: Any, groups: Any, seed: int, n_labels: int) -> EstimatorCore:
         """Own copy of a fitted encoder, or one made on X."""
         spec = DEFAULT_METHODS[sample_modality(X)] if self.encoder is None else _unwrapped(self.encoder)
-        given = methods.build(spec)
+        given = methods.build(spec, for_modality=sample_modality(X))
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         check_modality(given if fitted is None else fitted, X, n_labels)
         if fitted is not None:
@@ -324,7 +324,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        encoder = rebuilt(facts["of"])
+        encoder = rebuilt(facts["of"], facts["facts"])
         encoder.restore_fitted_state(facts["facts"], _under(tensors, "encoder/"))
         self.encoder_ = encoder
         self.classes_ = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))

@@ -72,7 +72,7 @@ def check_modality(estimator: Any, X: Any, n_labels: int) -> None:
     """
     found = sample_modality(X)
     if isinstance(estimator, Capabilities) and estimator.network_of is not None:
-        estimator = methods.build(estimator.network_method(found))
+        estimator = methods.build(estimator.network_method(found), for_modality=found)
     container = type(X).__name__ + (f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else "")
     name = methods.name_of(estimator)
     if isinstance(estimator, SeriesEstimator) and found == "tabular" and _holds_rows(X):
