@@ -267,9 +267,9 @@ def test_bfloat16_autocast_stays_close_to_float32() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"repr_dim": 0}, "repr_dim must be an integer of at least 1; got 0"),
-        ({"hidden_dim": 2.5}, r"hidden_dim must be an integer of at least 1; got 2\.5"),
-        ({"depth": -1}, "depth must be an integer of at least 0; got -1"),
+        ({"repr_dim": 0}, "repr_dim must be at least 1; got 0"),
+        ({"hidden_dim": 2.5}, r"hidden_dim must be a whole number; got 2\.5"),
+        ({"depth": -1}, "depth must be at least 0; got -1"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1\.0"),
         ({"padding": "same"}, "padding must be 'masked' or 'official'; got 'same'"),
         ({"front_end": "mask"}, r"front_end must be one of values, values\+mask, values\+mask\+delta; got 'mask'"),
@@ -485,5 +485,5 @@ def test_mlp_has_the_papers_layers() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("hidden_dim", 0), ("depth", 0), ("depth", 1.5)])
 def test_mlp_parameters_are_checked(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be a positive integer; got {value}"):
+    with pytest.raises(ValueError, match=rf"{name} must be (at least 1|a whole number); got {value}"):
         MLPEncoder([0], **{name: value})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from kinview.parameters import check_integer
+
 __all__ = ["projector"]
 
 
@@ -26,8 +28,7 @@ def projector(in_features: int, hidden_dim: int, out_features: int) -> nn.Sequen
     )
     """
     for name, size in (("hidden_dim", hidden_dim), ("projection_dim", out_features)):
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{name} must be an integer of at least 1; got {size!r}")
+        check_integer(size, name, at_least=1)
     return nn.Sequential(
         nn.Linear(in_features, hidden_dim), nn.BatchNorm1d(hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, out_features)
     )
