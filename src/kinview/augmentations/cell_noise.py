@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["GaussianNoise", "MeanMask", "ZeroOut"]
 
 
-@augmentations.register("gaussian_noise", modality="tabular", reference="Ucar et al., SubTab, NeurIPS 2021")
+@augmentations.register(
+    "gaussian_noise", modality="tabular", family="tables", reference="Ucar et al., SubTab, NeurIPS 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class GaussianNoise(Augmentation):
     r"""Add Gaussian noise to each number with probability p.
@@ -90,7 +92,7 @@ class GaussianNoise(Augmentation):
         return batch.replace(x=chosen_cells(x, weight, noise.add_(x)))
 
 
-@augmentations.register("zero_out", modality="tabular", reference="Ucar et al., SubTab, NeurIPS 2021")
+@augmentations.register("zero_out", modality="tabular", family="tables", reference="Ucar et al., SubTab, NeurIPS 2021")
 @dataclasses.dataclass(frozen=True)
 class ZeroOut(Augmentation):
     r"""Set each cell to zero with probability p.
@@ -133,7 +135,7 @@ class ZeroOut(Augmentation):
         return batch.replace(x=chosen_cells(x, weight, x.new_zeros(()).expand_as(x)))
 
 
-@augmentations.register("mean_mask", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
+@augmentations.register("mean_mask", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022")
 @dataclasses.dataclass(frozen=True)
 class MeanMask(Augmentation):
     r"""Set each cell with probability p to its column's training mean; a category or boolean to the most frequent one.

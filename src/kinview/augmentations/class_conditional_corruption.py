@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["ClassConditionalCorruption"]
 
 
-@augmentations.register("class_conditional_corruption", modality="tabular", reference="Cui et al., 2024")
+@augmentations.register(
+    "class_conditional_corruption", modality="tabular", family="tables", reference="Cui et al., 2024"
+)
 @dataclasses.dataclass(frozen=True)
 class ClassConditionalCorruption(Augmentation):
     r"""In every row exactly q columns, drawn afresh, take independent draws from the marginals of the row's own class.

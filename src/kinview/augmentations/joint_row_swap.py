@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["JointRowSwap"]
 
 
-@augmentations.register("joint_row_swap", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
+@augmentations.register(
+    "joint_row_swap", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022"
+)
 @dataclasses.dataclass(frozen=True)
 class JointRowSwap(Augmentation):
     r"""In every row exactly q columns, drawn afresh, take the values of one training row.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["UniformRange"]
 
 
-@augmentations.register("uniform_range", modality="tabular", reference="clabrugere/pytorch-scarf")
+@augmentations.register("uniform_range", modality="tabular", family="tables", reference="clabrugere/pytorch-scarf")
 @dataclasses.dataclass(frozen=True)
 class UniformRange(Augmentation):
     r"""Replace each cell with probability p by a uniform draw between the extremes of its column in training.
