@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from kinview import TFC, TSTCC, Trainer, TS2Vec
 from kinview.augmentations.crop import crop_pair
 from kinview.data import Batch
+from kinview.data.gaps import valid_lengths
 from kinview.losses import hierarchical, instance_contrastive, nt_xent, nt_xent_poly, temporal_contrastive, temporal_cpc
 from kinview.methods import TS2VecMethod
 from kinview.methods.ts2vec.official_weights import renamed
@@ -159,7 +160,8 @@ def tfc(arrays: Arrays) -> Iterator[tuple[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         torch.save(state, Path(folder) / "ckp_last.pt")
         model = TFC.from_official(Path(folder) / "ckp_last.pt")
-    yield "x_f", difference(model.method_.frequency_encoder.tokens(arrays["x"]), arrays["x_f"])
+    tokens = model.method_.frequency_encoder.tokens(arrays["x"], valid_lengths(arrays["x"]))
+    yield "x_f", difference(tokens, arrays["x_f"])
     for representation, letter in (("projection", "z"), ("encoder", "h")):
         model.method_.representation = representation
         embedding = torch.tensor(model.transform(arrays["x"].numpy()).to_numpy())

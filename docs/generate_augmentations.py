@@ -27,33 +27,23 @@ DOCS = Path(__file__).parent
 PAGE = DOCS / "augmentations.md"
 PICTURES = DOCS / "images" / "augmentations"
 
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "Time domain": (
-        "jitter", "scaling", "offset", "sign_flip", "channel_permutation", "time_reverse", "permutation", "time_shift",
-        "magnitude_warp", "time_warp", "window_warp", "window_slice", "random_crop_resize", "crop_pair", "resample",
-        "smooth", "low_pass", "high_pass", "band_stop", "drift", "pool", "quantize", "convolve",
-    ),
-    "Masking": (
-        "binomial_mask", "continuous_mask", "cutout", "channel_dropout", "history_cutout", "history_crop",
-        "observation_dropout", "last_mask",
-    ),
-    "Frequency domain": (
-        "frequency_dropout", "frequency_addition", "amplitude_jitter", "phase_jitter", "frequency_mask", "band_shuffle",
-        "amplitude_phase_mixup", "surrogate", "spectrogram_mask",
-    ),
-    "Mixing": ("mixup", "cutmix", "dominant_shuffle", "geometric_mixup"),
-    "Clinical": (
-        "baseline_wander", "powerline", "muscle_artifact", "electrode_motion", "lead_dropout", "adjacent_segments",
-        "lead_views",
-    ),
-    "Tables": (
-        "column_corruption", "swap_noise", "gaussian_noise", "zero_out", "mean_mask", "uniform_range", "joint_row_swap",
-        "column_subsets", "table_cutmix", "class_conditional_corruption",
-    ),
-    "Embedding space": ("embedding_noise", "feature_dropout", "embedding_mixup", "adversarial"),
-    "Learned": ("viewmaker",),
-    "Composition": ("compose", "one_of", "some_of", "sometimes", "views", "curriculum"),
-}  # fmt: skip
+FAMILIES = (
+    "time domain", "masking", "frequency domain", "mixing", "clinical", "tables", "embedding space", "learned",
+    "composition",
+)  # fmt: skip
+READING_ORDER = (  # of the members of a family; those that are not named follow by name
+    "jitter", "scaling", "offset", "sign_flip", "channel_permutation", "time_reverse", "permutation", "time_shift",
+    "magnitude_warp", "time_warp", "window_warp", "window_slice", "random_crop_resize", "crop_pair", "resample",
+    "smooth", "low_pass", "high_pass", "band_stop", "drift", "pool", "quantize", "convolve", "binomial_mask",
+    "continuous_mask", "cutout", "channel_dropout", "history_cutout", "history_crop", "observation_dropout",
+    "last_mask", "frequency_dropout", "frequency_addition", "amplitude_jitter", "phase_jitter", "frequency_mask",
+    "band_shuffle", "amplitude_phase_mixup", "surrogate", "spectrogram_mask", "mixup", "cutmix", "dominant_shuffle",
+    "geometric_mixup", "baseline_wander", "powerline", "muscle_artifact", "electrode_motion", "lead_dropout",
+    "adjacent_segments", "lead_views", "column_corruption", "swap_noise", "gaussian_noise", "zero_out", "mean_mask",
+    "uniform_range", "joint_row_swap", "column_subsets", "table_cutmix", "class_conditional_corruption",
+    "embedding_noise", "feature_dropout", "embedding_mixup", "adversarial", "viewmaker", "compose", "one_of", "some_of",
+    "sometimes", "views", "curriculum",
+)  # fmt: skip
 EXAMPLES: dict[str, Any] = {  # what cannot be built from its name alone, or hardly shows at its default
     "compose": [{"jitter": {"sigma": 0.1}}, "permutation"],
     "one_of": {"one_of": {"augmentations": ["sign_flip", "permutation", {"jitter": {"sigma": 0.3}}]}},
@@ -126,10 +116,11 @@ def page() -> str:
 
 
 def families() -> dict[str, list[str]]:
-    """Registered members in reading order; what belongs to no family above stands at the end."""
-    listed = {family: [name for name in names if name in augmentations] for family, names in FAMILIES.items()}
-    known = {name for names in listed.values() for name in names}
-    listed["Further"] = [name for name in augmentations if name not in known]
+    """Registered members in reading order, by the family that each is registered with; the others stand at the end."""
+    listed: dict[str, list[str]] = {family.capitalize(): [] for family in (*FAMILIES, "further")}
+    for name in sorted(augmentations, key=lambda name: (*READING_ORDER, name).index(name)):
+        family = augmentations[name].metadata.get("family")
+        listed[(family if family in FAMILIES else "further").capitalize()].append(name)
     return {family: names for family, names in listed.items() if names}
 
 
@@ -277,7 +268,7 @@ def draw(name: str) -> bytes:
     options: dict[str, Any] = {"seed": SEEDS.get(name, 0), "views": 2}
     if "loss" in part.needs:
         part = part.bind_loss(lambda x: x.square().sum())  # type: ignore[attr-defined]
-    if part.modality == "embedding" or name in FAMILIES["Embedding space"]:
+    if part.modality == "embedding" or augmentations[name].metadata.get("family") == "embedding space":
         X: Any = embeddings()
         options |= {"samples": 6}
     elif part.modality == "tabular":

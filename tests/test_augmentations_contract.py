@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import itertools
 import re
 import subprocess
 import sys
@@ -20,6 +20,7 @@ from kinview.augmentations import Augmentation, augmentations
 from kinview.augmentations._random import normal
 from kinview.data import Batch
 from kinview.parameters import real
+from kinview.registry import frozen_defaults
 from kinview.testing import check_augmentation
 from kinview.testing._augmentation_case import Case, differs
 from kinview.testing.augmentations import LAWS
@@ -34,32 +35,6 @@ SPECS: Mapping[str, Any] = {
     "curriculum": {"curriculum": {"augmentation": ["scaling", "jitter"]}},
 }
 
-# the members that the package promises; one that is gone, or new and not named here, is noticed
-PROMISED = {
-    "time domain": (
-        "jitter scaling offset sign_flip channel_permutation time_reverse permutation time_shift magnitude_warp "
-        "time_warp window_warp window_slice random_crop_resize crop_pair resample smooth low_pass high_pass band_stop "
-        "drift pool quantize convolve"
-    ),
-    "masking": (
-        "binomial_mask continuous_mask cutout channel_dropout history_cutout history_crop observation_dropout last_mask"
-    ),
-    "frequency domain": (
-        "frequency_dropout frequency_addition amplitude_jitter phase_jitter frequency_mask band_shuffle "
-        "amplitude_phase_mixup surrogate spectrogram_mask"
-    ),
-    "mixing": "mixup cutmix dominant_shuffle geometric_mixup",
-    "clinical": (
-        "baseline_wander powerline muscle_artifact electrode_motion lead_dropout adjacent_segments lead_views"
-    ),
-    "tables": (
-        "column_corruption swap_noise gaussian_noise zero_out mean_mask uniform_range joint_row_swap column_subsets "
-        "table_cutmix class_conditional_corruption"
-    ),
-    "embedding space": "embedding_noise feature_dropout embedding_mixup adversarial",
-    "learned": "viewmaker",
-    "composition": "compose one_of some_of sometimes views curriculum",
-}
 MEMBERS = list(augmentations)
 ROOT = Path(__file__).parent.parent
 
@@ -76,12 +51,26 @@ def member(name: str) -> type[Augmentation]:
 
 
 def test_the_registry_holds_the_promised_augmentations_and_every_one_is_checked() -> None:
-    promised = sorted(itertools.chain.from_iterable(names.split() for names in PROMISED.values()))
-    assert promised == MEMBERS == list(augmentations)
-    assert len(promised) == 72
+    assert set(frozen_defaults("0.1.0")["parts"]["augmentations"]) <= set(MEMBERS), "files of that version name them"
+    assert len(MEMBERS) == 72
     (parametrised,) = [mark.args[1] for mark in test_contract.pytestmark]  # type: ignore[attr-defined]
-    assert parametrised == promised
-    assert {name for name in promised if _needs_parts(name)} == set(SPECS)
+    assert parametrised == MEMBERS == list(augmentations)
+    assert {name for name in MEMBERS if _needs_parts(name)} == set(SPECS)
+
+
+def test_every_member_is_registered_with_its_family() -> None:
+    counts = collections.Counter(augmentations[name].metadata["family"] for name in MEMBERS)
+    assert counts == {
+        "time domain": 23,
+        "masking": 8,
+        "frequency domain": 9,
+        "mixing": 4,
+        "clinical": 7,
+        "tables": 10,
+        "embedding space": 4,
+        "learned": 1,
+        "composition": 6,
+    }
 
 
 def _needs_parts(name: str) -> bool:
@@ -102,7 +91,7 @@ def test_recipes_keep_the_laws(name: str) -> None:
 def test_every_entry_is_documented(name: str) -> None:
     entry = augmentations[name]
     assert entry.summary.endswith(".")
-    assert entry.reference or name in PROMISED["composition"]
+    assert entry.reference or entry.metadata["family"] == "composition"
     assert entry.modality == member(name).modality
     text = member(name).__doc__
     assert text is not None

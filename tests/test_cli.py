@@ -254,7 +254,7 @@ def test_lists_are_written_with_commas_or_brackets(run: Run) -> None:
         (["bench", "quikstart"], r"there is no benchmark config 'quikstart'; did you mean 'quickstart'\?"),
         (["bench"], r"give a benchmark: one that ships with the package \(.*quickstart.*\)"),
         (["bench", "quickstart", "--seeds", "1,1"], r"seeds must be different seeds, each given once; got \(1, 1\)"),
-        (["bench", "quickstart", "--workers", "0"], r"workers must be an integer >= 1; got 0"),
+        (["bench", "quickstart", "--workers", "0"], "workers must be at least 1; got 0"),
         (["pretrain", "--config", "none.yaml"], r"--config: there is no file .*none.yaml"),
         (["pretrain", "--method", "raw", "--output", "m.safetensors"], r"give one of --dataset .*; none is given"),
         (["probe", "--model", "m", "--data", "a.csv", "--data_dir", "b"], r"it has no effect on --data"),

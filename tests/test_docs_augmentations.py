@@ -55,7 +55,7 @@ def test_every_member_has_its_place_parameters_flags_and_reference(generator: Mo
     permutation = text.split("\n### permutation\n")[1].split("\n### ")[0]
     assert "| `max_segments` | `5` | whole, at least 1 | " in permutation
     assert "*Works on series · moves steps · strength: `max_segments`, `min_segments`*" in permutation
-    assert "## Further" not in text, "a member belongs to a family of docs/generate_augmentations.py"
+    assert "## Further" not in text, "a member is registered with a family of docs/generate_augmentations.py"
     described = [line for line in text.splitlines() if line.startswith("| `")]
     assert [line for line in described if line.endswith("|  |")] == [], "a parameter without a description"
 

@@ -8,13 +8,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinview.data import valid_lengths
-from kinview.encoders import DilatedConvEncoder, GapFrontEnd, MLPEncoder, TableFrontEnd, pool
+from kinview.encoders import (
+    DilatedConvEncoder,
+    GapFrontEnd,
+    MLPEncoder,
+    SeriesEncoder,
+    TableFrontEnd,
+    encoders,
+    pool,
+)
 from kinview.encoders.dilated_conv import dilated_conv
 from kinview.encoders.mlp import mlp
 from kinview.encoders.pooling import multiscale, window_max
+from kinview.methods import SimCLR
 
 NAN = float("nan")
 
@@ -267,9 +276,9 @@ def test_bfloat16_autocast_stays_close_to_float32() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"repr_dim": 0}, "repr_dim must be an integer of at least 1; got 0"),
-        ({"hidden_dim": 2.5}, r"hidden_dim must be an integer of at least 1; got 2\.5"),
-        ({"depth": -1}, "depth must be an integer of at least 0; got -1"),
+        ({"repr_dim": 0}, "repr_dim must be at least 1; got 0"),
+        ({"hidden_dim": 2.5}, r"hidden_dim must be a whole number; got 2\.5"),
+        ({"depth": -1}, "depth must be at least 0; got -1"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1\.0"),
         ({"padding": "same"}, "padding must be 'masked' or 'official'; got 'same'"),
         ({"front_end": "mask"}, r"front_end must be one of values, values\+mask, values\+mask\+delta; got 'mask'"),
@@ -485,5 +494,76 @@ def test_mlp_has_the_papers_layers() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("hidden_dim", 0), ("depth", 0), ("depth", 1.5)])
 def test_mlp_parameters_are_checked(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be a positive integer; got {value}"):
+    with pytest.raises(ValueError, match=rf"{name} must be (at least 1|a whole number); got {value}"):
         MLPEncoder([0], **{name: value})
+
+
+# ------------------------------------------------------------------------------------------------ what encoders share
+
+
+class Echo(SeriesEncoder):
+    """Gives what it is given, and remembers the rest."""
+
+    def __init__(self, channels: int, front_end: Any = None, missing: Any = "channel", scale: float = 1.0) -> None:
+        super().__init__({"channels": channels}, front_end=front_end, missing=missing, scale=scale)
+
+    def encode(self, features: Tensor, lengths: Tensor, observed: Tensor) -> Tensor:
+        self.seen = lengths.tolist(), observed.tolist()
+        return features
+
+
+def test_an_encoder_is_given_features_lengths_and_what_was_observed() -> None:
+    x = torch.tensor([[[1.0, NAN, 3.0, 4.0, NAN]]])
+    hide = torch.tensor([[False, False, True, False, False]])
+    with_mask = Echo(1, front_end="values+mask")
+    assert with_mask(x).tolist() == [[[1.0, 0.0, 3.0, 4.0, 0.0], [1.0, 0.0, 1.0, 1.0, 0.0]]]
+    assert with_mask.seen == ([4], [[True, False, True, True, False]])
+    assert with_mask(x, hide=hide).tolist() == [[[1.0, 0.0, 0.0, 4.0, 0.0], [1.0, 0.0, 0.0, 1.0, 0.0]]]
+    assert with_mask.seen == ([4], [[True, False, False, True, False]])
+    with_mask(x, times=torch.arange(5.0)[None])
+    assert with_mask.seen[0] == [5], "a time stamp keeps an unobserved last step"
+
+
+def test_an_encoder_without_a_front_end_is_given_the_series_with_hidden_steps_as_gaps() -> None:
+    x = torch.tensor([[[1.0, NAN, 3.0, 4.0]]])
+    plain = Echo(1)
+    torch.testing.assert_close(plain(x), x, equal_nan=True)
+    hidden = plain(x, hide=torch.tensor([[True, False, False, True]]))
+    torch.testing.assert_close(hidden, torch.tensor([[[NAN, NAN, 3.0, NAN]]]), equal_nan=True)
+    assert plain.seen == ([3], [[False, False, True, False]]), "a series ends with its last step that is not hidden"
+
+
+def test_an_encoder_keeps_its_parameters_and_refuses_a_wrong_size() -> None:
+    assert Echo(2, scale=0.5).config == {"channels": 2, "scale": 0.5}
+    whole = {"channels": 2, "scale": 1.0, "front_end": "values", "missing": "timestep"}
+    assert Echo(2, front_end="values", missing="timestep").config == whole
+    for channels, message in ((0, "channels must be at least 1; got 0"), (True, "channels must be a whole number")):
+        with pytest.raises(ValueError, match=message):
+            Echo(channels)
+    with pytest.raises(TypeError, match="abstract"):
+        SeriesEncoder({"channels": 1})  # type: ignore[abstract]
+
+
+class Moments(nn.Module):
+    """An encoder that derives from no base class."""
+
+    row_independent = padding_independent = True
+
+    def __init__(self, channels: int, repr_dim: int = 3) -> None:
+        super().__init__()
+        self.config = {"channels": channels, "repr_dim": repr_dim}
+        self.repr_dim = repr_dim
+        self.layer = nn.Linear(channels, repr_dim)
+
+    def forward(self, x: Tensor, *, times: Tensor | None = None, hide: Tensor | None = None) -> Tensor:
+        mean: Tensor = self.layer(x.nan_to_num().mean(dim=2))
+        return mean
+
+
+def test_an_encoder_may_be_any_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "moments" not in encoders
+    monkeypatch.setattr(encoders, "_entries", dict(encoders._entries))
+    encoders.register("moments", modality="time_series")(Moments)
+    X = torch.randn(8, 2, 20, generator=gen()).numpy()
+    model = SimCLR(encoder={"moments": {"repr_dim": 5}}, trainer={"max_steps": 2}, random_state=0).fit(X)
+    assert model.transform(X).shape == (8, 5)

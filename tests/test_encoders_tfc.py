@@ -204,12 +204,12 @@ def test_hidden_steps_are_not_seen() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"widths": []}, r"widths must be positive integers, one a block; got \[\]"),
-        ({"widths": [4, 0, 4]}, r"widths must be positive integers, one a block; got \[4, 0, 4\]"),
-        ({"widths": 4}, "widths must be positive integers, one a block; got 4"),
+        ({"widths": []}, r"widths must be whole numbers, one a block; got \[\]"),
+        ({"widths": [4, 0, 4]}, r"widths\[1\] must be at least 1; got 0"),
+        ({"widths": 4}, "widths must be whole numbers, one a block; got 4"),
         ({"kernel_sizes": [3, 3]}, "must have one entry a block; got 3, 2"),
         ({"kernel_sizes": [8, 5, 3]}, r"kernel_sizes must be odd, so that a feature is centred; got \(8, 5, 3\)"),
-        ({"stride": 0}, "stride must be a positive integer; got 0"),
+        ({"stride": 0}, "stride must be at least 1; got 0"),
     ],
 )
 def test_parameters_of_resnet_are_checked(changed: dict[str, Any], message: str) -> None:
@@ -293,8 +293,8 @@ def test_a_config_builds_an_equal_encoder() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"bins": 1}, "bins must be an integer of at least 2; got 1"),
-        ({"bins": True}, "bins must be an integer of at least 2; got True"),
+        ({"bins": 1}, "bins must be at least 2; got 1"),
+        ({"bins": True}, "bins must be a whole number; got True"),
         ({"encoder": None}, "the encoder of spectra is given as a name or"),
         ({"encoder": "resnet2d"}, "unknown encoder 'resnet2d'; did you mean 'resnet1d'"),
         ({"encoder": {"resnet1d": {"depth": 3}}}, "encoder 'resnet1d' has no parameter 'depth'"),
@@ -347,7 +347,8 @@ def test_series_are_brought_to_one_length_from_their_own() -> None:
     ("changed", "message"),
     [
         ({"length": 7}, "length must be a multiple of heads=2 and at least 2; got 7"),
-        ({"length": 0}, "length must be a multiple of heads=2 and at least 2; got 0"),
+        ({"length": 0}, "length must be at least 1; got 0"),
+        ({"length": 1, "heads": 1}, "length must be a multiple of heads=1 and at least 2; got 1"),
         ({"domain": "phase"}, "domain must be 'time' or 'frequency'; got 'phase'"),
     ],
 )

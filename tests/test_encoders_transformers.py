@@ -158,10 +158,10 @@ def test_every_parameter_learns_under_gaps(name: str) -> None:
     [
         (PatchTransformer, {"stride": 17}, "stride must be at most patch_length=16, or steps are lost; got 17"),
         (PatchTransformer, {"repr_dim": 100}, "repr_dim must be even and a multiple of heads=16; got 100"),
-        (PatchTransformer, {"depth": 0}, "depth must be an integer of at least 1; got 0"),
+        (PatchTransformer, {"depth": 0}, "depth must be at least 1; got 0"),
         (PatchTransformer, {"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1\.0"),
         (FTTransformer, {"repr_dim": 100}, "repr_dim must be a multiple of heads=8; got 100"),
-        (FTTransformer, {"heads": 2.0}, r"heads must be a positive integer; got 2\.0"),
+        (FTTransformer, {"heads": 2.0}, r"heads must be a whole number; got 2\.0"),
         (FTTransformer, {"attention_dropout": -0.1}, r"attention_dropout must be in \[0, 1\); got -0\.1"),
     ],
 )

@@ -547,7 +547,7 @@ def test_an_interrupted_training_continues_to_the_same_bits(ts2vec, tmp_path):
     [
         ({"freeze": "all"}, "freeze must be 'none', 'encoder' or 'gradual'; got 'all'"),
         ({"head": "mpl"}, "unknown head 'mpl'; did you mean 'mlp'"),
-        ({"head": {"mlp": {"depth": 0}}}, "depth must be a positive integer; got 0"),
+        ({"head": {"mlp": {"depth": 0}}}, "depth must be at least 1; got 0"),
         ({"head": {"mlp": {"activation": "tanh"}}}, "activation must be one of relu, gelu, sigmoid"),
         ({"encoder_lr": -1}, "encoder_lr must be above 0; got -1"),
         ({"pretrain": "no"}, "pretrain must be True or False; got the text 'no'"),

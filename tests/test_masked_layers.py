@@ -19,7 +19,7 @@ from kinview.encoders.masked import (
     MaskedSequential,
     blank,
     inside,
-    lengths_of,
+    unless_full,
 )
 
 TOLERANCE = 1e-5
@@ -155,14 +155,10 @@ def test_what_is_beyond_the_end_gets_no_gradient() -> None:
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters())
 
 
-def test_lengths_are_those_of_the_series() -> None:
-    x = torch.zeros(3, 1, 5)
-    assert lengths_of(x) is None
-    x[1, :, 2:] = torch.nan
-    x[2] = torch.nan
-    lengths = lengths_of(x)
-    assert lengths is not None and lengths.tolist() == [5, 2, 0]
-    assert lengths_of(x, torch.arange(5.0).expand(3, 5)) is None
+def test_lengths_are_left_out_where_all_rows_fill_the_batch() -> None:
+    assert unless_full(torch.tensor([5, 5]), 5) is None
+    left = unless_full(torch.tensor([5, 2, 0]), 5)
+    assert left is not None and left.tolist() == [5, 2, 0]
 
 
 # --------------------------------------------------------------------------------------------- the encoder of TS-TCC

@@ -401,9 +401,9 @@ def test_pairs_that_are_not_there_take_no_part(among: Any) -> None:
     ("changes", "message"),
     [
         ({"dim": 6, "heads": 4}, "dim of the context transformer must be a multiple of its 4 heads; got 6"),
-        ({"depth": 0}, "depth of the context transformer must be a positive integer; got 0"),
+        ({"depth": 0}, "depth of the context transformer must be at least 1; got 0"),
         ({"dropout": 1.0}, r"dropout of the context transformer must be in \[0, 1\); got 1.0"),
-        ({"prediction_steps": 0}, "prediction_steps must be a positive integer; got 0"),
+        ({"prediction_steps": 0}, "prediction_steps must be at least 1; got 0"),
     ],
 )
 def test_parameters_of_the_predictor_are_checked(changes: dict[str, Any], message: str) -> None:

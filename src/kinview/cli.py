@@ -7,7 +7,6 @@ only by what computes.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import inspect
 import io
@@ -85,9 +84,9 @@ def _dispatch(words: list[str]) -> int:
         return 0
     name = words[0]
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        raise ValueError(f"there is no command {name!r}{hint} Known: {', '.join(COMMANDS)}")
+        from kinview.registry import suggestion
+
+        raise ValueError(f"there is no command {name!r}{suggestion(name, COMMANDS)} Known: {', '.join(COMMANDS)}")
     command: Any = importlib.import_module(f"kinview._cli.{name}")
     return command.run(command.parse(words[1:])) or 0
 

@@ -23,13 +23,22 @@ import inspect
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from kinview.files import read_yaml, write_yaml
 
-__all__ = ["Entry", "FromPickle", "Registry", "families", "frozen_defaults", "register_fields", "to_config"]
+__all__ = [
+    "Entry",
+    "FromPickle",
+    "Registry",
+    "families",
+    "frozen_defaults",
+    "register_fields",
+    "suggestion",
+    "to_config",
+]
 
 _FAMILIES: dict[str, Registry] = {}
 _FIELDS: dict[str, tuple[type, dict[str, Any]]] = {}  # parameters that are mappings of fields, with their defaults
@@ -370,8 +379,7 @@ class Registry:
                     f"{name!r} is a recipe, and a recipe takes no parameters: write out its spec with others, {written}"
                 )
             known = sorted({*self._entries, *self.recipes()})
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"; did you mean {close[0]!r}?" if close else "."
+            hint = suggestion(name, known, cutoff=0.5)
             raise ValueError(f"unknown {self._singular} {name!r}{hint} Known: {', '.join(known) or 'none'}")
         return self._entries[name]
 
@@ -425,10 +433,9 @@ class Registry:
         takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
         for key in parameters:
             if key not in known and not takes_any:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else "."
                 raise ValueError(
-                    f"{self._singular} {name!r} has no parameter {key!r}{hint} It takes: {', '.join(known) or 'none'}"
+                    f"{self._singular} {name!r} has no parameter {key!r}{suggestion(key, known)} "
+                    f"It takes: {', '.join(known) or 'none'}"
                 )
         given = {**parameters, **context}
         needed = [p.name for p in known.values() if p.default is p.empty and p.kind not in _VARIADIC]
@@ -496,6 +503,21 @@ def _merged(own: Any, given: Any) -> Any:
     if len(own) == 1 and len(given) == 1 and own.keys() != given.keys():
         return given
     return {**own, **{key: _merged(own.get(key), value) for key, value in given.items()}}
+
+
+def suggestion(name: object, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+    """End of a sentence that refuses a name: the known ones close to it, in whatever case, or a full stop.
+
+    Examples
+    --------
+    >>> suggestion("Ligth", ["dark", "light"])
+    "; did you mean 'light'?"
+    >>> suggestion("blue", ["dark", "light"])
+    '.'
+    """
+    spelled = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(str(name).lower(), spelled, n=most, cutoff=cutoff)
+    return f"; did you mean {' or '.join(repr(spelled[one]) for one in close)}?" if close else "."
 
 
 def families() -> Mapping[str, Registry]:

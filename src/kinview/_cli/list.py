@@ -60,11 +60,9 @@ def run(options: Namespace) -> None:
 
 def _registry(family: str) -> Registry:
     if family not in FAMILIES:
-        import difflib
+        from kinview.registry import suggestion
 
-        close = difflib.get_close_matches(family, FAMILIES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        raise ValueError(f"there is no family {family!r}{hint} Known: {', '.join(FAMILIES)}")
+        raise ValueError(f"there is no family {family!r}{suggestion(family, FAMILIES)} Known: {', '.join(FAMILIES)}")
     registry: Registry = getattr(importlib.import_module(FAMILIES[family]), family)
     return registry
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -17,9 +18,15 @@ from kinview.data.batch import Batch
 if TYPE_CHECKING:
     from kinview.data.table import TableSchema
 
-__all__ = ["Marginals", "check_columns", "chosen_cells", "column_count", "discrete_columns", "exactly"]
-
-_Fitted = TypeVar("_Fitted", bound="Marginals")
+__all__ = [
+    "FittedToColumns",
+    "Marginals",
+    "check_columns",
+    "chosen_cells",
+    "column_count",
+    "discrete_columns",
+    "exactly",
+]
 
 
 def column_count(rate: float, columns: int) -> int:
@@ -67,8 +74,24 @@ def check_columns(name: str, fitted: Tensor | None, x: Tensor) -> Tensor:
     return fitted.to(x.device)
 
 
+class FittedToColumns(Augmentation):
+    """An augmentation of tables that learns something of each column from training rows."""
+
+    modality: ClassVar[Modality] = "tabular"
+    needs: ClassVar[frozenset[str]] = frozenset({"schema"})
+
+    def fit(self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None) -> Self:
+        """Learn from training rows; returns a fitted copy."""
+        self._check(batch)
+        return self._with(**self._learned(batch, schema))
+
+    @abstractmethod
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """What the fields of the fitted copy hold."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Marginals(Augmentation):
+class Marginals(FittedToColumns):
     """An augmentation that learns the observed training values of every column, each sorted on its own.
 
     Values are drawn as they are, codes too, so that it needs no schema to know which they are.
@@ -79,16 +102,10 @@ class Marginals(Augmentation):
     )
     _counts: Int64[Tensor, " columns"] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    modality: ClassVar[Modality] = "tabular"
-    needs: ClassVar[frozenset[str]] = frozenset({"schema"})
-
-    def fit(
-        self: _Fitted, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
-    ) -> _Fitted:
-        """Learn the observed training values of every column; returns a fitted copy."""
-        self._check(batch)
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """Observed training values of every column."""
         values, _ = torch.sort(batch.x, dim=0)  # NaN last; sorted apart, no training row can be put together again
-        return self._with(_marginals=values, _counts=(~torch.isnan(values)).sum(dim=0))
+        return {"_marginals": values, "_counts": (~torch.isnan(values)).sum(dim=0)}
 
     def _replaced(self, name: str, x: Tensor, weight: Tensor, generator: torch.Generator) -> Tensor:
         """The cells of weight 1 redrawn, each from the column's training values; gaps and unknown columns stay."""

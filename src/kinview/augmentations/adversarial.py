@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Adversarial"]
 
 
-@augmentations.register("adversarial", modality="any", reference="Madry et al., ICLR 2018")
+@augmentations.register("adversarial", modality="any", family="embedding space", reference="Madry et al., ICLR 2018")
 @dataclasses.dataclass(frozen=True)
 class Adversarial(Augmentation):
     r"""Perturb values by gradient ascent on a loss, within a ball of radius ε.

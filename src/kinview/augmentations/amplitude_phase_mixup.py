@@ -21,6 +21,7 @@ __all__ = ["AmplitudePhaseMixup"]
 @augmentations.register(
     "amplitude_phase_mixup",
     modality="time_series",
+    family="frequency domain",
     reference="Demirel and Holz, Finding Order in Chaos, NeurIPS 2023",
 )
 @dataclasses.dataclass(frozen=True)

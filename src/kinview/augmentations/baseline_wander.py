@@ -22,7 +22,10 @@ __all__ = ["BaselineWander"]
 
 
 @augmentations.register(
-    "baseline_wander", modality="time_series", reference="Lenis et al., Comput. Math. Methods Med. 2017"
+    "baseline_wander",
+    modality="time_series",
+    family="clinical",
+    reference="Lenis et al., Comput. Math. Methods Med. 2017",
 )
 @dataclasses.dataclass(frozen=True)
 class BaselineWander(Augmentation):

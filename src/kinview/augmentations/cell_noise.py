@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import normal, weights
-from kinview.augmentations._tables import check_columns, chosen_cells, discrete_columns
+from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, discrete_columns
 from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.parameters import real
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["GaussianNoise", "MeanMask", "ZeroOut"]
 
 
-@augmentations.register("gaussian_noise", modality="tabular", reference="Ucar et al., SubTab, NeurIPS 2021")
+@augmentations.register(
+    "gaussian_noise", modality="tabular", family="tables", reference="Ucar et al., SubTab, NeurIPS 2021"
+)
 @dataclasses.dataclass(frozen=True)
-class GaussianNoise(Augmentation):
+class GaussianNoise(FittedToColumns):
     r"""Add Gaussian noise to each number with probability p.
 
     .. math:: v_{ij} = x_{ij} + m_{ij}\,\sigma s_j \epsilon_{ij}, \quad m_{ij} \sim \mathrm{Bernoulli}(p),\
@@ -67,17 +69,11 @@ class GaussianNoise(Augmentation):
     corruption_rate: float = real(0.3, low=0, high=1)
     _scale: Float[Tensor, " columns"] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    modality: ClassVar[Modality] = "tabular"
-    needs: ClassVar[frozenset[str]] = frozenset({"schema"})
-
-    def fit(
-        self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
-    ) -> GaussianNoise:
-        """Learn the spread of each number, 0 for codes; returns a fitted copy."""
-        self._check(batch)
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """Spread of each number, 0 for codes."""
         x = batch.x.double()
         spread = (x - x.nanmean(dim=0)).square().nanmean(dim=0).sqrt().nan_to_num()
-        return self._with(_scale=spread.masked_fill(discrete_columns(batch, schema), 0).to(batch.x.dtype))
+        return {"_scale": spread.masked_fill(discrete_columns(batch, schema), 0).to(batch.x.dtype)}
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Disturbed copy of a table ``(n, columns)``."""
@@ -90,7 +86,7 @@ class GaussianNoise(Augmentation):
         return batch.replace(x=chosen_cells(x, weight, noise.add_(x)))
 
 
-@augmentations.register("zero_out", modality="tabular", reference="Ucar et al., SubTab, NeurIPS 2021")
+@augmentations.register("zero_out", modality="tabular", family="tables", reference="Ucar et al., SubTab, NeurIPS 2021")
 @dataclasses.dataclass(frozen=True)
 class ZeroOut(Augmentation):
     r"""Set each cell to zero with probability p.
@@ -133,9 +129,9 @@ class ZeroOut(Augmentation):
         return batch.replace(x=chosen_cells(x, weight, x.new_zeros(()).expand_as(x)))
 
 
-@augmentations.register("mean_mask", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
+@augmentations.register("mean_mask", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022")
 @dataclasses.dataclass(frozen=True)
-class MeanMask(Augmentation):
+class MeanMask(FittedToColumns):
     r"""Set each cell with probability p to its column's training mean; a category or boolean to the most frequent one.
 
     Missing cells stay missing, and a column never observed in training stays as it is.
@@ -171,16 +167,10 @@ class MeanMask(Augmentation):
     corruption_rate: float = real(0.6, low=0, high=1, neutral=0)
     _centre: Float[Tensor, " columns"] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    modality: ClassVar[Modality] = "tabular"
-    needs: ClassVar[frozenset[str]] = frozenset({"schema"})
-
-    def fit(
-        self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
-    ) -> MeanMask:
-        """Learn the mean or most frequent value of each column; returns a fitted copy."""
-        self._check(batch)
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """Mean or most frequent value of each column."""
         centre = batch.x.double().nanmean(dim=0).to(batch.x.dtype)
-        return self._with(_centre=torch.where(discrete_columns(batch, schema), _modes(batch.x), centre))
+        return {"_centre": torch.where(discrete_columns(batch, schema), _modes(batch.x), centre)}
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Copy of a table ``(n, columns)`` with means."""

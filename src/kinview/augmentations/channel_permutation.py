@@ -15,7 +15,9 @@ from kinview.data.batch import Batch
 __all__ = ["ChannelPermutation"]
 
 
-@augmentations.register("channel_permutation", modality="time_series", reference="Saeed et al., IMWUT 2019")
+@augmentations.register(
+    "channel_permutation", modality="time_series", family="time domain", reference="Saeed et al., IMWUT 2019"
+)
 @dataclasses.dataclass(frozen=True)
 class ChannelPermutation(Augmentation):
     """Put the channels of a series in another order, drawn for each row among those that are not the old one.

@@ -29,7 +29,7 @@ class _Choice(Composite):
         return 1
 
 
-@augmentations.register("one_of", modality="any", parts={"augmentations": "augmentations"})
+@augmentations.register("one_of", modality="any", family="composition", parts={"augmentations": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class OneOf(_Choice):
     r"""For each row one of the augmentations, all equally likely.
@@ -72,6 +72,7 @@ class OneOf(_Choice):
 @augmentations.register(
     "some_of",
     modality="any",
+    family="composition",
     reference="Cubuk et al., RandAugment, NeurIPS 2020",
     parts={"augmentations": "augmentations"},
 )
@@ -126,7 +127,7 @@ class SomeOf(_Choice):
         return batch
 
 
-@augmentations.register("sometimes", modality="any", parts={"augmentation": "augmentations"})
+@augmentations.register("sometimes", modality="any", family="composition", parts={"augmentation": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class Sometimes(_Choice):
     """An augmentation that each row has with probability p.

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers
-from kinview.augmentations._tables import check_columns, chosen_cells, column_count, exactly
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, column_count, exactly
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["ClassConditionalCorruption"]
 
 
-@augmentations.register("class_conditional_corruption", modality="tabular", reference="Cui et al., 2024")
+@augmentations.register(
+    "class_conditional_corruption", modality="tabular", family="tables", reference="Cui et al., 2024"
+)
 @dataclasses.dataclass(frozen=True)
-class ClassConditionalCorruption(Augmentation):
+class ClassConditionalCorruption(FittedToColumns):
     r"""In every row exactly q columns, drawn afresh, take independent draws from the marginals of the row's own class.
 
     :math:`q = \max(1, \lfloor c M \rfloor)` of the M columns; each drawn cell takes the value that a training row of
@@ -79,14 +80,10 @@ class ClassConditionalCorruption(Augmentation):
         default=None, init=False, repr=False, compare=False
     )
 
-    modality: ClassVar[Modality] = "tabular"
     needs: ClassVar[frozenset[str]] = frozenset({"schema", "y"})
 
-    def fit(
-        self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
-    ) -> ClassConditionalCorruption:
-        """Learn the observed training values of every column in every class; returns a fitted copy."""
-        self._check(batch)
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """Observed training values of every column in every class."""
         assert batch.y is not None
         x, y = batch.x, batch.y.to(batch.x.device)
         known = y == y  # not NaN
@@ -100,7 +97,7 @@ class ClassConditionalCorruption(Augmentation):
         seen = torch.zeros(len(classes), x.shape[1], dtype=torch.int64, device=x.device)
         seen.index_add_(0, code, (~torch.isnan(x[known])).long())
         counts = torch.cat([(~torch.isnan(x)).sum(dim=0, keepdim=True), seen])
-        return self._with(_marginals=marginals, _classes=classes, _starts=starts, _counts=counts)
+        return {"_marginals": marginals, "_classes": classes, "_starts": starts, "_counts": counts}
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Corrupted copy of a table ``(n, columns)``."""

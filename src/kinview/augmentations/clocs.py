@@ -18,7 +18,9 @@ from kinview.parameters import whole
 __all__ = ["AdjacentSegments", "LeadViews"]
 
 
-@augmentations.register("adjacent_segments", modality="time_series", reference="Kiyasseh et al., CLOCS, ICML 2021")
+@augmentations.register(
+    "adjacent_segments", modality="time_series", family="clinical", reference="Kiyasseh et al., CLOCS, ICML 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class AdjacentSegments(Augmentation):
     r"""Segments of one recording that follow one another without overlap (CMSC): positives over time.
@@ -110,7 +112,9 @@ def _segment(batch: Batch, start: Tensor, own: Tensor, width: int, number: int) 
     return batch.replace(x=x, times=times, extra=extra)
 
 
-@augmentations.register("lead_views", modality="time_series", reference="Kiyasseh et al., CLOCS, ICML 2021")
+@augmentations.register(
+    "lead_views", modality="time_series", family="clinical", reference="Kiyasseh et al., CLOCS, ICML 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class LeadViews(Augmentation):
     r"""Leads of one recording, one a view (CMLC): positives across space.

@@ -14,7 +14,9 @@ from kinview.parameters import real
 __all__ = ["ColumnCorruption"]
 
 
-@augmentations.register("column_corruption", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
+@augmentations.register(
+    "column_corruption", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022"
+)
 @dataclasses.dataclass(frozen=True)
 class ColumnCorruption(Marginals):
     r"""In every row exactly q columns, drawn afresh, take independent draws from their training marginals.

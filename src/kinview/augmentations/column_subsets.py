@@ -25,7 +25,9 @@ __all__ = ["ColumnSubsets"]
 _CODES = 32  # most frequent codes of a column that count in its correlation with others
 
 
-@augmentations.register("column_subsets", modality="tabular", reference="Ucar et al., SubTab, NeurIPS 2021")
+@augmentations.register(
+    "column_subsets", modality="tabular", family="tables", reference="Ucar et al., SubTab, NeurIPS 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class ColumnSubsets(Augmentation):
     r"""One view for each of K subsets of the columns, which overlap and together hold every column.

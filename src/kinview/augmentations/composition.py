@@ -18,7 +18,7 @@ from kinview.parameters import check_fraction, choice, real, whole
 __all__ = ["Compose", "Curriculum", "Views"]
 
 
-@augmentations.register("compose", modality="any", parts={"augmentations": "augmentations"})
+@augmentations.register("compose", modality="any", family="composition", parts={"augmentations": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class Compose(Composite):
     """One augmentation after another; in a config simply a list.
@@ -61,7 +61,7 @@ class Compose(Composite):
         return tuple(views) if self.n_views > 1 else views[0]
 
 
-@augmentations.register("views", modality="any", parts={"augmentations": "augmentations"})
+@augmentations.register("views", modality="any", family="composition", parts={"augmentations": "augmentations"})
 @dataclasses.dataclass(frozen=True)
 class Views(Composite):
     """One view from each part, all of the same batch.
@@ -103,6 +103,7 @@ class Views(Composite):
 @augmentations.register(
     "curriculum",
     modality="any",
+    family="composition",
     reference="Ye et al., EfficientCL, EMNLP 2021",
     parts={"augmentation": "augmentations"},
 )

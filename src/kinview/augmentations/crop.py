@@ -17,7 +17,9 @@ from kinview.parameters import whole
 __all__ = ["CropPair"]
 
 
-@augmentations.register("crop_pair", modality="time_series", reference="Yue et al., TS2Vec, AAAI 2022")
+@augmentations.register(
+    "crop_pair", modality="time_series", family="time domain", reference="Yue et al., TS2Vec, AAAI 2022"
+)
 @dataclasses.dataclass(frozen=True)
 class CropPair(Augmentation):
     r"""Two random crops of the same series that overlap; one draw of lengths a batch, one shift a row.

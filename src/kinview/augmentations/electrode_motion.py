@@ -19,7 +19,9 @@ from kinview.parameters import interval, real, whole
 __all__ = ["ElectrodeMotion"]
 
 
-@augmentations.register("electrode_motion", modality="time_series", reference="Moody et al., Comput. Cardiol. 1984")
+@augmentations.register(
+    "electrode_motion", modality="time_series", family="clinical", reference="Moody et al., Comput. Cardiol. 1984"
+)
 @dataclasses.dataclass(frozen=True)
 class ElectrodeMotion(Augmentation):
     r"""Add jumps of the baseline that decay exponentially.

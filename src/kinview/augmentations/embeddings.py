@@ -18,7 +18,9 @@ from kinview.parameters import flag, real
 __all__ = ["EmbeddingMixup", "EmbeddingNoise", "FeatureDropout"]
 
 
-@augmentations.register("embedding_noise", modality="embedding", reference="DeVries & Taylor, ICLR workshop 2017")
+@augmentations.register(
+    "embedding_noise", modality="embedding", family="embedding space", reference="DeVries & Taylor, ICLR workshop 2017"
+)
 @dataclasses.dataclass(frozen=True)
 class EmbeddingNoise(Augmentation):
     r"""Add Gaussian noise to embeddings, in proportion to their spread.
@@ -61,7 +63,9 @@ class EmbeddingNoise(Augmentation):
         return batch.replace(x=normal(tuple(z.shape), generator, z).mul_(self.gamma * spread).add_(z))
 
 
-@augmentations.register("feature_dropout", modality="embedding", reference="Gao et al., SimCSE, EMNLP 2021")
+@augmentations.register(
+    "feature_dropout", modality="embedding", family="embedding space", reference="Gao et al., SimCSE, EMNLP 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class FeatureDropout(Augmentation):
     r"""Set features of embeddings to zero at random.
@@ -101,7 +105,9 @@ class FeatureDropout(Augmentation):
         return batch.replace(x=chosen_cells(scaled, dropped, z.new_zeros(()).expand_as(z)))
 
 
-@augmentations.register("embedding_mixup", modality="embedding", reference="Verma et al., ICML 2019")
+@augmentations.register(
+    "embedding_mixup", modality="embedding", family="embedding space", reference="Verma et al., ICML 2019"
+)
 @dataclasses.dataclass(frozen=True)
 class EmbeddingMixup(Augmentation):
     r"""Mix each embedding with that of another row.

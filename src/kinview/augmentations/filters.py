@@ -77,7 +77,7 @@ class _Filter(Augmentation):
         return batch.replace(x=torch.where(stays, x, view))
 
 
-@augmentations.register("low_pass", modality="time_series", reference="Butterworth, 1930")
+@augmentations.register("low_pass", modality="time_series", family="time domain", reference="Butterworth, 1930")
 @dataclasses.dataclass(frozen=True)
 class LowPass(_Filter):
     r"""Keep what is slower than a random cut-off, by a Butterworth filter run forwards and backwards.
@@ -131,7 +131,7 @@ class LowPass(_Filter):
         return 1 / (1 + (frequency / cutoff) ** (2 * self.order))
 
 
-@augmentations.register("high_pass", modality="time_series", reference="Butterworth, 1930")
+@augmentations.register("high_pass", modality="time_series", family="time domain", reference="Butterworth, 1930")
 @dataclasses.dataclass(frozen=True)
 class HighPass(_Filter):
     r"""Keep what is faster than a random cut-off, by a Butterworth filter run forwards and backwards.
@@ -179,7 +179,9 @@ class HighPass(_Filter):
         return 1 / (1 + (cutoff / frequency) ** (2 * self.order))
 
 
-@augmentations.register("band_stop", modality="time_series", reference="Mohsenvand et al., ML4H 2020")
+@augmentations.register(
+    "band_stop", modality="time_series", family="time domain", reference="Mohsenvand et al., ML4H 2020"
+)
 @dataclasses.dataclass(frozen=True)
 class BandStop(_Filter):
     r"""Take out a random band of frequencies, by a Butterworth filter run forwards and backwards.

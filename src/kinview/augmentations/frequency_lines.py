@@ -20,7 +20,7 @@ __all__ = ["FrequencyAddition", "FrequencyDropout"]
 _REFERENCE = "Zhang et al., TF-C, NeurIPS 2022"
 
 
-@augmentations.register("frequency_dropout", modality="time_series", reference=_REFERENCE)
+@augmentations.register("frequency_dropout", modality="time_series", family="frequency domain", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
 class FrequencyDropout(Augmentation):
     r"""Remove E lines of the spectrum, drawn for each series and channel.
@@ -72,7 +72,7 @@ class FrequencyDropout(Augmentation):
         return with_change(batch, spectra.values * removed.neg_(), spectra)
 
 
-@augmentations.register("frequency_addition", modality="time_series", reference=_REFERENCE)
+@augmentations.register("frequency_addition", modality="time_series", family="frequency domain", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
 class FrequencyAddition(Augmentation):
     r"""Raise the amplitude of E weak lines of the spectrum, drawn for each series and channel.

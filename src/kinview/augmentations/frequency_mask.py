@@ -18,7 +18,10 @@ __all__ = ["FrequencyMask"]
 
 
 @augmentations.register(
-    "frequency_mask", modality="time_series", reference="after Park et al., SpecAugment, Interspeech 2019"
+    "frequency_mask",
+    modality="time_series",
+    family="frequency domain",
+    reference="after Park et al., SpecAugment, Interspeech 2019",
 )
 @dataclasses.dataclass(frozen=True)
 class FrequencyMask(Augmentation):

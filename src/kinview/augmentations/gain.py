@@ -18,7 +18,7 @@ from kinview.parameters import flag, real
 __all__ = ["Offset", "Scaling", "SignFlip"]
 
 
-@augmentations.register("scaling", modality="time_series", reference="Um et al., ICMI 2017")
+@augmentations.register("scaling", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
 class Scaling(Augmentation):
     r"""Multiply a series by one random factor: :math:`y = a x`, :math:`a \sim N(\mu, \sigma^2)` for each channel.
@@ -65,7 +65,9 @@ class Scaling(Augmentation):
         return batch.replace(x=batch.x * factor.mul_(self.sigma).add_(self.mean))
 
 
-@augmentations.register("offset", modality="time_series", reference="Yèche et al., NCL, ICML 2021")
+@augmentations.register(
+    "offset", modality="time_series", family="time domain", reference="Yèche et al., NCL, ICML 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class Offset(Augmentation):
     r"""Add one random number to a series: :math:`y = x + b`, one b for each channel.
@@ -110,7 +112,7 @@ class Offset(Augmentation):
         return batch.replace(x=batch.x + (torch.erfinv(level) * (math.sqrt(2.0) * self.sigma)).to(batch.x.dtype))
 
 
-@augmentations.register("sign_flip", modality="time_series", reference="Wen et al., IJCAI 2021")
+@augmentations.register("sign_flip", modality="time_series", family="time domain", reference="Wen et al., IJCAI 2021")
 @dataclasses.dataclass(frozen=True)
 class SignFlip(Augmentation):
     r"""Turn a series upside down: :math:`y = -x` with probability p.

@@ -20,7 +20,7 @@ __all__ = ["HistoryCrop", "HistoryCutout"]
 _REFERENCE = "Yèche et al., Neighborhood Contrastive Learning, ICML 2021"
 
 
-@augmentations.register("history_cutout", modality="time_series", reference=_REFERENCE)
+@augmentations.register("history_cutout", modality="time_series", family="masking", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
 class HistoryCutout(Masking):
     r"""Blank a span of steps in all channels, never the last step.
@@ -69,7 +69,7 @@ class HistoryCutout(Masking):
         return spans(start, start + width * chosen, steps)
 
 
-@augmentations.register("history_crop", modality="time_series", reference=_REFERENCE)
+@augmentations.register("history_crop", modality="time_series", family="masking", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
 class HistoryCrop(Masking):
     r"""Blank the beginning of a history, in all channels, and keep at least a share of it up to the last step.

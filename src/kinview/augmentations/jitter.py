@@ -16,7 +16,7 @@ from kinview.parameters import real
 __all__ = ["Jitter"]
 
 
-@augmentations.register("jitter", modality="time_series", reference="Um et al., ICMI 2017")
+@augmentations.register("jitter", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
 class Jitter(Augmentation):
     r"""Add Gaussian noise, drawn for each value: :math:`y = x + \epsilon`, :math:`\epsilon \sim N(0, \sigma^2)`.

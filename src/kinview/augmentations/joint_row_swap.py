@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers
-from kinview.augmentations._tables import check_columns, chosen_cells, column_count, exactly
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, column_count, exactly
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["JointRowSwap"]
 
 
-@augmentations.register("joint_row_swap", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
+@augmentations.register(
+    "joint_row_swap", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022"
+)
 @dataclasses.dataclass(frozen=True)
-class JointRowSwap(Augmentation):
+class JointRowSwap(FittedToColumns):
     r"""In every row exactly q columns, drawn afresh, take the values of one training row.
 
     :math:`q = \max(1, \lfloor c M \rfloor)` of the M columns; the donor is one training row, uniform, for all of them,
@@ -63,15 +64,9 @@ class JointRowSwap(Augmentation):
     corruption_rate: float = real(0.6, low=0, high=1, neutral=0)
     _rows: Float[Tensor, "rows columns"] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    modality: ClassVar[Modality] = "tabular"
-    needs: ClassVar[frozenset[str]] = frozenset({"schema"})
-
-    def fit(
-        self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
-    ) -> JointRowSwap:
-        """Keep the training rows; returns a fitted copy."""
-        self._check(batch)
-        return self._with(_rows=batch.x.clone())
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """The training rows themselves."""
+        return {"_rows": batch.x.clone()}
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Corrupted copy of a table ``(n, columns)``."""

@@ -20,7 +20,7 @@ from kinview.parameters import choice, real
 __all__ = ["LeadDropout"]
 
 
-@augmentations.register("lead_dropout", modality="time_series", reference="Oh et al., CHIL 2022")
+@augmentations.register("lead_dropout", modality="time_series", family="clinical", reference="Oh et al., CHIL 2022")
 @dataclasses.dataclass(frozen=True)
 class LeadDropout(Augmentation):
     r"""Blank leads of a recording at random; one at least falls off, and one at least stays.

@@ -17,7 +17,7 @@ from kinview.parameters import real, whole
 __all__ = ["BandShuffle", "DominantShuffle"]
 
 
-@augmentations.register("band_shuffle", modality="time_series", reference="kinview")
+@augmentations.register("band_shuffle", modality="time_series", family="frequency domain", reference="kinview")
 @dataclasses.dataclass(frozen=True)
 class BandShuffle(Augmentation):
     r"""Shuffle the lines of the spectrum within each of several bands, drawn for each series and channel.
@@ -88,7 +88,9 @@ class BandShuffle(Augmentation):
         return with_change(batch, moved.sub_(spectra.values), spectra)
 
 
-@augmentations.register("dominant_shuffle", modality="time_series", reference="Zhao et al., Dominant Shuffle, 2024")
+@augmentations.register(
+    "dominant_shuffle", modality="time_series", family="mixing", reference="Zhao et al., Dominant Shuffle, 2024"
+)
 @dataclasses.dataclass(frozen=True)
 class DominantShuffle(Augmentation):
     r"""Shuffle the k strongest lines of the spectrum of each series and channel among themselves.

@@ -21,7 +21,7 @@ _COPY = 2.0**-10  # a share this close to 0 or 1 would make the view a copy
 
 
 @augmentations.register(
-    "mixup", modality="time_series", reference="Zhang et al., mixup, ICLR 2018; Wickstrøm et al., 2022"
+    "mixup", modality="time_series", family="mixing", reference="Zhang et al., mixup, ICLR 2018; Wickstrøm et al., 2022"
 )
 @dataclasses.dataclass(frozen=True)
 class Mixup(Mixing):
@@ -72,7 +72,7 @@ class Mixup(Mixing):
         return view, {"coefficient": realised(share, batch.x, partner)}
 
 
-@augmentations.register("cutmix", modality="time_series", reference="Yun et al., CutMix, ICCV 2019")
+@augmentations.register("cutmix", modality="time_series", family="mixing", reference="Yun et al., CutMix, ICCV 2019")
 @dataclasses.dataclass(frozen=True)
 class CutMix(Mixing):
     r"""Paste a span of another row, in all channels, at the same steps.
@@ -133,6 +133,7 @@ class CutMix(Mixing):
 @augmentations.register(
     "geometric_mixup",
     modality="time_series",
+    family="mixing",
     reference="Verma et al., Towards Domain-Agnostic Contrastive Learning, ICML 2021",
 )
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,9 @@ from kinview.parameters import interval, real
 __all__ = ["MuscleArtifact"]
 
 
-@augmentations.register("muscle_artifact", modality="time_series", reference="Friesen et al., IEEE TBME 1990")
+@augmentations.register(
+    "muscle_artifact", modality="time_series", family="clinical", reference="Friesen et al., IEEE TBME 1990"
+)
 @dataclasses.dataclass(frozen=True)
 class MuscleArtifact(Augmentation):
     r"""Add a burst of muscle activity: white noise that swells and fades.

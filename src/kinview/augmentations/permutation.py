@@ -20,7 +20,7 @@ from kinview.parameters import choice, whole
 __all__ = ["Permutation"]
 
 
-@augmentations.register("permutation", modality="time_series", reference="Um et al., ICMI 2017")
+@augmentations.register("permutation", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
 class Permutation(Augmentation):
     r"""Cut a series into k segments and put them in another order; all channels move together.

@@ -21,7 +21,9 @@ __all__ = ["Powerline"]
 _SLACK = 0.01  # stamps in single precision tell the rate no better
 
 
-@augmentations.register("powerline", modality="time_series", reference="Friesen et al., IEEE TBME 1990")
+@augmentations.register(
+    "powerline", modality="time_series", family="clinical", reference="Friesen et al., IEEE TBME 1990"
+)
 @dataclasses.dataclass(frozen=True)
 class Powerline(Augmentation):
     r"""Add mains hum: a sine of 50 or 60 Hz and its harmonics.

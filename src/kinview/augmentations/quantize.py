@@ -17,7 +17,7 @@ from kinview.parameters import choice, whole
 __all__ = ["Quantize"]
 
 
-@augmentations.register("quantize", modality="time_series", reference="tsaug, 2020")
+@augmentations.register("quantize", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
 class Quantize(Augmentation):
     r"""Round the values of each series and channel to a few levels.

@@ -30,7 +30,9 @@ _WINDOWS: dict[str, Callable[[Tensor], Tensor]] = {  # by the angle from -π to 
 _DIRECT = 256  # weights up to which a sum takes less time than transforms
 
 
-@augmentations.register("smooth", modality="time_series", reference="Chen et al., SimCLR, ICML 2020")
+@augmentations.register(
+    "smooth", modality="time_series", family="time domain", reference="Chen et al., SimCLR, ICML 2020"
+)
 @dataclasses.dataclass(frozen=True)
 class Smooth(Augmentation):
     r"""Blur a series by a Gaussian window of random width, one for all its channels.
@@ -77,7 +79,7 @@ class Smooth(Augmentation):
         return batch.replace(x=_weighted(batch.x, weights / weights.sum(dim=1, keepdim=True)))
 
 
-@augmentations.register("convolve", modality="time_series", reference="tsaug, 2020")
+@augmentations.register("convolve", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
 class Convolve(Augmentation):
     r"""Convolve a series with a window: :math:`y_t = \sum_k w_k x_{t-k}`, :math:`\sum w = 1`.
@@ -126,7 +128,7 @@ class Convolve(Augmentation):
         return batch.replace(x=_weighted(x, weights / weights.sum(dim=1, keepdim=True)))
 
 
-@augmentations.register("pool", modality="time_series", reference="tsaug, 2020")
+@augmentations.register("pool", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
 class Pool(Augmentation):
     r"""Lower the resolution, not the length: every block of steps takes the mean, largest or smallest of its values.

@@ -19,7 +19,10 @@ __all__ = ["AmplitudeJitter", "PhaseJitter", "Surrogate"]
 
 
 @augmentations.register(
-    "amplitude_jitter", modality="time_series", reference="after Gao et al., RobustTAD, 2020 (arXiv 2002.09545)"
+    "amplitude_jitter",
+    modality="time_series",
+    family="frequency domain",
+    reference="after Gao et al., RobustTAD, 2020 (arXiv 2002.09545)",
 )
 @dataclasses.dataclass(frozen=True)
 class AmplitudeJitter(Augmentation):
@@ -70,7 +73,10 @@ class AmplitudeJitter(Augmentation):
 
 
 @augmentations.register(
-    "phase_jitter", modality="time_series", reference="after Gao et al., RobustTAD, 2020 (arXiv 2002.09545)"
+    "phase_jitter",
+    modality="time_series",
+    family="frequency domain",
+    reference="after Gao et al., RobustTAD, 2020 (arXiv 2002.09545)",
 )
 @dataclasses.dataclass(frozen=True)
 class PhaseJitter(Augmentation):
@@ -118,7 +124,9 @@ class PhaseJitter(Augmentation):
         return _turned(batch, spectra, normal(_size(spectra, self.shared), generator, spectra.like).mul_(self.sigma))
 
 
-@augmentations.register("surrogate", modality="time_series", reference="Theiler et al., Physica D 1992")
+@augmentations.register(
+    "surrogate", modality="time_series", family="frequency domain", reference="Theiler et al., Physica D 1992"
+)
 @dataclasses.dataclass(frozen=True)
 class Surrogate(Augmentation):
     r"""Series with the same amplitude spectrum and random phases: the linear correlations stay, all else goes.

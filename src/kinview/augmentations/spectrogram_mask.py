@@ -22,7 +22,10 @@ _WEIGHT = 1.5  # that constant
 
 
 @augmentations.register(
-    "spectrogram_mask", modality="time_series", reference="Park et al., SpecAugment, Interspeech 2019"
+    "spectrogram_mask",
+    modality="time_series",
+    family="frequency domain",
+    reference="Park et al., SpecAugment, Interspeech 2019",
 )
 @dataclasses.dataclass(frozen=True)
 class SpectrogramMask(Augmentation):

@@ -20,7 +20,7 @@ __all__ = ["BinomialMask", "ContinuousMask", "Cutout", "LastMask"]
 _TS2VEC = "Yue et al., TS2Vec, AAAI 2022"
 
 
-@augmentations.register("binomial_mask", modality="time_series", reference=_TS2VEC)
+@augmentations.register("binomial_mask", modality="time_series", family="masking", reference=_TS2VEC)
 @dataclasses.dataclass(frozen=True)
 class BinomialMask(Masking):
     r"""Mask every step independently: :math:`m_t \sim \text{Bernoulli}(p)` for each row and step.
@@ -62,7 +62,7 @@ class BinomialMask(Masking):
         return uniform(size, generator, like).lt_(self.p) if self.p else None
 
 
-@augmentations.register("continuous_mask", modality="time_series", reference=_TS2VEC)
+@augmentations.register("continuous_mask", modality="time_series", family="masking", reference=_TS2VEC)
 @dataclasses.dataclass(frozen=True)
 class ContinuousMask(Masking):
     r"""Mask several spans of steps, each of the same share of the series, at independent places.
@@ -114,7 +114,9 @@ class ContinuousMask(Masking):
         return spans(start, start + width * counts, steps)
 
 
-@augmentations.register("cutout", modality="time_series", reference="after DeVries and Taylor, Cutout, 2017")
+@augmentations.register(
+    "cutout", modality="time_series", family="masking", reference="after DeVries and Taylor, Cutout, 2017"
+)
 @dataclasses.dataclass(frozen=True)
 class Cutout(Masking):
     r"""Mask one span of steps at a random place.
@@ -164,7 +166,7 @@ class Cutout(Masking):
         return spans(start, start + width, steps)
 
 
-@augmentations.register("last_mask", modality="time_series", reference=_TS2VEC)
+@augmentations.register("last_mask", modality="time_series", family="masking", reference=_TS2VEC)
 @dataclasses.dataclass(frozen=True)
 class LastMask(Masking):
     """Mask the last steps of each series, in all channels.

@@ -15,7 +15,7 @@ from kinview.parameters import real
 __all__ = ["SwapNoise"]
 
 
-@augmentations.register("swap_noise", modality="tabular", reference="Yoon et al., VIME, NeurIPS 2020")
+@augmentations.register("swap_noise", modality="tabular", family="tables", reference="Yoon et al., VIME, NeurIPS 2020")
 @dataclasses.dataclass(frozen=True)
 class SwapNoise(Marginals):
     r"""Replace each cell with probability p by a draw from its column's training marginal.

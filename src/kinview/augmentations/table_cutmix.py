@@ -18,7 +18,7 @@ from kinview.parameters import real
 __all__ = ["TableCutMix"]
 
 
-@augmentations.register("table_cutmix", modality="tabular", reference="Somepalli et al., SAINT, 2021")
+@augmentations.register("table_cutmix", modality="tabular", family="tables", reference="Somepalli et al., SAINT, 2021")
 @dataclasses.dataclass(frozen=True)
 class TableCutMix(Augmentation):
     r"""Replace each cell with probability p by that of one other row of the batch.

@@ -18,7 +18,9 @@ from kinview.parameters import choice, real
 __all__ = ["TimeReverse", "TimeShift"]
 
 
-@augmentations.register("time_reverse", modality="time_series", reference="Saeed et al., IMWUT 2019")
+@augmentations.register(
+    "time_reverse", modality="time_series", family="time domain", reference="Saeed et al., IMWUT 2019"
+)
 @dataclasses.dataclass(frozen=True)
 class TimeReverse(Augmentation):
     r"""Run a series backwards: :math:`y_t = x_{L-1-t}`.
@@ -51,7 +53,9 @@ class TimeReverse(Augmentation):
         return move_steps(batch, torch.where(step <= last, last - step, step))
 
 
-@augmentations.register("time_shift", modality="time_series", reference="Mohsenvand et al., ML4H 2020")
+@augmentations.register(
+    "time_shift", modality="time_series", family="time domain", reference="Mohsenvand et al., ML4H 2020"
+)
 @dataclasses.dataclass(frozen=True)
 class TimeShift(Augmentation):
     r"""Move a series by a random number of steps: :math:`y_t = x_{t-k}`, all channels together.

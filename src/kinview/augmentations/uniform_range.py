@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers, uniform, weights
-from kinview.augmentations._tables import check_columns, chosen_cells, discrete_columns
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, discrete_columns
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["UniformRange"]
 
 
-@augmentations.register("uniform_range", modality="tabular", reference="clabrugere/pytorch-scarf")
+@augmentations.register("uniform_range", modality="tabular", family="tables", reference="clabrugere/pytorch-scarf")
 @dataclasses.dataclass(frozen=True)
-class UniformRange(Augmentation):
+class UniformRange(FittedToColumns):
     r"""Replace each cell with probability p by a uniform draw between the extremes of its column in training.
 
     .. math:: v_{ij} = (1 - m_{ij})\,x_{ij} + m_{ij}\,u_{ij}, \quad m_{ij} \sim \mathrm{Bernoulli}(p),\
@@ -70,14 +69,8 @@ class UniformRange(Augmentation):
     _counts: Int64[Tensor, " columns"] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
     _discrete: Bool[Tensor, " columns"] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    modality: ClassVar[Modality] = "tabular"
-    needs: ClassVar[frozenset[str]] = frozenset({"schema"})
-
-    def fit(
-        self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
-    ) -> UniformRange:
-        """Learn the extremes of each number and the values of each code column; returns a fitted copy."""
-        self._check(batch)
+    def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
+        """Extremes of each number and values of each code column."""
         x, discrete = batch.x, discrete_columns(batch, schema)
         ends = x.new_full((2, x.shape[1]), torch.nan)
         if len(x):
@@ -86,7 +79,7 @@ class UniformRange(Augmentation):
             ends[1] = x.masked_fill(missing, -torch.inf).amax(dim=0)
             ends = ends.masked_fill(missing.all(dim=0), torch.nan)
         values, counts = _distinct(x.masked_fill(~discrete, torch.nan))
-        return self._with(_range=ends, _values=values, _counts=counts, _discrete=discrete)
+        return {"_range": ends, "_values": values, "_counts": counts, "_discrete": discrete}
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Corrupted copy of a table ``(n, columns)``."""

@@ -21,6 +21,7 @@ __all__ = ["ChannelDropout", "ObservationDropout"]
 @augmentations.register(
     "channel_dropout",
     modality="time_series",
+    family="masking",
     reference="Yèche et al., Neighborhood Contrastive Learning, ICML 2021",
 )
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ChannelDropout(Masking):
         return gone.float()
 
 
-@augmentations.register("observation_dropout", modality="time_series", reference="kinview")
+@augmentations.register("observation_dropout", modality="time_series", family="masking", reference="kinview")
 @dataclasses.dataclass(frozen=True)
 class ObservationDropout(Augmentation):
     r"""Make observed values missing: each with probability p, independently.

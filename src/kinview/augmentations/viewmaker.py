@@ -27,7 +27,9 @@ _STRIDE = 4  # steps that one position of the inner layers stands for
 _NOISE = (-math.sqrt(3), math.sqrt(3))  # of unit variance, like the series that it stands beside
 
 
-@augmentations.register("viewmaker", modality="time_series", reference="Tamkin et al., Viewmaker Networks, ICLR 2021")
+@augmentations.register(
+    "viewmaker", modality="time_series", family="learned", reference="Tamkin et al., Viewmaker Networks, ICLR 2021"
+)
 @dataclasses.dataclass(frozen=True)
 class Viewmaker(Augmentation):
     r"""Add a perturbation that a network learns, within a budget; it is trained to make the encoder's task hard.

@@ -23,7 +23,9 @@ _FEW = 64  # knots
 _SLOWEST = 0.1  # of the usual speed: a slower clock stands still in places, and the warp cannot be inverted
 
 
-@augmentations.register("magnitude_warp", modality="time_series", reference="Um et al., ICMI 2017")
+@augmentations.register(
+    "magnitude_warp", modality="time_series", family="time domain", reference="Um et al., ICMI 2017"
+)
 @dataclasses.dataclass(frozen=True)
 class MagnitudeWarp(Augmentation):
     r"""Multiply a series by a smooth random curve: :math:`y_t = a(t)\, x_t`.
@@ -73,7 +75,7 @@ class MagnitudeWarp(Augmentation):
         return batch.replace(x=curve.mul_(x).to(x.dtype) if curve.shape == x.shape else x * curve.to(x.dtype))
 
 
-@augmentations.register("time_warp", modality="time_series", reference="Um et al., ICMI 2017")
+@augmentations.register("time_warp", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
 class TimeWarp(Augmentation):
     r"""Run a series by a clock whose speed changes smoothly: :math:`y_t = x(\tau(t))`, all channels together.
@@ -155,7 +157,7 @@ def _integral(speed: Tensor) -> Tensor:
     return torch.nn.functional.pad((speed[:, 1:] + speed[:, :-1]).cumsum_(dim=1), (1, 0))
 
 
-@augmentations.register("drift", modality="time_series", reference="tsaug, 2020")
+@augmentations.register("drift", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
 class Drift(Augmentation):
     r"""Let the level of a series drift smoothly away from where it begins.

@@ -19,7 +19,9 @@ from kinview.parameters import interval, real
 __all__ = ["RandomCropResize", "Resample", "WindowSlice", "WindowWarp"]
 
 
-@augmentations.register("window_warp", modality="time_series", reference="Le Guennec et al., AALTD 2016")
+@augmentations.register(
+    "window_warp", modality="time_series", family="time domain", reference="Le Guennec et al., AALTD 2016"
+)
 @dataclasses.dataclass(frozen=True)
 class WindowWarp(Augmentation):
     r"""Stretch or squeeze one random window of a series, and bring the whole back to its length.
@@ -81,7 +83,9 @@ class WindowWarp(Augmentation):
         return batch.replace(x=at_positions(x, stay_at_end(position, lengths)))
 
 
-@augmentations.register("window_slice", modality="time_series", reference="Le Guennec et al., AALTD 2016")
+@augmentations.register(
+    "window_slice", modality="time_series", family="time domain", reference="Le Guennec et al., AALTD 2016"
+)
 @dataclasses.dataclass(frozen=True)
 class WindowSlice(Augmentation):
     r"""Take a random slice of a series and stretch it over the whole length.
@@ -122,7 +126,9 @@ class WindowSlice(Augmentation):
         return batch.replace(x=at_positions(batch.x, _slice(batch, (self.ratio, self.ratio), generator)))
 
 
-@augmentations.register("random_crop_resize", modality="time_series", reference="Mehari & Strodthoff, CBM 2022")
+@augmentations.register(
+    "random_crop_resize", modality="time_series", family="time domain", reference="Mehari & Strodthoff, CBM 2022"
+)
 @dataclasses.dataclass(frozen=True)
 class RandomCropResize(Augmentation):
     r"""Take a random slice of random length and stretch it over the whole length.
@@ -165,7 +171,7 @@ class RandomCropResize(Augmentation):
         return batch.replace(x=at_positions(batch.x, _slice(batch, self.ratio, generator)))
 
 
-@augmentations.register("resample", modality="time_series", reference="Qian et al., KDD 2022")
+@augmentations.register("resample", modality="time_series", family="time domain", reference="Qian et al., KDD 2022")
 @dataclasses.dataclass(frozen=True)
 class Resample(Augmentation):
     r"""Read the same signal at other instants, closer together, from a random one on.

@@ -1,7 +1,6 @@
 """Configurations that ship with the package, one folder a family, and how a name becomes a file."""
 
 # The parent-relative import refuses `import configs` through the link at the top of the repository.
-import difflib
 import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,11 +52,11 @@ def config_path(family: str, name: str) -> Path:
     file = Path(name).expanduser()
     if file.is_file():
         return file
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+    from kinview.registry import suggestion
+
     raise ValueError(
-        f"there is no {family} config {name!r}{hint} Known: {', '.join(known) or 'none'}; or give the path of a "
-        f"YAML file"
+        f"there is no {family} config {name!r}{suggestion(name, known)} Known: {', '.join(known) or 'none'}; "
+        f"or give the path of a YAML file"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from kinview.datasets.long import read_long
 from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
 from kinview.datasets.tables import PARQUET, read_wide
 from kinview.datasets.wfdb import is_wfdb, read_wfdb
+from kinview.registry import suggestion
 
 __all__ = ["data_folder", "find_folder", "folder_names", "load_folder", "load_path", "read_path"]
 
@@ -72,10 +72,8 @@ def read_path(path: str | os.PathLike[str], format: str = "auto", **options: Any
     known = list(inspect.signature(reader).parameters)[1:]
     for name in options:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(
-                f"{source.name} is read as {format!r}, which has no option {name!r}{hint} "
+                f"{source.name} is read as {format!r}, which has no option {name!r}{suggestion(name, known)} "
                 f"It takes: {', '.join(known) or 'none'} (format= chooses another reader)"
             )
     needed = [
@@ -191,9 +189,7 @@ def find_folder(name: str, data_dir: str | os.PathLike[str] | None, others: Sequ
         raise ValueError(f"{name!r} could be any of {', '.join(same)}; write it as it is on disk")
     if root is not None and same:
         return root / same[0]
-    lower = {other.lower(): other for other in [*folders, *others]}
-    close = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
-    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
+    hint = suggestion(name, [*folders, *others], most=3, cutoff=0.5)
     where = (
         "set KINVIEW_DATA or data_dir to load data sets from disk"
         if root is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from kinview.data.panel import Panel, read_panel
 from kinview.data.scaling import fit_scaler
 from kinview.data.table import TableSchema
 from kinview.parameters import check_positive
+from kinview.registry import suggestion
 
 __all__ = ["KINDS", "Data", "Modality", "Scaling", "modality_of", "noun", "positions", "read_samples"]
 
@@ -155,9 +155,7 @@ def positions(
         elif str(one).isdigit() and int(one) < len(names):
             found.append(int(one))
         else:
-            close = difflib.get_close_matches(str(one), names, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "."
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
             known = f"{', '.join(names[:8])}{more}, or positions 0-{len(names) - 1}"
-            raise ValueError(f"there is no {noun(modality)} {one!r}{hint} Known: {known}")
+            raise ValueError(f"there is no {noun(modality)} {one!r}{suggestion(one, names)} Known: {known}")
     return tuple(dict.fromkeys(found))

@@ -8,6 +8,7 @@ from kinview.exports import lazy_exports
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
+    from kinview.encoders.base import SeriesEncoder as SeriesEncoder, TableEncoder as TableEncoder
     from kinview.encoders.dilated_conv import DilatedConvEncoder as DilatedConvEncoder
     from kinview.encoders.frequency import (
         FrequencyEncoder as FrequencyEncoder,

@@ -6,19 +6,20 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.data.gaps import valid_lengths
 from kinview.encoders import encoders
-from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
-from kinview.registry import FromPickle
+from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.masked import inside, unless_full
+from kinview.parameters import check_fraction, check_integer
 
 __all__ = ["DilatedConvEncoder", "dilated_conv"]
 
 
 @encoders.register("dilated_conv", modality="time_series", reference="Yue et al., TS2Vec, AAAI 2022")
-class DilatedConvEncoder(FromPickle, nn.Module):
+class DilatedConvEncoder(SeriesEncoder):
     """Input projection, then ``depth + 1`` residual blocks of dilated convolutions (TS2Vec).
 
     Block i computes ``x + conv(gelu(conv(gelu(x))))`` with kernel 3 and dilation 2^i; the last one goes from
@@ -61,8 +62,6 @@ class DilatedConvEncoder(FromPickle, nn.Module):
     (torch.Size([3, 8, 10]), 29)
     """
 
-    row_independent = True
-
     def __init__(
         self,
         channels: int,
@@ -74,28 +73,21 @@ class DilatedConvEncoder(FromPickle, nn.Module):
         missing: MissingRule = "channel",
         padding: Literal["masked", "official"] = "masked",
     ) -> None:
-        super().__init__()
-        for name, value, least in (("repr_dim", repr_dim, 1), ("hidden_dim", hidden_dim, 1), ("depth", depth, 0)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1); got {dropout!r}")
+        super().__init__(
+            {"channels": channels, "repr_dim": repr_dim, "hidden_dim": hidden_dim},
+            depth=depth,
+            dropout=dropout,
+            front_end=front_end,
+            missing=missing,
+            padding=padding,
+        )
+        check_integer(depth, "depth", at_least=0)
+        check_fraction(dropout, "dropout", below=True)
         if padding not in ("masked", "official"):
             raise ValueError(f"padding must be 'masked' or 'official'; got {padding!r}")
-        self.config = {
-            "channels": channels,
-            "repr_dim": repr_dim,
-            "hidden_dim": hidden_dim,
-            "depth": depth,
-            "dropout": dropout,
-            "front_end": front_end,
-            "missing": missing,
-            "padding": padding,
-        }
         self.padding = padding
         self.repr_dim = repr_dim
         self.padding_independent = padding == "masked"
-        self.front_end = GapFrontEnd(channels, front_end, missing)
         self.input_fc = _input_projection(channels, self.front_end.out_channels, hidden_dim)
         widths = [hidden_dim] * (depth + 1) + [repr_dim]
         self.blocks = nn.ModuleList(
@@ -108,43 +100,24 @@ class DilatedConvEncoder(FromPickle, nn.Module):
         """Number of input steps that one output step can see."""
         return 1 + sum(2 * 2 * block.dilation for block in self.blocks if isinstance(block, _Block))
 
-    def forward(
-        self,
-        x: Float[Tensor, "n c t"],
-        *,
-        times: Float[Tensor, "n t"] | None = None,
-        hide: Bool[Tensor, "n t"] | None = None,
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d t"]:
-        """Per-timestamp representations ``(n, D, T)``.
-
-        Parameters
-        ----------
-        x : Tensor
-            Series ``(n, C, T)`` with NaN where nothing was observed.
-        times : Tensor, optional
-            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
-        hide : Tensor, optional
-            Steps ``(n, T)`` to blank after the input projection (TS2Vec's timestamp mask).
-        """
-        features, observed = self.front_end(x, times)
-        keep = observed if hide is None else observed & ~hide
-        inside = self._inside(x, times)
+        """Per-timestamp representations ``(n, D, T)``; steps without an observation are zero after the projection."""
+        mask = self._mask(lengths, features)
         h = self.input_fc(features.permute(2, 0, 1))  # (t, n, hidden): time-major, a dilated tap is a row slice
-        h = torch.where(keep.T[:, :, None], h, torch.zeros((), dtype=h.dtype, device=h.device))
+        h = torch.where(observed.T[:, :, None], h, torch.zeros((), dtype=h.dtype, device=h.device))
         for block in self.blocks:
-            h = block(h, inside)
+            h = block(h, mask)
         out: Tensor = self.dropout(h.permute(1, 2, 0))  # (n, d, t)
         return out
 
-    def _inside(self, x: Tensor, times: Tensor | None) -> Tensor | None:
+    def _mask(self, lengths: Tensor, like: Tensor) -> Tensor | None:
         """(t, n, 1) ones up to the end of each series; None where nothing has to be masked."""
-        if self.padding == "official":
+        steps = like.shape[2]
+        if self.padding == "official" or unless_full(lengths, steps) is None:
             return None
-        lengths = valid_lengths(x, times)
-        steps = x.shape[2]
-        if bool((lengths == steps).all()):
-            return None
-        return (torch.arange(steps, device=x.device)[:, None] < lengths[None, :]).to(x.dtype)[:, :, None]
+        return inside(lengths, steps).T.to(like.dtype)[:, :, None]
 
 
 def _input_projection(channels: int, features: int, hidden_dim: int) -> nn.Linear:

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinview.data.gaps import bridge_gaps, valid_lengths
 from kinview.data.spectrum import spectrum
 from kinview.encoders import encoders
-from kinview.registry import FromPickle
+from kinview.encoders.base import SeriesEncoder
+from kinview.parameters import check_integer
 
 __all__ = ["FrequencyEncoder", "magnitude_spectrum"]
 
@@ -47,7 +48,10 @@ def magnitude_spectrum(
     >>> [round(value, 2) for value in magnitude_spectrum(wave, bins=4)[0, 0].tolist()]
     [0.0, 0.5, 0.5, 0.0]
     """
-    lengths = valid_lengths(x, times)
+    return _magnitude_spectrum(x, bins, valid_lengths(x, times))
+
+
+def _magnitude_spectrum(x: Tensor, bins: int, lengths: Tensor) -> Tensor:
     magnitude = spectrum(bridge_gaps(x), lengths).abs()
     own = lengths.clamp_min(1)
     magnitude = magnitude / own.to(magnitude.dtype).sqrt()[:, None, None]
@@ -77,7 +81,7 @@ def _means_on_a_grid(magnitude: Tensor, lengths: Tensor, bins: int) -> Tensor:
     reference="Zhang et al., TF-C, NeurIPS 2022",
     parts={"encoder": ("encoders", "front_end")},
 )
-class FrequencyEncoder(FromPickle, nn.Module):
+class FrequencyEncoder(SeriesEncoder):
     """Magnitude spectrum of each series over its own length, read by an encoder as if its bins were steps.
 
     Parameters
@@ -109,20 +113,12 @@ class FrequencyEncoder(FromPickle, nn.Module):
     """
 
     def __init__(self, channels: int, encoder: str | Mapping[str, Any] = "resnet1d", bins: int = 128) -> None:
-        super().__init__()
-        if not isinstance(bins, int) or isinstance(bins, bool) or bins < 2:
-            raise ValueError(f"bins must be an integer of at least 2; got {bins!r}")
-        self.config = {"channels": channels, "encoder": encoder, "bins": bins}
+        super().__init__({"channels": channels, "bins": bins}, encoder=encoder)
+        check_integer(bins, "bins", at_least=2)
         self.bins = bins
         self.encoder = encoders.build(encoder, channels=channels, **_without_gaps(encoder))
-        self.repr_dim: int = self.encoder.repr_dim
-        self.row_independent: bool = self.encoder.row_independent
-        self.padding_independent = True  # the inner encoder sees spectra of one length
-
-    @property
-    def receptive_field(self) -> None:
-        """Unbounded: each feature sees the whole series."""
-        return None
+        self.repr_dim = self.encoder.repr_dim
+        self.row_independent = self.encoder.row_independent
 
     def feature_lengths(self, lengths: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
         """Number of features: all of them, but for a series without observations."""
@@ -131,28 +127,13 @@ class FrequencyEncoder(FromPickle, nn.Module):
             full = self.encoder.feature_lengths(full)
         return full * (lengths > 0)
 
-    def forward(
-        self,
-        x: Float[Tensor, "n c t"],
-        *,
-        times: Float[Tensor, "n t"] | None = None,
-        hide: Bool[Tensor, "n t"] | None = None,
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d ..."]:
-        """Features of the spectra.
-
-        Parameters
-        ----------
-        x : Tensor
-            Series ``(n, C, T)`` with NaN where nothing was observed.
-        times : Tensor, optional
-            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
-        hide : Tensor, optional
-            Steps ``(n, T)`` to take for gaps.
-        """
-        known = x if hide is None else x.masked_fill(hide[:, None, :], torch.nan)
-        seen = valid_lengths(known, times) > 0
-        features: Tensor = self.encoder(magnitude_spectrum(known, self.bins, times))
-        return features if bool(seen.all()) else features * seen.view(-1, *(1,) * (features.ndim - 1))
+        """Features of the spectra."""
+        out: Tensor = self.encoder(_magnitude_spectrum(features, self.bins, lengths))
+        seen = lengths > 0
+        return out if bool(seen.all()) else out * seen.view(-1, *(1,) * (out.ndim - 1))
 
 
 def _without_gaps(spec: str | Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
-from kinview.registry import FromPickle
+from kinview.encoders.base import TableEncoder
+from kinview.parameters import check_fraction
 
 __all__ = ["FTTransformer", "FeatureTokenizer"]
 
@@ -56,7 +57,7 @@ class FeatureTokenizer(nn.Module):
 
 
 @encoders.register("ft_transformer", modality="tabular", reference="Gorishniy et al., NeurIPS 2021")
-class FTTransformer(FromPickle, nn.Module):
+class FTTransformer(TableEncoder):
     """Columns as tokens of a transformer; the row is what a further token, [CLS], has become.
 
     Parameters
@@ -95,9 +96,6 @@ class FTTransformer(FromPickle, nn.Module):
     torch.Size([2, 16])
     """
 
-    row_independent = True
-    padding_independent = True
-
     def __init__(
         self,
         cardinalities: Sequence[int],
@@ -108,22 +106,16 @@ class FTTransformer(FromPickle, nn.Module):
         feed_forward_dropout: float = 0.1,
         residual_dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        sizes = {"repr_dim": repr_dim, "depth": depth, "heads": heads}
-        for name, size in sizes.items():
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise ValueError(f"{name} must be a positive integer; got {size!r}")
-        if repr_dim % heads:
-            raise ValueError(f"repr_dim must be a multiple of heads={heads}; got {repr_dim}")
         rates = {
             "attention_dropout": attention_dropout,
             "feed_forward_dropout": feed_forward_dropout,
             "residual_dropout": residual_dropout,
         }
+        super().__init__(cardinalities, {"repr_dim": repr_dim, "depth": depth, "heads": heads}, **rates)
         for name, rate in rates.items():
-            if not 0.0 <= rate < 1.0:
-                raise ValueError(f"{name} must be in [0, 1); got {rate!r}")
-        self.config = {"cardinalities": list(cardinalities), **sizes, **rates}
+            check_fraction(rate, name, below=True)
+        if repr_dim % heads:
+            raise ValueError(f"repr_dim must be a multiple of heads={heads}; got {repr_dim}")
         self.repr_dim = repr_dim
         self.tokenizer = FeatureTokenizer(cardinalities, repr_dim)
         self.cls = _uniform(1, repr_dim)
@@ -139,10 +131,6 @@ class FTTransformer(FromPickle, nn.Module):
         for layer in self.layers:
             tokens = layer(tokens)
         return F.relu(self.norm(tokens[:, 0]))
-
-    def extra_repr(self) -> str:
-        """Number of parameters in the printed module."""
-        return f"parameters={sum(p.numel() for p in self.parameters())}"
 
 
 class _Layer(nn.Module):

@@ -20,8 +20,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.data.gaps import valid_lengths
-
 __all__ = [
     "MaskedBatchNorm1d",
     "MaskedConv1d",
@@ -30,22 +28,21 @@ __all__ = [
     "blank",
     "input_convolution",
     "inside",
-    "lengths_of",
+    "unless_full",
 ]
 
 
-def lengths_of(x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Int64[Tensor, " n"] | None:
-    """Valid length of each series, or None where all of them fill the batch.
+def unless_full(lengths: Int64[Tensor, " n"], steps: int) -> Int64[Tensor, " n"] | None:
+    """The lengths, or None where all rows fill the batch.
 
     Examples
     --------
-    >>> lengths_of(torch.zeros(2, 1, 3)) is None
+    >>> unless_full(torch.tensor([3, 3]), 3) is None
     True
-    >>> lengths_of(torch.tensor([[[1.0, float("nan")]], [[1.0, 2.0]]]))
-    tensor([1, 2])
+    >>> unless_full(torch.tensor([1, 3]), 3)
+    tensor([1, 3])
     """
-    lengths = valid_lengths(x, times)
-    return None if bool((lengths == x.shape[2]).all()) else lengths
+    return None if bool((lengths == steps).all()) else lengths
 
 
 def inside(lengths: Int64[Tensor, " n"], steps: int) -> Bool[Tensor, "n t"]:

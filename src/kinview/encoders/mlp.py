@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
-from kinview.registry import FromPickle
+from kinview.encoders.base import TableEncoder
 
 __all__ = ["MLPEncoder", "TableFrontEnd", "mlp"]
 
@@ -62,7 +62,7 @@ class TableFrontEnd(nn.Module):
 
 
 @encoders.register("mlp", modality="tabular", reference="Bahri et al., SCARF, ICLR 2022")
-class MLPEncoder(FromPickle, nn.Module):
+class MLPEncoder(TableEncoder):
     """Table front-end and a multi-layer perceptron with ReLU after every layer.
 
     Parameters
@@ -79,15 +79,8 @@ class MLPEncoder(FromPickle, nn.Module):
     Shapes: ``(n, columns) -> (n, hidden_dim)``. No normalisation layer, so rows are independent in every mode.
     """
 
-    row_independent = True
-    padding_independent = True
-
     def __init__(self, cardinalities: Sequence[int], hidden_dim: int = 256, depth: int = 4) -> None:
-        super().__init__()
-        for name, value in (("hidden_dim", hidden_dim), ("depth", depth)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}")
-        self.config = {"cardinalities": list(cardinalities), "hidden_dim": hidden_dim, "depth": depth}
+        super().__init__(cardinalities, {"hidden_dim": hidden_dim, "depth": depth})
         self.front_end = TableFrontEnd(cardinalities)
         self.repr_dim = hidden_dim
         self.layers = mlp(self.front_end.out_features, hidden_dim, depth, last_activation=True)

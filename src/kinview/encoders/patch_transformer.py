@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.data.gaps import valid_lengths
 from kinview.encoders import encoders
-from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
+from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.front_end import FrontEndMode, MissingRule
 from kinview.encoders.masked import blank, inside
-from kinview.registry import FromPickle
+from kinview.parameters import check_fraction
 
 __all__ = ["PatchTransformer"]
 
 
 @encoders.register("patch_transformer", modality="time_series", reference="Nie et al., PatchTST, ICLR 2023")
-class PatchTransformer(FromPickle, nn.Module):
+class PatchTransformer(SeriesEncoder):
     r"""Overlapping patches of a series become tokens of a transformer encoder (PatchTST).
 
     Patch j holds the steps :math:`[jS, jS + P)` of all channels; a linear layer brings it to D numbers, to which the
@@ -68,10 +68,6 @@ class PatchTransformer(FromPickle, nn.Module):
     (torch.Size([3, 16, 4]), [4, 1, 1, 0])
     """
 
-    row_independent = True
-    padding_independent = True
-    receptive_field = None  # attention sees the whole series
-
     def __init__(
         self,
         channels: int,
@@ -85,21 +81,15 @@ class PatchTransformer(FromPickle, nn.Module):
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
     ) -> None:
-        super().__init__()
         sizes = {"repr_dim": repr_dim, "patch_length": patch_length, "stride": stride, "depth": depth, "heads": heads}
         sizes["feed_forward_dim"] = feed_forward_dim
-        for name, value in {"channels": channels, **sizes}.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
+        super().__init__({"channels": channels, **sizes}, dropout=dropout, front_end=front_end, missing=missing)
+        check_fraction(dropout, "dropout", below=True)
         if stride > patch_length:
             raise ValueError(f"stride must be at most patch_length={patch_length}, or steps are lost; got {stride}")
         if repr_dim % heads or repr_dim % 2:
             raise ValueError(f"repr_dim must be even and a multiple of heads={heads}; got {repr_dim}")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1); got {dropout!r}")
-        self.config = {"channels": channels, **sizes, "dropout": dropout, "front_end": front_end, "missing": missing}
         self.repr_dim, self.patch_length, self.stride = repr_dim, patch_length, stride
-        self.front_end = GapFrontEnd(channels, front_end, missing)
         self.patches = _patch_projection(channels, self.front_end.out_channels, patch_length, repr_dim)
         layer = nn.TransformerEncoderLayer(
             repr_dim, heads, feed_forward_dim, dropout, F.gelu, batch_first=True, norm_first=True
@@ -113,30 +103,13 @@ class PatchTransformer(FromPickle, nn.Module):
         )
         return (further + 1) * (lengths > 0)
 
-    def forward(
-        self,
-        x: Float[Tensor, "n c t"],
-        *,
-        times: Float[Tensor, "n t"] | None = None,
-        hide: Bool[Tensor, "n t"] | None = None,
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d s"]:
-        """Representations of the patches ``(n, D, T')``, zero beyond the end of a row.
-
-        Parameters
-        ----------
-        x : Tensor
-            Series ``(n, C, T)`` with NaN where nothing was observed.
-        times : Tensor, optional
-            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
-        hide : Tensor, optional
-            Steps ``(n, T)`` to blank before the patches are formed.
-        """
-        lengths = valid_lengths(x, times)
-        features = blank(self.front_end(x, times)[0], lengths)
-        if hide is not None:
-            features = features.masked_fill(hide[:, None, :], 0.0)
-        count = max(1, int(self.feature_lengths(torch.tensor([x.shape[2]]))[0]))
-        features = F.pad(features, (0, (count - 1) * self.stride + self.patch_length - x.shape[2]))
+        """Representations of the patches ``(n, D, T')``, zero beyond the end of a row."""
+        steps = features.shape[2]
+        count = max(1, int(self.feature_lengths(torch.tensor([steps]))[0]))
+        features = F.pad(blank(features, lengths), (0, (count - 1) * self.stride + self.patch_length - steps))
         tokens = features.unfold(2, self.patch_length, self.stride).transpose(1, 2).flatten(2)
         tokens = self.patches(tokens) + sinusoids(count, self.repr_dim).to(features)
         own = self.feature_lengths(lengths)
@@ -145,10 +118,6 @@ class PatchTransformer(FromPickle, nn.Module):
             return encoded.transpose(1, 2)
         beyond = ~inside(own.clamp_min(1), count)  # attention needs one patch, also in a row that has none
         return blank(self.layers(tokens, src_key_padding_mask=beyond).transpose(1, 2), own)
-
-    def extra_repr(self) -> str:
-        """Number of parameters in the printed module."""
-        return f"receptive_field=the whole series, parameters={sum(p.numel() for p in self.parameters())}"
 
 
 def sinusoids(count: int, dim: int) -> Float[Tensor, "positions dim"]:

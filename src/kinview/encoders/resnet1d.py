@@ -9,15 +9,16 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
-from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
-from kinview.encoders.masked import MaskedBatchNorm1d, blank, input_convolution, lengths_of
-from kinview.registry import FromPickle
+from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.masked import MaskedBatchNorm1d, blank, input_convolution, unless_full
+from kinview.parameters import check_integer
 
 __all__ = ["ResNet1d"]
 
 
 @encoders.register("resnet1d", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022; He et al., 2016")
-class ResNet1d(FromPickle, nn.Module):
+class ResNet1d(SeriesEncoder):
     r"""Residual blocks of two convolutions with batch normalisation; each block halves the length.
 
     Block i computes :math:`\mathrm{ReLU}(\mathrm{BN}(W_2 * \mathrm{ReLU}(\mathrm{BN}(W_1 *_{s} x))) +
@@ -63,9 +64,6 @@ class ResNet1d(FromPickle, nn.Module):
     (torch.Size([3, 128, 3]), 67)
     """
 
-    row_independent = True
-    padding_independent = True
-
     def __init__(
         self,
         channels: int,
@@ -75,19 +73,16 @@ class ResNet1d(FromPickle, nn.Module):
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
     ) -> None:
-        super().__init__()
-        _check(widths, kernel_sizes, stride)
-        self.config = {
-            "channels": channels,
-            "widths": list(widths),
-            "kernel_sizes": list(kernel_sizes),
-            "stride": stride,
-            "front_end": front_end,
-            "missing": missing,
-        }
+        _check(widths, kernel_sizes)
+        super().__init__(
+            {"channels": channels, "stride": stride},
+            widths=list(widths),
+            kernel_sizes=list(kernel_sizes),
+            front_end=front_end,
+            missing=missing,
+        )
         self.stride = stride
         self.repr_dim = int(widths[-1])
-        self.front_end = GapFrontEnd(channels, front_end, missing)
         inputs = [self.front_end.out_channels, *widths[:-1]]
         values = [channels, *widths[:-1]]
         self.blocks = nn.ModuleList(
@@ -98,7 +93,7 @@ class ResNet1d(FromPickle, nn.Module):
     def receptive_field(self) -> int:
         """Number of input steps that one feature can see."""
         reach, jump = 1, 1
-        for kernel in self.config["kernel_sizes"]:  # type: ignore[attr-defined]
+        for kernel in self.config["kernel_sizes"]:
             reach += (kernel - 1) * jump
             jump *= self.stride
             reach += (kernel - 1) * jump
@@ -113,35 +108,14 @@ class ResNet1d(FromPickle, nn.Module):
             lengths = shortened
         return lengths
 
-    def forward(
-        self,
-        x: Float[Tensor, "n c t"],
-        *,
-        times: Float[Tensor, "n t"] | None = None,
-        hide: Bool[Tensor, "n t"] | None = None,
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d s"]:
-        """Features ``(n, D, T')``.
-
-        Parameters
-        ----------
-        x : Tensor
-            Series ``(n, C, T)`` with NaN where nothing was observed.
-        times : Tensor, optional
-            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
-        hide : Tensor, optional
-            Steps ``(n, T)`` whose features are blanked before the first block.
-        """
-        features, _ = self.front_end(x, times)
-        if hide is not None:
-            features = features.masked_fill(hide[:, None, :], 0.0)
-        lengths = lengths_of(x, times)
+        """Features ``(n, D, T')``, zero beyond the end of a row."""
+        left = unless_full(lengths, features.shape[2])
         for block in self.blocks:
-            features, lengths = block(features, lengths)
-        return blank(features, lengths)
-
-    def extra_repr(self) -> str:
-        """Receptive field and size in the printed module."""
-        return f"receptive_field={self.receptive_field}, parameters={sum(p.numel() for p in self.parameters())}"
+            features, left = block(features, left)
+        return blank(features, left)
 
 
 class _Block(nn.Module):
@@ -164,17 +138,13 @@ class _Block(nn.Module):
         return F.relu(self.norm2(h, shortened) + self.shortcut_norm(residual, shortened)), shortened
 
 
-def _check(widths: Sequence[int], kernel_sizes: Sequence[int], stride: int) -> None:
+def _check(widths: Sequence[int], kernel_sizes: Sequence[int]) -> None:
     for name, values in (("widths", widths), ("kernel_sizes", kernel_sizes)):
-        if not isinstance(values, list | tuple) or not values or not all(_is_positive(value) for value in values):
-            raise ValueError(f"{name} must be positive integers, one a block; got {values!r}")
+        if not isinstance(values, list | tuple) or not values:
+            raise ValueError(f"{name} must be whole numbers, one a block; got {values!r}")
+        for i, value in enumerate(values):
+            check_integer(value, f"{name}[{i}]", at_least=1)
     if len(widths) != len(kernel_sizes):
         raise ValueError(f"widths and kernel_sizes must have one entry a block; got {len(widths)}, {len(kernel_sizes)}")
     if any(kernel % 2 == 0 for kernel in kernel_sizes):
         raise ValueError(f"kernel_sizes must be odd, so that a feature is centred; got {tuple(kernel_sizes)}")
-    if not _is_positive(stride):
-        raise ValueError(f"stride must be a positive integer; got {stride!r}")
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.gaps import bridge_gaps
 from kinview.encoders import encoders
-from kinview.registry import FromPickle
+from kinview.encoders.base import SeriesEncoder
+from kinview.parameters import check_fraction
 
 __all__ = ["TFCTransformer", "resampled"]
 
@@ -18,7 +19,7 @@ __all__ = ["TFCTransformer", "resampled"]
 @encoders.register(
     "tfc_transformer", modality="time_series", reference="Zhang et al., TF-C, NeurIPS 2022, official code"
 )
-class TFCTransformer(FromPickle, nn.Module):
+class TFCTransformer(SeriesEncoder):
     """The official TF-C encoder: a transformer whose tokens are whole series; breaks row independence, fixed length.
 
     The official code builds ``nn.TransformerEncoder`` without ``batch_first`` and feeds it ``(n, 1, L)``: a token is a
@@ -59,7 +60,6 @@ class TFCTransformer(FromPickle, nn.Module):
     """
 
     row_independent = False
-    padding_independent = True
 
     def __init__(
         self,
@@ -70,61 +70,34 @@ class TFCTransformer(FromPickle, nn.Module):
         heads: int = 2,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            {"channels": channels, "length": length, "depth": depth, "heads": heads}, domain=domain, dropout=dropout
+        )
+        check_fraction(dropout, "dropout", below=True)
         if domain not in ("time", "frequency"):
             raise ValueError(f"domain must be 'time' or 'frequency'; got {domain!r}")
         if length < 2 or length % heads:
             raise ValueError(f"length must be a multiple of heads={heads} and at least 2; got {length!r}")
-        self.config = {
-            "channels": channels,
-            "length": length,
-            "domain": domain,
-            "depth": depth,
-            "heads": heads,
-            "dropout": dropout,
-        }
         self.length = length
         self.domain = domain
         self.repr_dim = channels * length
         layer = nn.TransformerEncoderLayer(length, heads, dim_feedforward=2 * length, dropout=dropout)
         self.transformer = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
 
-    @property
-    def receptive_field(self) -> None:
-        """Unbounded: the whole series, and those of the other rows."""
-        return None
-
-    def forward(
-        self,
-        x: Float[Tensor, "n c t"],
-        *,
-        times: Float[Tensor, "n t"] | None = None,
-        hide: Bool[Tensor, "n t"] | None = None,
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d"]:
-        """Representations ``(n, C·L)``.
-
-        Parameters
-        ----------
-        x : Tensor
-            Series ``(n, C, T)`` with NaN where nothing was observed.
-        times : Tensor, optional
-            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
-        hide : Tensor, optional
-            Steps ``(n, T)`` to take for gaps.
-        """
-        known = x if hide is None else x.masked_fill(hide[:, None, :], torch.nan)
-        empty = valid_lengths(known, times) == 0
+        """Representations ``(n, C·L)``."""
+        empty = lengths == 0
         absent = None
         if bool(empty.any()) and not bool(empty.all()):
-            absent = empty.expand(x.shape[1], len(x))
-        out: Tensor = self.transformer(self.tokens(known, times), src_key_padding_mask=absent)  # the batch in sequence
+            absent = empty.expand(features.shape[1], len(features))
+        out: Tensor = self.transformer(self.tokens(features, lengths), src_key_padding_mask=absent)  # rows in sequence
         return out.flatten(1).masked_fill(empty[:, None], 0.0)
 
-    def tokens(
-        self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None
-    ) -> Float[Tensor, "n c length"]:
+    def tokens(self, x: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"]) -> Float[Tensor, "n c length"]:
         """What the transformer reads of each series: L values, or L magnitudes."""
-        values = resampled(bridge_gaps(x), valid_lengths(x, times), self.length)
+        values = resampled(bridge_gaps(x), lengths, self.length)
         return torch.fft.fft(values).abs() if self.domain == "frequency" else values
 
 

@@ -6,8 +6,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
+from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.dropout import CheapDropout
-from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
+from kinview.encoders.front_end import FrontEndMode, MissingRule
 from kinview.encoders.masked import (
     MaskedBatchNorm1d,
     MaskedConv1d,
@@ -15,10 +16,9 @@ from kinview.encoders.masked import (
     MaskedSequential,
     blank,
     input_convolution,
-    lengths_of,
+    unless_full,
 )
 from kinview.parameters import check_fraction
-from kinview.registry import FromPickle
 
 __all__ = ["TSTCCEncoder"]
 
@@ -26,7 +26,7 @@ _KERNEL_SIZE = 8  # of the second and third convolution, whatever the first one'
 
 
 @encoders.register("tstcc_cnn", modality="time_series", reference="Eldele et al., TS-TCC, IJCAI 2021")
-class TSTCCEncoder(FromPickle, nn.Module):
+class TSTCCEncoder(SeriesEncoder):
     """Three blocks of convolution, batch normalisation, ReLU and max-pooling by 2 (TS-TCC).
 
     Parameters
@@ -72,9 +72,6 @@ class TSTCCEncoder(FromPickle, nn.Module):
     [24, 2, 0]
     """
 
-    row_independent = True
-    padding_independent = True
-
     def __init__(
         self,
         channels: int,
@@ -86,21 +83,10 @@ class TSTCCEncoder(FromPickle, nn.Module):
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
     ) -> None:
-        super().__init__()
         sizes = {"repr_dim": repr_dim, "hidden_dim": hidden_dim, "kernel_size": kernel_size, "stride": stride}
-        for name, value in {"channels": channels, **sizes}.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1; got {value!r}")
+        super().__init__({"channels": channels, **sizes}, dropout=dropout, front_end=front_end, missing=missing)
         check_fraction(dropout, "dropout", below=True)
-        self.config = {
-            "channels": channels,
-            **sizes,
-            "dropout": dropout,
-            "front_end": front_end,
-            "missing": missing,
-        }
         self.repr_dim = repr_dim
-        self.front_end = GapFrontEnd(channels, front_end, missing)
         first = input_convolution(channels, self.front_end.out_channels, hidden_dim, kernel_size, stride)
         self.blocks = MaskedSequential(
             _block(first, dropout),
@@ -119,33 +105,12 @@ class TSTCCEncoder(FromPickle, nn.Module):
         assert features is not None
         return features
 
-    def forward(
-        self,
-        x: Float[Tensor, "n c t"],
-        *,
-        times: Float[Tensor, "n t"] | None = None,
-        hide: Bool[Tensor, "n t"] | None = None,
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d s"]:
-        """Features ``(n, D, T')``, zero beyond the end of a row.
-
-        Parameters
-        ----------
-        x : Tensor
-            Series ``(n, C, T)`` with NaN where nothing was observed.
-        times : Tensor, optional
-            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
-        hide : Tensor, optional
-            Steps ``(n, T)`` to blank before the first convolution.
-        """
-        features, _ = self.front_end(x, times)
-        if hide is not None:
-            features = features.masked_fill(hide[:, None, :], 0.0)
-        z, lengths = self.blocks(features, lengths_of(x, times))
-        return blank(z, lengths)
-
-    def extra_repr(self) -> str:
-        """Receptive field and number of parameters in the printed module."""
-        return f"receptive_field={self.receptive_field}, parameters={sum(p.numel() for p in self.parameters())}"
+        """Features ``(n, D, T')``, zero beyond the end of a row."""
+        z, left = self.blocks(features, unless_full(lengths, features.shape[2]))
+        return blank(z, left)
 
 
 def _block(convolution: MaskedConv1d, dropout: float = 0.0) -> MaskedSequential:

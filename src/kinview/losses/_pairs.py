@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from kinview.distributed import gather, place
-from kinview.tensor_checks import check_rows
+from kinview.losses.base import Loss
+from kinview.tensor_checks import check_positive, check_rows
 
-__all__ = ["distances", "identities", "masked_mean", "same_identity"]
+__all__ = ["PairLoss", "distances", "identities", "masked_mean", "same_identity"]
+
+
+class PairLoss(Loss):
+    """Module form of a loss over all pairs of rows, which a margin and an optional normalisation describe."""
+
+    needs_negatives = True
+    symmetric = True
+    gathers = True
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, margin: float = 1.0, normalize: bool = False) -> None:
+        super().__init__()
+        check_positive(margin, "margin")
+        self.margin = margin
+        self.normalize = normalize
+
+    def forward(
+        self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], *, labels: Shaped[Tensor, " n"] | None = None
+    ) -> Float[Tensor, ""]:
+        """The loss of two views ``(n, d)``; rows of one label are positives of each other."""
+        return self.function(a, b, self.margin, self.normalize, labels=labels)
 
 
 def identities(loss: str, n: int, labels: Tensor | None, device: torch.device) -> Tensor:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from kinview.distributed import gather
 from kinview.losses import losses
-from kinview.losses._pairs import distances, identities, masked_mean
-from kinview.losses.base import Loss
+from kinview.losses._pairs import PairLoss, distances, identities, masked_mean
 from kinview.tensor_checks import check_positive, check_views, full_precision, widen
 
 __all__ = ["Contrastive", "contrastive"]
@@ -74,21 +73,7 @@ def contrastive(
 
 
 @losses.register("contrastive", modality="any", reference="Hadsell et al., CVPR 2006")
-class Contrastive(Loss):
+class Contrastive(PairLoss):
     """Module form of :func:`contrastive`."""
 
-    needs_negatives = True
-    symmetric = True
-    gathers = True
-
-    def __init__(self, margin: float = 1.0, normalize: bool = False) -> None:
-        super().__init__()
-        check_positive(margin, "margin")
-        self.margin = margin
-        self.normalize = normalize
-
-    def forward(
-        self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], *, labels: Shaped[Tensor, " n"] | None = None
-    ) -> Float[Tensor, ""]:
-        """The loss of two views ``(n, d)``."""
-        return contrastive(a, b, self.margin, self.normalize, labels=labels)
+    function = staticmethod(contrastive)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from kinview.distributed import gather
 from kinview.losses import losses
-from kinview.losses._pairs import distances, identities, same_identity
-from kinview.losses.base import Loss
+from kinview.losses._pairs import PairLoss, distances, identities, same_identity
 from kinview.tensor_checks import check_positive, check_views, full_precision, widen
 
 __all__ = ["LiftedStructured", "lifted_structured"]
@@ -76,21 +75,7 @@ def lifted_structured(
 
 
 @losses.register("lifted_structured", modality="any", reference="Oh Song et al., CVPR 2016")
-class LiftedStructured(Loss):
+class LiftedStructured(PairLoss):
     """Module form of :func:`lifted_structured`."""
 
-    needs_negatives = True
-    symmetric = True
-    gathers = True
-
-    def __init__(self, margin: float = 1.0, normalize: bool = False) -> None:
-        super().__init__()
-        check_positive(margin, "margin")
-        self.margin = margin
-        self.normalize = normalize
-
-    def forward(
-        self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], *, labels: Shaped[Tensor, " n"] | None = None
-    ) -> Float[Tensor, ""]:
-        """The loss of two views ``(n, d)``."""
-        return lifted_structured(a, b, self.margin, self.normalize, labels=labels)
+    function = staticmethod(lifted_structured)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.modules import heads
+from kinview.parameters import check_integer
 from kinview.registry import FromPickle
 
 __all__ = ["LinearHead", "MLPHead"]
@@ -83,8 +84,7 @@ class MLPHead(FromPickle, nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("hidden_dim", hidden_dim), ("depth", depth)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}")
+            check_integer(value, name, at_least=1)
         if activation not in _ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}; got {activation!r}")
         self.config = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kinview.configs import read_config
 from kinview.evaluation.benchmark.fingerprint import module_code, part_code, versions
 from kinview.evaluation.benchmark.grid import Cell, Part, is_dataset, name_and_options, part_label
+from kinview.parameters import check_integer
+from kinview.registry import suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,10 +122,12 @@ class Benchmark:
         _require(len(set(names)) == len(names), self, "datasets", "different names, because results go by them")
         _require(isinstance(self.crossed, bool), self, "crossed", "true or false")
         for name in ("threads", "workers"):
-            _require(_is_integer(getattr(self, name)) and getattr(self, name) >= 1, self, name, "an integer >= 1")
-        _require(
-            all(_is_integer(seed) and 0 <= seed < 2**31 for seed in self.seeds), self, "seeds", "integers in [0, 2^31)"
-        )
+            check_integer(getattr(self, name), name, at_least=1)
+            object.__setattr__(self, name, int(getattr(self, name)))
+        for i, seed in enumerate(self.seeds):
+            check_integer(seed, f"seeds[{i}]", at_least=0)
+        object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
+        _require(max(self.seeds) < 2**31, self, "seeds", "below 2^31")
         _require(len(set(self.seeds)) == len(self.seeds), self, "seeds", "different seeds, each given once")
         for name, (low, high) in _RANGES.items():
             values = getattr(self, name)
@@ -149,9 +152,9 @@ class Benchmark:
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for key in config:
             if key not in fields:
-                close = difflib.get_close_matches(str(key), fields, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else f". It takes: {', '.join(fields)}"
-                raise ValueError(f"a benchmark has no key {key!r}{hint}")
+                raise ValueError(
+                    f"a benchmark has no key {key!r}{suggestion(key, fields)} It takes: {', '.join(fields)}"
+                )
         for name, field in fields.items():
             if field.default is dataclasses.MISSING and name not in config:
                 raise ValueError(f"a benchmark needs the key {name!r}; the config has {', '.join(config) or 'none'}")
@@ -310,10 +313,6 @@ def _require_probes(parts: Sequence[Part], readers: Sequence[Part]) -> None:
                 f"none of the probes ({', '.join(part_label(reader.config) for reader in readers)}) can be asked of "
                 f"{part_label(part.config)}: {reasons[0]}; add a probe for it or take the method out"
             )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

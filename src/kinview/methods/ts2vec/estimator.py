@@ -25,7 +25,7 @@ from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.ts2vec.official_weights import official_state
 from kinview.methods.ts2vec.preprocessing import centred, split_long
 from kinview.methods.ts2vec.sliding import slide
-from kinview.parameters import choice, parameterised, real, whole
+from kinview.parameters import check_integer, choice, parameterised, real, whole
 from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["TS2Vec", "TS2VecMethod"]
@@ -224,12 +224,13 @@ class TS2Vec(SeriesEstimator):
             For an unknown window, or sliding parameters out of range.
         """
         self.check_is_fitted()
-        if not (window in (None, "full_series", "multiscale") or _is_integer(window, least=1)):
-            raise ValueError(f"window must be None, a positive integer, 'full_series' or 'multiscale'; got {window!r}")
-        if sliding_length is not None and not _is_integer(sliding_length, least=1):
-            raise ValueError(f"sliding_length must be a positive integer; got {sliding_length!r}")
-        if not _is_integer(sliding_padding, least=0):
-            raise ValueError(f"sliding_padding must be a non-negative integer; got {sliding_padding!r}")
+        if isinstance(window, str) and window not in ("full_series", "multiscale"):
+            raise ValueError(f"window must be a whole number, 'full_series', 'multiscale' or None; got {window!r}")
+        if window is not None and not isinstance(window, str):
+            check_integer(window, "window", at_least=1)
+        if sliding_length is not None:
+            check_integer(sliding_length, "sliding_length", at_least=1)
+        check_integer(sliding_padding, "sliding_padding", at_least=0)
         if sliding_length is None and (causal or sliding_padding):
             raise ValueError("causal and sliding_padding describe sliding windows: give sliding_length too")
         batch = self._scaled(self._panel_of(X))
@@ -320,10 +321,6 @@ class TS2Vec(SeriesEstimator):
         if rows.x.shape[2] < shortest:
             return f"its crops need series of at least {shortest} steps, the longest has {rows.x.shape[2]}"
         return None
-
-
-def _is_integer(value: Any, least: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
 
 
 def _shared_steps(view: Batch) -> slice:

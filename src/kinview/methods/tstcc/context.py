@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from kinview.encoders.dropout import CheapDropout
 from kinview.encoders.masked import inside
+from kinview.parameters import check_fraction, check_integer
 
 __all__ = ["ContextTransformer", "TemporalPredictor", "features_after", "split_in_time"]
 
@@ -103,12 +104,10 @@ class ContextTransformer(nn.Module):
         super().__init__()
         sizes = {"channels": channels, "dim": dim, "depth": depth, "heads": heads, "feedforward_dim": feedforward_dim}
         for name, value in sizes.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} of the context transformer must be a positive integer; got {value!r}")
+            check_integer(value, f"{name} of the context transformer", at_least=1)
         if dim % heads:
             raise ValueError(f"dim of the context transformer must be a multiple of its {heads} heads; got {dim}")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout of the context transformer must be in [0, 1); got {dropout!r}")
+        check_fraction(dropout, "dropout of the context transformer", below=True)
         self.dim = dim
         self.projection = nn.Linear(channels, dim)
         self.token = nn.Parameter(nn.init.normal_(torch.empty(dim)))
@@ -192,8 +191,7 @@ class TemporalPredictor(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if not isinstance(prediction_steps, int) or isinstance(prediction_steps, bool) or prediction_steps < 1:
-            raise ValueError(f"prediction_steps must be a positive integer; got {prediction_steps!r}")
+        check_integer(prediction_steps, "prediction_steps", at_least=1)
         self.channels = channels
         self.prediction_steps = prediction_steps
         self.context = ContextTransformer(channels, dim, depth, heads, feedforward_dim, dropout)

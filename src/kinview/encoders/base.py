@@ -1,0 +1,150 @@
+"""What encoders share: parameters that are checked and kept, and of series the way from a batch to `encode`."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from kinview.data.gaps import valid_lengths
+from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
+from kinview.parameters import check_integer
+from kinview.registry import FromPickle
+
+__all__ = ["SeriesEncoder", "TableEncoder"]
+
+
+class _Encoder(FromPickle, nn.Module, abc.ABC):
+    """A module whose parameters are checked and kept in ``config``."""
+
+    repr_dim: int
+    config: dict[str, Any]
+    row_independent: bool = True
+    padding_independent: bool = True
+
+    def __init__(self, sizes: Mapping[str, int], **others: Any) -> None:
+        super().__init__()
+        for name, size in sizes.items():
+            check_integer(size, name, at_least=1)
+        self.config = {**sizes, **others}
+
+    def extra_repr(self) -> str:
+        """Number of parameters in the printed module."""
+        return f"parameters={sum(p.numel() for p in self.parameters())}"
+
+
+class TableEncoder(_Encoder):
+    """Base class of encoders of tables: ``forward(x)`` makes ``(n, D)`` of ``(n, columns)``.
+
+    Parameters
+    ----------
+    cardinalities : sequence of int
+        For each column the number of codes (with the code 0 of unseen categories), or 0 where it is a number.
+    sizes : mapping of str to int
+        Parameters that are whole numbers of at least 1; they are checked.
+    **others : Any
+        The other parameters. All of them are kept in ``config``, each under its own name.
+    """
+
+    def __init__(self, cardinalities: Sequence[int], sizes: Mapping[str, int], **others: Any) -> None:
+        super().__init__(sizes, cardinalities=list(cardinalities), **others)
+
+    @abc.abstractmethod
+    def forward(self, x: Float[Tensor, "n columns"]) -> Float[Tensor, "n d"]:
+        """Representations ``(n, D)`` of rows in which NaN is a missing cell and a category its code."""
+
+
+class SeriesEncoder(_Encoder):
+    """Base class of encoders of series: ``forward(x, *, times=None, hide=None)`` around :meth:`encode`.
+
+    Parameters
+    ----------
+    sizes : mapping of str to int
+        Parameters that are whole numbers of at least 1, ``channels`` among them; they are checked.
+    front_end, missing : str, optional
+        How the network sees missingness: :meth:`encode` gets the features of this :class:`GapFrontEnd`, which the
+        encoder holds under the name ``front_end``. Without one it gets the series, and hidden steps are gaps in it.
+    **others : Any
+        The other parameters. All of them are kept in ``config``, each under its own name.
+
+    Examples
+    --------
+    >>> class Means(SeriesEncoder):
+    ...     def __init__(self, channels, front_end="values+mask", missing="channel"):
+    ...         super().__init__({"channels": channels}, front_end=front_end, missing=missing)
+    ...         self.repr_dim = self.front_end.out_channels
+    ...
+    ...     def encode(self, features, lengths, observed):
+    ...         return features.sum(dim=2) / lengths.clamp_min(1)[:, None]
+    >>> Means(1)(torch.tensor([[[2.0, float("nan"), 4.0, float("nan")]]])).tolist()  # the series ends after the 4
+    [[2.0, 0.6666666865348816]]
+    """
+
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        *,
+        front_end: FrontEndMode | None = None,
+        missing: MissingRule = "channel",
+        **others: Any,
+    ) -> None:
+        if front_end is not None:
+            others.update(front_end=front_end, missing=missing)
+        super().__init__(sizes, **others)
+        if front_end is not None:
+            self.front_end = GapFrontEnd(sizes["channels"], front_end, missing)
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Number of input steps that one feature can see; None: all steps of the series."""
+        return None
+
+    def forward(
+        self,
+        x: Float[Tensor, "n c t"],
+        *,
+        times: Float[Tensor, "n t"] | None = None,
+        hide: Bool[Tensor, "n t"] | None = None,
+    ) -> Float[Tensor, "n d ..."]:
+        """Features ``(n, D, T')``, zero beyond the end of a row, or one representation a row ``(n, D)``.
+
+        Parameters
+        ----------
+        x : Tensor
+            Series ``(n, C, T)`` with NaN where nothing was observed.
+        times : Tensor, optional
+            Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
+        hide : Tensor, optional
+            Steps ``(n, T)`` to blank before the network; without a front end, to take for gaps.
+        """
+        if "front_end" not in self._modules:
+            known = x if hide is None else x.masked_fill(hide[:, None, :], torch.nan)
+            return self.encode(known, valid_lengths(known, times), ~known.isnan().all(dim=1))
+        features, observed = self.front_end(x, times)
+        if hide is not None:
+            features, observed = features.masked_fill(hide[:, None, :], 0.0), observed & ~hide
+        return self.encode(features, valid_lengths(x, times), observed)
+
+    @abc.abstractmethod
+    def encode(
+        self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
+    ) -> Float[Tensor, "n d ..."]:
+        """Representations of features.
+
+        Parameters
+        ----------
+        features : Tensor
+            What the front end makes of the series, hidden steps zero; or the series with its gaps.
+        lengths : Tensor
+            Valid length of each series ``(n,)``.
+        observed : Tensor
+            Whether anything was observed at a step ``(n, T)`` that is not hidden.
+        """
+
+    def extra_repr(self) -> str:
+        """Receptive field and number of parameters in the printed module."""
+        return f"receptive_field={self.receptive_field or 'the whole series'}, {super().extra_repr()}"
