@@ -157,7 +157,7 @@ def test_probe_prints_and_writes_the_metrics(run: Run, model: Path, tmp_path: Pa
     assert (code, err) == (0, "")
     assert out.startswith("gunpoint: 50 train / 150 test, 1 channel, length 150, 2 classes, 0.0 % missing\n")
     stored = json.loads(result.read_text())
-    assert stored["probe"] == {"knn": {"random_state": 0}} and stored["method"] == "ts2vec"
+    assert stored["probe"] == {"knn": {"random_state": 0, "k": 1}} and stored["method"] == "ts2vec"
     for label, key in (("Accuracy", "accuracy"), ("Macro F1", "macro_f1"), ("AUPRC", "auprc")):
         assert re.search(rf"^  {label} +{stored['metrics'][key]:.4f}$", out, re.MULTILINE)
 

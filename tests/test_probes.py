@@ -147,6 +147,38 @@ def test_knn_predicts_the_first_of_classes_at_equal_distance():
     assert probe.predict([[1.0]]).tolist() == ["left"]
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("k", [2, 5, 40])
+def test_knn_scores_are_the_class_fractions_of_the_k_nearest(k, n_classes):
+    Z, y = blobs(n=120, n_classes=n_classes, spread=0.7)
+    reference = make_pipeline(StandardScaler(), KNeighborsClassifier(n_neighbors=k)).fit(Z[:80], y[:80])
+    probe = probes.build({"knn": {"k": k}}).fit(Z[:80], y[:80])
+    np.testing.assert_allclose(probe.predict_scores(Z[80:]), reference.predict_proba(Z[80:]))
+    np.testing.assert_array_equal(probe.predict(Z[80:]), reference.predict(Z[80:]))
+
+
+def test_knn_finds_more_neighbours_than_a_class_has_rows():
+    probe = probes.build({"knn": {"k": 3}}).fit([[0.0], [1.0], [2.0], [3.0]], ["a", "b", "b", "b"])
+    np.testing.assert_allclose(probe.predict_scores([[0.0], [3.0]]), [[1 / 3, 2 / 3], [0, 1]])
+
+
+def test_knn_ties_go_to_the_first_class_in_any_order_of_rows():
+    Z, y = np.array([[-1.0], [1.0], [-1.0], [1.0]]), np.array([0, 1, 0, 1])
+    for order in ([0, 1, 2, 3], [3, 1, 2, 0], [1, 3, 0, 2]):
+        probe = probes.build({"knn": {"k": 3}}).fit(Z[order], y[order])
+        np.testing.assert_allclose(probe.predict_scores([[0.0]]), [[2 / 3, 1 / 3]])
+        assert probes.build({"knn": {"k": 4}}).fit(Z[order], y[order]).predict([[0.0]]).tolist() == [0]
+
+
+def test_knn_with_k_1_is_the_default_and_wrong_k_is_refused():
+    assert to_config(probes.build({"knn": {"k": 1}})) == "knn"
+    for k, message in ((0, "k must be at least 1; got 0"), (1.5, "k must be a whole number; got 1.5")):
+        with pytest.raises(ValueError, match=message):
+            probes.build({"knn": {"k": k}})
+    with pytest.raises(ValueError, match="k=5 neighbours cannot be found among 4 training rows"):
+        probes.build({"knn": {"k": 5}}).fit(np.arange(4.0)[:, None], [0, 0, 1, 1])
+
+
 def test_xgboost_takes_missing_values_and_is_the_stated_model():
     Z, y = blobs(n_classes=3)
     Z[np.random.default_rng(0).random(Z.shape) < 0.3] = np.nan

@@ -295,10 +295,8 @@ class _Loop:
         )
 
     def _check_and_clip_gradient(self) -> None:
-        gradients = [
-            p.grad for group in self.running.optimizer.param_groups for p in group["params"] if p.grad is not None
-        ]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        parameters = [p for group in self.running.optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if not bool(torch.isfinite(norm)) and not self.running.scaler.is_enabled():  # a scaler skips such a step itself
             raise FloatingPointError(
                 f"the gradient is not finite at step {self.running.state.step + 1}: lower the learning rate "
@@ -306,7 +304,7 @@ class _Loop:
             )
         limit = self.settings.gradient_clip
         if limit is not None:
-            torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+            torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
 
     def _epoch_is_over(self) -> bool:
         return len(self.train) - self.running.state.position < self.least_rows
