@@ -1,4 +1,4 @@
-"""Every registered method keeps the laws of ``kinview.testing.check_method``, and the check has teeth."""
+"""Every registered method passes the checks of ``kinview.testing.check_method``, and the check has teeth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kinview.methods import SCARF, RandomInit, RawFeatures, SCARFMethod, SimCLR,
 from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.testing import check_method
-from kinview.testing.methods import laws_of
+from kinview.testing.methods import checks_of
 from kinview.training import LossResult
 from kinview.training.method import Sizes
 
@@ -70,14 +70,14 @@ def test_contract(spec: Any) -> None:
     checked = check_method(spec)
     modality = "tabular" if methods[name].modality == "tabular" else "time_series"
     trains, labelled = name not in ("raw", "random_init", "supervised"), name == "supervised"
-    assert checked == tuple(laws_of(modality, trains=trains, labelled=labelled))
+    assert checked == tuple(checks_of(modality, trains=trains, labelled=labelled))
     assert set(FLAGS) < set(checked)
 
 
 @pytest.mark.parametrize(
     "spec", ["raw", {"random_init": {"method": {"scarf": {"hidden_dim": 8, "depth": 2}}}}], ids=str
 )
-def test_methods_of_both_modalities_keep_the_laws_on_tables(spec: Any) -> None:
+def test_methods_of_both_modalities_pass_the_checks_on_tables(spec: Any) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
     assert "columns" in check_method(spec, X=table)
 
@@ -95,8 +95,8 @@ def test_every_entry_is_documented(name: str) -> None:
 _TABULAR = {"tabular_simclr": {"encoder": {"mlp": {"hidden_dim": 8, "depth": 2}}, "projection_dim": 4}}
 
 
-def broken(law: str) -> str:
-    return rf"breaks the law '{law}'"
+def broken(check: str) -> str:
+    return rf"fails the check '{check}'"
 
 
 def test_an_embedding_that_looks_at_its_neighbours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         SimCLRMethod, "embed", lambda self, batch: self.encoder(batch.x.nan_to_num(), times=None).mean(dim=2)
     )
     spec = {"simclr": {"encoder": CONVOLUTION, "projection_dim": 4, "augmentation": "crop_pair"}}
-    with pytest.raises(AssertionError, match=r"breaks the law '(unequal_length|padding_independent)'"):
+    with pytest.raises(AssertionError, match=r"fails the check '(unequal_length|padding_independent)'"):
         check_method(spec)
 
 

@@ -1,4 +1,4 @@
-"""A method under test, its data, and the comparisons that the laws are written in."""
+"""A method under test, its data, and the comparisons that the checks are written in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of methods."""
+"""Checks of methods."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def any_length(case: Case) -> None:
         finite(case.embedded(estimator, Y), case.n, f"series of {Y.shape[2]} steps, trained on {X.shape[2]}")
 
 
-def _declares(estimator: Any, law: str) -> bool:
-    """Whether no part of the network says that it breaks the law by its paper's definition."""
+def _declares(estimator: Any, flag: str) -> bool:
+    """Whether no part of the network says that it is excused by its paper's definition."""
     method = getattr(estimator, "method_", None)
-    return method is None or all(getattr(module, law, True) for module in method.modules())
+    return method is None or all(getattr(module, flag, True) for module in method.modules())
