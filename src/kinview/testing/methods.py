@@ -13,7 +13,12 @@ import numpy as np
 import pandas as pd
 
 from kinview.methods import methods
-from kinview.testing import _method_checks as checks, _method_flags as flags
+from kinview.testing import (
+    _method_checks as checks,
+    _method_files as files,
+    _method_flags as flags,
+    _method_training as training,
+)
 from kinview.testing._method_case import Case
 
 __all__ = ["check_method", "checks_of"]
@@ -100,6 +105,7 @@ def _samples(modality: str) -> tuple[Any, Any]:
 _ANY: Mapping[str, Callable[[Case], None]] = {
     "flags_are_frozen": flags.flags_are_frozen,
     "uses_labels": flags.uses_labels,
+    "uses": flags.uses,
     "trains": flags.trains,
     "passes_missing": flags.passes_missing,
     "control": flags.control,
@@ -109,10 +115,14 @@ _ANY: Mapping[str, Callable[[Case], None]] = {
     "seed": checks.seed,
     "no_global_randomness": checks.no_global_randomness,
     "saved_and_loaded": checks.saved_and_loaded,
+    "saved_file_holds_no_rows": files.saved_file_holds_no_rows,
     "gaps": checks.gaps,
     "row_independent": checks.row_independent,
 }
 _TRAINING: Mapping[str, Callable[[Case], None]] = {
+    "validation_changes_nothing": training.validation_changes_nothing,
+    "thawed_parameters_train": training.thawed_parameters_train,
+    "frozen_parts_in_eval_mode": training.frozen_parts_in_eval_mode,
     "few_samples": checks.few_samples,
     "resumed": checks.resumed,
     "loss_falls": checks.loss_falls,
