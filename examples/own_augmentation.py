@@ -24,8 +24,8 @@ class Saturate(Augmentation):
         return batch.replace(x=batch.x.clamp(-limit, limit))
 
 
-laws = check_augmentation("saturate")
-print(f"saturate keeps {len(laws)} laws")
+checks = check_augmentation("saturate")
+print(f"saturate passes {len(checks)} checks")
 
 both = augmentations.build([{"saturate": {"depth": 0.8}}, "permutation"])  # by name, as from a YAML file
 wave = torch.sin(torch.linspace(0, 20, 200)).expand(4, 1, 200)

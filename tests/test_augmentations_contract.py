@@ -1,4 +1,4 @@
-"""Every registered augmentation keeps the laws of ``kinview.testing.check_augmentation``, and the check has teeth."""
+"""Every registered augmentation passes the checks of ``kinview.testing.check_augmentation``, and the check has teeth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kinview.parameters import real
 from kinview.registry import frozen_defaults
 from kinview.testing import check_augmentation
 from kinview.testing._augmentation_case import Case, differs
-from kinview.testing.augmentations import LAWS
+from kinview.testing.augmentations import CHECKS
 
 # composites have no default parts
 SPECS: Mapping[str, Any] = {
@@ -79,12 +79,12 @@ def _needs_parts(name: str) -> bool:
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_contract(name: str) -> None:
-    assert check_augmentation(SPECS.get(name, name)) == tuple(LAWS)
+    assert check_augmentation(SPECS.get(name, name)) == tuple(CHECKS)
 
 
 @pytest.mark.parametrize("name", augmentations.recipes())
-def test_recipes_keep_the_laws(name: str) -> None:
-    assert check_augmentation(name) == tuple(LAWS)
+def test_recipes_pass_the_checks(name: str) -> None:
+    assert check_augmentation(name) == tuple(CHECKS)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -120,8 +120,8 @@ def test_every_entry_is_documented(name: str) -> None:
     ],
     ids=str,
 )
-def test_nested_composites_keep_the_laws(spec: Any) -> None:
-    assert check_augmentation(spec) == tuple(LAWS)
+def test_nested_composites_pass_the_checks(spec: Any) -> None:
+    assert check_augmentation(spec) == tuple(CHECKS)
 
 
 @pytest.mark.parametrize("name", [name for name in MEMBERS if member(name).mixes_rows])
@@ -147,8 +147,8 @@ def options() -> list[dict[str, dict[str, Any]]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", [spec for spec in options() if "curriculum" not in spec], ids=str)
-def test_options_keep_the_laws(spec: dict[str, dict[str, Any]]) -> None:
-    assert check_augmentation(spec) == tuple(LAWS)
+def test_options_pass_the_checks(spec: dict[str, dict[str, Any]]) -> None:
+    assert check_augmentation(spec) == tuple(CHECKS)
 
 
 @pytest.mark.parametrize("name", [name for name in MEMBERS if name != "sometimes"])
@@ -160,12 +160,12 @@ def test_the_default_changes_99_percent_of_rows_as_it_is(name: str) -> None:
     assert changed_rows.double().mean() >= 0.99
 
 
-# --- the check has teeth: broken augmentations for every law ---------------------------------------------------------
+# --- the check has teeth: broken augmentations for every check ---------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Louder(Augmentation):
-    """An augmentation that keeps all the laws: a gain drawn for each series."""
+    """An augmentation that passes all the checks: a gain drawn for each series."""
 
     gain: float = real(0.5, low=0, neutral=0)
 
@@ -658,20 +658,20 @@ def registered(request: pytest.FixtureRequest) -> Iterator[type]:
 
 @pytest.mark.parametrize("registered", [Louder, Mixes], indirect=True)
 def test_a_plug_in_passes(registered: type) -> None:
-    assert check_augmentation(registered()) == tuple(LAWS)
-    assert check_augmentation("under_test") == tuple(LAWS)
-    assert check_augmentation(["under_test", "jitter"]) == tuple(LAWS)
+    assert check_augmentation(registered()) == tuple(CHECKS)
+    assert check_augmentation("under_test") == tuple(CHECKS)
+    assert check_augmentation(["under_test", "jitter"]) == tuple(CHECKS)
 
 
-@pytest.mark.parametrize(("registered", "law", "message"), BROKEN, indirect=["registered"])
-def test_a_broken_law_is_noticed(registered: type, law: str, message: str) -> None:
-    with pytest.raises(AssertionError, match=f"{registered.__name__} breaks the law '{law}'") as caught:
+@pytest.mark.parametrize(("registered", "check", "message"), BROKEN, indirect=["registered"])
+def test_a_failed_check_is_noticed(registered: type, check: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=f"{registered.__name__} fails the check '{check}'") as caught:
         check_augmentation(registered())
     assert message in str(caught.value)
 
 
-def test_every_law_has_an_augmentation_that_breaks_it() -> None:
-    assert {law for _, law, _ in BROKEN} == set(LAWS)
+def test_every_check_has_an_augmentation_that_fails_it() -> None:
+    assert {check for _, check, _ in BROKEN} == set(CHECKS)
 
 
 def test_one_that_is_not_registered_is_told_how_to() -> None:
@@ -709,7 +709,7 @@ def test_a_forgotten_decorator_is_told(kind: type) -> None:
 
 @pytest.mark.parametrize("registered", [Rectifies], indirect=True)
 def test_a_sign_lost_half_of_the_time_is_noticed(registered: type) -> None:
-    with pytest.raises(AssertionError, match="Sometimes breaks the law 'sign'"):
+    with pytest.raises(AssertionError, match="Sometimes fails the check 'sign'"):
         check_augmentation({"sometimes": {"augmentation": "under_test", "p": 0.5}})
 
 
@@ -720,7 +720,7 @@ def test_a_sign_lost_half_of_the_time_is_noticed(registered: type) -> None:
 )
 def test_channels_are_mixed_where_parameters_say_so(spec: Any) -> None:
     assert augmentations.build(spec).mixes_channels
-    assert check_augmentation(spec) == tuple(LAWS)
+    assert check_augmentation(spec) == tuple(CHECKS)
 
 
 def test_the_loss_of_the_suite_does_not_depend_on_padding() -> None:
@@ -736,11 +736,11 @@ def test_the_loss_of_the_suite_does_not_depend_on_padding() -> None:
 def test_rows_of_ones_own() -> None:
     generator = torch.Generator().manual_seed(0)
     rows = Batch.of(torch.randn(20, 5, 60, generator=generator), groups=torch.arange(20), y=torch.arange(20) % 2)
-    assert check_augmentation("jitter", batch=rows) == tuple(LAWS)
+    assert check_augmentation("jitter", batch=rows) == tuple(CHECKS)
     times = torch.arange(60, dtype=torch.float64).expand(20, 60) / 512
-    assert check_augmentation("permutation", batch=rows.replace(times=times)) == tuple(LAWS)
+    assert check_augmentation("permutation", batch=rows.replace(times=times)) == tuple(CHECKS)
     table = Batch.of(torch.randn(50, 7, generator=generator), y=torch.arange(50) % 2, groups=torch.arange(50))
-    assert check_augmentation("column_corruption", batch=table) == tuple(LAWS)
+    assert check_augmentation("column_corruption", batch=table) == tuple(CHECKS)
 
 
 def test_the_example_of_contributing_runs() -> None:
@@ -752,7 +752,7 @@ def test_the_example_of_contributing_runs() -> None:
     assert shown[1] in example.read_text()
     done = subprocess.run([sys.executable, "-W", "error", example], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"saturate keeps {len(LAWS)} laws" in done.stdout
+    assert f"saturate passes {len(CHECKS)} checks" in done.stdout
 
 
 SHAPES = """

@@ -14,7 +14,7 @@ import torch
 import kinview
 from kinview.configs import config_names, config_path, read_config
 from kinview.evaluation import Benchmark, Store, run
-from kinview.evaluation.benchmark import Benchmark, part_label, steps
+from kinview.evaluation.benchmark import part_label, steps
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.files import parse_tensors
 from kinview.methods import RawFeatures

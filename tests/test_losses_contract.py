@@ -1,4 +1,4 @@
-"""Every registered loss keeps the laws of ``kinview.testing.check_loss``, and the check has teeth."""
+"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and the check has teeth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinview.losses import Loss, base, losses
 from kinview.losses.base import FLAGS
 from kinview.testing import check_loss
 from kinview.testing._loss_case import call, default_inputs
-from kinview.testing.losses import LAWS, Inputs
+from kinview.testing.losses import CHECKS, Inputs
 
 # losses that have no default size
 SPECS: Mapping[str, Any] = {
@@ -66,7 +66,7 @@ def test_the_registry_holds_the_promised_losses_and_every_one_is_checked() -> No
 
 @pytest.mark.parametrize("name", list(losses))
 def test_contract(name: str) -> None:
-    assert check_loss(SPECS.get(name, name), inputs=INPUTS.get(name)) == tuple(LAWS)
+    assert check_loss(SPECS.get(name, name), inputs=INPUTS.get(name)) == tuple(CHECKS)
 
 
 @pytest.mark.parametrize("name", list(losses))
@@ -147,7 +147,7 @@ def test_complex_labels_are_refused() -> None:
         losses.build("sup_con")(z, z, labels=torch.zeros(4, dtype=torch.complex64))
 
 
-def test_options_keep_the_laws() -> None:
+def test_options_pass_the_checks() -> None:
     for spec in (
         {"triplet": {"mining": "all"}},
         {"triplet": {"mining": "hard", "normalize": False}},
@@ -158,7 +158,7 @@ def test_options_keep_the_laws() -> None:
         {"alignment_uniformity": {"exponent": 1.5}},
         {"binary_logistic": {"positive_rate": 0.05}},
     ):
-        assert check_loss(spec) == tuple(LAWS)
+        assert check_loss(spec) == tuple(CHECKS)
 
 
 def test_conditions_that_are_labels() -> None:
@@ -168,14 +168,14 @@ def test_conditions_that_are_labels() -> None:
         one_hot = torch.eye(3, dtype=torch.float64)[torch.arange(n) % 3]
         return views("a", "b")(n, generator) | {"condition_a": one_hot, "condition_b": one_hot.clone()}
 
-    assert check_loss(loss, inputs=draw) == tuple(LAWS)
+    assert check_loss(loss, inputs=draw) == tuple(CHECKS)
 
 
-# --- the check has teeth: one broken loss a law ----------------------------------------------------------------------
+# --- the check has teeth: one broken loss a check ----------------------------------------------------------------------
 
 
 class Distance(Loss):
-    """A loss that keeps all the laws: mean squared distance of two views."""
+    """A loss that passes all the checks: mean squared distance of two views."""
 
     symmetric = True
 
@@ -379,8 +379,8 @@ def registered(request: pytest.FixtureRequest) -> Iterator[type]:
 
 @pytest.mark.parametrize("registered", [Distance], indirect=True)
 def test_a_plug_in_passes(registered: type) -> None:
-    assert check_loss(registered()) == tuple(LAWS)
-    assert check_loss("under_test") == tuple(LAWS)
+    assert check_loss(registered()) == tuple(CHECKS)
+    assert check_loss("under_test") == tuple(CHECKS)
 
 
 class Anchored(Distance):
@@ -392,14 +392,14 @@ class Anchored(Distance):
 
 @pytest.mark.parametrize("registered", [Anchored], indirect=True)
 def test_the_views_to_swap_can_be_named(registered: type) -> None:
-    assert check_loss(registered(), views=("a", "b")) == tuple(LAWS)
-    with pytest.raises(AssertionError, match="breaks the law 'symmetric'"):
+    assert check_loss(registered(), views=("a", "b")) == tuple(CHECKS)
+    with pytest.raises(AssertionError, match="fails the check 'symmetric'"):
         check_loss(registered())
 
 
-@pytest.mark.parametrize(("registered", "law", "message"), BROKEN, indirect=["registered"])
-def test_a_broken_law_is_noticed(registered: type, law: str, message: str) -> None:
-    with pytest.raises(AssertionError, match=f"{registered.__name__} breaks the law '{law}'") as caught:
+@pytest.mark.parametrize(("registered", "check", "message"), BROKEN, indirect=["registered"])
+def test_a_failed_check_is_noticed(registered: type, check: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=f"{registered.__name__} fails the check '{check}'") as caught:
         check_loss(registered())
     assert message in str(caught.value)
 
@@ -410,13 +410,13 @@ def test_a_loss_of_low_precision_is_told_the_remedy(registered: type) -> None:
         check_loss(registered())
 
 
-def test_inputs_that_do_not_fit_are_told_from_a_broken_law() -> None:
+def test_inputs_that_do_not_fit_are_told_from_a_failed_check() -> None:
     with pytest.raises(ValueError, match="the given inputs do not fit Triplet, which raises TypeError"):
         check_loss("triplet", inputs=views("a"))
 
 
-def test_every_law_has_a_loss_that_breaks_it() -> None:
-    assert {law for _, law, _ in BROKEN} == set(LAWS)
+def test_every_check_has_a_loss_that_fails_it() -> None:
+    assert {check for _, check, _ in BROKEN} == set(CHECKS)
 
 
 def test_a_loss_without_a_name_has_no_config() -> None:

@@ -1,15 +1,18 @@
-"""Every registered method keeps the laws of ``kinview.testing.check_method``, and the check has teeth."""
+"""Every registered method passes the checks of ``kinview.testing.check_method``, and the check has teeth."""
 
 from __future__ import annotations
 
+import copy
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.base import BaseEstimator, TransformerMixin
 from torch import Tensor
 
@@ -23,12 +26,14 @@ from kinview.methods import (
     SCARFMethod,
     SimCLR,
     Supervised,
+    TabularSimCLR,
     methods,
 )
 from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
-from kinview.testing import check_method
-from kinview.testing.methods import laws_of
+from kinview.modules import FeatureQueue
+from kinview.testing import _method_files, _method_training, check_method
+from kinview.testing.methods import checks_of
 from kinview.training import LossResult
 from kinview.training.method import Sizes
 
@@ -79,14 +84,14 @@ def test_contract(spec: Any) -> None:
     checked = check_method(spec)
     modality = "tabular" if methods[name].modality == "tabular" else "time_series"
     trains, labelled = name not in ("raw", "random_init", "supervised"), name == "supervised"
-    assert checked == tuple(laws_of(modality, trains=trains, labelled=labelled))
+    assert checked == tuple(checks_of(modality, trains=trains, labelled=labelled))
     assert set(FLAGS) < set(checked)
 
 
 @pytest.mark.parametrize(
     "spec", ["raw", {"random_init": {"method": {"scarf": {"hidden_dim": 8, "depth": 2}}}}], ids=str
 )
-def test_methods_of_both_modalities_keep_the_laws_on_tables(spec: Any) -> None:
+def test_methods_of_both_modalities_pass_the_checks_on_tables(spec: Any) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
     assert "columns" in check_method(spec, X=table)
 
@@ -104,8 +109,8 @@ def test_every_entry_is_documented(name: str) -> None:
 _TABULAR = {"tabular_simclr": {"encoder": {"mlp": {"hidden_dim": 8, "depth": 2}}, "projection_dim": 4}}
 
 
-def broken(law: str) -> str:
-    return rf"breaks the law '{law}'"
+def broken(check: str) -> str:
+    return rf"fails the check '{check}'"
 
 
 def test_an_embedding_that_looks_at_its_neighbours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +194,7 @@ def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         JointEmbeddingMethod, "embed", lambda self, batch: self.encoder(batch.x.nan_to_num(), times=None).mean(dim=2)
     )
     spec = {"simclr": {"encoder": CONVOLUTION, "projection_dim": 4, "augmentation": "crop_pair"}}
-    with pytest.raises(AssertionError, match=r"breaks the law '(unequal_length|padding_independent)'"):
+    with pytest.raises(AssertionError, match=r"fails the check '(unequal_length|padding_independent)'"):
         check_method(spec)
 
 
@@ -249,7 +254,9 @@ FALSE_CLASSES: list[tuple[type, str, str]] = [
 def registered(request: pytest.FixtureRequest) -> Iterator[type]:
     """A method registered for one test."""
     list(methods)
-    methods.register("under_test", modality="any")(request.param)
+    methods.register("under_test", modality="tabular" if issubclass(request.param, TabularSimCLR) else "any")(
+        request.param
+    )
     yield request.param
     del methods._entries["under_test"]
 
@@ -351,6 +358,247 @@ def test_a_flag_may_depend_on_the_parameters() -> None:
     assert check is not None
     check(Depends)
     assert Depends(True).uses_labels and not Depends(False).uses_labels
+
+
+# --- the method's part in training and in files, each with a method that breaks it ---------------------------------
+
+
+class MoCoMethod(JointEmbeddingMethod):
+    """Momentum contrast in few lines: it keeps all checks, and each method below breaks one."""
+
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
+        super().__init__(parameters, sizes)
+        self.key = copy.deepcopy(torch.nn.Sequential(self.encoder, self.projector)).requires_grad_(False)
+        self.queue = FeatureQueue(size=12, dim=parameters.projection_dim)
+
+    def loss(self, views: list[Batch]) -> LossResult:
+        query = F.normalize(self.projector(self.encoder(views[0].x)))
+        with torch.no_grad():
+            keys = F.normalize(self.key(views[1].x))
+        others = torch.cat([keys, self.queue.features.clone()])
+        loss = F.cross_entropy(query @ others.T / 0.5, torch.arange(len(query)))
+        return LossResult(loss, carry={"keys": keys})
+
+    def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for own, live in zip(self.key.parameters(), [*self.encoder.parameters(), *self.projector.parameters()]):
+                own.lerp_(live, 0.1)
+        if "keys" in carry:
+            self.queue.enqueue(carry["keys"])
+
+
+class QueueInTheFile(MoCoMethod):
+    def inference_state(self) -> dict[str, Tensor]:
+        return {n: v for n, v in self.state_dict().items() if n.startswith(("encoder.", "queue."))}
+
+
+class EverythingInTheFile(MoCoMethod):
+    def inference_state(self) -> dict[str, Tensor]:
+        return self.state_dict()
+
+
+class TooLittleInTheFile(MoCoMethod):
+    """Its embedding passes through weights that are left out, and drawn again when a file is loaded."""
+
+    def embed(self, batch: Batch) -> Tensor:
+        return self.projector[0](self.encoder(batch.x))  # type: ignore[index,no-any-return]
+
+    def inference_state(self) -> dict[str, Tensor]:
+        return {n: v for n, v in self.state_dict().items() if n.startswith("encoder.")}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        self.projector.requires_grad_(False)
+        return super().parameter_groups()
+
+
+class BankInTheFile(MoCoMethod):
+    """Its embedding is taken from the middle of a bank of all training rows."""
+
+    bank: Tensor
+
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
+        super().__init__(parameters, sizes)
+        self.register_buffer("bank", torch.zeros(sizes.rows, int(self.encoder.repr_dim)))  # type: ignore[arg-type]
+
+    def embed(self, batch: Batch) -> Tensor:
+        return super().embed(batch) - self.bank.mean(dim=0)
+
+    def loss(self, views: list[Batch]) -> LossResult:
+        found = super().loss(views)
+        return found._replace(carry={**found.carry, "index": views[0].index, "h": self.encoder(views[0].x)})
+
+    def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
+        super().after_step(progress, views, carry)
+        if "index" in carry:
+            self.bank[carry["index"]] = carry["h"]
+
+
+class RowsInTheFile(MoCoMethod):
+    """Its embedding is taken from the first rows of the last batch."""
+
+    first: Tensor
+
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
+        super().__init__(parameters, sizes)
+        self.register_buffer("first", torch.zeros(2, len(sizes.cardinalities)))
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        return [*super().views(batch, generator, progress), batch]
+
+    def embed(self, batch: Batch) -> Tensor:
+        return super().embed(batch) + self.encoder(self.first).mean(dim=0)
+
+    def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
+        super().after_step(progress, views, carry)
+        self.first.copy_(views[2].x[:2].nan_to_num())
+
+
+class EnqueuesInLoss(MoCoMethod):
+    def loss(self, views: list[Batch]) -> LossResult:
+        found = super().loss(views)
+        self.queue.enqueue(found.carry["keys"])
+        return found._replace(carry={})
+
+
+class EnqueuesInLossWhenTraining(EnqueuesInLoss):
+    def loss(self, views: list[Batch]) -> LossResult:
+        return super().loss(views) if self.training else MoCoMethod.loss(self, views)
+
+
+class EnqueuesInViews(MoCoMethod):
+    """Validation asks for views too, of rows that are held out."""
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        with torch.no_grad():
+            self.queue.enqueue(F.normalize(self.key.eval()(batch.x)))
+        return super().views(batch, generator, progress)
+
+    def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
+        super().after_step(progress, views, {})
+
+
+class ThawsInVain(MoCoMethod):
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
+        super().__init__(parameters, sizes)
+        self.encoder.requires_grad_(False)
+
+    def before_step(self, progress: float) -> None:
+        self.encoder.requires_grad_(progress >= 0.5)
+        self.train()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+
+
+class ThawsInTime(ThawsInVain):
+    """All parameters are in the groups from the beginning: this is right."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters())}]
+
+
+class HoldsSomeBack(MoCoMethod):
+    """One weight is put back after each step."""
+
+    def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
+        super().after_step(progress, views, carry)
+        with torch.no_grad():
+            next(self.projector.parameters()).fill_(0.01)
+
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
+        super().__init__(parameters, sizes)
+        with torch.no_grad():
+            next(self.projector.parameters()).fill_(0.01)
+
+
+class WakesTheKeys(MoCoMethod):
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        self.key.train(mode)
+        return self
+
+
+class WakesTheKeysLater(MoCoMethod):
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        if progress:
+            self.key.train()
+        return super().views(batch, generator, progress)
+
+
+class ReadsGroups(MoCoMethod):
+    """Rows of one group are pulled together; it declares so and passes."""
+
+    def loss(self, views: list[Batch]) -> LossResult:
+        found = super().loss(views)
+        h, groups = self.encoder(views[0].x), views[0].groups
+        assert groups is not None
+        return found._replace(loss=found.loss + 0.1 * (torch.cdist(h, h) * (groups[:, None] == groups)).mean())
+
+
+def estimator_of(method: type[JointEmbeddingMethod], uses: Any = None, **members: Any) -> type[TabularSimCLR]:
+    declared = {} if uses is None else {"uses": uses}
+    return type(method.__name__, (TabularSimCLR,), {"method_class": method, **declared, **members})
+
+
+def hands_all_on(self: Any, batch: Batch, y: Any, extra: Any) -> Batch:
+    return batch if y is None else batch.replace(y=torch.as_tensor(np.asarray(y)))
+
+
+def hands_on_another_order(self: Any, batch: Batch, y: Any, extra: Any) -> Batch:
+    return batch.replace(groups=None if batch.groups is None else batch.groups.roll(1))
+
+
+WIDER: list[type[TabularSimCLR]] = [
+    estimator_of(MoCoMethod),
+    estimator_of(ThawsInTime),
+    estimator_of(ReadsGroups, frozenset({"groups"})),
+]
+BROKEN: list[tuple[type[TabularSimCLR], str, str]] = [
+    (estimator_of(QueueInTheFile), "saved_file_holds_no_rows", r"does not need: queue\.queued, queue\.stored"),
+    (estimator_of(EverythingInTheFile), "saved_file_holds_no_rows", r"embedding does not need: .*key\.0\."),
+    (estimator_of(TooLittleInTheFile), "saved_file_holds_no_rows", r"rest on tensors that the file lacks"),
+    (estimator_of(BankInTheFile), "saved_file_holds_no_rows", r"holds other tensors: bank \(80, 8\) -> \(160, 8\)"),
+    (estimator_of(RowsInTheFile), "saved_file_holds_no_rows", r"training rows or their embeddings: 2 in first"),
+    (estimator_of(EnqueuesInLoss), "validation_changes_nothing", r"in eval mode loss\(\) changes queue"),
+    (estimator_of(EnqueuesInLossWhenTraining), "validation_changes_nothing", r"in train mode loss\(\) changes queue"),
+    (estimator_of(EnqueuesInViews), "validation_changes_nothing", "with other held-out rows training leaves other "),
+    (estimator_of(ThawsInVain), "thawed_parameters_train", r"at progress 0.5 .* has them not: encoder\."),
+    (estimator_of(HoldsSomeBack), "thawed_parameters_train", "get a gradient and never change: projector"),
+    (estimator_of(WakesTheKeys), "frozen_parts_in_eval_mode", r"after train\(\) .* in train mode: key, key\.0"),
+    (estimator_of(WakesTheKeysLater), "frozen_parts_in_eval_mode", "in training these parts"),
+    (estimator_of(MoCoMethod, frozenset({"groups"})), "uses", "uses declares groups, and fit is the same whatever"),
+    (estimator_of(MoCoMethod, frozenset({"extra"})), "uses", "uses declares extra, and fit is the same whatever"),
+    (estimator_of(MoCoMethod, {"y"}), "uses", r"uses must be a frozenset of extra, groups, y; it is \{'y'\}"),
+    (estimator_of(MoCoMethod, _with_company=hands_all_on), "uses", "y reaches the method, which does not declare it"),
+    (
+        estimator_of(ReadsGroups, frozenset({"groups"}), _with_company=hands_on_another_order),
+        "uses",
+        "the rows of a batch have the groups of other rows",
+    ),
+]
+_SMALL = {"under_test": {"encoder": {"mlp": {"hidden_dim": 8, "depth": 2}}, "projection_dim": 4}}
+
+
+@pytest.mark.parametrize("registered", WIDER, indirect=True)
+def test_momentum_queues_thawing_and_groups_pass(registered: type) -> None:
+    assert "frozen_parts_in_eval_mode" in check_method(_SMALL, X=_TABLE)
+
+
+@pytest.mark.parametrize(
+    ("registered", "check", "message"),
+    BROKEN,
+    indirect=["registered"],
+    ids=[f"{kind.__name__}-{check}-{i}" for i, (kind, check, _) in enumerate(BROKEN)],
+)
+def test_a_method_that_fails_a_check_is_found(registered: type, check: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=f"{registered.__name__} {broken(check)}: .*{message}"):
+        check_method(_SMALL, X=_TABLE)
+
+
+def test_every_check_of_training_and_files_has_a_method_that_fails_it() -> None:
+    parts = (_method_files, _method_training)
+    new = {name for name, check in checks_of("tabular", trains=True).items() if sys.modules[check.__module__] in parts}
+    assert {check for _, check, _ in BROKEN} == new | {"uses"}
 
 
 # --- what the check measures with ------------------------------------------------------------------------------------

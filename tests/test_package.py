@@ -194,7 +194,7 @@ def test_global_random_state_is_left_alone() -> None:
         if path == SOURCE / "training" / "randomness.py":  # the one place that forks torch's global generators
             continue
         # these watch or poison the global ones, to show that a part leaves them alone
-        if path.name in ("_loss_laws.py", "_augmentation_laws.py", "_method_laws.py"):
+        if path.name in ("_loss_checks.py", "_augmentation_checks.py", "_method_checks.py"):
             continue
         offences += [
             f"{place(path, node)} imports random"

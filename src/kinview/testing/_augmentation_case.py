@@ -1,4 +1,4 @@
-"""An augmentation under test, the batches it is tried on, and the comparisons that the laws are written in."""
+"""An augmentation under test, the batches it is tried on, and the comparisons that the checks are written in."""
 
 from __future__ import annotations
 

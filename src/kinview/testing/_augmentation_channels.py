@@ -1,4 +1,4 @@
-"""The laws on what a view is made of: each channel of itself, and of values with their sign."""
+"""Checks of what a view is made of: each channel of itself, and of values with their sign."""
 
 from __future__ import annotations
 

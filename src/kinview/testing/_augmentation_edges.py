@@ -1,4 +1,4 @@
-"""The laws on batches at the edge: small, empty, constant, long, padded."""
+"""Checks of batches at the edge: small, empty, constant, long, padded."""
 
 from __future__ import annotations
 

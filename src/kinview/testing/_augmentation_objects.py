@@ -1,4 +1,4 @@
-"""The laws on an augmentation as an object: its parameters, its config, what it learns, its copies."""
+"""Checks of an augmentation as an object: its parameters, its config, what it learns, its copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loss under test, its inputs, and the comparisons that the laws are written in."""
+"""A loss under test, its inputs, and the comparisons that the checks are written in."""
 
 from __future__ import annotations
 
@@ -176,5 +176,5 @@ def doubled(arguments: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def generator(seed: int = 2) -> torch.Generator:
-    """A seeded source for what a law itself draws."""
+    """A seeded source for what a check itself draws."""
     return torch.Generator().manual_seed(seed)

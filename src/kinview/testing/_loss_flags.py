@@ -1,4 +1,4 @@
-"""The laws on the flags of a loss: each is proved in both directions."""
+"""Checks of the flags of a loss: each is proved in both directions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A method under test, its data, and the comparisons that the laws are written in."""
+"""A method under test, its data, and the comparisons that the checks are written in."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from kinview.data.batch import Batch
 from kinview.methods import methods
 
 __all__ = ["Case", "close", "finite", "rows_of"]
@@ -60,21 +62,50 @@ class Case:
             changed["trainer"] = {**{k: v for k, v in fields.items() if v is not None}, **trainer}
         return estimator.set_params(**changed)
 
-    def fitted(self, X: Any = None, y: Any = None, **trainer: Any) -> Any:
-        """An estimator fitted with two steps, or as the keywords say; with labels if it uses any, or if some are given.
+    @functools.cached_property
+    def trained(self) -> Any:
+        """The estimator of :meth:`fitted` without arguments, for checks that leave it as it is."""
+        return self.fitted()
 
-        They are always those of the first samples.
-        """
+    def fitted(self, X: Any = None, y: Any = None, **trainer: Any) -> Any:
+        """An estimator fitted with two steps, or as the keywords say, with what it uses; labels are used if given."""
         estimator = self.build(**({"max_steps": 2} | trainer))
+        return self.fit(estimator, self.X if X is None else X, **({} if y is None else {"y": y}))
+
+    def fit(self, estimator: Any, X: Any, **company: Any) -> Any:
+        """Fit an estimator to the samples or the first of them, with what it uses of :attr:`company`, or what is given.
+
+        What goes along is always that of the first samples.
+        """
+        uses = getattr(estimator, "uses", {"y"} if estimator.uses_labels else ())
+        company = {name: value for name, value in self.company.items() if name in uses} | company
+        n = len(X)
+        given = {
+            name: {feature: rows[:n] for feature, rows in value.items()} if name == "extra" else value[:n]
+            for name, value in company.items()
+            if value is not None
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # weights kept, channels dropped: said to people, not here
-            return self.fit(estimator, self.X if X is None else X, y)
+            return estimator.fit(X, **given)
 
-    def fit(self, estimator: Any, X: Any, y: Any = None) -> Any:
-        """Fit an estimator to the samples or the first of them, with labels as :meth:`fitted`."""
-        if y is None and estimator.uses_labels:
-            y = self.labels
-        return estimator.fit(X) if y is None else estimator.fit(X, y[: len(X)])
+    @functools.cached_property
+    def company(self) -> dict[str, Any]:
+        """What may go along with the samples: their labels, groups of four, and their first values as features."""
+        table = isinstance(self.X, pd.DataFrame)
+        first = self.X.iloc[:, :2].rank() / self.n if table else np.asarray(self.X)[:, 0, :3]
+        return {
+            "y": self.labels,
+            "groups": np.arange(self.n) // 4,
+            "extra": {"features": np.asarray(first, dtype=np.float64)},
+        }
+
+    def training_rows(self, estimator: Any) -> Batch:
+        """The samples as the method of a fitted estimator trains on them, with what it uses."""
+        groups = self.company["groups"] if "groups" in estimator.uses else None
+        batch = estimator.to_batch(self.X, groups=groups)
+        rows: Batch = estimator._training_rows(estimator._with_company(batch, self.company["y"], self.company["extra"]))
+        return rows
 
     def embedded(self, estimator: Any, X: Any = None) -> np.ndarray:
         """Embeddings in float64."""

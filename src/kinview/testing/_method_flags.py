@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from kinview.data.batch import Batch
 from kinview.methods import methods
 from kinview.methods.estimators.capabilities import FLAGS, Capabilities, check_declared
 from kinview.testing._method_case import Case, finite
+from kinview.testing._method_training import views_seen
 
 __all__: list[str] = []
 
@@ -41,13 +43,54 @@ def uses_labels(case: Case) -> None:
         return
     repeats = np.array_equal(first, case.embedded(case.fitted(y=labels)))  # if not, the check of the seed says so
     assert np.array_equal(first, second) or not repeats, "the embeddings depend on y: declare uses_labels"
-    without = case.embedded(case.fitted())
+    without = case.embedded(case.trained)
     assert np.array_equal(first, without) or not repeats, "fit(X, y) and fit(X) differ: declare uses_labels"
+
+
+def uses(case: Case) -> None:
+    """The method gets those of ``y``, ``groups`` and ``extra`` that ``uses`` declares, row by row, and no others."""
+    estimator = case.build()
+    declared = getattr(estimator, "uses", None)
+    if declared is None:  # no method of a paper, which would get them
+        return
+    possible = {"y", "groups", "extra"}
+    assert isinstance(declared, frozenset) and declared <= possible, (
+        f"uses must be a frozenset of {', '.join(sorted(possible))}; it is {declared!r}"
+    )
+    labels = np.arange(case.n) % 2 if case.labels is None else case.labels
+    given = {**case.company, "y": labels}
+    alone = {"max_steps": 2, "validation_fraction": 0.0}  # groups keep held-out rows apart, whoever uses them
+    with views_seen(type(case.trained.method_)) as batches:
+        fitted = case.fit(case.build(**alone), case.X, **given)
+    assert batches, "training calls views for each step"
+    for batch in batches:
+        _check_company(batch, declared, given)
+    for name in sorted(declared & {"groups", "extra"}):
+        other = {"features": given[name]["features"][::-1]} if name == "extra" else np.roll(given[name], 2)
+        changed = case.fit(case.build(**alone), case.X, **{**given, name: other})
+        assert not np.array_equal(case.embedded(fitted), case.embedded(changed)), (
+            f"uses declares {name}, and fit is the same whatever {name} are"
+        )
+
+
+def _check_company(batch: Batch, declared: frozenset[str], given: dict[str, Any]) -> None:
+    """Assert that a batch carries what is declared, as it was given for its rows, and nothing else."""
+    found: dict[str, Any] = {"y": batch.y, "groups": batch.groups, "extra": batch.extra.get("features")}
+    for name, value in found.items():
+        if name not in declared:
+            assert value is None, f"{name} reaches the method, which does not declare it in uses"
+            continue
+        assert value is not None, f"uses declares {name}, and the batches of the method have none"
+        expected = given[name]["features"] if name == "extra" else given[name]
+        codes = [np.unique(np.asarray(rows), axis=0, return_inverse=True)[1].ravel() for rows in (value, expected)]
+        pairs = set(zip(codes[0].tolist(), codes[1][batch.index.numpy()].tolist(), strict=True))
+        one_to_one = len(pairs) == len(dict(pairs)) == len({other for _, other in pairs})
+        assert one_to_one, f"the rows of a batch have the {name} of other rows"
 
 
 def trains(case: Case) -> None:
     """``fit`` changes the weights of a network, if and only if ``trains`` is declared."""
-    estimator = case.fitted()
+    estimator = case.trained
     network = estimator.fitted_network
     if not estimator.trains:
         if network is not None:
@@ -65,7 +108,7 @@ def trains(case: Case) -> None:
 
 def passes_missing(case: Case) -> None:
     """``transform(missing="keep")`` passes NaN on, if and only if ``passes_missing`` is declared."""
-    estimator, gappy = case.fitted(), case.with_gaps()
+    estimator, gappy = case.trained, case.with_gaps()
     declared = estimator.passes_missing
     try:
         kept = np.asarray(estimator.transform(gappy, missing="keep"), dtype=np.float64)
@@ -95,7 +138,7 @@ def network_of(case: Case) -> None:
     """The network is that of another method, if and only if ``network_of`` names the parameter that holds it."""
     estimator = case.build()
     if estimator.network_of is None:
-        fitted = case.fitted()
+        fitted = case.trained
         inside = [
             name
             for name, value in vars(fitted).items()

@@ -1,7 +1,7 @@
-"""The laws that every augmentation keeps, as one public check.
+"""Checks that every augmentation passes, as one public function.
 
-Each law is a function of a case: the augmentation under test on one kind of data, and ways to draw batches for it. A
-law returns without a word, or raises ``AssertionError`` saying what was promised and what was seen.
+Each check is a function of a case: the augmentation under test on one kind of data, and ways to draw batches for it. A
+check returns without a word, or raises ``AssertionError`` saying what was promised and what was seen.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
 from kinview.testing import (
     _augmentation_channels as channels,
+    _augmentation_checks as checks,
     _augmentation_edges as edges,
     _augmentation_flags as flags,
-    _augmentation_laws as laws,
     _augmentation_objects as objects,
 )
 from kinview.testing._augmentation_case import KINDS, Case
 
-__all__ = ["LAWS", "check_augmentation"]
+__all__ = ["CHECKS", "check_augmentation"]
 
 
 def check_augmentation(augmentation: Any, *, batch: Batch | None = None) -> tuple[str, ...]:
-    """Check that an augmentation keeps the laws of the package, and that its flags tell the truth in both directions.
+    """Names of the checks that an augmentation passes; its flags have to tell the truth in both directions.
 
     Parameters
     ----------
@@ -41,18 +41,18 @@ def check_augmentation(augmentation: Any, *, batch: Batch | None = None) -> tupl
     Returns
     -------
     tuple of str
-        The names of the laws that were checked.
+        The names of the checks that passed.
 
     Raises
     ------
     AssertionError
-        If a law is broken; the message names the augmentation, the law and what was seen.
+        If a check fails; the message names the augmentation, the check and what was seen.
 
     Notes
     -----
     That padding changes nothing is shown with random numbers that depend on their place in the drawn tensor alone, so
     that a longer series has the same ones. That the default changes something in 99 % of random rows is shown with a
-    parameter ``p``, where there is one, set to 1, and then at its default in a share of p. A law that does not apply
+    parameter ``p``, where there is one, set to 1, and then at its default in a share of p. A check that does not apply
     (time stamps of a table) is passed over.
 
     Examples
@@ -66,30 +66,30 @@ def check_augmentation(augmentation: Any, *, batch: Batch | None = None) -> tupl
     name = type(given).__name__
     if not isinstance(given, Augmentation):
         raise AssertionError(
-            f"{name} breaks the law 'flags_are_declared': an augmentation is a subclass of "
+            f"{name} fails the check 'flags_are_declared': an augmentation is a subclass of "
             "kinview.augmentations.base.Augmentation"
         )
     bare = not dataclasses.is_dataclass(given)
     if bare or any(isinstance(value, dataclasses.Field) for value in vars(type(given)).values()):
         raise AssertionError(
-            f"{name} breaks the law 'parameters': its fields are no parameters yet: write "
+            f"{name} fails the check 'parameters': its fields are no parameters yet: write "
             f"@dataclasses.dataclass(frozen=True) above class {name}"
         )
     for kind in _kinds(given, batch):
         case = _Later(given, kind, batch)
-        for law, check in LAWS.items():
+        for check, run in CHECKS.items():
             try:
-                check(case.made())
+                run(case.made())
             except AssertionError as error:
-                raise AssertionError(f"{name} breaks the law {law!r} ({kind}): {error}") from error
+                raise AssertionError(f"{name} fails the check {check!r} ({kind}): {error}") from error
             except Exception as error:
                 raised = f"{type(error).__name__}: {error}"
-                raise AssertionError(f"{name} breaks the law {law!r} ({kind}): it raises {raised}") from error
-    return tuple(LAWS)
+                raise AssertionError(f"{name} fails the check {check!r} ({kind}): it raises {raised}") from error
+    return tuple(CHECKS)
 
 
 class _Later:
-    """The case, made within the first law that asks for it, so that what ``fit`` raises has a law's name."""
+    """The case, made within the first check that asks for it, so that what ``fit`` raises has a check's name."""
 
     def __init__(self, given: Augmentation, kind: str, batch: Batch | None) -> None:
         self._arguments = (given, kind, batch)
@@ -110,35 +110,35 @@ def _kinds(given: Augmentation, batch: Batch | None) -> tuple[str, ...]:
     return ("time_series", "tabular")
 
 
-LAWS: Mapping[str, Callable[[Case], None]] = {
+CHECKS: Mapping[str, Callable[[Case], None]] = {
     "parameters": objects.parameters,
     "flags_are_declared": flags.flags_are_declared,
     "n_views": flags.n_views,
     "modality": flags.modality,
-    "inputs_unchanged": laws.inputs_unchanged,
-    "no_global_randomness": laws.no_global_randomness,
+    "inputs_unchanged": checks.inputs_unchanged,
+    "no_global_randomness": checks.no_global_randomness,
     "changes_length": flags.changes_length,
     "makes_gaps": flags.makes_gaps,
-    "same_seed": laws.same_seed,
-    "shape_and_type": laws.shape_and_type,
+    "same_seed": checks.same_seed,
+    "shape_and_type": checks.shape_and_type,
     "moves_time": flags.moves_time,
     "mixes_rows": flags.mixes_rows,
     "mixes_channels": channels.mixes_channels,
     "needs": flags.needs,
     "network": flags.network,
-    "rows_draw_alone": laws.rows_draw_alone,
-    "carried_along": laws.carried_along,
-    "bare_tensor": laws.bare_tensor,
+    "rows_draw_alone": checks.rows_draw_alone,
+    "carried_along": checks.carried_along,
+    "bare_tensor": checks.bare_tensor,
     "sizes": edges.sizes,
     "nothing_to_see": edges.nothing_to_see,
     "padding": edges.padding,
-    "categories": laws.categories,
+    "categories": checks.categories,
     "sign": channels.sign,
-    "changes_something": laws.changes_something,
-    "strength": laws.strength,
+    "changes_something": checks.changes_something,
+    "strength": checks.strength,
     "learning": objects.learning,
     "copies": objects.copies,
     "config_round_trip": objects.config_round_trip,
-    "loops": laws.loops,
+    "loops": checks.loops,
     "long_series": edges.long_series,
 }

@@ -1,7 +1,7 @@
-"""The laws that every loss keeps, as one public check.
+"""Checks that every loss passes, as one public function.
 
-Each law is a function of a case: the loss under test and a way to draw inputs for it. A law returns without a word, or
-raises ``AssertionError`` saying what was promised and what was seen.
+Each check is a function of a case: the loss under test and a way to draw inputs for it. A check returns without a word,
+or raises ``AssertionError`` saying what was promised and what was seen.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinview.losses import losses
-from kinview.testing import _loss_flags as flags, _loss_laws as laws
+from kinview.testing import _loss_checks as checks, _loss_flags as flags
 from kinview.testing._loss_case import DIM, Case, Inputs, call, default_inputs
 
-__all__ = ["LAWS", "Inputs", "check_loss"]
+__all__ = ["CHECKS", "Inputs", "check_loss"]
 
 
 def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str] | None = None) -> tuple[str, ...]:
-    """Check that a loss keeps the laws of the package, and that its flags tell the truth in both directions.
+    """Names of the checks that a loss passes; its flags have to tell the truth in both directions.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str
     Returns
     -------
     tuple of str
-        The names of the laws that were checked.
+        The names of the checks that passed.
 
     Raises
     ------
     AssertionError
-        If a law is broken; the message names the loss, the law and what was seen.
+        If a check fails; the message names the loss, the check and what was seen.
     ValueError
-        If the inputs do not fit ``forward``, which is tried once before the laws: give ``inputs=`` that do.
+        If the inputs do not fit ``forward``, which is tried once before the checks: give ``inputs=`` that do.
 
     Notes
     -----
@@ -60,17 +60,17 @@ def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str
     name = type(built).__name__
     case = Case(name, built, inputs or default_inputs(built), views)
     _try_once(case, "the given inputs" if inputs else f"the default inputs, views (n, {DIM}),")
-    for law, check in LAWS.items():
+    for check, run in CHECKS.items():
         try:
-            check(case)
+            run(case)
         except AssertionError as error:
-            raise AssertionError(f"{name} breaks the law {law!r}: {error}{_REMEDIES.get(law, '')}") from error
+            raise AssertionError(f"{name} fails the check {check!r}: {error}{_REMEDIES.get(check, '')}") from error
         except Exception as error:
             raised = f"{type(error).__name__}: {error}"
             raise AssertionError(
-                f"{name} breaks the law {law!r}: it raises {raised}{_REMEDIES.get(law, '')}"
+                f"{name} fails the check {check!r}: it raises {raised}{_REMEDIES.get(check, '')}"
             ) from error
-    return tuple(LAWS)
+    return tuple(CHECKS)
 
 
 def _try_once(case: Case, what: str) -> None:
@@ -92,22 +92,22 @@ _REMEDIES: Mapping[str, str] = {
 }
 
 
-LAWS: Mapping[str, Callable[[Case], None]] = {
+CHECKS: Mapping[str, Callable[[Case], None]] = {
     "flags_are_frozen": flags.flags_are_frozen,
-    "config_round_trip": laws.config_round_trip,
-    "inputs_unchanged": laws.inputs_unchanged,
-    "scalar_with_gradient": laws.scalar_with_gradient,
+    "config_round_trip": checks.config_round_trip,
+    "inputs_unchanged": checks.inputs_unchanged,
+    "scalar_with_gradient": checks.scalar_with_gradient,
     "needs_labels": lambda case: flags.needs(case, "labels"),
     "needs_groups": lambda case: flags.needs(case, "groups"),
     "symmetric": flags.symmetric,
     "needs_negatives": flags.needs_negatives,
-    "row_order": laws.row_order,
-    "few_rows": laws.few_rows,
-    "duplicates": laws.duplicates,
-    "precision": laws.precision,
-    "small_temperature": laws.small_temperature,
-    "non_finite": laws.non_finite,
-    "shapes": laws.shapes,
-    "no_global_randomness": laws.no_global_randomness,
-    "state_in_buffers": laws.state_in_buffers,
+    "row_order": checks.row_order,
+    "few_rows": checks.few_rows,
+    "duplicates": checks.duplicates,
+    "precision": checks.precision,
+    "small_temperature": checks.small_temperature,
+    "non_finite": checks.non_finite,
+    "shapes": checks.shapes,
+    "no_global_randomness": checks.no_global_randomness,
+    "state_in_buffers": checks.state_in_buffers,
 }

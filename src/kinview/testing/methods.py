@@ -1,7 +1,7 @@
-"""The laws that every method keeps, as one public check.
+"""Checks that every method passes, as one public function.
 
-Each law is a function of a case: the method under test and data of its modality. A law returns without a word, or
-raises ``AssertionError`` saying what was promised and what was seen.
+Each check is a function of a case: the method under test and data of its modality. A check returns without a
+word, or raises ``AssertionError`` saying what was promised and what was seen.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ import numpy as np
 import pandas as pd
 
 from kinview.methods import methods
-from kinview.testing import _method_flags as flags, _method_laws as laws
+from kinview.testing import (
+    _method_checks as checks,
+    _method_files as files,
+    _method_flags as flags,
+    _method_training as training,
+)
 from kinview.testing._method_case import Case
 
-__all__ = ["check_method", "laws_of"]
+__all__ = ["check_method", "checks_of"]
 
 _ROWS = 40
 
 
 def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...]:
-    """Check that a method keeps the laws of the package on a small real data set.
+    """Names of the checks that a method passes on a small real data set.
 
     Parameters
     ----------
     method : str, mapping or estimator
         A registered name, a spec ``{name: {parameter: value}}``, or an object. Small networks make the check quick; the
-        laws hold for any size.
+        checks pass for any size.
     X : array ``(n, channels, time)`` or DataFrame, optional
         Samples without gaps; by default 40 series of ItalyPowerDemand, or 40 rows of the wine data.
     y : array-like ``(n,)``, optional
@@ -37,18 +42,18 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     Returns
     -------
     tuple of str
-        The names of the laws that were checked: those of its flags, of its modality, and of pre-training where it has
+        The names of the checks that passed: those of its flags, of its modality, and of pre-training where it has
         one.
 
     Raises
     ------
     AssertionError
-        If a law is broken; the message names the method, the law and what was seen.
+        If a check fails; the message names the method, the check and what was seen.
 
     Notes
     -----
     A method whose network declares ``row_independent = False`` or ``padding_independent = False``, because its paper
-    defines it so, is excused from these two laws.
+    defines it so, is excused from these two checks.
 
     Examples
     --------
@@ -61,22 +66,22 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     if X is None:
         X, y = _samples(modality)
     case = Case(spec, X, modality, y)
-    checked = laws_of(modality, trains=case.pretrains, labelled=case.labelled)
-    for law, check in checked.items():
+    checked = checks_of(modality, trains=case.pretrains, labelled=case.labelled)
+    for check, run in checked.items():
         try:
-            check(case)
+            run(case)
         except AssertionError as error:
-            raise AssertionError(f"{case.name} breaks the law {law!r}: {error}") from error
+            raise AssertionError(f"{case.name} fails the check {check!r}: {error}") from error
         except Exception as error:
             raise AssertionError(
-                f"{case.name} breaks the law {law!r}: it raises {type(error).__name__}: {error}"
+                f"{case.name} fails the check {check!r}: it raises {type(error).__name__}: {error}"
             ) from error
     return tuple(checked)
 
 
-def laws_of(modality: str, *, trains: bool, labelled: bool = False) -> Mapping[str, Callable[[Case], None]]:
-    """The laws for methods of a modality; one that is trained with labels needs more than one sample."""
-    alone = {} if labelled else {"one_sample": laws.one_sample}
+def checks_of(modality: str, *, trains: bool, labelled: bool = False) -> Mapping[str, Callable[[Case], None]]:
+    """Checks for methods of a modality; one that is trained with labels needs more than one sample."""
+    alone = {} if labelled else {"one_sample": checks.one_sample}
     return {**_ANY, **alone, **(_TRAINING if trains else {}), **(_SERIES if modality == "time_series" else _TABLES)}
 
 
@@ -100,30 +105,35 @@ def _samples(modality: str) -> tuple[Any, Any]:
 _ANY: Mapping[str, Callable[[Case], None]] = {
     "flags_are_frozen": flags.flags_are_frozen,
     "uses_labels": flags.uses_labels,
+    "uses": flags.uses,
     "trains": flags.trains,
     "passes_missing": flags.passes_missing,
     "control": flags.control,
     "network_of": flags.network_of,
-    "config_round_trip": laws.config_round_trip,
-    "one_vector_a_sample": laws.one_vector_a_sample,
-    "seed": laws.seed,
-    "no_global_randomness": laws.no_global_randomness,
-    "saved_and_loaded": laws.saved_and_loaded,
-    "gaps": laws.gaps,
-    "row_independent": laws.row_independent,
+    "config_round_trip": checks.config_round_trip,
+    "one_vector_a_sample": checks.one_vector_a_sample,
+    "seed": checks.seed,
+    "no_global_randomness": checks.no_global_randomness,
+    "saved_and_loaded": checks.saved_and_loaded,
+    "saved_file_holds_no_rows": files.saved_file_holds_no_rows,
+    "gaps": checks.gaps,
+    "row_independent": checks.row_independent,
 }
 _TRAINING: Mapping[str, Callable[[Case], None]] = {
-    "few_samples": laws.few_samples,
-    "resumed": laws.resumed,
-    "loss_falls": laws.loss_falls,
-    "effective_rank_kept": laws.effective_rank_kept,
+    "validation_changes_nothing": training.validation_changes_nothing,
+    "thawed_parameters_train": training.thawed_parameters_train,
+    "frozen_parts_in_eval_mode": training.frozen_parts_in_eval_mode,
+    "few_samples": checks.few_samples,
+    "resumed": checks.resumed,
+    "loss_falls": checks.loss_falls,
+    "effective_rank_kept": checks.effective_rank_kept,
 }
 _SERIES: Mapping[str, Callable[[Case], None]] = {
-    "channels": laws.channels,
-    "unequal_length": laws.unequal_length,
-    "padding_independent": laws.padding_independent,
-    "any_length": laws.any_length,
+    "channels": checks.channels,
+    "unequal_length": checks.unequal_length,
+    "padding_independent": checks.padding_independent,
+    "any_length": checks.any_length,
 }
 _TABLES: Mapping[str, Callable[[Case], None]] = {
-    "columns": laws.columns,
+    "columns": checks.columns,
 }

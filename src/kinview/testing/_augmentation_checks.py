@@ -1,4 +1,4 @@
-"""The laws on the values of a view and on the conduct of an augmentation."""
+"""Checks of the values of a view, and of the conduct of an augmentation."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def no_global_randomness(case: Case) -> None:
             assert not changed, (
                 f"the global random generator of {' and '.join(changed)} was used; draw from the given one"
             )
-    repeats = same_views(seen[0], seen[1])  # if not, another law is broken
+    repeats = same_views(seen[0], seen[1])  # if not, another check fails
     assert not repeats or same_views(seen[0], seen[2]), "the view depends on a global random state"
 
 

@@ -1,4 +1,4 @@
-"""The laws on the values of a loss and on its conduct."""
+"""Checks of the values of a loss, and of its conduct."""
 
 from __future__ import annotations
 
