@@ -309,8 +309,8 @@ def _require_places(parts: Sequence[Part], readers: Sequence[Part]) -> None:
     for part in parts:
         if "extra" in part.built.uses:
             raise ValueError(
-                f"{part_label(part.config)} uses further features of each row, which the data sets of a benchmark do not "
-                f"have; take the method out, and fit it in Python: fit(X, extra={{'features': array}})"
+                f"{part_label(part.config)} uses further features of each row, and the data sets of a benchmark have "
+                f"none; take the method out, and fit it in Python: fit(X, extra={{'features': array}})"
             )
         reasons = [part.why_not_with(reader) for reader in readers]
         if None not in reasons:

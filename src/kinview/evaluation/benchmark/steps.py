@@ -117,7 +117,10 @@ class Chain:
         return load_model(path)
 
     def _training_samples(self) -> tuple[Any, dict[str, Any]]:
-        """Samples that the method is fitted on, and their groups; the labelled ones with their labels if it uses labels."""
+        """Samples that the method is fitted on, and what goes with them.
+
+        All rows and their groups; for a method that uses labels the labelled rows, with the labels that the probe sees.
+        """
         X, _ = self.data("train", self.cell.pretrain_corruption)
         if not self.cell.fits_labels:
             return X, self._groups()
