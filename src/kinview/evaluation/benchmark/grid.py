@@ -16,6 +16,8 @@ __all__ = ["Cell", "Part", "distinct_labels", "is_dataset", "method_identity", "
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
+_PLANNED = ("dataset_options", "fits_labels")  # how a cell is computed; what follows from it is in the other fields
+
 _FAMILY_OF = {"method": "methods", "probe": "probes", "corruption": "corruptions", "label_noise": "label_noise"}
 
 
@@ -44,14 +46,16 @@ class Cell:
     environment: Mapping[str, Any]
     code: Mapping[str, str]  # digest of the code of the steps and of each part, by the part it plays
     dataset_options: str = "{}"  # parameters of the reader, as JSON
+    fits_labels: bool = False  # whether the method is fitted with the training labels of the cell
 
     @functools.cached_property
     def spec(self) -> dict[str, Any]:
-        """Everything that determined the result, as plain data; a reader's options count by the fingerprint.
+        """Everything that determined the result, as plain data.
 
+        A reader's options count by the fingerprint, and what a method does with labels by its config and code.
         Its configs are complete, so that a changed default is another cell.
         """
-        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "dataset_options"}
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _PLANNED}
         known = {name: family for name, family in _FAMILY_OF.items() if values[name] is not None}
         return values | {
             name: families()[family].complete(values[name], for_modality=self.modality)
@@ -65,11 +69,16 @@ class Cell:
 
     @functools.cached_property
     def pretrain_key(self) -> str:
-        """Content hash of the fitted model; the cells that share it are one chain of work."""
-        shared = ("dataset", "fingerprint", "modality", "method", "seed", "environment")
+        """Content hash of the fitted model; the cells that share it are one chain of work.
+
+        Label budget and label noise are part of it where the method is fitted with labels, and nowhere else.
+        """
+        shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment"]
+        shared += ["label_fraction", "label_noise", "label_noise_rate"] if self.fits_labels else []
         spec = {name: self.spec[name] for name in shared}
         struck = self._named(self.pretrain_corruption)
-        code = self._code_of("steps", "dataset", "method", *(["corruption"] if struck else []))
+        parts = (["corruption"] if struck else []) + (["label_noise"] if self.fits_labels else [])
+        code = self._code_of("steps", "dataset", "method", *parts)
         return content_hash({"step": "pretrain", "corruption": struck, "code": code, **spec})
 
     @property

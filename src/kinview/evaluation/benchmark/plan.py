@@ -52,7 +52,8 @@ class Benchmark:
     label_noise_rates : sequence of float
         Shares of the training labels, in [0, 1].
     label_fractions : sequence of float
-        Shares of the training labels that the probe sees, in (0, 1]; pre-training sees all rows.
+        Fractions of the training labels that are known, in (0, 1]. A method that uses labels is fitted on the rows that
+        keep theirs, with the noisy labels that the probe sees; any other method is fitted on all rows, without labels.
     crossed : bool
         Full product of corruption, noise and label fraction; otherwise each is varied with the others clean.
     pretrain_on : {"clean", "corrupted"}
@@ -198,7 +199,7 @@ class Benchmark:
         families = {"method": methods, "probe": probes, "corruption": corruptions, "label_noise": label_noise}
         parts = [Part.of(methods, spec) for spec in self.methods]
         readers = [Part.of(probes, spec) for spec in self.probes]
-        _require_probes(parts, readers)
+        _require_places(parts, readers)
         kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
         noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
         shared = {
@@ -237,6 +238,7 @@ class Benchmark:
                     environment=shared,
                     code=code | {role: part_code(families[role], config) for role, config in used.items()},
                     dataset_options=options,
+                    fits_labels=part.built.uses_labels and not part.built.trained_by_probe,
                     **condition,
                 )
                 cells.setdefault(cell.key, cell)
@@ -277,8 +279,8 @@ class Benchmark:
             cells = self.cells()
         for cell in cells:
             place = (cell.dataset, part_label(cell.method))
-            clean = cell.seed == self.seeds[0] and cell.corruption is None
-            if clean and place not in found:
+            clean = cell.corruption is None and cell.label_noise is None and cell.label_fraction == 1
+            if clean and cell.seed == self.seeds[0] and place not in found:
                 embedding = read_embedding(Path(cache_dir), cell.embed_key("test"))
                 if embedding is not None:
                     dataset = load_dataset(cell.dataset, self.data_dir, cell.dataset_options)
@@ -305,8 +307,14 @@ class Benchmark:
                 }
 
 
-def _require_probes(parts: Sequence[Part], readers: Sequence[Part]) -> None:
+def _require_places(parts: Sequence[Part], readers: Sequence[Part]) -> None:
+    """Refuse a method that needs what no data set has, or that no probe can be asked of."""
     for part in parts:
+        if "extra" in part.built.uses:
+            raise ValueError(
+                f"{part_label(part.config)} uses further features of each row, and the data sets of a benchmark have "
+                f"none; take the method out, and fit it in Python: fit(X, extra={{'features': array}})"
+            )
         reasons = [part.why_not_with(reader) for reader in readers]
         if None not in reasons:
             raise ValueError(

@@ -102,27 +102,40 @@ class Chain:
 
     def _fit(self, path: Path) -> Any:
         with self._timed("pretrain"):
-            X, _ = self.data(
-                "train", self.cell.corruption_of("train") if self.cell.pretrain_on == "corrupted" else None
-            )
-            groups = {} if self.dataset.groups_train is None else {"groups": self.dataset.groups_train}
+            X, given = self._training_samples()
             resumes = self._checkpoints.is_dir()
             try:
-                estimator = self._fitted(X, **groups)
+                estimator = self._fitted(X, **given)
             except ValueError:
                 if not resumes:
                     raise
                 shutil.rmtree(self._checkpoints)  # perhaps it is damaged
-                estimator = self._fitted(X, **groups)
+                estimator = self._fitted(X, **given)
             path.parent.mkdir(parents=True, exist_ok=True)
             estimator.save(path)
             shutil.rmtree(self._checkpoints, ignore_errors=True)
         return load_model(path)
 
-    def _fitted(self, X: Any, **groups: Any) -> Any:
+    def _training_samples(self) -> tuple[Any, dict[str, Any]]:
+        """Samples that the method is fitted on, and what goes with them.
+
+        All rows and their groups; for a method that uses labels the labelled rows, with the labels that the probe sees.
+        """
+        X, _ = self.data("train", self.cell.pretrain_corruption)
+        if not self.cell.fits_labels:
+            return X, self._groups()
+        rows, labels, _ = self._training_labels(self.cell)
+        return Samples(X, modality=self.dataset.modality).rows(rows).X, {"y": labels, **self._groups(rows)}
+
+    def _groups(self, rows: Any = slice(None)) -> dict[str, Any]:
+        """Groups of training rows, as a keyword; none where the data set has none."""
+        groups = self.dataset.groups_train
+        return {} if groups is None else {"groups": np.asarray(groups)[rows]}
+
+    def _fitted(self, X: Any, **given: Any) -> Any:
         """The method fitted; where only labels may train it, all but the weights: the probe trains with them."""
         estimator = self._unfitted()
-        return (estimator.initialise if estimator.trained_by_probe else estimator.fit)(X, **groups)
+        return (estimator.initialise if estimator.trained_by_probe else estimator.fit)(X, **given)
 
     def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
         """Raw values of a part, struck by a corruption, and the share of observed cells that went.
@@ -155,7 +168,6 @@ class Chain:
         """Result of one cell: fit the probe on training data and labels, score the clean test labels."""
         probe = probes.build(cell.probe, random_state=cell.seed)
         rows, labels, realised_noise = self._training_labels(cell)
-        groups = None if self.dataset.groups_train is None else np.asarray(self.dataset.groups_train)[rows]
         if probe.needs_model:
             (train, missing_train), (test, missing_test) = (self.data(p, cell.corruption_of(p)) for p in _PARTS)
             train = Samples(train, modality=self.dataset.modality).rows(rows).X
@@ -166,7 +178,7 @@ class Chain:
             train, test = (e.z_missing if probe.accepts_missing else e.z for e in embedded)
             train, given = train[rows], {}
         with self._timed("probe") as seconds:
-            probe.fit(train, labels, groups=groups, **given)
+            probe.fit(train, labels, **self._groups(rows), **given)
             metrics = evaluate(
                 np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.classes_, probe.predict(test)
             )
@@ -182,7 +194,7 @@ class Chain:
         }
 
     def _training_labels(self, cell: Cell) -> tuple[np.ndarray, np.ndarray, float]:
-        """Rows whose label the probe sees, their (noisy) labels, and the share of labels that is wrong."""
+        """Rows whose label a cell knows, their (noisy) labels, and the fraction of labels that is wrong."""
         y = np.asarray(self.dataset.y_train)
         rows = label_subset(y, cell.label_fraction, cell.seed) if cell.label_fraction < 1 else np.arange(len(y))
         if cell.label_noise is None:

@@ -58,6 +58,11 @@ class Capabilities:
         super().__setattr__(name, value)
 
     @property
+    def uses(self) -> frozenset[str]:
+        """Which of ``y``, ``groups`` and ``extra`` change what ``fit`` learns."""
+        return frozenset({"y"} if self.uses_labels else ())
+
+    @property
     def fitted_network(self) -> EstimatorCore | None:
         """Fitted estimator whose network embeds: itself, or the one inside a control; None where there is none."""
         return None

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils._metadata_requests import _MetadataRequester  # public only as a base of BaseEstimator
 from sktime.transformations.base import BaseTransformer
 from torch import Tensor
 
@@ -30,17 +31,19 @@ from kinview.training.randomness import resolve_seed
 __all__ = ["SeriesEstimator", "transferred"]
 
 
-_ATTACHED = ("_parent_callback_ctx", "_skl_callbacks")  # by scikit-learn's meta-estimators for the time of a call
+# by scikit-learn: what fit asks of metadata routing; by its meta-estimators, for the time of a call
+_ATTACHED = ("_metadata_request", "_parent_callback_ctx", "_skl_callbacks")
 _TAKE_ALONG = (
     "To take the model to series with other channels: model.adapt(X_train), or FineTunedClassifier(model, "
     "transfer=True) to train it on with labels; on the command line --adapt true"
 )
 
 
-class SeriesEstimator(EstimatorCore, BaseTransformer):  # type: ignore[misc]
+class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # type: ignore[misc]
     """An sktime transformer around a method for time series.
 
-    Accepts every panel container of :func:`kinview.data.read_panel`, with gaps, unequal lengths and time stamps.
+    Accepts every panel container of :func:`kinview.data.read_panel`, with gaps, unequal lengths and time stamps. In
+    scikit-learn's pipelines and searches ``set_fit_request(groups=True)`` asks for groups.
 
     Attributes
     ----------
