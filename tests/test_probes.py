@@ -278,7 +278,7 @@ def test_wrong_input_is_refused(name):
         probe.fit(Z, y[:19])
     with pytest.raises(ValueError, match="20 rows and groups 2 entries"):
         probe.fit(Z, y, groups=[1, 2])
-    with pytest.raises(ValueError, match="1 missing label"):
+    with pytest.raises(ValueError, match="y is missing for 1 of 20 rows"):
         probe.fit(Z, [None, *["a", "b"] * 9, "a"])
     with pytest.raises(ValueError, match=r"shape \(n, D\) without a zero; got \(20,\)"):
         probe.fit(Z[:, 0], y)
