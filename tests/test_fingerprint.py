@@ -17,10 +17,9 @@ import pandas as pd
 import pytest
 
 import kinview
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark import Benchmark, closure, source
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.benchmark.fingerprint import part_code, source_digest
-from kinview.evaluation.benchmark.plan import closure, source
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods
@@ -367,7 +366,7 @@ CODE_OF_CELLS = """
 import json, sys
 from pathlib import Path
 from kinview.evaluation.benchmark.plan import fingerprint
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark import Benchmark, closure, source
 
 def code():
     fingerprint._part_code.cache_clear()
@@ -412,7 +411,7 @@ for module in pkgutil.walk_packages(kinview.__path__, "kinview."):
     importlib.import_module(module.name)  # what runs at import is not what a cell runs
 from kinview.datasets import datasets
 from kinview.evaluation.benchmark import steps
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark import Benchmark, closure, source
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.label_noise.symmetric import label_noise

@@ -75,7 +75,7 @@ def test_labels_that_are_no_classes_are_refused(labels, classes, message):
     ("labels", "message"),
     [
         (None, "requires y to be passed, but the target y is None"),
-        (np.zeros(40, dtype=int), "all 40 training labels are 0: a classifier needs two classes or more"),
+        (np.zeros(40, dtype=int), "all 40 training labels are 0: a classifier needs more than one class"),
         (np.array([0.0, np.nan]), "Input y contains NaN"),
         (np.linspace(0, 1, 40), "Unknown label type"),
         (DAYS, r"dates or durations, the first 2020-01-01.*astype\(str\)"),

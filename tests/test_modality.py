@@ -43,17 +43,15 @@ def test_the_container_says_what_the_data_are(X, expected):
 def test_a_part_that_reads_the_other_modality_is_named():
     for reads in (SERIES, "any", None):
         check_modality("ts2vec", reads, SERIES, "gunpoint")
-    with pytest.raises(ValueError, match="^scarf reads tables, and gunpoint holds time series$"):
+    with pytest.raises(ValueError, match=r"^scarf reads tables, and gunpoint holds time series$"):
         check_modality("scarf", TABLE, SERIES, "gunpoint")
-    with pytest.raises(ValueError, match="^walk makes views of embeddings, and X holds tables$"):
+    with pytest.raises(ValueError, match=r"^walk makes views of embeddings, and X holds tables$"):
         check_modality("walk", "embedding", TABLE, "X", verb="makes views of")
 
 
 def test_a_frame_of_visits_is_a_table_if_each_has_a_label():
     check_samples("scarf", TABLE, LONG, 2)
-    with pytest.raises(
-        ValueError, match=r"scarf reads tables, and X, a DataFrame of shape \(2, 2\), holds time series"
-    ):
+    with pytest.raises(ValueError, match=r"reads tables, and X, a DataFrame of shape \(2, 2\), holds time series"):
         check_samples("scarf", TABLE, LONG, 1)
     check_samples("ts2vec", SERIES, np.zeros(3), 3)  # neither: its reader says what it is
     with pytest.raises(ValueError, match=r"X, a ndarray of shape \(3, 4\), holds tables: .*X\[:, None, :\]"):

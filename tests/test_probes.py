@@ -272,7 +272,7 @@ def test_wrong_input_is_refused(name):
     probe = probes.build(name)
     with pytest.raises(ValueError, match="not fitted yet"):
         probe.predict_scores(Z)
-    with pytest.raises(ValueError, match="all 20 training labels are ill: a probe needs two classes"):
+    with pytest.raises(ValueError, match="all 20 training labels are ill: a probe needs more than one class"):
         probe.fit(Z, ["ill"] * 20)
     with pytest.raises(ValueError, match="20 rows and y 19 labels"):
         probe.fit(Z, y[:19])

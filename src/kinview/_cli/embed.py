@@ -9,7 +9,6 @@ from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
 from kinview._cli.models import adapted, check_output, check_reads
 from kinview._cli.text import count, say
-from kinview.data.modality import SAMPLE
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ def embed(
         split), and keep the weights. Those that read another number of channels start anew, with a warning.
     """
     import kinview
+    from kinview.data.modality import SAMPLE
 
     file = check_output(output, _SUFFIXES)
     estimator = kinview.load_model(model)
@@ -111,6 +111,8 @@ def embedding_table(data: Source, estimator: Any, parts: Sequence[str]) -> pd.Da
 def _keys(samples: Samples) -> pd.DataFrame:
     """The index of the samples as columns: its levels without the time, or their numbers."""
     import pandas as pd
+
+    from kinview.data.modality import SAMPLE
 
     index = samples.X.index if isinstance(samples.X, pd.DataFrame) else None
     if isinstance(index, pd.MultiIndex):

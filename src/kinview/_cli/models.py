@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinview.data.modality import check_modality
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ def check_reads(estimator: Any, modality: str, data: str) -> None:
     ValueError
         If the method, or the data that it was fitted on, is of the other modality.
     """
+    from kinview.data.modality import check_modality
     from kinview.methods import classifiers, methods
 
     if any(classifiers[name].target is type(estimator) for name in classifiers):

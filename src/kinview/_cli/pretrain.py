@@ -9,7 +9,6 @@ from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import check_output, check_reads, with_parameters
 from kinview._cli.text import count, say
-from kinview.data.modality import FEATURE, SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +49,7 @@ def pretrain(
     random_state : int
         Seed; the same seed on the same machine gives the same model.
     """
+    from kinview.data.modality import SAMPLE
     from kinview.methods import methods
 
     file = check_output(output, (".safetensors",))
@@ -78,6 +78,8 @@ def pretrain(
 
 def _inputs(samples: Samples) -> str:
     """Number and names of the channels or columns that a method sees."""
+    from kinview.data.modality import FEATURE
+
     kind = FEATURE[samples.modality]
     if not hasattr(samples.X, "columns"):
         return count(samples.X.shape[1], kind)

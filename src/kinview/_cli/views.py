@@ -8,7 +8,6 @@ from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import check_output, with_parameters
 from kinview._cli.text import count, say
-from kinview.data.modality import SAMPLE, SERIES, TABLE
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
@@ -67,6 +66,7 @@ def views(
         Seed; the same one gives the same picture.
     """
     from kinview.augmentations import augmentations
+    from kinview.data.modality import SAMPLE, SERIES, TABLE
     from kinview.diagnostics._sheet import figure_bytes
     from kinview.diagnostics.view_sheet import view_sheet
 

@@ -203,7 +203,7 @@ def encode_classes(y: Any, reader: str) -> tuple[Int64[np.ndarray, " n"], Shaped
     codes, classes = encode_labels(y)
     if len(classes) < 2:
         raise ValueError(
-            f"all {len(codes)} training labels are {classes[0]!s}: {reader} needs two classes or more; "
+            f"all {len(codes)} training labels are {classes[0]!s}: {reader} needs more than one class; "
             "use more labels, or less label noise"
         )
     return codes, classes

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+import numpy as np
+import pandas as pd
+
 __all__ = [
     "FEATURE",
     "NOUNS",
@@ -45,8 +48,6 @@ def modality_of(X: Any) -> Modality:
     >>> modality_of([[1.0, 2.0], [3.0, 4.0]]), modality_of([[1.0, 2.0], [3.0]])
     ('tabular', 'time_series')
     """
-    import pandas as pd  # here, because the names above serve modules that load nothing heavy
-
     if isinstance(X, pd.DataFrame | pd.Series):
         return SERIES if isinstance(X.index, pd.MultiIndex) or is_nested(X) else TABLE
     if isinstance(X, list | tuple):
@@ -56,31 +57,24 @@ def modality_of(X: Any) -> Modality:
 
 def is_nested(X: Any) -> bool:
     """Whether X is a frame whose cells are series."""
-    import pandas as pd
-
     return isinstance(X, pd.DataFrame) and X.size > 0 and any(map(is_series, X.iloc[0]))
 
 
 def is_series(cell: Any) -> bool:
     """Whether a cell of a frame holds a series and not a value."""
-    import numpy as np
-    import pandas as pd
-
     return isinstance(cell, pd.Series | np.ndarray | list | tuple)
 
 
-def check_modality(
-    name: str, reads: str | None, found: str, holder: str, *, verb: str = "reads", hint: str = ""
-) -> None:
+def check_modality(name: str, reads: str | None, found: str, where: str, verb: str = "reads", hint: str = "") -> None:
     """Refuse data of another modality than what a part reads; one that declares none (None) is taken at its word.
 
     Raises
     ------
     ValueError
-        What the part reads, and what the holder of the data holds.
+        What the part reads, and what there is.
     """
     if reads not in (None, "any", found):
-        raise ValueError(f"{name} {verb} {NOUNS[reads]}, and {holder} holds {NOUNS[found]}{hint}")
+        raise ValueError(f"{name} {verb} {NOUNS[reads]}, and {where} holds {NOUNS[found]}{hint}")
 
 
 def check_samples(name: str, reads: str, X: Any, n_labels: int) -> None:
@@ -88,8 +82,6 @@ def check_samples(name: str, reads: str, X: Any, n_labels: int) -> None:
 
     A frame whose MultiIndex names the rows (patient, visit) may be a table; then it has a label a row.
     """
-    import pandas as pd
-
     found, shape = modality_of(X), getattr(X, "shape", None)
     long_table = isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex) and len(X) == n_labels
     no_table = found == TABLE and not isinstance(X, pd.DataFrame | list | tuple) and getattr(X, "ndim", 0) != 2
@@ -99,8 +91,6 @@ def check_samples(name: str, reads: str, X: Any, n_labels: int) -> None:
 
 
 def _are_rows(X: Any) -> bool:
-    import numpy as np
-
     first = X[0] if len(X) else None
     return (
         isinstance(first, list | tuple)
