@@ -176,7 +176,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("data/splits.py", "", "PLANTED = 1", {"method", "steps"}),
         ("evaluation/probes/nearest_neighbour.py", "", "PLANTED = 1", {"probe"}),
         ("evaluation/probes/base.py", "float64", "float32", {"probe"}),
-        ("evaluation/labels.py", "", "PLANTED = 1", {"noise", "probe", "steps"}),
+        ("data/labels.py", "", "PLANTED = 1", {"method", "noise", "probe", "steps"}),
         ("evaluation/corruptions/base.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"noise"}),
         ("evaluation/metrics.py", "", "PLANTED = 1", {"steps"}),
