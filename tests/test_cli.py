@@ -451,7 +451,7 @@ def test_what_has_no_label_trains_and_is_embedded_but_not_probed(run: Run, tmp_p
     embedded = pd.read_parquet(table)
     assert embedded.loc[embedded["label"].isna(), "patient"].unique().tolist() == ["P3"]
     code, _, err = run("probe", *data, "--model", model)
-    assert code == 2 and "no label in" in err and err.count("\n") == 1
+    assert code == 2 and "the label of vitals is missing for" in err and err.count("\n") == 1
 
     wide = tmp_path / "wide.csv"
     columns = {f"lab_{i}": np.arange(20.0) ** i for i in range(1, 11)}
@@ -462,7 +462,7 @@ def test_what_has_no_label_trains_and_is_embedded_but_not_probed(run: Run, tmp_p
     assert run("embed", *data, "--model", model, "--output", table)[0] == 0
     assert pd.read_parquet(table)["label"].isna().sum() == 5
     code, _, err = run("probe", *data, "--model", model)
-    assert code == 2 and "wide has no label in" in err
+    assert code == 2 and "the label of wide is missing for" in err
 
 
 def test_targets_that_look_like_a_regression_are_pointed_out(run: Run, tmp_path: Path) -> None:

@@ -378,7 +378,9 @@ def test_unlabelled_samples_are_split_and_counted_but_no_probe_gets_them() -> No
     y = np.array([0, 1, None] * 10, dtype=object)
     data = split(Samples(np.zeros((30, 1, 4)), y), name="d", source="")
     assert pd.isna(data.y_test).sum() == 3 and data.classes is not None and data.classes.tolist() == [0, 1]
-    with pytest.raises(ValueError, match=r"d has no label in 7 of 21 training samples, .* remove these samples"):
+    with pytest.raises(
+        ValueError, match=r"label of d is missing for 7 of 21 training samples, .* remove these samples"
+    ):
         data.require_classes()
 
 

@@ -571,14 +571,9 @@ def test_labels_that_make_no_sense_are_refused(scarf):
         classifier.predict(X)
     for labels, message in (
         (None, "requires y to be passed"),
-        (np.zeros(40, dtype=int), "all 40 labels are of one class, 0: a classifier needs two or more"),
+        (np.zeros(40, dtype=int), "all 40 training labels are 0: a classifier needs more than one class"),
         (y[:39], "X has 40 samples and y 39 labels"),
-        (np.where(y, "ill", None), "20 of 40 labels are missing"),
-        (np.linspace(0, 1, 40), "Unknown label type"),
-        (pd.to_datetime(["2020-01-01", "2021-01-01"] * 20), r"dates or durations, the first 2020-01-01.*astype\(str\)"),
-        (pd.period_range("2020", periods=2, freq="Y").repeat(20), "dates or durations, the first 2020"),
-        (pd.to_datetime(["2020-01-01", "2021-01-01"] * 20).date, "dates or durations, the first 2020-01-01"),
-        (pd.to_timedelta([1, 2] * 20, unit="D"), "dates or durations, the first 86400 seconds"),
+        (np.where(y, "ill", None), "Input y contains NaN: y is missing for 20 of 40 rows"),
     ):
         with pytest.raises(ValueError, match=message):
             classifier.fit(X, labels)
@@ -604,11 +599,21 @@ def test_labels_of_a_nullable_column_keep_their_kind(scarf, values, dtype, kind,
 def test_an_encoder_of_the_other_modality_says_what_it_reads(ts2vec, scarf):
     (X, y), (table, ill) = waves(), patients()
     for encoder, samples, labels, message in (
-        (ts2vec, table, ill, r"ts2vec reads time series, and X is a table, a DataFrame of shape \(40, .*'scarf'"),
-        ("ts2vec", X[:, 0], y, r"ts2vec reads time series, and X is a table, a ndarray of shape .*X\[:, None, :\]"),
-        ({"random_init": {"method": "ts2vec"}}, table, ill, "X is a table"),
-        (scarf, X, y, r"scarf reads tables, and X holds time series, a ndarray of shape .*'ts2vec'"),
-        ("scarf", list(X), y, "scarf reads tables, and X holds time series, a list"),
+        (
+            ts2vec,
+            table,
+            ill,
+            r"ts2vec reads time series, and X, a DataFrame of shape \(40, .* tables: .*'scarf'",
+        ),
+        (
+            "ts2vec",
+            X[:, 0],
+            y,
+            r"ts2vec reads time series, and X, a ndarray .*, holds tables: .*X\[:, None, :\]",
+        ),
+        ({"random_init": {"method": "ts2vec"}}, table, ill, "ts2vec reads time series"),
+        (scarf, X, y, r"scarf reads tables, and X, a ndarray of shape .*, holds time series: .*'ts2vec'"),
+        ("scarf", list(X), y, "scarf reads tables, and X, a list, holds time series"),
     ):
         with pytest.raises(ValueError, match=message):
             FineTunedClassifier(encoder, trainer=SHORT).fit(samples, labels)

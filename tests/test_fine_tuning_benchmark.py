@@ -310,7 +310,7 @@ def test_the_probe_says_what_it_needs():
         with pytest.raises(ValueError, match="trains the network of a fitted model"):
             probe.fit(X, y, model=model)
     model = RandomInit(NETWORK, 0).fit(X)
-    with pytest.raises(ValueError, match="all 12 training labels are 0: a probe needs two classes"):
+    with pytest.raises(ValueError, match="all 12 training labels are 0: a probe needs more than one class"):
         probe.fit(X, np.zeros(12, dtype=int), model=model)
     named = np.where(y, "ill", "well")
     fitted = probes.build(FINETUNE).fit(X, named, model=model)

@@ -176,7 +176,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("data/splits.py", "", "PLANTED = 1", {"method", "steps"}),
         ("evaluation/probes/nearest_neighbour.py", "", "PLANTED = 1", {"probe"}),
         ("evaluation/probes/base.py", "float64", "float32", {"probe"}),
-        ("evaluation/labels.py", "", "PLANTED = 1", {"noise", "probe", "steps"}),
+        ("data/labels.py", "", "PLANTED = 1", {"method", "noise", "probe", "steps"}),
         ("evaluation/corruptions/base.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"noise"}),
         ("evaluation/metrics.py", "", "PLANTED = 1", {"steps"}),
@@ -366,7 +366,7 @@ CODE_OF_CELLS = """
 import json, sys
 from pathlib import Path
 from kinview.evaluation.benchmark.plan import fingerprint
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark import Benchmark, closure, source
 
 def code():
     fingerprint._part_code.cache_clear()
@@ -411,7 +411,7 @@ for module in pkgutil.walk_packages(kinview.__path__, "kinview."):
     importlib.import_module(module.name)  # what runs at import is not what a cell runs
 from kinview.datasets import datasets
 from kinview.evaluation.benchmark import steps
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark import Benchmark, closure, source
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.label_noise.symmetric import label_noise

@@ -117,7 +117,7 @@ def test_wrong_input_is_refused():
         evaluate(["a", "b"], np.eye(2), ["a", "b"], y_pred=["a", "c"])
     with pytest.raises(ValueError, match="expected 2, got 1"):
         evaluate(["a", "b"], np.eye(2), ["a", "b"], y_pred=["a"])
-    with pytest.raises(ValueError, match="y_true has 1 missing label"):
+    with pytest.raises(ValueError, match="y_true is missing for 1 of 2 rows"):
         evaluate(["a", None], np.eye(2), ["a", "b"])
     with pytest.raises(ValueError, match="given twice"):
         evaluate(["a", "b"], np.eye(2), ["a", "a"])

@@ -201,11 +201,6 @@ def test_labels_and_groups_travel_along():
     batch = read_panel(x, y=["b", "a", "b"], groups=pd.Series(["q", "p", "q"], index=[9, 8, 7])).batch
     assert batch.y.tolist() == [1, 0, 1]
     assert batch.groups.tolist() == [0, 1, 0]
-    assert read_panel(x, y=np.array([2.5, 1, 0])).batch.y.tolist() == [2.5, 1, 0]
-    with pytest.raises(ValueError, match="groups has 2 entries for 3 rows; give one a row"):
-        read_panel(x, groups=[1, 2])
-    with pytest.raises(ValueError, match="y has 6 entries for 3 rows"):
-        read_panel(x, y=np.zeros((3, 2)))
 
 
 def test_channels_are_found_by_name_and_refused_by_name():

@@ -304,13 +304,13 @@ def test_wrong_input_is_refused(name):
     probe = probes.build(name)
     with pytest.raises(ValueError, match="not fitted yet"):
         probe.predict_scores(Z)
-    with pytest.raises(ValueError, match="all 20 training labels are ill: a probe needs two classes"):
+    with pytest.raises(ValueError, match="all 20 training labels are ill: a probe needs more than one class"):
         probe.fit(Z, ["ill"] * 20)
     with pytest.raises(ValueError, match="20 rows and y 19 labels"):
         probe.fit(Z, y[:19])
     with pytest.raises(ValueError, match="20 rows and groups 2 entries"):
         probe.fit(Z, y, groups=[1, 2])
-    with pytest.raises(ValueError, match="1 missing label"):
+    with pytest.raises(ValueError, match="y is missing for 1 of 20 rows"):
         probe.fit(Z, [None, *["a", "b"] * 9, "a"])
     with pytest.raises(ValueError, match=r"shape \(n, D\) without a zero; got \(20,\)"):
         probe.fit(Z[:, 0], y)

@@ -362,8 +362,6 @@ def test_labels_and_groups_travel_along():
     assert batch.y.tolist() == [1, 0, 1]
     assert batch.groups.tolist() == [0, 1, 0]
     assert batch.index.tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="y is missing for 1 of 3 rows"):
-        TableSchema.fit(np.zeros((3, 1))).to_batch(np.zeros((3, 1)), y=["b", None, "b"])
 
 
 @pytest.mark.parametrize("dtype", ["str", object, "string", pd.ArrowDtype(pa.string())], ids=str)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
-from kinview._cli.models import adapted, check_modality, check_output, noun
+from kinview._cli.models import adapted, check_output, check_reads
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
@@ -50,6 +50,7 @@ def embed(
         split), and keep the weights. Those that read another number of channels start anew, with a warning.
     """
     import kinview
+    from kinview.data.modality import SAMPLE
 
     file = check_output(output, _SUFFIXES)
     estimator = kinview.load_model(model)
@@ -59,7 +60,7 @@ def embed(
             f"{data.name} has no train and test part: give --split all, or --test_fraction for a split of its own"
         )
     modality = next(iter(data.parts.values())).modality
-    check_modality(estimator, modality, data.name)
+    check_reads(estimator, modality, data.name)
     if adapt:
         estimator = adapted(estimator, next(iter(data.parts.values())).X)  # "train", or "all" of a file without a split
     table = embedding_table(data, estimator, [part for part in data.parts if split in ("all", part)])
@@ -70,7 +71,7 @@ def embed(
         table.to_parquet(buffer, index=False)
         atomic_write(file, buffer.getvalue())
     dimensions = sum(str(name).startswith("z") and str(name)[1:].isdigit() for name in table.columns)
-    say(f"saved {file}: {count(len(table), noun(modality))} of {data.name}, {count(dimensions, 'dimension')}")
+    say(f"saved {file}: {count(len(table), SAMPLE[modality])} of {data.name}, {count(dimensions, 'dimension')}")
 
 
 def embedding_table(data: Source, estimator: Any, parts: Sequence[str]) -> pd.DataFrame:
@@ -111,13 +112,15 @@ def _keys(samples: Samples) -> pd.DataFrame:
     """The index of the samples as columns: its levels without the time, or their numbers."""
     import pandas as pd
 
+    from kinview.data.modality import SAMPLE
+
     index = samples.X.index if isinstance(samples.X, pd.DataFrame) else None
     if isinstance(index, pd.MultiIndex):
         return index.droplevel(-1).unique().to_frame(index=False)
     if index is not None and index.name is not None:
         names = list(index.name) if isinstance(index.name, tuple) else [index.name]
         return pd.DataFrame(index.tolist(), columns=names)
-    return pd.DataFrame({"series" if samples.modality == "time_series" else "row": range(len(samples))})
+    return pd.DataFrame({SAMPLE[samples.modality]: range(len(samples))})
 
 
 def _is_level(groups: Any, keys: pd.DataFrame) -> bool:

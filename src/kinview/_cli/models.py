@@ -12,7 +12,7 @@ from kinview.registry import Registry
 if TYPE_CHECKING:
     from kinview.evaluation.store import Store
 
-__all__ = ["adapted", "check_modality", "check_output", "noun", "shown_url", "with_parameters"]
+__all__ = ["adapted", "check_output", "check_reads", "shown_url", "with_parameters"]
 
 
 def check_output(path: str, suffixes: Sequence[str]) -> Path:
@@ -46,7 +46,7 @@ def with_parameters(registry: Registry, spec: Any, parameters: Mapping[str, Any]
     return {name: {**{key: value for key, value in defaults.items() if key in takes}, **(own or {}), **parameters}}
 
 
-def check_modality(estimator: Any, modality: str, data: str) -> None:
+def check_reads(estimator: Any, modality: str, data: str) -> None:
     """Refuse a method for series on a table, and the other way round.
 
     sktime would take a table for one long series, and train on it without a word.
@@ -56,6 +56,7 @@ def check_modality(estimator: Any, modality: str, data: str) -> None:
     ValueError
         If the method, or the data that it was fitted on, is of the other modality.
     """
+    from kinview.data.modality import check_modality
     from kinview.methods import classifiers, methods
 
     if any(classifiers[name].target is type(estimator) for name in classifiers):
@@ -64,9 +65,7 @@ def check_modality(estimator: Any, modality: str, data: str) -> None:
         )
     inner = estimator.fitted_network or estimator  # a control around a network reads what its method reads
     reads = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
-    if reads not in ("any", modality):
-        kinds = {"time_series": "time series", "tabular": "tables"}
-        raise ValueError(f"{methods.name_of(estimator)} reads {kinds[str(reads)]}, and {data} holds {kinds[modality]}")
+    check_modality(methods.name_of(estimator), reads, modality, data)
 
 
 def adapted(estimator: Any, samples: Any) -> Any:
@@ -85,11 +84,6 @@ def adapted(estimator: Any, samples: Any) -> Any:
             f"{methods.name_of(estimator)} has no such weights: leave --adapt out"
         )
     return estimator.adapt(samples)
-
-
-def noun(modality: str) -> str:
-    """What one sample is called."""
-    return "series" if modality == "time_series" else "row"
 
 
 def shown_url(store: Store) -> str:

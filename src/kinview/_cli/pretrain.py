@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import check_modality, check_output, noun, with_parameters
+from kinview._cli.models import check_output, check_reads, with_parameters
 from kinview._cli.text import count, say
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def pretrain(
     random_state : int
         Seed; the same seed on the same machine gives the same model.
     """
+    from kinview.data.modality import SAMPLE
     from kinview.methods import methods
 
     file = check_output(output, (".safetensors",))
@@ -58,7 +59,7 @@ def pretrain(
     estimator = methods.build(with_parameters(methods, method, given, random_state=random_state))
     data = source.source()
     part, samples = next(iter(data.parts.items()))
-    check_modality(estimator, samples.modality, data.name)
+    check_reads(estimator, samples.modality, data.name)
     start = time.perf_counter()
     try:
         estimator.fit(samples.X, **({} if samples.groups is None else {"groups": samples.groups}))
@@ -68,7 +69,7 @@ def pretrain(
         raise KeyboardInterrupt(hint) from None
     estimator.save(file)
     where = data.name if part == "all" else f"{data.name} ({part})"
-    facts = [f"{methods.name_of(estimator)} fitted on {count(len(samples), noun(samples.modality))} of {where}"]
+    facts = [f"{methods.name_of(estimator)} fitted on {count(len(samples), SAMPLE[samples.modality])} of {where}"]
     state = getattr(estimator, "training_", None)
     if state is not None:
         facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}"]
@@ -77,7 +78,9 @@ def pretrain(
 
 def _inputs(samples: Samples) -> str:
     """Number and names of the channels or columns that a method sees."""
-    kind = "channel" if samples.modality == "time_series" else "column"
+    from kinview.data.modality import FEATURE
+
+    kind = FEATURE[samples.modality]
     if not hasattr(samples.X, "columns"):
         return count(samples.X.shape[1], kind)
     names = [str(name) for name in samples.X.columns]

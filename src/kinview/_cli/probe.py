@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import adapted, check_modality, check_output, with_parameters
+from kinview._cli.models import adapted, check_output, check_reads, with_parameters
 from kinview._cli.text import columns, count, say
 from kinview.files import atomic_write
 
@@ -63,7 +63,7 @@ def probe(
     estimator = kinview.load_model(model)
     data = source.load()
     data.require_classes()
-    check_modality(estimator, data.modality, data.name)
+    check_reads(estimator, data.modality, data.name)
     if adapt:
         estimator = adapted(estimator, data.X_train)
     result = _score(estimator, data, probes.build(spec))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import check_output, noun, with_parameters
+from kinview._cli.models import check_output, with_parameters
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
@@ -66,6 +66,7 @@ def views(
         Seed; the same one gives the same picture.
     """
     from kinview.augmentations import augmentations
+    from kinview.data.modality import SAMPLE, SERIES, TABLE
     from kinview.diagnostics._sheet import figure_bytes
     from kinview.diagnostics.view_sheet import view_sheet
 
@@ -97,8 +98,8 @@ def views(
         name=data.name if split is None or split == "train" else f"{data.name} ({split})",
     )  # fmt: skip
     atomic_write(file, figure_bytes(figure, file.suffix.lower()[1:]))
-    drawn = min(samples or {"time_series": 4, "tabular": 12}[chosen.modality], len(chosen))
-    say(f"saved {file}: {count(drawn, noun(chosen.modality))} of {data.name} and their views")
+    drawn = min(samples or {SERIES: 4, TABLE: 12}[chosen.modality], len(chosen))
+    say(f"saved {file}: {count(drawn, SAMPLE[chosen.modality])} of {data.name} and their views")
 
 
 def _names(channels: list[str | int] | str | int | None) -> list[str | int] | None:

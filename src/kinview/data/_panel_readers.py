@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kinview.data.modality import is_nested, is_series
+
 __all__ = ["RawPanel", "read_raw"]
 
 _NUMBERS = {"floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty"}  # of pandas' infer_dtype
@@ -41,7 +43,7 @@ def read_raw(X: Any) -> RawPanel:
     if isinstance(X, pd.DataFrame):
         if isinstance(X.index, pd.MultiIndex):
             return _from_multiindex(X)
-        if _is_nested(X):
+        if is_nested(X):
             return _from_nested(X)
         _refuse_empty(X.shape, ("series", "channels"))
         raise ValueError(_two_readings(X.shape, "X.to_numpy()", "is a DataFrame without a MultiIndex,"))
@@ -164,7 +166,7 @@ def _from_nested(X: pd.DataFrame) -> RawPanel:
 
 
 def _nested_cell(cell: Any, row: int, name: str) -> pd.Series:
-    if not _is_series(cell):
+    if not is_series(cell):
         raise ValueError(
             f"series {row} has no series in channel {name!r} but {cell!r}; write NaN steps where nothing was"
         )
@@ -272,14 +274,6 @@ def _column_names(X: pd.DataFrame) -> tuple[str, ...]:
         twice = [name for name, count in Counter(names).items() if count > 1]
         raise ValueError(f"X has more than one column named {', '.join(map(repr, twice))}; rename them")
     return names
-
-
-def _is_nested(X: pd.DataFrame) -> bool:
-    return X.size > 0 and any(_is_series(cell) for cell in X.iloc[0])
-
-
-def _is_series(cell: Any) -> bool:
-    return isinstance(cell, pd.Series | np.ndarray | list | tuple)
 
 
 def _refuse_empty(shape: Sequence[int], nouns: Sequence[str], what: str = "X") -> None:

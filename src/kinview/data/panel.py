@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kinview.data._labels import encode_groups, encode_labels
 from kinview.data._panel_readers import RawPanel, TimeUnit, read_raw
 from kinview.data.batch import Batch
+from kinview.data.labels import batch_labels
 
 __all__ = ["ChannelMismatch", "Panel", "TimeUnit", "read_panel"]
 
@@ -114,8 +114,7 @@ for one series of 50 steps and 150 channels give X.T[None]
     batch = Batch.of(
         x,
         times=None if raw.times is None else torch.from_numpy(raw.times),
-        groups=encode_groups(raw.groups if groups is None else groups, n),
-        y=encode_labels(y, n),
+        **batch_labels(y, raw.groups if groups is None else groups, n),
     )
     names = raw.names or _default_names(raw.values.shape[1])
     return Panel(batch, raw.index, names, raw.time_unit)

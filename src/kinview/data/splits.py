@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kinview.data._labels import integer_codes
+from kinview.data.labels import integer_codes
 
 __all__ = ["holdout", "label_subset"]
 

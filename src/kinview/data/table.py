@@ -14,8 +14,8 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from kinview.data._columns import Column, encode_column, fit_column, looks_like_ids
-from kinview.data._labels import encode_groups, encode_labels
 from kinview.data.batch import Batch
+from kinview.data.labels import batch_labels
 
 __all__ = ["Column", "TableSchema"]
 
@@ -123,7 +123,7 @@ class TableSchema:
         names, values = _read(X)
         values = self._in_order(names, values)
         n = len(values[0])
-        return Batch.of(_encode(self.columns, values), groups=encode_groups(groups, n), y=encode_labels(y, n))
+        return Batch.of(_encode(self.columns, values), **batch_labels(y, groups, n))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kinview.data.labels import as_labels
 from kinview.datasets.dataset import Samples, stack
-from kinview.datasets.labels import as_labels
 from kinview.datasets.text import delimiter, numbers, parse_csv, read_text
 
 __all__ = ["read_ts", "read_ucr"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kinview.data.labels import as_labels
 from kinview.datasets.dataset import Samples, stack
-from kinview.datasets.labels import as_labels
 from kinview.datasets.text import numbers, parse_csv, read_text
 
 __all__ = ["is_relational", "read_arff", "read_arff_table"]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from kinview.data.modality import SERIES, TABLE
 from kinview.datasets import datasets
 from kinview.datasets.archives import read_ts
 from kinview.datasets.dataset import Dataset, Samples, split
@@ -63,7 +64,7 @@ def _sklearn_loader(name: str) -> Callable[..., Dataset]:
         import sklearn.datasets
 
         bunch = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
-        samples = Samples(bunch.data, bunch.target.to_numpy(), None, "tabular")
+        samples = Samples(bunch.data, bunch.target.to_numpy(), None, TABLE)
         source = f"scikit-learn {importlib.metadata.version('scikit-learn')}"
         return split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
 
@@ -114,6 +115,6 @@ def _register(name: str, loader: Callable[..., Dataset], summary: str, modality:
 
 
 for _name, (_folder, _summary, _reference) in _SKTIME.items():
-    _register(_name, _sktime_loader(_name, _folder), _summary, "time_series", _reference)
+    _register(_name, _sktime_loader(_name, _folder), _summary, SERIES, _reference)
 for _name, _summary in _SKLEARN.items():
-    _register(_name, _sklearn_loader(_name), _summary, "tabular", _UCI)
+    _register(_name, _sklearn_loader(_name), _summary, TABLE, _UCI)

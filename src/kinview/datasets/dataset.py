@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.data.labels import check_classes, distinct
+from kinview.data.modality import FEATURE, SERIES, TABLE, Modality
 from kinview.datasets.hashing import update
-from kinview.datasets.labels import check_classes, distinct
 
-__all__ = ["Dataset", "Modality", "Samples", "split"]
-
-Modality = Literal["time_series", "tabular"]
+__all__ = ["Dataset", "Samples", "split"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Samples:
     X: Any
     y: NDArray[Any] | None = None
     groups: NDArray[Any] | None = None
-    modality: Modality = "time_series"
+    modality: Modality = SERIES
 
     def __len__(self) -> int:
         return _n_samples(self.X, self.modality)
@@ -86,7 +85,7 @@ class Dataset:
     X_test: Any
     y_test: NDArray[Any] | None
     name: str
-    modality: Modality = "time_series"
+    modality: Modality = SERIES
     groups_train: NDArray[Any] | None = None
     groups_test: NDArray[Any] | None = None
     source: str = ""
@@ -157,9 +156,9 @@ class Dataset:
         width = shapes[0].width if shapes else 0
         facts = [
             f"{n_train} train / {n_test} test",
-            _count(width, "channel" if self.modality == "time_series" else "column"),
+            _count(width, FEATURE[self.modality]),
         ]
-        if self.modality == "time_series":
+        if self.modality == SERIES:
             low, high = min((s.low for s in shapes), default=0), max((s.high for s in shapes), default=0)
             facts.append(f"length {low}" if low == high else f"length {low}-{high}")
         if self.classes is not None:
@@ -244,7 +243,7 @@ def stack(series: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _n_samples(X: Any, modality: Modality) -> int:
-    if modality == "time_series" and isinstance(X, pd.DataFrame):
+    if modality == SERIES and isinstance(X, pd.DataFrame):
         return int(_series_codes(X).max(initial=-1)) + 1
     return len(X)
 
@@ -259,7 +258,7 @@ def _series_codes(X: pd.DataFrame) -> NDArray[np.int64]:
 def _take(X: Any, i: NDArray[np.int64], modality: Modality) -> Any:
     if isinstance(X, np.ndarray):
         return X[i]
-    if modality == "tabular":
+    if modality == TABLE:
         return X.iloc[i] if X.index.name is not None else X.iloc[i].reset_index(drop=True)
     kept = X[np.isin(_series_codes(X), i)]
     return kept.set_axis(kept.index.remove_unused_levels(), axis=0)
@@ -276,7 +275,7 @@ class _Shape:
 
 def _shape(X: Any, modality: Modality) -> _Shape:
     if isinstance(X, pd.DataFrame):
-        lengths = np.bincount(_series_codes(X)) if modality == "time_series" else np.zeros(1, dtype=np.int64)
+        lengths = np.bincount(_series_codes(X)) if modality == SERIES else np.zeros(1, dtype=np.int64)
         return _Shape(X.shape[1], int(lengths.min()), int(lengths.max()), X.size, int(X.isna().to_numpy().sum()))
     observed = ~np.isnan(X)
     steps = observed.any(axis=1)

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.data.labels import as_labels
 from kinview.datasets.dataset import Samples
-from kinview.datasets.labels import as_labels
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.tables import column_name, read_frame
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kinview.data.labels import as_labels
+from kinview.data.modality import TABLE, Modality
 from kinview.datasets.arff import read_arff_table
-from kinview.datasets.dataset import Modality, Samples
-from kinview.datasets.labels import as_labels
+from kinview.datasets.dataset import Samples
 from kinview.datasets.text import delimiter, is_number, parse_csv, read_text
 
 __all__ = ["PARQUET", "column_name", "read_frame", "read_wide"]
@@ -30,7 +31,7 @@ def read_wide(
     group: str | None = None,
     index: str | Sequence[str] = (),
     header: bool | None = None,
-    modality: Modality = "tabular",
+    modality: Modality = TABLE,
     channels: int = 1,
     interleaved: bool = False,
 ) -> Samples:
@@ -99,10 +100,10 @@ def read_wide(
     X = frame.drop(columns=[name for name in {*dropped, *keys, y_name, group_name} if name is not None])
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
-    if modality == "tabular":
+    if modality == TABLE:
         if source.suffix.lower() not in (*PARQUET, ".arff"):
             X = _with_dates(X)
-        return Samples(X if not keys else X.set_axis(_names_of_rows(frame[keys]), axis=0), y, groups, "tabular")
+        return Samples(X if not keys else X.set_axis(_names_of_rows(frame[keys]), axis=0), y, groups, TABLE)
     if keys:
         raise ValueError(f"index={keys} names the rows of a table; with modality='time_series' use drop, or group")
     return Samples(_as_series(X, channels, interleaved, source), y, groups)

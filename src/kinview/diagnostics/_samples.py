@@ -11,18 +11,17 @@ import pandas as pd
 import torch
 
 from kinview.data.batch import Batch
+from kinview.data.modality import FEATURE, NOUNS, SERIES
 from kinview.data.panel import Panel, read_panel
 from kinview.data.scaling import fit_scaler
 from kinview.data.table import TableSchema
 from kinview.parameters import check_positive
 from kinview.registry import suggestion
 
-__all__ = ["KINDS", "Data", "Modality", "Scaling", "modality_of", "noun", "positions", "read_samples"]
+__all__ = ["Data", "Modality", "Scaling", "positions", "read_samples"]
 
 Modality = Literal["time_series", "tabular", "embedding"]
 Scaling = Literal["dataset", "sample", "none"]
-
-KINDS = {"time_series": "time series", "tabular": "tables", "embedding": "embeddings"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +34,6 @@ class Data:
     rows: tuple[str, ...]
     schema: TableSchema | None = None
     time_label: str = ""
-
-
-def modality_of(X: Any) -> Modality:
-    """A plain DataFrame or a matrix is a table; all else that can be read is series."""
-    if isinstance(X, pd.DataFrame):
-        nested = len(X) > 0 and any(isinstance(X.iloc[0, i], pd.Series) for i in range(X.shape[1]))
-        return "time_series" if isinstance(X.index, pd.MultiIndex) or nested else "tabular"
-    return "tabular" if getattr(X, "ndim", None) == 2 else "time_series"
 
 
 def read_samples(
@@ -59,10 +50,10 @@ def read_samples(
     """Read what is drawn and what is fitted on, which is the same where no training samples are given."""
     if X_train is None:
         X_train, y_train, groups_train = X, y, groups
-    if modality == "time_series":
+    if modality == SERIES:
         return _read_series(X, y, groups, X_train, y_train, groups_train, scaling, sampling_rate)
     if sampling_rate is not None:
-        raise ValueError(f"sampling_rate is about time series; these are {KINDS[modality]}")
+        raise ValueError(f"sampling_rate is about time series; these are {NOUNS[modality]}")
     if modality == "embedding":
         x, known = (torch.as_tensor(np.asarray(values, dtype=np.float32)) for values in (X, X_train))
         if x.ndim != 2:
@@ -129,11 +120,6 @@ def _row_names(noun: str, index: Any, y: Any) -> tuple[str, ...]:
     )
 
 
-def noun(modality: Modality) -> str:
-    """What one feature is called."""
-    return {"time_series": "channel", "tabular": "column", "embedding": "dimension"}[modality]
-
-
 def positions(
     wanted: Sequence[str | int] | None, names: tuple[str, ...], most: int, modality: Modality
 ) -> tuple[int, ...]:
@@ -147,7 +133,7 @@ def positions(
     if wanted is None:
         return tuple(range(min(most, len(names))))
     if not wanted:
-        raise ValueError(f"channels must name at least one {noun(modality)}")
+        raise ValueError(f"channels must name at least one {FEATURE[modality]}")
     found = []
     for one in wanted:
         if one in names:
@@ -157,5 +143,5 @@ def positions(
         else:
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
             known = f"{', '.join(names[:8])}{more}, or positions 0-{len(names) - 1}"
-            raise ValueError(f"there is no {noun(modality)} {one!r}{suggestion(one, names)} Known: {known}")
+            raise ValueError(f"there is no {FEATURE[modality]} {one!r}{suggestion(one, names)} Known: {known}")
     return tuple(dict.fromkeys(found))

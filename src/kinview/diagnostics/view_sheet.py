@@ -9,9 +9,10 @@ import torch
 
 from kinview.augmentations import augmentations
 from kinview.data.batch import Batch
+from kinview.data.modality import FEATURE, SERIES, TABLE, check_modality, modality_of
 from kinview.diagnostics._draw_series import draw_series
 from kinview.diagnostics._draw_table import draw_table
-from kinview.diagnostics._samples import KINDS, Modality, Scaling, modality_of, noun, positions, read_samples
+from kinview.diagnostics._samples import Modality, Scaling, positions, read_samples
 from kinview.diagnostics._sheet import Sheet, View
 from kinview.files import write_yaml
 from kinview.parameters import check_integer, check_number
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["view_sheet"]
 
 _POOL = 64  # rows that one draw sees, so that what mixes rows has partners beside those that are drawn
-_SAMPLES: dict[Modality, int] = {"time_series": 4, "tabular": 12, "embedding": 12}
-_SHOWN: dict[Modality, int] = {"time_series": 4, "tabular": 24, "embedding": 32}
+_SAMPLES: dict[Modality, int] = {SERIES: 4, TABLE: 12, "embedding": 12}
+_SHOWN: dict[Modality, int] = {SERIES: 4, TABLE: 24, "embedding": 32}
 _VIEWS = 2
 
 
@@ -108,10 +109,8 @@ def view_sheet(
         check_number(strength, "strength")
         part = part.strength_scaled(strength)
     modality: Modality = "embedding" if part.modality == "embedding" else modality_of(X)
-    if part.modality not in ("any", modality):
-        written = augmentation if isinstance(augmentation, str) else _title(part)
-        held = f"{name or 'X'} holds {KINDS[modality]}"
-        raise ValueError(f"{written} makes views of {KINDS[part.modality]}, and {held}")
+    written = augmentation if isinstance(augmentation, str) else _title(part)
+    check_modality(written, part.modality, modality, name or "X", verb="makes views of")
     data = read_samples(X, y, groups, X_train, y_train, groups_train, modality, scaling, sampling_rate)
     shown = positions(channels, data.names, _SHOWN[modality], modality)
     generator = torch.Generator().manual_seed(seed)
@@ -124,7 +123,7 @@ def view_sheet(
             [
                 *([f"recipe {augmentation}"] if augmentation in augmentations.recipes() else []),
                 *([name] if name else []),
-                *([] if len(shown) == len(data.names) else [f"{len(shown)} of {len(data.names)} {noun(modality)}s"]),
+                *([] if len(shown) == len(data.names) else [f"{len(shown)} of {len(data.names)} {FEATURE[modality]}s"]),
                 *([] if strength is None else [f"strength {strength:g}"]),
                 f"seed {seed}",
             ]
@@ -138,7 +137,7 @@ def view_sheet(
         schema=data.schema,
         time_label=data.time_label,
     )
-    return draw_series(sheet) if modality == "time_series" else draw_table(sheet)
+    return draw_series(sheet) if modality == SERIES else draw_table(sheet)
 
 
 def _draw(part: Augmentation, pool: Batch, number: int, generator: torch.Generator) -> tuple[View, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
-from kinview.evaluation.labels import check_labels, positions
+from kinview.data.labels import check_labels, positions
 
 __all__ = ["Metrics", "evaluate"]
 

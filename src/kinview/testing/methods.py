@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kinview.data.modality import SERIES, TABLE, modality_of
 from kinview.methods import methods
 from kinview.testing import (
     _method_checks as checks,
@@ -62,7 +63,9 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     """
     spec = methods.to_config(methods.build(method))
     entry = methods[spec if isinstance(spec, str) else next(iter(spec))]
-    modality = entry.modality if entry.modality in ("time_series", "tabular") else _modality_of(X)
+    modality = entry.modality
+    if modality not in (SERIES, TABLE):
+        modality = SERIES if X is None else modality_of(X)
     if X is None:
         X, y = _samples(modality)
     case = Case(spec, X, modality, y)
@@ -82,22 +85,18 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
 def checks_of(modality: str, *, trains: bool, labelled: bool = False) -> Mapping[str, Callable[[Case], None]]:
     """Checks for methods of a modality; one that is trained with labels needs more than one sample."""
     alone = {} if labelled else {"one_sample": checks.one_sample}
-    return {**_ANY, **alone, **(_TRAINING if trains else {}), **(_SERIES if modality == "time_series" else _TABLES)}
-
-
-def _modality_of(X: Any) -> str:
-    return "tabular" if hasattr(X, "columns") else "time_series"
+    return {**_ANY, **alone, **(_TRAINING if trains else {}), **(_SERIES if modality == SERIES else _TABLES)}
 
 
 def _samples(modality: str) -> tuple[Any, Any]:
     """Real samples, the classes by turns."""
     from kinview.datasets.named import load
 
-    data = load("italy_power_demand" if modality == "time_series" else "wine")
+    data = load("italy_power_demand" if modality == SERIES else "wine")
     assert data.y_train is not None
     within = pd.Series(data.y_train).groupby(data.y_train).cumcount().to_numpy()
     rows = np.argsort(within, kind="stable")[:_ROWS]
-    if modality == "time_series":
+    if modality == SERIES:
         return np.asarray(data.X_train, dtype=np.float64)[rows], data.y_train[rows]
     return data.X_train.iloc[rows].reset_index(drop=True), data.y_train[rows]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from kinview.data.modality import SERIES, modality_of
 from kinview.evaluation.validation import check_rate, check_seed
 from kinview.registry import FromPickle
 
@@ -65,7 +66,7 @@ class Corruption(FromPickle, abc.ABC):
         """Corrupt raw values; parameters, results and errors as :func:`kinview.evaluation.corrupt`."""
         generator = np.random.default_rng(check_seed(seed))
         observed = observed_mask(X)
-        time_series = X.index.nlevels > 1 if isinstance(X, pd.DataFrame) else observed.ndim == 3
+        time_series = modality_of(X) == SERIES
         n_columns = observed.shape[1]
         rows = np.moveaxis(observed, 1, -1)  # (n, time, channels) or (rows, columns)
         removed = self.remove(Cells(rows.reshape(int(np.prod(rows.shape[:-1])), n_columns), time_series), generator)

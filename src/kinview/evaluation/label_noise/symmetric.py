@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from kinview.data.labels import encode_labels
 from kinview.evaluation.label_noise import label_noise
-from kinview.evaluation.labels import encode_labels
 from kinview.evaluation.validation import check_rate, check_seed
 from kinview.registry import FromPickle
 

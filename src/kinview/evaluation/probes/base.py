@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64, Shaped
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from kinview.evaluation.labels import encode_labels
+from kinview.data.labels import encode_classes, encode_labels
 from kinview.registry import FromPickle
 
 __all__ = ["Probe", "stratified_rows"]
@@ -67,7 +67,7 @@ class Probe(FromPickle, abc.ABC):
             are of a single class.
         """
         features = self._check(Z)
-        codes, classes = self._checked_labels(y)
+        codes, classes = encode_classes(y, "a probe")
         if len(codes) != len(features):
             raise ValueError(f"Z has {len(features)} rows and y {len(codes)} labels; give one label a row")
         group_codes = None if groups is None else encode_labels(groups, name="groups")[0]
@@ -118,17 +118,6 @@ class Probe(FromPickle, abc.ABC):
         if features.shape[1] != self.n_features_in_:
             raise ValueError(f"Z has {features.shape[1]} columns; the probe was fitted with {self.n_features_in_}")
         return features
-
-    @staticmethod
-    def _checked_labels(y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
-        """Codes of the labels and the classes, two or more."""
-        codes, classes = encode_labels(y)
-        if len(classes) < 2:
-            raise ValueError(
-                f"all {len(codes)} training labels are {classes[0]!s}: a probe needs two classes or more; "
-                "use more labels, or less label noise"
-            )
-        return codes, classes
 
     def _check(self, Z: Any) -> Float[np.ndarray, "n dim"]:
         features = np.asarray(Z, dtype=np.float64)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Float, Int64
 
+from kinview.data.labels import encode_classes
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes.base import Probe
 from kinview.methods.estimators.capabilities import Capabilities
@@ -84,7 +85,7 @@ class FineTune(Probe):
             raise ValueError(
                 f"the probe 'finetune' trains the network of a fitted model, and {model!r} has none; use another probe"
             )
-        codes, classes = self._checked_labels(y)
+        codes, classes = encode_classes(y, "a probe")
         self.classifier_ = FineTunedClassifier(
             network,
             head=self.head,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kinview.data.modality import NOUNS
 from kinview.evaluation.report.cells import METRICS, Results, records
 from kinview.evaluation.report.table import NOTHING, Entry, compare_with_controls, entries, verdict_words
 from kinview.evaluation.statistics import scoreboard
@@ -17,7 +18,6 @@ from kinview.files import write_yaml
 __all__ = ["checks", "comparison", "facts", "notices", "provenance", "result_tables"]
 
 GLYPHS = {"better": "▲", "higher": "△", "equal": "=", "lower": "▽", "worse": "▼"}
-MODALITIES = {"time_series": "time series", "tabular": "tables"}
 _SETTINGS = ("device", "threads", "precision")
 
 
@@ -133,7 +133,7 @@ def result_tables(
                 rows.append({"method": method, "control": method in results.controls, "cells": cells})
             if rows:
                 groups.append(
-                    {"name": dataset, "modality": MODALITIES.get(modality, modality), "rows": rows, "average": False}
+                    {"name": dataset, "modality": NOUNS.get(modality, modality), "rows": rows, "average": False}
                 )
         tables.append({"probe": probe, "groups": groups})
     return tables
@@ -168,7 +168,7 @@ def _averages(results: Results, table: Mapping[tuple[str, str, str, str], Entry]
             for index, method in enumerate(methods)
         ]
         name = f"mean over {complete.sum()} data sets" + (f" of {len(datasets)}" if not complete.all() else "")
-        groups.append({"name": name, "modality": MODALITIES.get(modality, modality), "rows": rows, "average": True})
+        groups.append({"name": name, "modality": NOUNS.get(modality, modality), "rows": rows, "average": True})
     return groups
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
-from kinview.data.modality import modality_of
+from kinview.data.modality import TABLE, modality_of
 from kinview.data.panel import Panel, read_panel
 from kinview.data.table import TableSchema
 from kinview.methods import methods
@@ -55,7 +55,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Learn the length, the channel means, or the columns."""
         self.modality_ = modality_of(X)
-        if self.modality_ == "tabular":
+        if self.modality_ == TABLE:
             self.schema_ = TableSchema.fit(X)
             self.fill_ = _fill_values(self.schema_.to_batch(X).x, self.schema_)
             return self
@@ -73,7 +73,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         if missing not in ("interpolate", "keep"):
             raise ValueError(f"missing must be 'interpolate' or 'keep'; got {missing!r}")
         check_is_fitted(self)
-        if self.modality_ == "tabular":
+        if self.modality_ == TABLE:
             return self._table(self.schema_.to_batch(X), missing)
         panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
         return self._series(panel, missing)
@@ -118,7 +118,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         """Facts and tensors for a model file."""
         check_is_fitted(self)
         facts: dict[str, Any] = {"modality": self.modality_}
-        if self.modality_ == "tabular":
+        if self.modality_ == TABLE:
             facts["schema"] = self.schema_.to_config()
         else:
             facts |= {"channels": list(self.channels_), "length": self.length_, "span": self.span_}
@@ -128,7 +128,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         """Inverse of :meth:`fitted_state`."""
         self.modality_ = facts["modality"]
         self.fill_ = tensors["fill"]
-        if self.modality_ == "tabular":
+        if self.modality_ == TABLE:
             self.schema_ = TableSchema.from_config(facts["schema"])
         else:
             self.channels_, self.length_ = tuple(facts["channels"]), facts["length"]

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.augmentations import augmentations
-from kinview.data._labels import encode_labels
 from kinview.data.batch import Batch, read_extra
+from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
@@ -128,7 +128,7 @@ class EstimatorCore(FromPickle, Capabilities):
             If they are not one a row, missing for some, or not finite.
         """
         uses, n = self.uses, len(batch)
-        labels = encode_labels(y, n) if "y" in uses else None
+        labels = batch_labels(y, None, n)["y"] if "y" in uses else None
         if labels is not None and labels.is_floating_point() and bool(torch.isnan(labels).any()):
             missing = int(torch.isnan(labels).sum())
             raise ValueError(f"y is missing for {missing} of {n} rows; leave out the rows without a label")

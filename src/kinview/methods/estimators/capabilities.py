@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kinview.data.modality import SERIES, TABLE
+
 if TYPE_CHECKING:
     from kinview.methods.estimators.base import EstimatorCore
 
 __all__ = ["DEFAULT_METHODS", "FLAGS", "Capabilities", "check_declared"]
 
-DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
+DEFAULT_METHODS = {SERIES: "ts2vec", TABLE: "scarf"}
 """The method whose network is taken where none is named, by modality."""
 
 FLAGS = ("trains", "uses_labels", "passes_missing", "control", "network_of")

@@ -9,12 +9,11 @@ from torch import nn
 
 from kinview.augmentations import augmentations
 from kinview.augmentations.base import Augmentation
+from kinview.data.modality import NOUNS, SERIES
 from kinview.encoders import encoders
 from kinview.training.method import Sizes
 
 __all__ = ["encoder_of", "one_view_of", "view_of"]
-
-_WORDS = {"time_series": "time series", "tabular": "tables", "embedding": "embeddings", "any": "any data"}
 
 
 def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
@@ -30,7 +29,7 @@ def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
         raise ValueError(f"{parameter} must be an augmentation or a spec of one; got {spec!r}")
     if view.modality not in (modality, "any"):
         raise ValueError(
-            f"{parameter} must work on {_WORDS[modality]}; {type(view).__name__} works on {_WORDS[view.modality]}"
+            f"{parameter} must work on {NOUNS[modality]}; {type(view).__name__} works on {NOUNS[view.modality]}"
         )
     return view
 
@@ -60,8 +59,8 @@ def encoder_of(parameter: str, spec: Any, sizes: Sizes) -> nn.Module:
     entry = encoders[str(name)]
     if entry.modality != sizes.modality:
         raise ValueError(
-            f"{parameter} must encode {_WORDS[sizes.modality]}; {name} encodes {_WORDS[str(entry.modality)]}"
+            f"{parameter} must encode {NOUNS[sizes.modality]}; {name} encodes {NOUNS[str(entry.modality)]}"
         )
-    given = {"channels": sizes.channels} if sizes.modality == "time_series" else {"cardinalities": sizes.cardinalities}
+    given = {"channels": sizes.channels} if sizes.modality == SERIES else {"cardinalities": sizes.cardinalities}
     built: nn.Module = encoders.build(spec, **given)
     return built

@@ -17,15 +17,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
+from kinview.data.labels import encode_target
+from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
 from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import EstimatorCore, as_trainer, fingerprint, own_copy
 from kinview.methods.estimators.capabilities import DEFAULT_METHODS, Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
-from kinview.methods.estimators.series import transferred
+from kinview.methods.estimators.series import SeriesEstimator, transferred
 from kinview.methods.estimators.tabular import TabularEstimator
-from kinview.methods.fine_tuning.labels import check_modality, encoded_labels, sample_modality
 from kinview.methods.fine_tuning.layers import layers_of
 from kinview.methods.fine_tuning.method import FineTuningMethod, Freeze
 from kinview.modules import heads
@@ -159,7 +160,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         """
         self.__dict__.pop("classes_", None)  # not fitted until all of this has succeeded
         self._check_parameters()
-        classes, codes = encoded_labels(y)
+        codes, classes = encode_target(y)
         seed = self._seed()
         self.encoder_: Any = self._starting_point(X, groups, seed, len(codes))
         if isinstance(self.encoder_, TabularEstimator):
@@ -199,10 +200,14 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     def _starting_point(self, X: Any, groups: Any, seed: int, n_labels: int) -> EstimatorCore:
         """Own copy of a fitted encoder, or one made on X."""
-        spec = DEFAULT_METHODS[sample_modality(X)] if self.encoder is None else _unwrapped(self.encoder)
-        given = methods.build(spec, for_modality=sample_modality(X))
+        modality = modality_of(X)
+        spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
+        given = methods.build(spec, for_modality=modality)
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
-        check_modality(given if fitted is None else fitted, X, n_labels)
+        around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
+        reader = fitted or (given if around is None else methods.build(around, for_modality=modality))
+        series, table = isinstance(reader, SeriesEstimator), isinstance(reader, TabularEstimator)
+        check_samples(methods.name_of(reader), SERIES if series else TABLE if table else "any", X, n_labels)
         if fitted is not None:
             return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
         if self.transfer:

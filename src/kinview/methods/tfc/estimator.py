@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.modality import SERIES
 from kinview.encoders.frequency import FrequencyEncoder
 from kinview.encoders.masked import inside
 from kinview.encoders.pooling import pooled
@@ -68,10 +69,8 @@ class TFCMethod(Method):
         loss = NTXent if parameters.consistency == "paper" else NTXentPoly
         self.contrast = loss(parameters.temperature)
         self.agreement = Consistency(parameters.temperature, parameters.margin)
-        self.time_augmentation = one_view_of("time_augmentation", parameters.time_augmentation, "time_series")
-        self.frequency_augmentation = one_view_of(
-            "frequency_augmentation", parameters.frequency_augmentation, "time_series"
-        )
+        self.time_augmentation = one_view_of("time_augmentation", parameters.time_augmentation, SERIES)
+        self.frequency_augmentation = one_view_of("frequency_augmentation", parameters.frequency_augmentation, SERIES)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Series and augmented series for the time domain, and both for the frequency domain, gaps bridged.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import trimmed, valid_lengths
+from kinview.data.modality import SERIES
 from kinview.encoders.front_end import FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName, pool_segments
 from kinview.encoders.tstcc_cnn import TSTCCEncoder
@@ -65,7 +66,7 @@ class TSTCCMethod(Method):
             parameters.context_heads,
         )
         weak, strong = (
-            one_view_of(name, getattr(parameters, name), "time_series")
+            one_view_of(name, getattr(parameters, name), SERIES)
             for name in ("weak_augmentation", "strong_augmentation")
         )
         width = parameters.repr_dim  # hidden layer and output in the official code's proportions

@@ -1,0 +1,108 @@
+"""Labels and groups: what is read, refused and turned into codes, in one way for all who take them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+
+from kinview.data.labels import (
+    as_labels,
+    batch_labels,
+    check_classes,
+    check_labels,
+    distinct,
+    encode_classes,
+    encode_labels,
+    encode_target,
+    integer_codes,
+    positions,
+)
+
+WITH_A_GAP = np.array(["ill", "well", None, "ill"], dtype=object)
+DAYS = pd.to_datetime(["2020-01-01", "2021-01-01"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [
+        (lambda y: check_labels(y, "y_true"), "y_true"),
+        (lambda y: encode_labels(y, name="groups"), "groups"),
+        (lambda y: encode_classes(y, "a probe"), "y"),
+        (encode_target, "Input y contains NaN: y"),
+        (lambda y: integer_codes(y, 4, "groups"), "groups"),
+        (lambda y: batch_labels(y, None, 4), "y"),
+        (lambda y: batch_labels(None, y, 4), "groups"),
+        (lambda y: check_classes("d", y, y[:2]), "the label of d"),
+        (lambda y: check_classes("d", y[:2], y), "the label of d"),
+    ],
+)
+def test_whoever_needs_all_labels_says_in_one_way_which_are_missing(read, name):
+    with pytest.raises(ValueError, match=f"^{name} is missing for 1 of 4 (rows|.* samples), the first is number 2; .+"):
+        read(WITH_A_GAP)
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1) | st.lists(st.text(max_size=2), min_size=1))
+@settings(max_examples=50, deadline=None)
+def test_codes_give_the_labels_back(y):
+    codes, classes = encode_labels(y)
+    assert classes[codes].tolist() == y and classes.tolist() == sorted(set(y))
+    assert positions(np.asarray(y), classes).tolist() == codes.tolist()
+    assert encode_labels(y, classes[::-1])[0].tolist() == (len(classes) - 1 - codes).tolist()
+    first_seen = list(dict.fromkeys(y))
+    assert integer_codes(y, len(y), "y").tolist() == [first_seen.index(label) for label in y]
+    if len(classes) > 1:
+        assert [part.tolist() for part in encode_target(y)] == [codes.tolist(), classes.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "message"),
+    [
+        (["a", "b", "c"], ["a", "b"], r"not among the classes \['a', 'b'\]: 'c'"),
+        (["a", "b"], ["a", "b", "a"], r"given twice: \['a'\]"),
+        ([0.5, 1.0], None, r"real numbers such as 0\.5"),
+        ([["a"], ["b"]], None, r"one label a row, shape \(n,\); got shape \(2, 1\)"),
+        ([], None, "y is empty"),
+        (np.array(["a", 1], dtype=object), None, r"mixes labels of several types \(int, str\)"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(labels, classes, message):
+    with pytest.raises(ValueError, match=message):
+        encode_labels(labels, classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "requires y to be passed, but the target y is None"),
+        (np.zeros(40, dtype=int), "all 40 training labels are 0: a classifier needs more than one class"),
+        (np.array([0.0, np.nan]), "Input y contains NaN"),
+        (np.linspace(0, 1, 40), "Unknown label type"),
+        (DAYS, r"dates or durations, the first 2020-01-01.*astype\(str\)"),
+        (pd.period_range("2020", periods=2, freq="Y").repeat(2), "dates or durations, the first 2020"),
+        (DAYS.date, "dates or durations, the first 2020-01-01"),
+        (pd.to_timedelta([1, 2] * 2, unit="D"), "dates or durations, the first 86400 seconds"),
+    ],
+)
+def test_a_target_that_makes_no_sense_is_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        encode_target(labels)
+
+
+def test_a_batch_holds_numbers_as_they_are_and_all_else_as_codes():
+    fields = batch_labels(["b", "a", "b"], pd.Series(["q", "p", "q"], index=[9, 8, 7]), 3)
+    assert {name: values.tolist() for name, values in fields.items()} == {"y": [1, 0, 1], "groups": [0, 1, 0]}
+    assert batch_labels(None, None, 3) == {"y": None, "groups": None}
+    for numbers in (np.array([2.5, 1, np.nan]), torch.tensor([2.5, 1, np.nan], requires_grad=True)):
+        np.testing.assert_array_equal(batch_labels(numbers, None, 3)["y"], [2.5, 1, np.nan])
+    with pytest.raises(ValueError, match="groups has 2 entries for 3 rows; give one a row"):
+        batch_labels(None, [1, 2], 3)
+    with pytest.raises(ValueError, match="y has 6 entries for 3 rows"):
+        batch_labels(np.zeros((3, 2)), None, 3)
+
+
+def test_labels_of_a_file_keep_their_kind():
+    for values, kind in ((["1", "2"], "i"), (["0.5", "1"], "f"), (["a", " b "], "U"), ([True, False], "b")):
+        assert as_labels(values).dtype.kind == kind
+    assert as_labels(["9007199254740993", "1"]).dtype.kind == "f"  # no float holds it, so it is no whole number
+    assert distinct(as_labels(["2", None, "1", "2"])).tolist() == [1, 2]
