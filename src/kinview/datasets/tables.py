@@ -177,8 +177,7 @@ def _read_delimited(source: Path, header: bool | None) -> pd.DataFrame:
 def _with_dates(X: pd.DataFrame) -> pd.DataFrame:
     """Text columns whose observed cells are all ISO 8601 dates as dates in UTC, the others as they are."""
     found: dict[str, pd.Series] = {}
-    texts = [name for name, dtype in X.dtypes.items() if dtype == object or isinstance(dtype, pd.StringDtype)]
-    for name in map(str, texts):
+    for name in (str(name) for name, dtype in X.dtypes.items() if dtype.kind == "O"):  # text, before pandas 3 and after
         observed = X[name].dropna()
         if len(observed) and observed.str.fullmatch(_DATE).all():
             dates = utc_dates(X[name])
