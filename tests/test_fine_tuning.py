@@ -580,7 +580,7 @@ def test_labels_that_make_no_sense_are_refused(scarf):
         (pd.to_datetime(["2020-01-01", "2021-01-01"] * 20), r"dates or durations, the first 2020-01-01.*astype\(str\)"),
         (pd.period_range("2020", periods=2, freq="Y").repeat(20), "dates or durations, the first 2020"),
         (pd.to_datetime(["2020-01-01", "2021-01-01"] * 20).date, "dates or durations, the first 2020-01-01"),
-        (pd.to_timedelta([1, 2] * 20, unit="D"), "dates or durations, the first 86400 seconds"),
+        (pd.to_timedelta([1, 2] * 20, unit="D"), "dates or durations, the first 86400"),
     ):
         with pytest.raises(ValueError, match=message):
             classifier.fit(X, labels)

@@ -137,4 +137,5 @@ def utc_dates(column: pd.Series) -> pd.Series:
     if zoned.all() or not zoned.any():
         return parsed(column)
     # apart, since before pandas 3 a date without a zone takes on that of the row before
-    return pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])]).sort_index().set_axis(column.index)
+    dates: pd.Series = pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])])
+    return dates.sort_index().set_axis(column.index)
