@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-def complete(x: Float[Tensor, ...]) -> bool:
+def complete(x: Float[Tensor, " ..."]) -> bool:
     """Whether nothing is missing.
 
     Examples

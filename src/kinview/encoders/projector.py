@@ -17,13 +17,8 @@ def projector(in_features: int, hidden_dim: int, out_features: int) -> nn.Sequen
 
     Examples
     --------
-    >>> projector(8, 16, 4)
-    Sequential(
-      (0): Linear(in_features=8, out_features=16, bias=True)
-      (1): BatchNorm1d(16, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
-      (2): ReLU()
-      (3): Linear(in_features=16, out_features=4, bias=True)
-    )
+    >>> [type(layer).__name__ for layer in projector(8, 16, 4)]
+    ['Linear', 'BatchNorm1d', 'ReLU', 'Linear']
     """
     for name, size in (("hidden_dim", hidden_dim), ("projection_dim", out_features)):
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
