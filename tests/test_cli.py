@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -569,7 +570,7 @@ def test_info(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert code == 0
     expected = {
         "kinview": kinview.__version__,
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
         "pandas": pd.__version__,
         "devices": "cpu",
         "threads": f"torch uses {torch.get_num_threads()}",

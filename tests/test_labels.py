@@ -81,7 +81,7 @@ def test_labels_that_are_no_classes_are_refused(labels, classes, message):
         (DAYS, r"dates or durations, the first 2020-01-01.*astype\(str\)"),
         (pd.period_range("2020", periods=2, freq="Y").repeat(2), "dates or durations, the first 2020"),
         (DAYS.date, "dates or durations, the first 2020-01-01"),
-        (pd.to_timedelta([1, 2] * 2, unit="D"), "dates or durations, the first 86400 seconds"),
+        (pd.to_timedelta([1, 2] * 2, unit="D"), "dates or durations, the first 86400"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(labels, message):

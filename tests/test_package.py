@@ -6,10 +6,15 @@ import importlib.resources
 import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import kinview
 
@@ -128,6 +133,40 @@ def test_an_unknown_name_says_what_there_is() -> None:
 def test_the_declared_version_is_the_packages() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'\nversion = "{kinview.__version__}"\n' in project
+    assert f"\nversion: {kinview.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_the_lower_bounds_that_are_written_are_the_lowest_versions_that_are_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = map(Requirement, sum(project["optional-dependencies"].values(), project["dependencies"]))
+    bounds = {(r.name.lower(), Version(next(iter(r.specifier)).version)) for r in required if r.specifier}
+    missing = bounds - {(name, Version(version)) for name, version in pins("constraints-lowest.txt").items()}
+    assert not missing
+    assert {name for name, _ in bounds} <= pins("constraints.txt").keys()
+
+
+def test_the_hooks_are_those_that_the_constraints_name() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    revisions = {hook["repo"].rpartition("/")[2]: hook.get("rev") for hook in hooks}
+    assert revisions["ruff-pre-commit"] == "v" + pins("constraints.txt")["ruff"]
+    assert revisions["codespell"] == "v" + pins("constraints.txt")["codespell"]
+
+
+def test_the_source_distribution_holds_the_package_and_no_tests(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    files = {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert {name for name in held if not name.startswith("src/kinview/")} <= files
+    assert {path.relative_to(ROOT).as_posix() for path in MODULES} <= held  # also where a link at the top leads to
+
+
+def pins(file: str) -> dict[str, str]:
+    """Versions by package, from a file of constraints."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return {name.lower(): version for name, _, version in (line.partition("==") for line in lines) if version}
 
 
 def test_types_ship() -> None:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def complete(x: Float[Tensor, ...]) -> bool:
+def complete(x: Float[Tensor, " ..."]) -> bool:
     """Whether nothing is missing.
 
     Examples

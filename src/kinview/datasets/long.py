@@ -15,6 +15,7 @@ from kinview.data.labels import as_labels
 from kinview.datasets.dataset import Samples
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.tables import column_name, read_frame
+from kinview.datasets.text import utc_dates
 
 __all__ = ["from_long", "read_long"]
 
@@ -198,7 +199,7 @@ def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.In
                 f"time {name!r} is {stamps[row]} in row {row} (id {keys[series[row]]!r}); it must be finite"
             )
         return stamps
-    dates = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+    dates = utc_dates(column)
     unread = dates.isna().to_numpy()
     if unread.any():
         row = int(unread.argmax())
@@ -206,7 +207,7 @@ def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.In
             f"time {name!r} is {column.iloc[row]!r} in row {row} (id {keys[series[row]]!r}), which is neither a number "
             f"nor an ISO 8601 date (2024-05-31 13:30)"
         )
-    return np.asarray(dates.dt.tz_localize(None).to_numpy())
+    return np.asarray(dates.to_numpy())
 
 
 def _constant(

@@ -14,7 +14,7 @@ from kinview.data.labels import as_labels
 from kinview.data.modality import TABLE, Modality
 from kinview.datasets.arff import read_arff_table
 from kinview.datasets.dataset import Samples
-from kinview.datasets.text import delimiter, is_number, parse_csv, read_text
+from kinview.datasets.text import delimiter, is_number, parse_csv, read_text, utc_dates
 
 __all__ = ["PARQUET", "column_name", "read_frame", "read_wide"]
 
@@ -178,10 +178,10 @@ def _read_delimited(source: Path, header: bool | None) -> pd.DataFrame:
 def _with_dates(X: pd.DataFrame) -> pd.DataFrame:
     """Text columns whose observed cells are all ISO 8601 dates as dates in UTC, the others as they are."""
     found: dict[str, pd.Series] = {}
-    for name in map(str, X.select_dtypes(["object", "str"])):
+    for name in (str(name) for name, dtype in X.dtypes.items() if dtype.kind == "O"):  # text, before pandas 3 and after
         observed = X[name].dropna()
         if len(observed) and observed.str.fullmatch(_DATE).all():
-            dates = pd.to_datetime(X[name], format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
+            dates = utc_dates(X[name])
             if int(dates.notna().sum()) == len(observed):  # 2024-13-40 looks like a date and is none
                 found[name] = dates
     return X.assign(**found)

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text"]
+__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text", "utc_dates"]
 
 # What stands for "not observed" in a text cell. "None" is left out: tables use it as an ordinary category.
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>")
+
+_ZONE = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 
 
 def read_text(path: Path) -> str:
@@ -114,3 +116,26 @@ def numbers(cells: list[str], source: Path, line: int) -> NDArray[np.float64]:
     if bad:
         raise ValueError(f"{source}, line {line}: {bad[0]!r} is no number")
     return np.array(cells, dtype=np.float64)
+
+
+def utc_dates(column: pd.Series) -> pd.Series:
+    """ISO 8601 dates in UTC, without a zone; one that names none counts as UTC, and what is no date becomes NaT.
+
+    Examples
+    --------
+    >>> utc_dates(pd.Series(["2024-05-31T01:10+02:00", "2024-05-31 02:10"])).astype(str).tolist()
+    ['2024-05-30 23:10:00', '2024-05-31 02:10:00']
+    """
+
+    def parsed(cells: pd.Series) -> pd.Series:
+        return pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
+
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return parsed(column)
+    cells = column.reset_index(drop=True)
+    zoned = cells.astype(str).str.contains(_ZONE)
+    if zoned.all() or not zoned.any():
+        return parsed(column)
+    # apart, since before pandas 3 a date without a zone takes on that of the row before
+    dates: pd.Series = pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])])
+    return dates.sort_index().set_axis(column.index)

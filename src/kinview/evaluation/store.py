@@ -200,7 +200,8 @@ class Store:
         if benchmark is not None:
             frame["benchmark"] = benchmark
         types = dict.fromkeys(("hash", *TEXT, *JSON, "status", "message"), "str") | dict.fromkeys(NUMBERS, "float64")
-        return frame.astype(types | dict.fromkeys(("seed", *INTEGERS, "attempts"), "Int64"))
+        types |= dict.fromkeys(("seed", *INTEGERS, "attempts"), "Int64")
+        return frame.astype(types).where(frame.notna())  # before pandas 3 a missing text became the text "None"
 
     def write_csv(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
         """Write the results as CSV, whole or not at all."""

@@ -76,7 +76,7 @@ class MCAR(Corruption):
         steps = self._share_of(np.logical_or.reduce(cells.observed, axis=1), generator)
         return np.asarray(np.logical_and(cells.observed, steps[:, None]))
 
-    def _share_of(self, observed: Bool[np.ndarray, ...], generator: np.random.Generator) -> Bool[np.ndarray, ...]:
+    def _share_of(self, observed: Bool[np.ndarray, " ..."], generator: np.random.Generator) -> Bool[np.ndarray, " ..."]:
         candidates = np.flatnonzero(observed)
         # The whole order is drawn whatever the rate, so that a lower rate takes a beginning of it.
         order = generator.permutation(candidates)
