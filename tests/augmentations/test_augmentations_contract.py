@@ -61,7 +61,7 @@ PROMISED = {
     "composition": "compose one_of some_of sometimes views curriculum",
 }
 MEMBERS = list(augmentations)
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def parameters(name: str) -> list[dataclasses.Field[Any]]:

@@ -14,7 +14,7 @@ import pytest
 from kinview.exports import LazyPackage
 from kinview.registry import Registry
 
-SOURCE = Path(__file__).parent.parent / "src" / "kinview"
+SOURCE = Path(__file__).parents[2] / "src" / "kinview"
 PACKAGES = (
     "kinview", "kinview.augmentations", "kinview.data", "kinview.datasets", "kinview.diagnostics", "kinview.encoders",
     "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.modules", "kinview.testing", "kinview.training",

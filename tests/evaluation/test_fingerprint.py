@@ -17,10 +17,9 @@ import pandas as pd
 import pytest
 
 import kinview
-from kinview.evaluation.benchmark import Benchmark
+from kinview.evaluation.benchmark import Benchmark, closure, source
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.benchmark.fingerprint import part_code, source_digest
-from kinview.evaluation.benchmark.plan import closure, source
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods

@@ -36,7 +36,7 @@ from kinview.methods import classifiers, methods
 from kinview.methods.estimators.model_file import model_metadata
 from kinview.registry import Registry, families, frozen_defaults, to_config
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 OLD = FIXTURES / "0.1.0"
 EXPECTED = dict(np.load(OLD / "embeddings.npz", allow_pickle=False))
 NAMES = sorted(set(EXPECTED) - {"checkpoint"})

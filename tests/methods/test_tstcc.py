@@ -91,7 +91,7 @@ def views_of(one: Tensor, other: Tensor, share: float = 0.3) -> list[Batch]:
 
 @pytest.fixture(scope="module")
 def parity() -> ModuleType:
-    path = Path(__file__).parent.parent / "benchmarks" / "golden_parity.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "golden_parity.py"
     spec = importlib.util.spec_from_file_location("golden_parity", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -13,7 +13,7 @@ import pytest
 
 import kinview
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "kinview"
 MODULES = sorted(SOURCE.rglob("*.py"))
 HEAVY = ("torch", "sktime", "xgboost", "pandas", "sklearn", "matplotlib", "sqlalchemy")

@@ -28,7 +28,7 @@ from kinview.training.randomness import forked_generators
 SERIES = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3, "trainer": {"max_steps": 5}}}
 TABLE = {"scarf": {"hidden_dim": 16, "depth": 2, "trainer": {"max_epochs": 3}}}
 SHORT = {"max_epochs": 3}
-SKIPPED = {"check_array_api_input"}  # see tests/test_estimator_checks.py
+SKIPPED = {"check_array_api_input"}  # see test_estimator_checks.py
 
 
 def waves(n: int = 24, channels: int = 1, steps: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ COUNTS = {"tfc_32": 5, "tfc_178": 7}
 @pytest.fixture(scope="module")
 def parity() -> ModuleType:
     """The comparison that also prints the published figures."""
-    path = Path(__file__).parent.parent / "benchmarks" / "golden_parity.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "golden_parity.py"
     spec = importlib.util.spec_from_file_location("golden_parity", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -12,7 +12,7 @@ import yaml
 from kinview.augmentations import Augmentation, Compose, augmentations
 from kinview.data import Batch
 
-FOLDER = Path(__file__).parent.parent / "src" / "kinview" / "configs" / "augmentation"
+FOLDER = Path(__file__).parents[2] / "src" / "kinview" / "configs" / "augmentation"
 
 # what the papers and the official codes say, part by part in the order of application
 PUBLISHED: dict[str, list[tuple[str, dict[str, Any]]]] = {

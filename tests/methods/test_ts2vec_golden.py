@@ -21,7 +21,7 @@ COUNTS = {"ts2vec_small": 7, "ts2vec_default": 7, "ts2vec_losses": 29, "ts2vec_t
 @pytest.fixture(scope="module")
 def parity() -> ModuleType:
     """The comparison that also prints the published figures."""
-    path = Path(__file__).parent.parent / "benchmarks" / "golden_parity.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "golden_parity.py"
     spec = importlib.util.spec_from_file_location("golden_parity", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -10,7 +10,7 @@ import pytest
 
 from kinview.augmentations import augmentations
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
