@@ -15,26 +15,12 @@ import yaml
 from hypothesis import given, settings
 from torch import Tensor
 
+from helpers import NAN, extra, gen, same
 from kinview.augmentations import Augmentation, ColumnCorruption, CropPair, augmentations
 from kinview.augmentations.crop import crop_pair
 from kinview.data import Batch
 
-NAN = float("nan")
 IMPLAUSIBLE = 1e-4  # p-value below which a drawn frequency is not believed; seeds are fixed
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def extra(batch: Batch, name: str) -> Tensor:
-    value = batch.extra[name]
-    assert isinstance(value, Tensor)
-    return value
-
-
-def same(one: Tensor, other: Tensor) -> bool:
-    return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def series(n: int = 3, channels: int = 2, steps: int = 12, *, gaps: bool = False) -> Batch:

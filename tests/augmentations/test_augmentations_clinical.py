@@ -13,6 +13,7 @@ import scipy.stats
 import torch
 from torch import Tensor
 
+from helpers import NAN, gen
 from kinview.augmentations import (
     AdjacentSegments,
     BaselineWander,
@@ -27,7 +28,6 @@ from kinview.augmentations._clinical import peak_to_peak, sines
 from kinview.augmentations._sampling import sampling_rates
 from kinview.data import Batch
 
-NAN = float("nan")
 IMPLAUSIBLE = 1e-4
 RATE = 200.0
 ARTIFACTS = [
@@ -36,10 +36,6 @@ ARTIFACTS = [
     MuscleArtifact(),
     ElectrodeMotion(sampling_rate=RATE),
 ]
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def spikes(n: int, channels: int, steps: int, size: float = 2.0) -> Tensor:

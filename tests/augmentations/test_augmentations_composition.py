@@ -12,6 +12,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from helpers import NAN, extra, gen, same
 from kinview.augmentations import (
     Augmentation,
     ColumnCorruption,
@@ -29,7 +30,6 @@ from kinview.augmentations import (
 from kinview.data import Batch
 from kinview.parameters import real
 
-NAN = float("nan")
 IMPLAUSIBLE = 1e-4  # p-value below which a drawn frequency is not believed; seeds are fixed
 
 
@@ -73,27 +73,11 @@ class Learned(Augmentation):
         return batch
 
 
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def series(n: int = 40, channels: int = 2, steps: int = 30) -> Batch:
     x = torch.randn(n, channels, steps, generator=gen(9))
     x[0, 0, 3:5] = NAN
     times = torch.arange(steps, dtype=torch.float64).expand(n, steps).clone()
     return Batch.of(x, times=times, groups=torch.arange(n), y=torch.arange(n) % 2)
-
-
-def same(one: Tensor | None, other: Tensor | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
-
-
-def extra(batch: Batch, name: str) -> Tensor:
-    value = batch.extra[name]
-    assert isinstance(value, Tensor)
-    return value
 
 
 # --- how they are written --------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers import ROOT
 from kinview.augmentations import Augmentation, augmentations
 from kinview.augmentations._random import normal
 from kinview.data import Batch
 from kinview.parameters import real
 from kinview.testing import check_augmentation
-from kinview.testing._augmentation_case import Case, differs
 from kinview.testing.augmentations import LAWS
 
 # composites have no default parts
@@ -61,7 +60,6 @@ PROMISED = {
     "composition": "compose one_of some_of sometimes views curriculum",
 }
 MEMBERS = list(augmentations)
-ROOT = Path(__file__).parents[2]
 
 
 def parameters(name: str) -> list[dataclasses.Field[Any]]:
@@ -85,7 +83,7 @@ def test_the_registry_holds_the_promised_augmentations_and_every_one_is_checked(
 
 
 def _needs_parts(name: str) -> bool:
-    return any(f.init and f.default is dataclasses.MISSING for f in parameters(name))
+    return any(f.default is dataclasses.MISSING for f in parameters(name))
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -107,8 +105,7 @@ def test_every_entry_is_documented(name: str) -> None:
     text = member(name).__doc__
     assert text is not None
     for field in parameters(name):
-        if field.init:
-            assert f"{field.name} :" in text or f"{field.name}," in text, f"{field.name} is not documented"
+        assert f"{field.name} :" in text or f"{field.name}," in text, f"{field.name} is not documented"
 
 
 @pytest.mark.parametrize(
@@ -160,15 +157,6 @@ def options() -> list[dict[str, dict[str, Any]]]:
 @pytest.mark.parametrize("spec", [spec for spec in options() if "curriculum" not in spec], ids=str)
 def test_options_keep_the_laws(spec: dict[str, dict[str, Any]]) -> None:
     assert check_augmentation(spec) == tuple(LAWS)
-
-
-@pytest.mark.parametrize("name", [name for name in MEMBERS if name != "sometimes"])
-def test_the_default_changes_99_percent_of_rows_as_it_is(name: str) -> None:
-    kind = member(name).modality
-    case = Case.of(augmentations.build(SPECS.get(name, name)), "time_series" if kind == "any" else kind, None)
-    batch = case.draw(400, steps=256, seed=5)
-    changed_rows = torch.stack([differs(view, batch) for view in case.views(batch, seed=5)]).any(dim=0)
-    assert changed_rows.double().mean() >= 0.99
 
 
 # --- the check has teeth: broken augmentations for every law ---------------------------------------------------------

@@ -12,22 +12,12 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
+from helpers import NAN, extra, gen
 from kinview.augmentations import Adversarial, EmbeddingMixup, EmbeddingNoise, FeatureDropout
 from kinview.data import Batch, TableSchema, observed_std
 from kinview.losses import nt_xent
 
-NAN = float("nan")
 IMPLAUSIBLE = 1e-4
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def extra(batch: Batch, name: str) -> Tensor:
-    value = batch.extra[name]
-    assert isinstance(value, Tensor)
-    return value
 
 
 # --- noise, dropout, mixup -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from scipy import stats
 
+from helpers import NAN, gen
 from kinview.augmentations import (
     BinomialMask,
     ChannelDropout,
@@ -24,18 +25,13 @@ from kinview.augmentations._spans import drawn_spans, spans
 from kinview.data import Batch
 from kinview.encoders import DilatedConvEncoder
 
-NAN = float("nan")
 MASKS = ("binomial_mask", "continuous_mask", "cutout", "last_mask", "channel_dropout", "history_cutout", "history_crop")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def with_gaps(n: int = 64, channels: int = 3, steps: int = 40, seed: int = 5) -> torch.Tensor:
     """Series around 10, a fifth of the values missing, every second one ending early."""
-    x = 10 + torch.randn(n, channels, steps, generator=seeded(seed))
-    x[torch.rand(x.shape, generator=seeded(seed + 1)) < 0.2] = NAN
+    x = 10 + torch.randn(n, channels, steps, generator=gen(seed))
+    x[torch.rand(x.shape, generator=gen(seed + 1)) < 0.2] = NAN
     x[::2, :, steps - 9 :] = NAN
     return x
 
@@ -54,7 +50,7 @@ def assert_uniform(counts: np.ndarray) -> None:
 @pytest.mark.parametrize("name", MASKS)
 def test_a_hidden_value_is_zero_the_mean_of_its_channel_or_missing_and_the_rest_stays(name: str) -> None:
     x = with_gaps()
-    views = {fill: augmentations.build({name: {"fill": fill}})(x, seeded()) for fill in ("zero", "mean", "missing")}
+    views = {fill: augmentations.build({name: {"fill": fill}})(x, gen()) for fill in ("zero", "mean", "missing")}
     gone = hidden(views["zero"], x)
     assert gone.any() and not gone.all()
     assert torch.equal(views["zero"][gone], torch.zeros(int(gone.sum())))
@@ -82,7 +78,7 @@ def test_a_missing_step_is_what_ts2vec_masks_behind_its_projection() -> None:
     torch.manual_seed(0)
     encoder = DilatedConvEncoder(2, repr_dim=8, hidden_dim=8, depth=2, front_end="values").eval()
     batch = Batch.of(torch.randn(4, 2, 30), times=torch.arange(30.0, dtype=torch.float64).expand(4, 30))
-    masked = BinomialMask()(batch, seeded())
+    masked = BinomialMask()(batch, gen())
     hide = torch.isnan(masked.x).all(dim=1)
     assert 0.3 < hide.double().mean() < 0.7
     with torch.no_grad():
@@ -96,8 +92,8 @@ def test_a_missing_step_is_what_ts2vec_masks_behind_its_projection() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 500))
 def test_spans_are_the_union_of_their_ranges(positions: int, count: int, seed: int) -> None:
-    start = torch.randint(0, positions + 1, (3, 2, count), generator=seeded(seed))
-    stop = (start + torch.randint(0, 5, start.shape, generator=seeded(seed + 1))).clamp_max(positions)
+    start = torch.randint(0, positions + 1, (3, 2, count), generator=gen(seed))
+    stop = (start + torch.randint(0, 5, start.shape, generator=gen(seed + 1))).clamp_max(positions)
     inside = spans(start, stop, positions).bool()
     for row in range(3):
         for channel in range(2):
@@ -109,7 +105,7 @@ def test_spans_are_the_union_of_their_ranges(positions: int, count: int, seed: i
 
 def test_drawn_spans_have_uniform_widths_and_places_within_their_row() -> None:
     lengths = torch.tensor([10, 3, 1, 0]).repeat(4000)
-    inside = drawn_spans((16000, 1, 1), lengths, 0.4, 12, seeded())[:, 0].bool()
+    inside = drawn_spans((16000, 1, 1), lengths, 0.4, 12, gen())[:, 0].bool()
     width = inside.sum(dim=1)
     assert_uniform(np.bincount(width[0::4], minlength=5)[1:5])
     for row, length in enumerate((10, 3, 1, 0)):
@@ -121,19 +117,19 @@ def test_drawn_spans_have_uniform_widths_and_places_within_their_row() -> None:
 
 def test_binomial_mask_hides_each_step_with_probability_p_in_all_channels() -> None:
     x = torch.ones(500, 3, 100)
-    gone = torch.isnan(BinomialMask(p=0.3)(x, seeded()))
+    gone = torch.isnan(BinomialMask(p=0.3)(x, gen()))
     assert torch.equal(gone, gone[:, :1].expand_as(gone))
     assert stats.binomtest(int(gone[:, 0].sum()), 50_000, 0.3).pvalue > 1e-4
-    own = torch.isnan(BinomialMask(p=0.3, shared=False)(x, seeded())).double()
+    own = torch.isnan(BinomialMask(p=0.3, shared=False)(x, gen())).double()
     assert stats.binomtest(int(own.sum()), 150_000, 0.3).pvalue > 1e-4
     assert abs(float(torch.corrcoef(own.permute(1, 0, 2).flatten(1))[0, 1])) < 0.02
-    assert torch.isnan(BinomialMask(p=1.0)(x, seeded())).all()
+    assert torch.isnan(BinomialMask(p=1.0)(x, gen())).all()
 
 
 def test_continuous_mask_hides_as_many_steps_as_one_span_has_at_uniform_places() -> None:
     x = torch.ones(4000, 2, 25)
     x[2000:, :, 20:] = NAN  # series of 20 steps, padded
-    gone = hidden(ContinuousMask(spans=1, length=0.3, fill="zero")(x, seeded()), x)
+    gone = hidden(ContinuousMask(spans=1, length=0.3, fill="zero")(x, gen()), x)
     assert torch.equal(gone[:, 0], gone[:, 1])
     assert set(gone[:2000, 0].sum(dim=1).tolist()) == {7}
     assert set(gone[2000:, 0].sum(dim=1).tolist()) == {6}
@@ -146,25 +142,25 @@ def test_continuous_mask_hides_as_many_steps_as_one_span_has_at_uniform_places()
 def test_continuous_mask_takes_the_official_number_of_spans() -> None:
     """Against the union of five spans of a tenth, drawn by NumPy: the hidden share has the same mean."""
     x = torch.ones(3000, 1, 50)
-    share = torch.isnan(ContinuousMask()(x, seeded())).double().mean(dim=2).flatten().numpy()
+    share = torch.isnan(ContinuousMask()(x, gen())).double().mean(dim=2).flatten().numpy()
     rng = np.random.default_rng(0)
     expected = np.zeros((3000, 50), bool)
     for row in expected:
         for start in rng.integers(0, 46, 5):
             row[start : start + 5] = True
     assert stats.ks_2samp(share, expected.mean(axis=1)).pvalue > 1e-4
-    few = torch.isnan(ContinuousMask(spans=5, length=0.01)(torch.ones(200, 1, 4), seeded())).sum(dim=2)
+    few = torch.isnan(ContinuousMask(spans=5, length=0.01)(torch.ones(200, 1, 4), gen())).sum(dim=2)
     assert int(few.max()) == 2  # at most L // 2 spans
 
 
 def test_cutout_is_one_span_of_its_share_at_uniform_places() -> None:
     x = torch.ones(3000, 2, 20)
-    gone = hidden(Cutout(length=0.25)(x, seeded()), x)
+    gone = hidden(Cutout(length=0.25)(x, gen()), x)
     assert torch.equal(gone[:, 0], gone[:, 1])
     assert set(gone[:, 0].sum(dim=1).tolist()) == {5}
     assert (gone[:, 0].int().diff(dim=1).abs().sum(dim=1) <= 2).all()
     assert_uniform(np.bincount(gone[:, 0].int().argmax(dim=1), minlength=16))
-    apart = hidden(Cutout(length=0.25, shared=False)(x, seeded()), x)
+    apart = hidden(Cutout(length=0.25, shared=False)(x, gen()), x)
     assert not torch.equal(apart[:, 0], apart[:, 1])
 
 
@@ -185,73 +181,73 @@ def test_last_mask_hides_the_end_of_each_series_and_never_all_of_it() -> None:
 
 def test_channel_dropout_blanks_each_channel_with_probability_p() -> None:
     x = torch.ones(20_000, 4, 2)
-    gone = (ChannelDropout(p=0.2, some=False)(x, seeded()) == 0).all(dim=2)
-    assert torch.equal(gone, (ChannelDropout(p=0.2, some=False)(x, seeded()) == 0).any(dim=2))
+    gone = (ChannelDropout(p=0.2, some=False)(x, gen()) == 0).all(dim=2)
+    assert torch.equal(gone, (ChannelDropout(p=0.2, some=False)(x, gen()) == 0).any(dim=2))
     observed = np.bincount(gone.sum(dim=1), minlength=5)
     assert stats.chisquare(observed, 20_000 * stats.binom(4, 0.2).pmf(np.arange(5))).pvalue > 1e-4
 
 
 def test_channel_dropout_blanks_some_and_keeps_some() -> None:
     for p in (0.01, 0.5, 1.0):
-        gone = (ChannelDropout(p=p)(torch.ones(3000, 3, 2), seeded()) == 0).all(dim=2)
+        gone = (ChannelDropout(p=p)(torch.ones(3000, 3, 2), gen()) == 0).all(dim=2)
         assert set(gone.sum(dim=1).tolist()) <= {1, 2}
-    counts = (ChannelDropout(p=0.01)(torch.ones(3000, 3, 2), seeded()) == 0).all(dim=2).sum(dim=0)
+    counts = (ChannelDropout(p=0.01)(torch.ones(3000, 3, 2), gen()) == 0).all(dim=2).sum(dim=0)
     assert_uniform(counts.numpy())  # the one that goes where none was drawn
     one = torch.ones(5, 1, 2)
-    assert torch.equal(ChannelDropout()(one, seeded()), one)
+    assert torch.equal(ChannelDropout()(one, gen()), one)
 
 
 def test_history_cutout_never_hides_the_last_step() -> None:
     x = torch.ones(4000, 2, 20)
-    gone = hidden(HistoryCutout(size=5)(x, seeded()), x)[:, 0]
+    gone = hidden(HistoryCutout(size=5)(x, gen()), x)[:, 0]
     assert set(gone.sum(dim=1).tolist()) == {5} and not gone[:, -1].any()
     assert_uniform(np.bincount(gone.int().argmax(dim=1), minlength=15))  # starts 0 … 14
-    some = hidden(HistoryCutout(size=5, p=0.8)(x, seeded()), x).any(dim=(1, 2))
+    some = hidden(HistoryCutout(size=5, p=0.8)(x, gen()), x).any(dim=(1, 2))
     assert stats.binomtest(int(some.sum()), 4000, 0.8).pvalue > 1e-4
     x[:, :, 6:] = NAN
-    short = hidden(HistoryCutout(size=5)(x, seeded()), x)[:, 0]
+    short = hidden(HistoryCutout(size=5)(x, gen()), x)[:, 0]
     assert short[:, :5].all() and not short[:, 5:].any()
     for size in (6, 8, 1000):  # a short series loses all but its last step
-        assert torch.equal(hidden(HistoryCutout(size=size)(x, seeded()), x)[:, 0], short)
-    assert hidden(HistoryCutout()(x[:, :, :4], seeded()), x[:, :, :4])[:, 0].sum(dim=1).eq(3).all()
-    assert torch.equal(HistoryCutout()(x[:, :, :1], seeded()), x[:, :, :1])
+        assert torch.equal(hidden(HistoryCutout(size=size)(x, gen()), x)[:, 0], short)
+    assert hidden(HistoryCutout()(x[:, :, :4], gen()), x[:, :, :4])[:, 0].sum(dim=1).eq(3).all()
+    assert torch.equal(HistoryCutout()(x[:, :, :1], gen()), x[:, :, :1])
 
 
 def test_history_crop_hides_the_beginning_and_keeps_its_share() -> None:
     x = torch.ones(4000, 2, 24)
     x[:, :, :4] = NAN  # the history begins at step 4 and has 20 steps
-    gone = hidden(HistoryCrop(min_history=0.5)(x, seeded()), x)[:, 0, 4:]
+    gone = hidden(HistoryCrop(min_history=0.5)(x, gen()), x)[:, 0, 4:]
     lost = gone.sum(dim=1)
     assert_uniform(np.bincount(lost, minlength=11)[1:])  # 1 … 10
     assert torch.equal(gone, torch.arange(20) < lost[:, None])
-    some = hidden(HistoryCrop(p=0.5)(x, seeded()), x).any(dim=(1, 2))
+    some = hidden(HistoryCrop(p=0.5)(x, gen()), x).any(dim=(1, 2))
     assert stats.binomtest(int(some.sum()), 4000, 0.5).pvalue > 1e-4
-    assert int(hidden(HistoryCrop(min_history=0.0)(x, seeded()), x)[:, 0].sum(dim=1).max()) == 19
+    assert int(hidden(HistoryCrop(min_history=0.0)(x, gen()), x)[:, 0].sum(dim=1).max()) == 19
 
 
 def test_observation_dropout_makes_observed_values_missing_and_none_observed() -> None:
     x = with_gaps(n=500)
-    gone = torch.isnan(ObservationDropout(p=0.3)(x, seeded())) & ~torch.isnan(x)
+    gone = torch.isnan(ObservationDropout(p=0.3)(x, gen())) & ~torch.isnan(x)
     assert stats.binomtest(int(gone.sum()), int((~torch.isnan(x)).sum()), 0.3).pvalue > 1e-4
-    view = ObservationDropout(p=0.3)(x, seeded())
+    view = ObservationDropout(p=0.3)(x, gen())
     assert torch.isnan(view)[torch.isnan(x)].all() and torch.equal(view[~torch.isnan(view)], x[~torch.isnan(view)])
-    steps = torch.isnan(ObservationDropout(p=0.3, shared=True)(torch.ones(50, 3, 40), seeded()))
+    steps = torch.isnan(ObservationDropout(p=0.3, shared=True)(torch.ones(50, 3, 40), gen()))
     assert torch.equal(steps[:, 0], steps[:, 2]) and steps.any() and not steps.all()
 
 
 @pytest.mark.parametrize("name", [*MASKS, "observation_dropout"])
 def test_no_strength_is_the_identity_and_less_strength_hides_less(name: str) -> None:
-    x = 10 + torch.randn(400, 4, 40, generator=seeded(3))
+    x = 10 + torch.randn(400, 4, 40, generator=gen(3))
     whole = augmentations.build(name)
-    assert torch.equal(whole.strength_scaled(0)(x, seeded()), x)
-    assert hidden(whole.strength_scaled(0.5)(x, seeded()), x).sum() <= hidden(whole(x, seeded()), x).sum()
+    assert torch.equal(whole.strength_scaled(0)(x, gen()), x)
+    assert hidden(whole.strength_scaled(0.5)(x, gen()), x).sum() <= hidden(whole(x, gen()), x).sum()
 
 
 @pytest.mark.parametrize("name", MASKS)
 @pytest.mark.parametrize("fill", ["zero", "mean", "missing"])
 def test_a_gradient_passes_what_is_not_hidden(name: str, fill: str) -> None:
-    x = torch.randn(6, 3, 40, generator=seeded(3), requires_grad=True)
-    view = augmentations.build({name: {"fill": fill}})(x, seeded())
+    x = torch.randn(6, 3, 40, generator=gen(3), requires_grad=True)
+    view = augmentations.build({name: {"fill": fill}})(x, gen())
     view.nan_to_num().sum().backward()
     assert x.grad is not None and torch.isfinite(x.grad).all()
     kept = ~hidden(view, x)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
 
+from helpers import SOURCE
 from kinview.augmentations import Augmentation, Compose, augmentations
 from kinview.data import Batch
 
-FOLDER = Path(__file__).parents[2] / "src" / "kinview" / "configs" / "augmentation"
+FOLDER = SOURCE / "configs" / "augmentation"
 
 # what the papers and the official codes say, part by part in the order of application
 PUBLISHED: dict[str, list[tuple[str, dict[str, Any]]]] = {

@@ -15,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
+from helpers import NAN, extra, gen
 from kinview.augmentations import (
     Augmentation,
     ClassConditionalCorruption,
@@ -34,20 +35,9 @@ from kinview.augmentations._tables import chosen_cells, exactly
 from kinview.augmentations.column_subsets import subset_bounds
 from kinview.data import Batch, TableSchema
 
-NAN = float("nan")
 IMPLAUSIBLE = 1e-4
 BERNOULLI = ["swap_noise", "gaussian_noise", "zero_out", "mean_mask", "uniform_range", "table_cutmix"]
 EXACT = ["column_corruption", "joint_row_swap", "class_conditional_corruption"]
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def extra(batch: Batch, name: str) -> Tensor:
-    value = batch.extra[name]
-    assert isinstance(value, Tensor)
-    return value
 
 
 def frame(n: int = 300) -> pd.DataFrame:
@@ -444,7 +434,10 @@ def test_categories_correlate_through_their_indicators() -> None:
     schema = TableSchema.fit(table)
     batch = schema.to_batch(table)
     views = ColumnSubsets(2, 0.0, "correlated").fit(batch, schema)(batch)
-    assert {frozenset(extra(view, "columns")[0].tolist()) for view in views} == {frozenset({0, 3}), frozenset({1, 2})}
+    assert {frozenset(extra(view, "columns")[0].tolist()) for view in views} == {
+        frozenset({0, 3}),
+        frozenset({1, 2}),
+    }
 
 
 def test_scarf_still_draws_as_it_did() -> None:

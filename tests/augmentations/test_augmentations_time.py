@@ -18,6 +18,7 @@ import scipy.stats
 import torch
 from torch import Tensor
 
+from helpers import NAN, gen, same
 from kinview.augmentations import (
     BandStop,
     ChannelPermutation,
@@ -48,16 +49,7 @@ from kinview.augmentations._resampling import at_positions
 from kinview.augmentations._splines import spline_curves
 from kinview.data import Batch, complete, observed_bounds
 
-NAN = float("nan")
 IMPLAUSIBLE = 1e-4  # p-value below which a drawn frequency is not believed; seeds are fixed
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def same(one: Tensor, other: Tensor) -> bool:
-    return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def noise(n: int = 4, channels: int = 2, steps: int = 60, seed: int = 0) -> Tensor:

@@ -8,16 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers import NAN, gen, seeded
 from kinview.augmentations import Viewmaker, augmentations
 from kinview.augmentations.viewmaker import PerturbationNetwork, reversed_gradient
 from kinview.data import Batch, observed_std
 from kinview.losses import losses
-
-NAN = float("nan")
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def network(part: Viewmaker) -> PerturbationNetwork:
@@ -132,12 +127,10 @@ def test_the_gradient_is_reversed_and_weighed() -> None:
 
 
 def encoder() -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return nn.Sequential(
-            nn.Conv1d(2, 16, 7, padding=3), nn.ReLU(), nn.Conv1d(16, 16, 7, padding=3), nn.ReLU(),
-            nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(64, 16),
-        )  # fmt: skip
+    return seeded(lambda: nn.Sequential(
+        nn.Conv1d(2, 16, 7, padding=3), nn.ReLU(), nn.Conv1d(16, 16, 7, padding=3), nn.ReLU(),
+        nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(64, 16),
+    ))  # fmt: skip
 
 
 def waves(n: int, seed: int) -> Tensor:

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import NAN
 from kinview.data import Batch
-
-NAN = float("nan")
 
 
 def a_batch() -> Batch:

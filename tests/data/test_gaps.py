@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from helpers import NAN
 from kinview.data import (
     bridge_gaps,
     inverse_spectrum,
@@ -17,8 +18,6 @@ from kinview.data import (
     spectrum,
     valid_lengths,
 )
-
-NAN = float("nan")
 
 
 def drawn(n: int, channels: int, steps: int, seed: int, missing: float = 0.3) -> torch.Tensor:

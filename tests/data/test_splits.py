@@ -4,17 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from helpers import gen
 from kinview.data import holdout, label_subset
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @given(st.integers(1, 60), st.floats(0, 0.99), st.integers(0, 5))
 @settings(max_examples=60, deadline=None)
 def test_holdout_is_a_partition_of_the_asked_size(n, fraction, seed):
-    train, valid = holdout(n, fraction, seeded(seed))
+    train, valid = holdout(n, fraction, gen(seed))
     assert sorted(torch.cat([train, valid]).tolist()) == list(range(n))
     assert len(train) >= 1
     assert train.dtype == valid.dtype == torch.int64
@@ -29,7 +26,7 @@ def test_holdout_is_a_partition_of_the_asked_size(n, fraction, seed):
 @settings(max_examples=60, deadline=None)
 def test_groups_are_never_split(groups, fraction, seed):
     groups = np.array(groups)
-    train, valid = holdout(len(groups), fraction, seeded(seed), groups=groups)
+    train, valid = holdout(len(groups), fraction, gen(seed), groups=groups)
     assert not set(groups[train.numpy()]) & set(groups[valid.numpy()])
     assert len(train) >= 1
     assert (len(valid) >= 1) == (len(set(groups.tolist())) > 1)
@@ -39,7 +36,7 @@ def test_groups_are_never_split(groups, fraction, seed):
 @settings(max_examples=60, deadline=None)
 def test_classes_are_held_out_in_their_share(labels, fraction, seed):
     y = np.array(labels)
-    _, valid = holdout(len(y), fraction, seeded(seed), y=y)
+    _, valid = holdout(len(y), fraction, gen(seed), y=y)
     for label in set(labels):
         size = (y == label).sum()
         assert abs((y[valid.numpy()] == label).sum() - size * len(valid) / len(y)) <= 1.5
@@ -47,28 +44,28 @@ def test_classes_are_held_out_in_their_share(labels, fraction, seed):
 
 def test_a_class_of_one_row_stays_in_train():
     for seed in range(10):
-        train, _ = holdout(21, 0.2, seeded(seed), y=["common"] * 20 + ["rare"])
+        train, _ = holdout(21, 0.2, gen(seed), y=["common"] * 20 + ["rare"])
         assert 20 in train.tolist()
 
 
 def test_stratified_groups_hold_out_both_classes():
     groups = np.repeat(np.arange(20), 3)
     y = np.repeat(np.arange(20) % 2, 3)
-    _, valid = holdout(60, 0.3, seeded(), groups=groups, y=y)
+    _, valid = holdout(60, 0.3, gen(), groups=groups, y=y)
     assert len(valid) == 18
     assert (y[valid.numpy()] == 1).sum() == 9
 
 
 def test_many_classes_and_groups_need_no_square_table():
     n = 30_000
-    train, valid = holdout(n, 0.1, seeded(), groups=np.arange(n), y=np.arange(n))
+    train, valid = holdout(n, 0.1, gen(), groups=np.arange(n), y=np.arange(n))
     assert (len(train), len(valid)) == (27_000, 3_000)
 
 
 def test_same_generator_same_split_and_the_global_state_is_left_alone():
     torch.manual_seed(7)
     state = torch.get_rng_state()
-    first, second, other = (holdout(40, 0.3, seeded(seed))[1].tolist() for seed in (1, 1, 2))
+    first, second, other = (holdout(40, 0.3, gen(seed))[1].tolist() for seed in (1, 1, 2))
     assert first == second
     assert first != other
     assert torch.equal(torch.get_rng_state(), state)
@@ -98,13 +95,13 @@ def test_label_subset_is_stratified_and_takes_any_labels():
 
 def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match="there are no rows to split"):
-        holdout(0, 0.1, seeded())
+        holdout(0, 0.1, gen())
     with pytest.raises(ValueError, match=r"fraction=1\.0 of the rows cannot be held out; use 0 <= fraction < 1"):
-        holdout(5, 1.0, seeded())
+        holdout(5, 1.0, gen())
     with pytest.raises(ValueError, match="groups has 3 entries for 5 rows"):
-        holdout(5, 0.1, seeded(), groups=[1, 2, 3])
+        holdout(5, 0.1, gen(), groups=[1, 2, 3])
     with pytest.raises(ValueError, match="groups is missing for 1 of 3 rows"):
-        holdout(3, 0.1, seeded(), groups=["a", None, "b"])
+        holdout(3, 0.1, gen(), groups=["a", None, "b"])
     with pytest.raises(ValueError, match="y is missing for 1 of 2 rows"):
         label_subset([1.0, float("nan")], 0.5, 0)
     with pytest.raises(ValueError, match="use 0 < fraction <= 1"):

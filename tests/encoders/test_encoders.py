@@ -10,23 +10,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
+from helpers import NAN, gen, pad, seeded, with_gaps
 from kinview.data import valid_lengths
 from kinview.encoders import DilatedConvEncoder, GapFrontEnd, MLPEncoder, TableFrontEnd, pool
 from kinview.encoders.dilated_conv import dilated_conv
 from kinview.encoders.mlp import mlp
 from kinview.encoders.pooling import multiscale, window_max
-
-NAN = float("nan")
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def seeded(build: Any) -> Any:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build()
 
 
 def encoder(**changed: Any) -> DilatedConvEncoder:
@@ -41,18 +30,7 @@ def encoder(**changed: Any) -> DilatedConvEncoder:
 
 
 def gappy(n: int = 5, channels: int = 2, steps: int = 12) -> Tensor:
-    """Series with single gaps, a leading gap, a short one, one without observations and a complete one."""
-    x = torch.randn(n, channels, steps, generator=gen(1))
-    x[0, 0, 3] = NAN
-    x[0, :, 6:8] = NAN
-    x[1, :, :4] = NAN
-    x[2, :, 7:] = NAN
-    x[3] = NAN
-    return x
-
-
-def pad(x: Tensor, more: int) -> Tensor:
-    return torch.cat([x, torch.full((*x.shape[:2], more), NAN)], dim=2)
+    return with_gaps(torch.randn(n, channels, steps, generator=gen(1)))
 
 
 # --- the convolution -------------------------------------------------------------------------------------------------

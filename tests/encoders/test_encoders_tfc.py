@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
@@ -13,53 +14,39 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor, nn
 
+from helpers import NAN, gen, pad, seeded, with_gaps
 from kinview.data import valid_lengths
 from kinview.encoders import FrequencyEncoder, ResNet1d, TFCTransformer, encoders, magnitude_spectrum
 from kinview.encoders.tfc_transformer import resampled
 
-NAN = float("nan")
 SMALL: dict[str, Any] = {"widths": [4, 6, 5], "kernel_sizes": [7, 5, 3]}
 
 
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def seeded(build: Any, trained: bool = True) -> Any:
+def trained(build: Callable[..., Any], *args: Any, **parameters: Any) -> Any:
     """A module in evaluation mode whose biases and running statistics matter, as after training."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        built = build()
-        if trained:
-            for module in built.modules():
-                if isinstance(module, nn.BatchNorm1d):
-                    module.running_mean.uniform_(-0.5, 0.5)
-                    module.running_var.uniform_(0.5, 2.0)
-                    nn.init.uniform_(module.bias, -0.5, 0.5)
-    return built.eval()
+
+    def changed() -> Any:
+        built = build(*args, **parameters)
+        for module in built.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.running_mean.uniform_(-0.5, 0.5)
+                module.running_var.uniform_(0.5, 2.0)
+                nn.init.uniform_(module.bias, -0.5, 0.5)
+        return built.eval()
+
+    return seeded(changed)
 
 
 def resnet(**changed: Any) -> ResNet1d:
-    return seeded(lambda: ResNet1d(**{"channels": 2, **SMALL, **changed}))
+    return trained(ResNet1d, **{"channels": 2, **SMALL, **changed})
 
 
 def frequency(**changed: Any) -> FrequencyEncoder:
-    return seeded(lambda: FrequencyEncoder(**{"channels": 2, "encoder": {"resnet1d": SMALL}, "bins": 16, **changed}))
+    return trained(FrequencyEncoder, **{"channels": 2, "encoder": {"resnet1d": SMALL}, "bins": 16, **changed})
 
 
 def gappy(n: int = 5, channels: int = 2, steps: int = 23) -> Tensor:
-    """Series with single gaps, a leading gap, a short one, one without observations and a complete one."""
-    x = torch.randn(n, channels, steps, generator=gen(1)).cumsum(dim=2)
-    x[0, 0, 3] = NAN
-    x[0, :, 6:8] = NAN
-    x[1, :, :4] = NAN
-    x[2, :, 7:] = NAN
-    x[3] = NAN
-    return x
-
-
-def pad(x: Tensor, more: int) -> Tensor:
-    return torch.cat([x, torch.full((*x.shape[:2], more), NAN, dtype=x.dtype)], dim=2)
+    return with_gaps(torch.randn(n, channels, steps, generator=gen(1)).cumsum(dim=2))
 
 
 ENCODERS = {
@@ -170,7 +157,7 @@ def test_resnet_has_the_size_and_the_reach_that_its_documentation_says() -> None
     [{}, {"kernel_sizes": [3, 3, 3]}, {"stride": 1}, {"widths": [3], "kernel_sizes": [5]}, {"stride": 3}],
 )
 def test_the_receptive_field_is_what_a_feature_sees(changed: dict[str, Any]) -> None:
-    network = seeded(lambda: ResNet1d(**{"channels": 1, **SMALL, **changed}), trained=False).double()
+    network = seeded(ResNet1d, **{"channels": 1, **SMALL, **changed}).eval().double()
     for module in network.modules():  # a rectifier that is always open hides nothing
         if isinstance(module, nn.BatchNorm1d):
             nn.init.constant_(module.bias, 100.0)
@@ -184,7 +171,7 @@ def test_the_receptive_field_is_what_a_feature_sees(changed: dict[str, Any]) -> 
 
 def test_batch_statistics_run_over_valid_steps_alone() -> None:
     x = gappy()[[0, 1, 2, 4]]
-    short, long = (seeded(lambda: ResNet1d(2, **SMALL), trained=False).train() for _ in range(2))
+    short, long = (seeded(ResNet1d, 2, **SMALL).train() for _ in range(2))
     torch.testing.assert_close(long(pad(x, 50))[:, :, :3], short(x), rtol=0, atol=1e-5)
     for one, other in zip(short.buffers(), long.buffers(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
@@ -196,7 +183,7 @@ def test_hidden_steps_are_not_seen() -> None:
     hide[0, 4:9] = True
     other = x.clone()
     other[0, :, 4:9] = 99.0
-    for network in (resnet(), frequency(), seeded(lambda: TFCTransformer(2, 10))):
+    for network in (resnet(), frequency(), trained(TFCTransformer, 2, 10)):
         assert torch.equal(network(x, hide=hide), network(other, hide=hide))
         assert not torch.equal(network(x, hide=hide)[0], network(x)[0])
 
@@ -284,7 +271,7 @@ def test_the_frequency_branch_shows_spectra_without_a_mask_unless_asked() -> Non
 
 
 def test_a_config_builds_an_equal_encoder() -> None:
-    for network in (resnet(), frequency(), seeded(lambda: TFCTransformer(2, 10, "frequency"))):
+    for network in (resnet(), frequency(), trained(TFCTransformer, 2, 10, "frequency")):
         again = encoders.build(encoders.to_config(network))
         assert repr(again) == repr(network)
         assert type(again) is type(network)
@@ -309,7 +296,7 @@ def test_parameters_of_the_frequency_branch_are_checked(changed: dict[str, Any],
 
 
 def test_the_official_transformer_says_that_it_breaks_the_law_and_does() -> None:
-    network = seeded(lambda: TFCTransformer(1, 12))
+    network = trained(TFCTransformer, 1, 12)
     assert not network.row_independent and network.padding_independent
     x = torch.randn(4, 1, 12, generator=gen())
     assert (network(x)[:1] - network(x[:1])).abs().max() > 1e-2
@@ -318,7 +305,7 @@ def test_the_official_transformer_says_that_it_breaks_the_law_and_does() -> None
 
 
 def test_the_official_transformer_does_not_depend_on_padding_nor_on_empty_rows() -> None:
-    network = seeded(lambda: TFCTransformer(2, 12, "frequency"))
+    network = trained(TFCTransformer, 2, 12, "frequency")
     x = gappy()
     z = network(x)
     assert z.shape == (5, 24) and torch.isfinite(z).all() and (z[3] == 0).all()

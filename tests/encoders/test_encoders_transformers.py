@@ -8,35 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import NAN, gen, seeded, with_gaps
 from kinview.encoders import FeatureTokenizer, FTTransformer, PatchTransformer, encoders
 from kinview.encoders.patch_transformer import sinusoids
-
-NAN = float("nan")
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def seeded(kind: type, *args: Any, **parameters: Any) -> Any:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return kind(*args, **parameters).eval()
 
 
 def patches(**changed: Any) -> PatchTransformer:
     small = {"channels": 2, "repr_dim": 8, "patch_length": 4, "stride": 3, "depth": 2, "heads": 2} | changed
-    built: PatchTransformer = seeded(PatchTransformer, **small)
+    built: PatchTransformer = seeded(PatchTransformer, **small).eval()
     return built
 
 
 def gappy(n: int = 5, steps: int = 14) -> Tensor:
-    x = torch.randn(n, 2, steps, generator=gen(1))
-    x[0, 0, 3] = NAN
-    x[1, :, :4] = NAN
-    x[2, :, 7:] = NAN
-    x[3] = NAN
-    return x
+    return with_gaps(torch.randn(n, 2, steps, generator=gen(1)))
 
 
 def table(n: int = 6) -> Tensor:
@@ -112,7 +96,7 @@ def test_the_order_of_patches_counts() -> None:
 
 
 def test_tokens_are_affine_in_numbers_and_looked_up_for_categories() -> None:
-    tokenizer: FeatureTokenizer = seeded(FeatureTokenizer, [0, 4, 0], 8)
+    tokenizer: FeatureTokenizer = seeded(FeatureTokenizer, [0, 4, 0], 8).eval()
     x = torch.tensor([[2.0, 3.0, -1.0], [NAN, NAN, 0.5]])
     tokens = tokenizer(x)
     w, b, m = tokenizer.weight, tokenizer.bias, tokenizer.missing
@@ -121,7 +105,7 @@ def test_tokens_are_affine_in_numbers_and_looked_up_for_categories() -> None:
 
 
 def test_rows_of_the_ft_transformer_are_independent_and_finite() -> None:
-    encoder: FTTransformer = seeded(FTTransformer, [0, 0, 4], repr_dim=16, heads=2)
+    encoder: FTTransformer = seeded(FTTransformer, [0, 0, 4], repr_dim=16, heads=2).eval()
     x = table()
     z = encoder(x)
     assert z.shape == (6, 16)
@@ -131,7 +115,7 @@ def test_rows_of_the_ft_transformer_are_independent_and_finite() -> None:
 
 
 def test_the_ft_transformer_is_the_papers() -> None:
-    encoder: FTTransformer = seeded(FTTransformer, [0] * 3)
+    encoder: FTTransformer = seeded(FTTransformer, [0] * 3).eval()
     assert (encoder.repr_dim, len(encoder.layers)) == (192, 3)
     per_layer = 4 * 192 * 193 + 192 * 512 + 512 + 256 * 192 + 192 + 2 * 192  # attention, ReGLU of 4/3 · 192, a norm
     norms = 2 * 2 * 192 + 2 * 192  # before the attention of the later layers, and the last one

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
+from helpers import seeded
 from kinview.encoders import TSTCCEncoder, encoders
 from kinview.encoders.dropout import CheapDropout
 from kinview.encoders.masked import (
@@ -168,9 +169,8 @@ def test_lengths_are_those_of_the_series() -> None:
 # --------------------------------------------------------------------------------------------- the encoder of TS-TCC
 
 
-def seeded(**changed: Any) -> TSTCCEncoder:
-    torch.manual_seed(0)
-    return TSTCCEncoder(**{"channels": 2, "repr_dim": 6, "hidden_dim": 4, **changed}).requires_grad_(False)
+def small(**changed: Any) -> TSTCCEncoder:
+    return seeded(TSTCCEncoder, **{"channels": 2, "repr_dim": 6, "hidden_dim": 4, **changed}).requires_grad_(False)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def seeded(**changed: Any) -> TSTCCEncoder:
     [({}, 57), ({"kernel_size": 25, "stride": 3}, 24 + 1 + 3 * (1 + 2 * 7 + 2 + 4 * 7 + 4))],
 )
 def test_a_feature_sees_its_receptive_field(changed: dict[str, Any], expected: int) -> None:
-    encoder = seeded(**changed, dropout=0.0).eval()
+    encoder = small(**changed, dropout=0.0).eval()
     assert encoder.receptive_field == expected
     for parameter in encoder.parameters():
         nn.init.uniform_(parameter, 0.1, 1.0)  # nothing cancels, every ReLU is open
@@ -195,7 +195,7 @@ def test_a_feature_sees_its_receptive_field(changed: dict[str, Any], expected: i
 
 
 def test_an_untrained_network_does_not_see_the_mask() -> None:
-    with_mask, without = seeded().eval(), seeded(front_end="values").eval()
+    with_mask, without = small().eval(), small(front_end="values").eval()
     x = torch.randn(3, 2, 40)
     x[0, :, 5:9] = torch.nan
     assert gap(with_mask(x), without(x)) < 1e-6
@@ -208,12 +208,12 @@ def test_an_untrained_network_does_not_see_the_mask() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 7, 8, 178])
 def test_lengths_of_features_are_those_of_the_output(steps: int) -> None:
     for changed in ({}, {"kernel_size": 25, "stride": 3}, {"kernel_size": 3}):
-        encoder = seeded(**changed).eval()
+        encoder = small(**changed).eval()
         assert encoder(torch.zeros(1, 2, steps)).shape[2] == int(encoder.feature_lengths(torch.tensor([steps]))[0])
 
 
 def test_hidden_steps_are_blank() -> None:
-    encoder = seeded(front_end="values").eval()
+    encoder = small(front_end="values").eval()
     x, hide = torch.randn(2, 2, 30), torch.zeros(2, 30, dtype=torch.bool)
     hide[:, 10:14] = True
     assert gap(encoder(x, hide=hide), encoder(x.masked_fill(hide[:, None], 0.0))) == 0.0

@@ -1,6 +1,5 @@
 """A benchmark that is really killed: no cell is lost, none is computed twice, and the table stays the same."""
 
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from helpers import random_moments
 from kinview.evaluation import Store
 
 pytestmark = pytest.mark.slow
@@ -96,32 +96,32 @@ def whole(tmp_path_factory) -> pd.DataFrame:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_five_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path, whole, workers):
-    moments = random.Random(workers)
-    seen: dict[str, pd.Timestamp] = {}
-    for kill in range(5):
-        before = len(seen)
-        process = start(tmp_path, workers)
-        children: list[psutil.Process] = []
-        # The moments cover the whole run: after a random number of new cells (none: during start-up or training),
-        # and a random while later, in the middle of whatever is being done.
-        wanted = before + moments.randrange(CELLS // 6) if kill else 0
-        wait_for_cells(tmp_path, wanted, process)
-        time.sleep(moments.uniform(0.0, 4.0 if kill == 0 else 0.3))
-        if process.poll() is None:
-            children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        psutil.wait_procs(children, timeout=60)
-        assert not any(child.is_running() for child in children), "a worker outlived its parent"
-        found = rows(tmp_path)
-        now = dict(zip(found["hash"], found.get("created_at", []), strict=True))
-        assert seen.items() <= now.items(), "a result was lost or written again"
-        seen = now
-    assert 0 < len(seen) < CELLS, "the kills did not fall into the run"
-    resumed = finish(tmp_path, workers)
-    assert_same_table(resumed, whole)
-    assert seen.items() <= dict(zip(resumed["hash"], resumed["created_at"], strict=True)).items()
-    assert not list((tmp_path / "cache").rglob("checkpoint*.safetensors"))
+    with random_moments(workers) as moments:
+        seen: dict[str, pd.Timestamp] = {}
+        for kill in range(5):
+            before = len(seen)
+            process = start(tmp_path, workers)
+            children: list[psutil.Process] = []
+            # The moments cover the whole run: after a random number of new cells (none: during start-up or training),
+            # and a random while later, in the middle of whatever is being done.
+            wanted = before + int(moments.integers(CELLS // 6)) if kill else 0
+            wait_for_cells(tmp_path, wanted, process)
+            time.sleep(moments.uniform(0.0, 4.0 if kill == 0 else 0.3))
+            if process.poll() is None:
+                children = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            psutil.wait_procs(children, timeout=60)
+            assert not any(child.is_running() for child in children), "a worker outlived its parent"
+            found = rows(tmp_path)
+            now = dict(zip(found["hash"], found.get("created_at", []), strict=True))
+            assert seen.items() <= now.items(), "a result was lost or written again"
+            seen = now
+        assert 0 < len(seen) < CELLS, "the kills did not fall into the run"
+        resumed = finish(tmp_path, workers)
+        assert_same_table(resumed, whole)
+        assert seen.items() <= dict(zip(resumed["hash"], resumed["created_at"], strict=True)).items()
+        assert not list((tmp_path / "cache").rglob("checkpoint*.safetensors"))
 
 
 def test_workers_whose_parent_is_killed_stop_and_write_nothing_more(tmp_path, whole):

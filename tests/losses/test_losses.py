@@ -10,18 +10,8 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
+from helpers import NAN, draw, rotation
 from kinview.losses import Hierarchical, InfoNCE, hierarchical, info_nce, instance_contrastive, temporal_contrastive
-
-NAN = float("nan")
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def rotation(size: int) -> Tensor:
-    return torch.linalg.qr(draw(size, size, seed=9)).Q
-
 
 # --- the formulas, transcribed term by term --------------------------------------------------------------------------
 

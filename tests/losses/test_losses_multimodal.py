@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
+from helpers import assert_same, draw, rotation, seeded
 from kinview.losses import (
     CMCR,
     ConVIRT,
@@ -26,21 +27,6 @@ from kinview.losses import (
     three_towers,
 )
 from kinview.losses.cmcr import retrieve, spherical_noise
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def rotation(size: int) -> Tensor:
-    return torch.linalg.qr(draw(size, size, seed=9)).Q
-
-
-def seeded(build: Callable[[], nn.Module]) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build().double()
-
 
 # --- the formulas, one term at a time --------------------------------------------------------------------------------
 
@@ -61,17 +47,6 @@ def slow_cmcr(a: Tensor, b: Tensor, v: Tensor, u: Tensor, t2: float, t3: float, 
         (x / x.norm() - y / y.norm()).square().sum() for one, other in ((a, v), (b, u)) for x, y in zip(one, other)
     )
     return inter + weight * gap / (2 * len(a))
-
-
-def assert_same(fast: Callable[..., Tensor], slow: Callable[..., Tensor], *views: Tensor) -> None:
-    results = []
-    for function in (fast, slow):
-        leaves = [view.clone().requires_grad_() for view in views]
-        value = function(*leaves)
-        assert value.shape == ()
-        results.append((value.detach(), *torch.autograd.grad(value, leaves)))
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
 sizes = {"n": st.integers(1, 5), "d": st.integers(1, 4), "seed": st.integers(0, 99)}
@@ -179,7 +154,7 @@ def test_noise_has_the_variance_asked_for() -> None:
 
 
 def test_the_third_tower_is_frozen_and_its_heads_are_not() -> None:
-    loss = seeded(lambda: ThreeTowers(3, 5, head_dim=4, temperature=0.2))
+    loss = seeded(lambda: ThreeTowers(3, 5, head_dim=4, temperature=0.2)).double()
     assert isinstance(loss, ThreeTowers)
     a, b, third = draw(6, 3).requires_grad_(), draw(6, 3, seed=1).requires_grad_(), draw(6, 5, seed=2).requires_grad_()
     value = loss(a, b, third)
@@ -243,7 +218,7 @@ def slow_sides(loss: FactorCL, term: str, a: Tensor, b: Tensor, ca: Tensor, cb: 
 
 @pytest.mark.parametrize("condition_dim", [None, 3])
 def test_factor_cl_equals_its_bounds(condition_dim: int | None) -> None:
-    loss = seeded(lambda: FactorCL(4, 2, condition_dim, hidden_dim=6))
+    loss = seeded(lambda: FactorCL(4, 2, condition_dim, hidden_dim=6)).double()
     assert isinstance(loss, FactorCL)
     a, b = draw(5, 4), draw(5, 2, seed=1)
     if condition_dim is None:
@@ -268,7 +243,7 @@ def test_factor_cl_equals_its_bounds(condition_dim: int | None) -> None:
 
 def test_one_backward_pass_does_what_two_optimisers_alternate() -> None:
     """The CLUB critics learn from their own objective only; everything else from the bounds only."""
-    loss = seeded(lambda: FactorCL(3, 3, hidden_dim=6))
+    loss = seeded(lambda: FactorCL(3, 3, hidden_dim=6)).double()
     assert isinstance(loss, FactorCL)
     a, b, ca, cb = views = [draw(5, 3, seed=i).requires_grad_() for i in range(4)]
     loss(*views).backward()
@@ -292,7 +267,7 @@ def test_one_backward_pass_does_what_two_optimisers_alternate() -> None:
 
 
 def test_critics_in_blocks_are_critics_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    critic = seeded(lambda: PairCritic(3, 4, hidden_dim=8))
+    critic = seeded(lambda: PairCritic(3, 4, hidden_dim=8)).double()
     x, y = draw(7, 3).requires_grad_(), draw(7, 4, seed=1).requires_grad_()
     weights = draw(7, 7, seed=2)
     whole = critic(x, y)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
+from helpers import assert_same, draw, rotation
 from kinview.losses import (
     NCE,
     AlignmentUniformity,
@@ -44,14 +45,6 @@ from kinview.losses import (
 from kinview.losses.triplet import Mining
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0])
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def rotation(size: int) -> Tensor:
-    return torch.linalg.qr(draw(size, size, seed=9)).Q
 
 
 # --- the formulas, one term at a time --------------------------------------------------------------------------------
@@ -191,20 +184,6 @@ def slow_alignment_uniformity(a: Tensor, b: Tensor, exponent: float, scale: floa
         close = [torch.exp(-scale * (z[i] - z[j]).square().sum()) for i in n for j in n if i < j]
         value = value + torch.log(mean(close, a)) / 2
     return value
-
-
-def assert_same(fast: Callable[..., Tensor], slow: Callable[..., Tensor], *views: Tensor) -> None:
-    results = []
-    for function in (fast, slow):
-        leaves = [view.clone().requires_grad_() for view in views]
-        value = function(*leaves)
-        assert value.shape == ()
-        gradients = torch.autograd.grad(value, leaves, allow_unused=True) if value.requires_grad else ()
-        zeros = [torch.zeros_like(view) for view in views]
-        found = [zero if g is None else g for zero, g in zip(zeros, gradients or zeros, strict=True)]
-        results.append((value.detach(), *found))
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
 sizes = {"n": st.integers(1, 6), "d": st.integers(1, 4), "seed": st.integers(0, 99)}

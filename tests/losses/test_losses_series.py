@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from safetensors.torch import load_file
 from torch import Tensor
 
+from helpers import assert_same, draw
 from kinview.losses import (
     NNCLR,
     Consistency,
@@ -35,20 +37,6 @@ from kinview.losses import (
     temporal_cpc,
 )
 from kinview.losses.nnclr import nearest
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def assert_same(ours: Callable[..., Tensor], slow: Callable[..., Tensor], *views: Tensor, rtol: float = 1e-9) -> None:
-    """Value and gradients agree, where both have one."""
-    leaves = [[view.clone().requires_grad_() for view in views] for _ in range(2)]
-    values = [loss(*own) for loss, own in zip((ours, slow), leaves, strict=True)]
-    torch.testing.assert_close(values[0], values[1], rtol=rtol, atol=1e-11)
-    slopes = [torch.autograd.grad(v, own, materialize_grads=True) for v, own in zip(values, leaves, strict=True)]
-    for one, other in zip(*slopes, strict=True):
-        torch.testing.assert_close(one, other, rtol=rtol, atol=1e-10)
 
 
 def cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -597,8 +585,7 @@ def test_nnclr_equals_its_formula() -> None:
 
 
 def test_nnclr_searches_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kinview.losses import nnclr as module
-
+    module = importlib.import_module("kinview.losses.nnclr")  # the package's door gives the function
     rows, queue = draw(7, 4), draw(5, 4, seed=1)
     whole = nearest(rows, queue)
     assert torch.equal(whole, cosines(rows, queue).argmax(dim=1))

@@ -9,14 +9,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
+from helpers import draw
 from kinview.losses import Sinkhorn, SwAV, nnclr, sinkhorn, swav
 from kinview.modules import FeatureQueue, MemoryBank
 from kinview.modules.feature_queue import UNSET
-
-
-def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
 
 # --- FeatureQueue ----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from helpers import gen
 from kinview import SimCLR, TabularSimCLR
 from kinview.augmentations import Augmentation, augmentations
 from kinview.configs import config_names, read_config
@@ -22,10 +23,6 @@ from kinview.training.randomness import forked_generators
 
 ENCODER = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 6, "depth": 2}}
 CPU = torch.device("cpu")
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def method(augmentation: Any = "jitter", **changed: Any) -> SimCLRMethod:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import kinview
+from helpers import NAN, gen
 from kinview import TFC, FineTunedClassifier, TS2Vec
 from kinview.augmentations import CropPair
 from kinview.configs import read_config
@@ -23,7 +24,6 @@ from kinview.losses import nt_xent_poly
 from kinview.methods import RandomInit, TFCMethod, methods
 from kinview.methods.tfc.estimator import bridged
 
-NAN = float("nan")
 TOLERANCE = 1e-5
 SMALL: dict[str, Any] = {
     "encoder": {"resnet1d": {"widths": [4, 6], "kernel_sizes": [5, 3]}},
@@ -33,10 +33,6 @@ SMALL: dict[str, Any] = {
     "random_state": 0,
     "trainer": {"max_steps": 3, "batch_size": 8},
 }
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def series(n: int = 12, channels: int = 2, steps: int = 20, gaps: float = 0.1, seed: int = 0) -> np.ndarray:

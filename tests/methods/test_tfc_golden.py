@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from golden_comparison import load, require_parity
 from kinview import TFC, load_model
 
 TOLERANCE = 1e-5
 COUNTS = {"tfc_32": 5, "tfc_178": 7}
 
 
-@pytest.fixture(scope="module")
-def parity() -> ModuleType:
-    """The comparison that also prints the published figures."""
-    path = Path(__file__).parents[2] / "benchmarks" / "golden_parity.py"
-    spec = importlib.util.spec_from_file_location("golden_parity", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _golden_file(golden: Path, name: str) -> Path:
-    if (golden / name).is_file():
-        return golden / name
-    folder = os.environ.get("KINVIEW_GOLDEN")
-    if not folder:
-        pytest.skip(f"{name} is too large for the repository and KINVIEW_GOLDEN does not name the folder that holds it")
-    return Path(folder) / name
-
-
 @pytest.mark.parametrize("name", COUNTS)
-def test_every_array_equals_the_official_one(golden, parity, name):
-    arrays = load_file(_golden_file(golden, f"{name}.safetensors"))
-    differences = dict(parity.GOLDEN[name](arrays))
-    outputs = {key for key in arrays if not key.startswith("state.")} - {"x", "a", "b"}
-    assert set(differences) == outputs and len(outputs) == COUNTS[name]
-    assert {array: d for array, d in differences.items() if not d < TOLERANCE} == {}
+def test_every_array_equals_the_official_one(name):
+    outputs = {key for key in load(name) if not key.startswith("state.")} - {"x", "a", "b"}
+    assert require_parity(name, COUNTS[name], TOLERANCE) == outputs
 
 
 def _state(golden) -> dict[str, torch.Tensor]:

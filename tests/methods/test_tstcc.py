@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
-import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,8 @@ from hypothesis import given, strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
+from golden_comparison import require_parity
+from helpers import pad
 from kinview import TFC, TSTCC, Trainer, TS2Vec, load_model
 from kinview.augmentations import Augmentation
 from kinview.configs import read_config
@@ -77,26 +76,12 @@ def unequal(n: int = 6, channels: int = 2, steps: int = 40) -> Tensor:
     return x
 
 
-def pad(x: Tensor, more: int) -> Tensor:
-    return F.pad(x, (0, more), value=torch.nan)
-
-
 def views_of(one: Tensor, other: Tensor, share: float = 0.3) -> list[Batch]:
     extra = {"share": torch.full((len(one),), share)}
     return [Batch.of(one, extra=dict(extra)), Batch.of(other, extra=dict(extra))]
 
 
 # ------------------------------------------------------------------------------------------------- official code
-
-
-@pytest.fixture(scope="module")
-def parity() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "golden_parity.py"
-    spec = importlib.util.spec_from_file_location("golden_parity", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def official_checkpoint(arrays: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -107,16 +92,8 @@ def official_checkpoint(arrays: dict[str, Tensor]) -> dict[str, dict[str, Tensor
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_every_array_equals_the_official_one(golden: Path, parity: ModuleType, name: str) -> None:
-    path = golden / f"{name}.safetensors"
-    if not path.is_file():
-        folder = os.environ.get("KINVIEW_GOLDEN")
-        if not folder:
-            pytest.skip(f"{path.name} is too large for the repository and KINVIEW_GOLDEN does not name its folder")
-        path = Path(folder) / path.name
-    differences = dict(parity.GOLDEN[name](load_file(path)))
-    assert len(differences) == COUNTS[name]
-    assert {array: d for array, d in differences.items() if not d < TOLERANCE} == {}
+def test_every_array_equals_the_official_one(name: str) -> None:
+    require_parity(name, COUNTS[name], TOLERANCE)
 
 
 def test_an_official_checkpoint_becomes_an_estimator(golden: Path, tmp_path: Path) -> None:

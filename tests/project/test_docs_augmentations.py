@@ -8,9 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from helpers import ROOT
 from kinview.augmentations import augmentations
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")

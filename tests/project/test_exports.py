@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from helpers import SOURCE
 from kinview.exports import LazyPackage
 from kinview.registry import Registry
 
-SOURCE = Path(__file__).parents[2] / "src" / "kinview"
 PACKAGES = (
     "kinview", "kinview.augmentations", "kinview.data", "kinview.datasets", "kinview.diagnostics", "kinview.encoders",
     "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.modules", "kinview.testing", "kinview.training",

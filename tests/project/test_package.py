@@ -4,17 +4,14 @@ import ast
 import functools
 import importlib.resources
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import kinview
+from helpers import ROOT, SOURCE, python
 
-ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "kinview"
 MODULES = sorted(SOURCE.rglob("*.py"))
 HEAVY = ("torch", "sktime", "xgboost", "pandas", "sklearn", "matplotlib", "sqlalchemy")
 LINKS = ("augmentations", "evaluation", "configs")
@@ -42,12 +39,6 @@ ALLOWED = {
         *("modules", "training", "datasets", "data", "configs"),
     },
 }
-
-
-def python(code: str, *, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
-    )
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers import random_moments
 from kinview import SCARF, TS2Vec
 from kinview.training import Callback
 from kinview.training.checkpoint import CHECKPOINT_NAME
@@ -97,17 +98,17 @@ def _check_kills(processes, tmp_path: Path, name: str, every: int, kills: list[t
 
 @pytest.mark.parametrize(("name", "every"), [("ts2vec", 1), ("scarf", 2)])
 def test_a_killed_training_continues_to_the_same_file(processes, tmp_path, name, every):
-    random = np.random.default_rng()
-    _check_kills(processes, tmp_path, name, every, [(int(random.integers(3, 25)), random.random() * 0.01)])
+    with random_moments() as random:
+        _check_kills(processes, tmp_path, name, every, [(int(random.integers(3, 25)), random.random() * 0.01)])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 2, 3])
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_five_kills_at_random_moments_change_nothing(processes, tmp_path, name, every):
-    random = np.random.default_rng()
-    kills = [(int(random.integers(every + 1, 7)), random.random() * 0.02) for _ in range(5)]
-    _check_kills(processes, tmp_path, name, every, kills)
+    with random_moments() as random:
+        kills = [(int(random.integers(every + 1, 7)), random.random() * 0.02) for _ in range(5)]
+        _check_kills(processes, tmp_path, name, every, kills)
 
 
 def test_ctrl_c_ends_the_process_and_leaves_a_checkpoint(processes, tmp_path, capfd):
