@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from kinview.data import Batch
+from kinview.methods import methods
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "kinview"
@@ -120,3 +121,21 @@ def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=300, **options
     )
+
+
+# --- small networks ------------------------------------------------------------------------------------------------
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    name: methods[name].target.get_test_params()[0] for name in methods if methods[name].modality == "time_series"
+} | {
+    "raw": {},
+    "scarf": {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0, "trainer": {"max_steps": 2}},
+    "tabular_simclr": {
+        "encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "projection_dim": 2, "random_state": 0,
+        "trainer": {"max_steps": 2},
+    },
+}  # fmt: skip
+"""Parameters of a small and short-trained instance of every registered method."""
+
+SMALL |= {name: {"method": {"ts2vec": SMALL["ts2vec"]}, "random_state": 0} for name in ("random_init", "supervised")}

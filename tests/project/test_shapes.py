@@ -1,44 +1,66 @@
-"""The shapes in the signatures are true: both methods train and embed with every signature checked."""
+"""The shapes in the signatures are true: every method and every encoder runs with each signature checked."""
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
+
+from helpers import ROOT, python
+from kinview.encoders import encoders
+from kinview.methods import methods
 
 CODE = """
 from jaxtyping import install_import_hook
 
-rooms = ["augmentations", "encoders", "losses"]
-install_import_hook([f"kinview.{room}" for room in rooms], "beartype.beartype")
+shaped = ["augmentations", "encoders", "losses", "modules"]
+install_import_hook([f"kinview.{room}" for room in shaped], "beartype.beartype")
 
 import numpy as np
 import pandas as pd
-from kinview import SCARF, TS2Vec
-from kinview.methods import RandomInit
-from kinview.methods import RawFeatures
+import torch
+from helpers import SMALL, gen
+from kinview.encoders import encoders
+from kinview.losses import info_nce
+from kinview.methods import TS2Vec, methods
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(9, 2, 16))
 X[0, 1, 3:6] = X[2, :, 9:] = np.nan
-model = TS2Vec(repr_dim=8, hidden_dim=4, depth=2, trainer={"max_steps": 3}, random_state=0).fit(X)
-assert model.transform(X).shape == (9, 8)
-assert model.encode(X, "multiscale").ndim == 3
-assert model.encode(X, sliding_length=2, sliding_padding=3).shape == (9, 8, 16)
 table = pd.DataFrame({"a": rng.normal(size=40), "b": rng.choice(["x", "y", None], size=40)})
-assert SCARF(hidden_dim=8, trainer={"max_epochs": 2}, random_state=0).fit(table).transform(table).shape == (40, 8)
-assert RawFeatures().fit(X).transform(X).shape == (9, 32)
-assert RandomInit(random_state=0).fit(table).transform(table).shape == (40, 256)
+of_table = {"random_init": {"method": {"scarf": SMALL["scarf"]}}, "supervised": {"method": {"scarf": SMALL["scarf"]}}}
+for name in methods:
+    kind = methods[name].modality
+    runs = [(X, SMALL[name])] if kind != "tabular" else []
+    runs += [(table, of_table.get(name, SMALL[name]))] if kind != "time_series" else []
+    for data, parameters in runs:
+        z = methods.build({name: parameters}).fit(data, np.arange(len(data)) % 2).transform(data)
+        assert z.shape[0] == len(data) and z.ndim == 2, name
+    print(name)
+model = TS2Vec(**SMALL["ts2vec"]).fit(X)
+assert model.encode(X, "multiscale").ndim == 3
+assert model.encode(X, sliding_length=2, sliding_padding=3).shape == (9, 4, 16)
 
-import torch
-from kinview.losses import info_nce
+series = torch.randn(5, 2, 20, generator=gen())
+series[0, 0, 3:6] = series[1, :, 12:] = torch.nan
+columns = torch.cat([torch.randn(5, 2, generator=gen()), torch.tensor([[0.0], [1], [2], [1], [0]])], dim=1)
+columns[0, 0] = torch.nan
+sizes = {"cardinalities": [0, 0, 3], "channels": 2, "length": 20}
+for name in encoders:
+    wanted = encoders[name].target.__init__.__annotations__
+    encoder = encoders.build(name, **{key: value for key, value in sizes.items() if key in wanted})
+    for training in (True, False):
+        z = encoder.train(training)(columns if "cardinalities" in wanted else series)
+        assert len(z) == 5, name
+    print(name)
+
 try:
     info_nce(torch.zeros(3, 2), torch.zeros(3, 2, 2))
-except TypeError as error:  # the hook is on
-    print("checked")
+except TypeError:
+    print("checked")  # the hook is on
 """
 
 
-def test_the_shapes_in_the_signatures_hold_while_training():
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+def test_the_shapes_in_the_signatures_hold_while_training_and_embedding() -> None:
+    done = python(CODE, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path])})
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip() == "checked"
+    assert done.stdout.split() == [*methods, *encoders, "checked"]
