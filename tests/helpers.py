@@ -1,0 +1,141 @@
+"""What more than one test file needs: draws, gaps, comparisons, kills that can be repeated, small networks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinview.data import Batch
+from kinview.methods import methods
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "kinview"
+NAN = float("nan")
+
+
+# --- draws ---------------------------------------------------------------------------------------------------------
+
+
+def gen(seed: int = 0) -> torch.Generator:
+    """Return a generator with this seed."""
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return standard normal values."""
+    return torch.randn(*shape, generator=gen(seed), dtype=dtype)
+
+
+def rotation(size: int) -> Tensor:
+    """Return an orthogonal matrix."""
+    return torch.linalg.qr(draw(size, size, seed=9)).Q
+
+
+def seeded(build: Callable[..., Any], *args: Any, **parameters: Any) -> Any:
+    """Return what ``build`` builds from the seed 0; the caller's generator stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(*args, **parameters)
+
+
+@contextlib.contextmanager
+def random_moments(seed: int | None = None) -> Iterator[np.random.Generator]:
+    """Give a generator for the moments of kills, and say its seed on standard output and beside every failure.
+
+    ``KINVIEW_TEST_SEED`` repeats them; without it the seed is the given one, or a fresh one.
+    """
+    given = os.environ.get("KINVIEW_TEST_SEED")
+    chosen = int(given) if given else secrets.randbits(32) if seed is None else seed
+    say = f"KINVIEW_TEST_SEED={chosen} repeats these moments"
+    sys.stdout.write(say + "\n")
+    try:
+        yield np.random.default_rng(chosen)
+    except BaseException as error:
+        error.add_note(say)
+        raise
+
+
+# --- series with gaps ----------------------------------------------------------------------------------------------
+
+
+def with_gaps(x: Tensor) -> Tensor:
+    """Make single gaps, a leading gap, a short series, one without observations; the rest stays complete."""
+    x[0, 0, 3] = NAN
+    x[0, :, 6:8] = NAN
+    x[1, :, :4] = NAN
+    x[2, :, 7:] = NAN
+    x[3] = NAN
+    return x
+
+
+def pad(x: Tensor, more: int) -> Tensor:
+    """Append steps without observations."""
+    return torch.nn.functional.pad(x, (0, more), value=NAN)
+
+
+# --- comparisons ---------------------------------------------------------------------------------------------------
+
+
+def same(one: Tensor | None, other: Tensor | None) -> bool:
+    """Tell whether both hold the same values and the same gaps, or are both None."""
+    if one is None or other is None:
+        return one is other
+    return torch.equal(one.isnan(), other.isnan()) and torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def assert_same(fast: Callable[..., Tensor], slow: Callable[..., Tensor], *views: Tensor, rtol: float = 1e-9) -> None:
+    """Require the same scalar, and the same gradient for each view (zero where a view does not count)."""
+    results = []
+    for function in (fast, slow):
+        leaves = [view.clone().requires_grad_() for view in views]
+        value = function(*leaves)
+        assert value.shape == ()
+        slopes = torch.autograd.grad(value, leaves, materialize_grads=True) if value.requires_grad else ()
+        results.append((value.detach(), *(slopes or map(torch.zeros_like, views))))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=rtol, atol=1e-11)
+
+
+def extra(batch: Batch, name: str) -> Tensor:
+    """Return a tensor that travels with the rows."""
+    value = batch.extra[name]
+    assert isinstance(value, Tensor)
+    return value
+
+
+# --- other processes -----------------------------------------------------------------------------------------------
+
+
+def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=300, **options
+    )
+
+
+# --- small networks ------------------------------------------------------------------------------------------------
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    name: methods[name].target.get_test_params()[0] for name in methods if methods[name].modality == "time_series"
+} | {
+    "raw": {},
+    "scarf": {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0, "trainer": {"max_steps": 2}},
+    "tabular_simclr": {
+        "encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "projection_dim": 2, "random_state": 0,
+        "trainer": {"max_steps": 2},
+    },
+}  # fmt: skip
+"""Parameters of a small and short-trained instance of every registered method."""
+
+SMALL |= {name: {"method": {"ts2vec": SMALL["ts2vec"]}, "random_state": 0} for name in ("random_init", "supervised")}

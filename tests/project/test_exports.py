@@ -1,0 +1,182 @@
+"""Public names come through the packages, whatever has been imported before."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import SOURCE
+from kinview.exports import LazyPackage
+from kinview.registry import Registry
+
+PACKAGES = (
+    "kinview", "kinview.augmentations", "kinview.data", "kinview.datasets", "kinview.diagnostics", "kinview.encoders",
+    "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.modules", "kinview.testing", "kinview.training",
+)  # fmt: skip
+# which package offers the classes of a family
+FAMILIES = {
+    "augmentations": "kinview.augmentations",
+    "callbacks": "kinview.training",
+    "classifiers": "kinview.methods",
+    "corruptions": "kinview.evaluation",
+    "encoders": "kinview.encoders",
+    "heads": "kinview.modules",
+    "label_noise": "kinview.evaluation",
+    "losses": "kinview.losses",
+    "methods": "kinview.methods",
+    "probes": "kinview.evaluation",
+}
+
+
+def registries() -> dict[str, Registry]:
+    return {
+        registry.family: registry
+        for package in (*PACKAGES, *(f"kinview.evaluation.{name}" for name in ("corruptions", "label_noise", "probes")))
+        for registry in vars(importlib.import_module(package)).values()
+        if isinstance(registry, Registry)
+    } | {"callbacks": importlib.import_module("kinview.training").callbacks}
+
+
+def public_names(package: str) -> list[str]:
+    return [name for name in dir(importlib.import_module(package)) if not name.startswith("_")]
+
+
+def test_the_names_that_people_write_are_there() -> None:
+    wanted = {
+        "kinview": "TS2Vec TSTCC TFC SimCLR TabularSimCLR SCARF FineTunedClassifier Trainer Batch load load_model",
+        "kinview.losses": "NTXent nt_xent InfoNCE VICReg Loss",
+        "kinview.augmentations": "Jitter Compose Augmentation augmentations",
+        "kinview.encoders": "ResNet1d DilatedConvEncoder MLPEncoder encoders",
+        "kinview.methods": "TS2Vec SimCLR RawFeatures methods classifiers load_model",
+        "kinview.evaluation": "Benchmark Store corrupt evaluate run Linear XGBoost MCAR SymmetricNoise",
+        "kinview.training": "Trainer Method Callback callbacks",
+        "kinview.data": "Batch TableSchema read_panel",
+        "kinview.datasets": "load read_path Dataset",
+    }
+    for package, names in wanted.items():
+        assert set(names.split()) <= set(dir(importlib.import_module(package))), package
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_registered_class_can_be_imported_from_its_package(family: str) -> None:
+    package = importlib.import_module(FAMILIES[family])
+    registry = registries()[family]
+    assert isinstance(registry, Registry)
+    for name in registry:
+        target = registry[name].target
+        assert getattr(package, target.__name__) is target, f"{FAMILIES[family]} does not offer {target.__name__}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_of_a_package_exists(package: str) -> None:
+    module = importlib.import_module(package)
+    for name in public_names(package):
+        assert getattr(module, name) is getattr(module, name)
+    if isinstance(module, LazyPackage):
+        assert sorted(module.__all__) == dir(module)
+
+
+def test_an_unknown_name_says_what_there_is() -> None:
+    import kinview.losses
+
+    with pytest.raises(AttributeError, match=r"'kinview.losses' has no attribute 'nt_xnet'; it offers .*nt_xent"):
+        _ = kinview.losses.nt_xnet  # type: ignore[attr-defined]
+
+
+ORDERS = """
+import importlib, json, os, pkgutil, random, sys, traceback, warnings
+import matplotlib, pandas, sklearn.svm, sklearn.linear_model, sktime.transformations.base, sqlalchemy, torch, xgboost
+warnings.simplefilter("ignore")
+names, modules = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+
+def check(seed):
+    work = [("name", *pair) for pair in names] + [("module", name) for name in modules]
+    random.Random(seed).shuffle(work)
+    if seed % 3 == 0:  # all modules first
+        work.sort(key=lambda one: one[0])
+    elif seed % 3 == 1:  # all modules last
+        work.sort(key=lambda one: one[0], reverse=True)
+    for kind, *what in work:
+        if kind == "module":
+            importlib.import_module(*what)
+        else:
+            exec(f"from {what[0]} import {what[1]}")
+    from kinview.losses import nt_xent
+    assert callable(nt_xent)
+    for package, name in names:
+        value = getattr(importlib.import_module(package), name)
+        assert not isinstance(value, type(sys)), f"{package}.{name} is a module"
+        again = {}
+        exec(f"from {package} import {name}", again)
+        assert again[name] is value
+
+for seed in range(20):
+    child = os.fork()
+    if child == 0:
+        try:
+            check(seed)
+        except BaseException:
+            print(f"order of seed {seed}:", flush=True)
+            traceback.print_exc(file=sys.stdout)
+            sys.stdout.flush()
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, so that twenty fresh interpreters cost one start")
+def test_public_names_do_not_depend_on_the_order_of_imports() -> None:
+    import json
+
+    names = [(package, name) for package in PACKAGES for name in public_names(package)]
+    modules = [
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.stem != "__main__"
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", ORDERS, json.dumps(names), json.dumps(modules)],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_package_itself_imports_where_names_are_defined() -> None:
+    """A door inside the package would hide an arrow between its subpackages."""
+    offered = {package: set(public_names(package)) for package in PACKAGES}
+    offences = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in offered and node.level == 0:
+                package = importlib.import_module(node.module)
+                offences += [
+                    f"{path.relative_to(SOURCE)}:{node.lineno} takes {alias.name} from {node.module}"
+                    for alias in node.names
+                    if isinstance(package, LazyPackage) and alias.name in package._homes
+                ]
+    assert offences == []
+
+
+@pytest.mark.slow
+def test_types_are_known_through_every_package(tmp_path: Path) -> None:
+    lines = [f"from {package} import {name} as {name}_{i}" for i, package in enumerate(PACKAGES)
+             for name in public_names(package)]  # fmt: skip
+    lines += ["from kinview.losses import nt_xent", "reveal_type(nt_xent)", "from kinview import TS2Vec"]
+    lines += ["reveal_type(TS2Vec)"]
+    (tmp_path / "uses.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "uses.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    shown = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert shown == [], done.stdout + done.stderr
+    assert 'Revealed type is "def (' in done.stdout and "def (repr_dim:" in done.stdout
