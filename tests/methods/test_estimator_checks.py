@@ -9,26 +9,20 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 from sktime.utils.estimator_checks import check_estimator as check_series_estimator
 
-from kinview import SCARF, TFC, TSTCC, SimCLR, TabularSimCLR, TS2Vec
+from helpers import SMALL
+from kinview import TFC, TSTCC, SimCLR, TS2Vec
+from kinview.methods import methods
 
 # It tries arrays of other libraries, which SCARF does not claim to support: a table becomes a CPU tensor whatever it
 # was. Without array-api-strict and SCIPY_ARRAY_API it skips itself.
 SKIPPED = {"check_array_api_input"}
 
 
-TABLES = {
-    "scarf": lambda: SCARF(hidden_dim=4, depth=1, projector_depth=1, random_state=0, trainer={"max_steps": 2}),
-    "tabular_simclr": lambda: TabularSimCLR(
-        encoder={"mlp": {"hidden_dim": 4, "depth": 1}}, projection_dim=2, random_state=0, trainer={"max_steps": 2}
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ["scarf", "tabular_simclr"])
 def test_tabular_estimators_pass_all_of_scikit_learns_checks(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of single rows, which many of these checks fit on
-        results = check_estimator(TABLES[name](), on_skip=None, on_fail=None)
+        results = check_estimator(methods.build({name: SMALL[name]}), on_skip=None, on_fail=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] in ("failed", "xfail")}
     assert not failed
     assert {r["check_name"] for r in results if r["status"] == "skipped"} <= SKIPPED

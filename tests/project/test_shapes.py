@@ -10,10 +10,22 @@ from kinview.encoders import encoders
 from kinview.methods import methods
 
 CODE = """
+import sys
+import types
+from beartype import beartype
+from beartype.roar import BeartypeDecorHintPep673Exception
 from jaxtyping import install_import_hook
 
-shaped = ["augmentations", "encoders", "losses", "modules"]
-install_import_hook([f"kinview.{room}" for room in shaped], "beartype.beartype")
+def checked(function):
+    try:
+        return beartype(function)
+    except BeartypeDecorHintPep673Exception:  # it knows Self in decorated classes only: such methods go unchecked
+        return function
+
+sys.modules["checker"] = types.ModuleType("checker")
+sys.modules["checker"].checked = checked
+rooms = ["augmentations", "data", "encoders", "losses", "methods", "modules", "training"]
+install_import_hook([f"kinview.{room}" for room in rooms], "checker.checked")
 
 import numpy as np
 import pandas as pd
