@@ -51,7 +51,7 @@ class TableSchema:
     """
 
     columns: tuple[Column, ...]
-    marginals: tuple[Float32[Tensor, _], ...] | None = None
+    marginals: tuple[Float32[Tensor, " _"], ...] | None = None
 
     @classmethod
     def fit(
