@@ -1,4 +1,4 @@
-"""Every registered augmentation passes the checks of ``kinview.testing.check_augmentation``, and the check has teeth."""
+"""Every registered augmentation passes the checks of ``kinview.testing.check_augmentation``, and it has teeth."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_the_default_changes_99_percent_of_rows_as_it_is(name: str) -> None:
     assert changed_rows.double().mean() >= 0.99
 
 
-# --- the check has teeth: broken augmentations for every check ---------------------------------------------------------
+# --- the check has teeth: broken augmentations for every check -------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and the check has teeth."""
+"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and it has teeth."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_conditions_that_are_labels() -> None:
     assert check_loss(loss, inputs=draw) == tuple(CHECKS)
 
 
-# --- the check has teeth: one broken loss a check ----------------------------------------------------------------------
+# --- the check has teeth: one broken loss a check --------------------------------------------------------------------
 
 
 class Distance(Loss):
