@@ -1,4 +1,4 @@
-"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and the check has teeth."""
+"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and it has teeth."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ from kinview.training.method import Method
 from kinview.training.randomness import forked_generators
 from kinview.training.trainer import Trainer
 
-__all__ = ["views_seen"]
+__all__ = ["RUNNING_STATISTICS", "views_seen"]
 
-_RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _COURSE = (0.0, 0.25, 0.5, 0.75, 1.0)
 # a training in which each step moves every parameter that has a gradient
 _EVERY_STEP = {"scheduler": "constant", "warmup_steps": 0, "averaging": "none", "validation_fraction": 0.0}
@@ -55,7 +55,7 @@ def validation_changes_nothing(case: Case) -> None:
     statistics = {
         f"{name}.{buffer}" if name else buffer
         for name, module in method.named_modules()
-        for buffer in _RUNNING_STATISTICS
+        for buffer in RUNNING_STATISTICS
         if hasattr(module, "running_mean")
     }
     changed = [name for name in _changed_by_loss(method.train(), views) if name not in statistics]

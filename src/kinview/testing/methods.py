@@ -104,11 +104,11 @@ def _samples(modality: str) -> tuple[Any, Any]:
 _ANY: Mapping[str, Callable[[Case], None]] = {
     "flags_are_frozen": flags.flags_are_frozen,
     "uses_labels": flags.uses_labels,
-    "uses": flags.uses,
     "trains": flags.trains,
     "passes_missing": flags.passes_missing,
     "control": flags.control,
     "network_of": flags.network_of,
+    "uses": flags.uses,
     "config_round_trip": checks.config_round_trip,
     "one_vector_a_sample": checks.one_vector_a_sample,
     "seed": checks.seed,
