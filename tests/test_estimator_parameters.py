@@ -16,7 +16,7 @@ import torch
 from sklearn.base import clone
 
 from kinview import SCARF, TFC, TSTCC, FineTunedClassifier, SimCLR, TabularSimCLR, Trainer, TS2Vec
-from kinview.methods import SCARFMethod, SimCLRMethod, classifiers, methods
+from kinview.methods import JointEmbeddingMethod, SCARFMethod, classifiers, methods
 from kinview.methods.tfc import TFCMethod
 from kinview.methods.ts2vec import TS2VecMethod
 from kinview.methods.tstcc import TSTCCMethod
@@ -193,8 +193,8 @@ METHODS: list[tuple[type[Method], Any, Sizes]] = [
     (TSTCCMethod, TSTCC(4, 2, context_dim=4, context_depth=1, context_heads=1), OF_SERIES),
     (TFCMethod, TFC(ENCODER, 8, 4, 2), OF_SERIES),
     (TFCMethod, TFC("official", hidden_dim=4, projection_dim=2), OF_SERIES),
-    (SimCLRMethod, SimCLR(encoder=ENCODER), OF_SERIES),
-    (SimCLRMethod, TabularSimCLR(encoder={"mlp": {"hidden_dim": 4}}), OF_TABLES),
+    (JointEmbeddingMethod, SimCLR(encoder=ENCODER), OF_SERIES),
+    (JointEmbeddingMethod, TabularSimCLR(encoder={"mlp": {"hidden_dim": 4}}), OF_TABLES),
     (SCARFMethod, SCARF(hidden_dim=4), OF_TABLES),
 ]
 
