@@ -24,22 +24,10 @@ class LazyPackage(ModuleType):
     (``kinview.losses.nt_xent``): a public name is never replaced by a module.
     """
 
-    @functools.cached_property
+    @property
     def _homes(self) -> Mapping[str, tuple[str, str]]:
         """Each public name, with the module that defines it and the name it has there."""
-        loader: Any = getattr(self.__spec__, "loader", None)
-        source = loader.get_source(self.__name__) if hasattr(loader, "get_source") else None
-        if source is None:
-            raise ImportError(f"the source of {self.__name__} is needed to find its public names")
-        tree: Any = compile(source, self.__name__, "exec", _ONLY_AST)
-        return {
-            alias.asname or alias.name: (line.module, alias.name)
-            for block in tree.body
-            if type(block).__name__ == "If" and getattr(block.test, "id", "") == "TYPE_CHECKING"
-            for line in block.body
-            if type(line).__name__ == "ImportFrom" and line.module != "typing"
-            for alias in line.names
-        }
+        return _homes_of(self.__name__, getattr(self.__spec__, "loader", None))
 
     def exported_modules(self) -> tuple[str, ...]:
         """Modules that define the public names, in the order in which the package lists them."""
@@ -72,6 +60,22 @@ class LazyPackage(ModuleType):
             and (type(value).__name__ == "Registry" or getattr(value, "__module__", None) == self.__name__)
         }
         return sorted({*self._homes, *own} | {"__version__"} & vars(self).keys())
+
+
+@functools.cache  # not in the package itself, whose names others may be walking through
+def _homes_of(name: str, loader: Any) -> Mapping[str, tuple[str, str]]:
+    source = loader.get_source(name) if hasattr(loader, "get_source") else None
+    if source is None:
+        raise ImportError(f"the source of {name} is needed to find its public names")
+    tree: Any = compile(source, name, "exec", _ONLY_AST)
+    return {
+        alias.asname or alias.name: (line.module, alias.name)
+        for block in tree.body
+        if type(block).__name__ == "If" and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for line in block.body
+        if type(line).__name__ == "ImportFrom" and line.module != "typing"
+        for alias in line.names
+    }
 
 
 def lazy_exports(package: str) -> LazyPackage:

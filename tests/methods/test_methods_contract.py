@@ -70,6 +70,21 @@ SPECS: Mapping[str, list[Any]] = {
             }
         },
     ],
+    "joint_embedding": [
+        {"joint_embedding": {"encoder": CONVOLUTION, "loss": "barlow_twins"}},
+        {
+            "joint_embedding": {
+                "encoder": CONVOLUTION,
+                "loss": "negative_cosine",
+                "predictor": {},
+                "stop_gradient": True,
+            }
+        },
+    ],
+    "tabular_joint_embedding": [{"tabular_joint_embedding": {"encoder": {"mlp": {"hidden_dim": 16, "depth": 2}}}}],
+    "moco": [{"moco": {"encoder": CONVOLUTION, "queue": 64}}],
+    "byol": [{"byol": {"encoder": CONVOLUTION}}],
+    "vicreg": [{"vicreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 16}}}],
 }
 
 

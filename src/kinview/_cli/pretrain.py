@@ -56,9 +56,11 @@ def pretrain(
     given = dict(parameters or {})
     if trainer is not None:
         given["trainer"] = {**(given.get("trainer") or {}), **trainer}
-    estimator = methods.build(with_parameters(methods, method, given, random_state=random_state))
+    spec = with_parameters(methods, method, given, random_state=random_state)
+    methods.build(spec)  # a wrong name is told before the data are read
     data = source.source()
     part, samples = next(iter(data.parts.items()))
+    estimator = methods.build(spec, for_modality=samples.modality)
     check_reads(estimator, samples.modality, data.name)
     start = time.perf_counter()
     try:

@@ -96,7 +96,7 @@ def _chains(cells: Sequence[Cell], data_dir: str | None) -> list[list[Cell]]:
 
     def cost(chain: list[Cell]) -> tuple[bool, int]:
         cell = chain[0]
-        trains = methods.build(cell.method).trains
+        trains = methods.build(cell.method, for_modality=cell.modality).trains
         return trains, len(chain) * int(load_dataset(cell.dataset, data_dir, cell.dataset_options).X_train.size)
 
     chains: dict[str, list[Cell]] = {}

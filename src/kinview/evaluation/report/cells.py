@@ -189,7 +189,7 @@ def _identities(rows: pd.DataFrame) -> dict[tuple[str, str], Identity]:
         if set(_IDENTITY) <= set(columns) and not pd.isna(row["method_name"]):
             known = {**row, "method_of": _parsed(row["method_of"], None)}
         else:
-            config, known = _completed(config), method_identity(config, row["modality"])
+            config, known = _completed(config, row["modality"]), method_identity(config, row["modality"])
         of = known["method_of"]
         found[row["dataset"], row["method"]] = Identity(
             name=str(known["method_name"]),
@@ -201,12 +201,12 @@ def _identities(rows: pd.DataFrame) -> dict[tuple[str, str], Identity]:
     return found
 
 
-def _completed(config: Any) -> Any:
+def _completed(config: Any, modality: str) -> Any:
     """Config with every parameter, as the store holds it; as it is where its method is not installed."""
     from kinview.methods import methods
 
     try:
-        return methods.complete(config)
+        return methods.complete(config, for_modality=modality)
     except ValueError:
         return config
 
