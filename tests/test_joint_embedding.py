@@ -420,6 +420,7 @@ def test_a_changed_recipe_changes_the_keys_of_its_cells_alone(
 
 # --- losses by spec --------------------------------------------------------------------------------------------------
 
+REFUSED = ("cmcr", "consistency", "factor_cl", "mixup_contrastive", "three_towers")  # need more than two views
 GIVEN = {
     "sup_con": "y",
     "soft_nearest_neighbour": "y",
@@ -441,10 +442,10 @@ def test_every_loss_trains_or_says_what_it_needs(name: str) -> None:
     try:
         model.fit(data("time_series"), **COMPANY.get(GIVEN.get(name, ""), {}))
     except ValueError as error:
-        assert name not in GIVEN
+        assert name in REFUSED
         assert name in str(error) or losses[name].target.__name__ in str(error)
     else:
-        assert model.training_.step == 2
+        assert name not in REFUSED and model.training_.step == 2
         assert all(math.isfinite(record["loss"]) for record in model.training_.history)
 
 
