@@ -245,7 +245,7 @@ def test_byol_without_its_predictor_is_another_loss() -> None:
 def test_without_the_stop_other_gradients_flow() -> None:
     grads = []
     for stop in (True, False):
-        simsiam = JointEmbedding(encoder=SERIES_ENCODER, stop_gradient=stop, loss="negative_cosine", predictor={})
+        simsiam = JointEmbedding(encoder=SERIES_ENCODER, stop_gradient=stop, loss="nt_xent", predictor={})
         method = built(simsiam).eval()
         method.loss([batch(seed=1), batch(seed=2)]).loss.backward()
         grads.append(torch.cat([p.grad.flatten() for p in method.projector.parameters()]))
@@ -312,9 +312,9 @@ def test_a_saved_moco_holds_the_encoder_only(modality: str, tmp_path: Path) -> N
 @both
 def test_controls_and_fine_tuning_take_a_recipe(modality: str) -> None:
     X, y = data(modality), np.repeat([0, 1], 6)
-    moco = {"moco": {"encoder": ENCODERS[modality]}}
+    moco = {"moco": {"encoder": ENCODERS[modality], "trainer": {"max_epochs": 1}}}
     assert methods.build({"random_init": {"method": moco, "random_state": 0}}).fit(X).transform(X).shape == (12, 8)
-    supervised = methods.build({"supervised": {"method": moco, "trainer": {"max_epochs": 1}, "random_state": 0}})
+    supervised = methods.build({"supervised": {"method": moco, "random_state": 0}})
     assert supervised.fit(X, y).transform(X).shape == (12, 8)
     tuned = FineTunedClassifier(moco, trainer={"max_epochs": 1}, random_state=0).fit(X, y)
     assert isinstance(tuned.encoder_, TabularMoCo if modality == "tabular" else MoCo)
@@ -323,7 +323,7 @@ def test_controls_and_fine_tuning_take_a_recipe(modality: str) -> None:
 
 @both
 def test_pretrain_takes_a_recipe_for_both_modalities(modality: str, tmp_path: Path) -> None:
-    name = {"time_series": "unit_test", "tabular": "iris"}[modality]
+    name = {"time_series": "italy_power_demand", "tabular": "iris"}[modality]
     words = ["--parameters", json.dumps({"encoder": ENCODERS[modality]}), "--trainer.max_steps", "2"]
     file = tmp_path / "m.safetensors"
     assert not main(["pretrain", "--dataset", name, "--method", "moco", "--output", str(file), *words])
@@ -338,8 +338,8 @@ def test_list_shows_recipes(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_benchmark_runs_a_recipe_on_series_and_tables(tmp_path: Path) -> None:
     tiny = {"moco": {"projector": {"out_dim": 8}, "queue": 32, "trainer": {"max_steps": 1}}}
-    plan = Benchmark(name="both", datasets=["unit_test", "iris"], methods=[tiny], probes=["knn"])
-    frame = run(plan, Store(f"{tmp_path}/r.db"), workers=1)
+    plan = Benchmark(name="both", datasets=["italy_power_demand", "iris"], methods=[tiny], probes=["knn"])
+    frame = run(plan, Store(f"{tmp_path}/r.db"), cache_dir=tmp_path / "cache", workers=1)
     assert set(frame["status"]) == {"ok"}, frame["error"].tolist()
     assert set(frame["modality"]) == {"time_series", "tabular"} and set(frame["method_name"]) == {"moco"}
 
@@ -420,6 +420,8 @@ def test_a_changed_recipe_changes_the_keys_of_its_cells_alone(
 
 # --- losses by spec --------------------------------------------------------------------------------------------------
 
+# need more than two vectors a sample; hierarchical needs time steps, and says so itself
+REFUSED = ("cmcr", "consistency", "factor_cl", "hierarchical", "mixup_contrastive", "three_towers")
 GIVEN = {
     "sup_con": "y",
     "soft_nearest_neighbour": "y",
@@ -441,10 +443,10 @@ def test_every_loss_trains_or_says_what_it_needs(name: str) -> None:
     try:
         model.fit(data("time_series"), **COMPANY.get(GIVEN.get(name, ""), {}))
     except ValueError as error:
-        assert name not in GIVEN
-        assert ("loss" in str(error) and type(losses.build(name)).__name__ in str(error)) or name in str(error)
+        assert name in REFUSED
+        assert name in str(error) or losses[name].target.__name__ in str(error)
     else:
-        assert model.training_.step == 2
+        assert name not in REFUSED and model.training_.step == 2
         assert all(math.isfinite(record["loss"]) for record in model.training_.history)
 
 
