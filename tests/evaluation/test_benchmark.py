@@ -335,9 +335,9 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "environment": {**cell.environment, "threads": 7},
         "code": {**cell.code, "method": "0"},
     }
-    by_fingerprint = {"dataset_options"}
-    assert set(changes) == {field.name for field in dataclasses.fields(cell)} - by_fingerprint
-    assert dataclasses.replace(cell, dataset_options='{"drop": ["x"]}').key == cell.key
+    by_others = {"dataset_options": '{"drop": ["x"]}', "fits_labels": True}  # the fingerprint; the method and its code
+    assert set(changes) == {field.name for field in dataclasses.fields(cell)} - set(by_others)
+    assert {dataclasses.replace(cell, **{name: value}).key for name, value in by_others.items()} == {cell.key}
     keys = {cell.key} | {dataclasses.replace(cell, **{name: value}).key for name, value in changes.items()}
     assert len(keys) == 1 + len(changes)
     assert set(cell.environment) == {"threads", "device", "precision", "versions"}
