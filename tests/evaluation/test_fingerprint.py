@@ -153,9 +153,9 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
     before = codes()
     method = copy / "methods" / "joint_embedding.py"
     append(copy / "losses" / "__init__.py", DOOR)
-    change(method, "from kinview.losses.nt_xent import", "from kinview.losses import")
+    change(method, "from kinview.losses.base import Loss", "from kinview.losses import Loss")
     assert codes() == before
-    change(method, "from kinview.losses import NTXent", "from kinview.losses import VICReg as NTXent")
+    change(method, "from kinview.losses import Loss", "from kinview.losses import VICReg as Loss")
     assert codes()["method"] != before["method"]
 
 
@@ -166,7 +166,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
     ("file", "old", "new", "roles"),
     [
         ("methods/joint_embedding.py", '"weight_decay": 1e-4', '"weight_decay": 1e-3', {"method"}),
-        ("methods/joint_embedding.py", "temperature: float = 0.5", "temperature: float = 0.4", {"method"}),
+        ("methods/joint_embedding.py", "shared.temperature(0.5,", "shared.temperature(0.4,", {"method"}),
         ("losses/_two_views.py", "", "PLANTED = 1", {"method"}),  # two imports away
         ("encoders/masked.py", "", "PLANTED = 1", {"method"}),  # of a default encoder
         ("augmentations/_splines.py", "", "PLANTED = 1", {"method"}),  # of a part of the default recipe
@@ -365,7 +365,7 @@ def test_the_digest_of_the_whole_library_sees_every_byte(copy: Path) -> None:
 CODE_OF_CELLS = """
 import json, sys
 from pathlib import Path
-from kinview.evaluation.benchmark.plan import fingerprint
+from kinview.evaluation.benchmark import fingerprint
 from kinview.evaluation.benchmark import Benchmark, closure, source
 
 def code():

@@ -21,7 +21,13 @@ from kinview.registry import FromPickle
 if TYPE_CHECKING:
     from kinview.methods.estimators.base import EstimatorCore
 
-__all__ = ["RandomInit"]
+__all__ = ["DEFAULT_METHODS", "RandomInit"]
+
+DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
+"""The method whose network is taken where none is named, by modality.
+
+It stands here, and not with the flags that all methods rest on: whatever rests on this names both methods.
+"""
 
 
 @methods.register("random_init", modality="any", parts={"method": "methods"})
@@ -47,6 +53,10 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     def modality(self) -> str:
         """What it works on: that of the method whose network it is."""
         return "any" if self.method is None else str(methods[methods.name_of(methods.build(self.method))].modality)
+
+    def network_method(self, modality: str) -> Any:
+        """Spec of the method whose network it has on data of a modality."""
+        return DEFAULT_METHODS.get(modality) if self.method is None else self.method
 
     @property
     def fitted_network(self) -> EstimatorCore | None:

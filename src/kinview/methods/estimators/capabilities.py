@@ -5,15 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kinview.data.modality import SERIES, TABLE
-
 if TYPE_CHECKING:
     from kinview.methods.estimators.base import EstimatorCore
 
-__all__ = ["DEFAULT_METHODS", "FLAGS", "Capabilities", "check_declared"]
-
-DEFAULT_METHODS = {SERIES: "ts2vec", TABLE: "scarf"}
-"""The method whose network is taken where none is named, by modality."""
+__all__ = ["FLAGS", "Capabilities", "check_declared"]
 
 FLAGS = ("trains", "uses_labels", "passes_missing", "control", "network_of")
 
@@ -78,8 +73,7 @@ class Capabilities:
         """Spec of the method whose network a control has on data of a modality; None for what is no such control."""
         if self.network_of is None:
             return None
-        given = getattr(self, self.network_of)
-        return DEFAULT_METHODS.get(modality) if given is None else given
+        return getattr(self, self.network_of)
 
 
 def check_declared(target: Any) -> None:

@@ -21,9 +21,10 @@ from kinview.data.labels import encode_target
 from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
 from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
+from kinview.methods.controls.random_init import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import EstimatorCore, as_trainer, fingerprint, own_copy
-from kinview.methods.estimators.capabilities import DEFAULT_METHODS, Capabilities
+from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
 from kinview.methods.estimators.series import SeriesEstimator, transferred
 from kinview.methods.estimators.tabular import TabularEstimator
