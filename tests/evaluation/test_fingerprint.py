@@ -365,11 +365,12 @@ def test_the_digest_of_the_whole_library_sees_every_byte(copy: Path) -> None:
 CODE_OF_CELLS = """
 import json, sys
 from pathlib import Path
-from kinview.evaluation.benchmark import fingerprint
-from kinview.evaluation.benchmark import Benchmark, closure, source
+from kinview import registry
+from kinview.evaluation.benchmark import Benchmark, fingerprint
 
 def code():
     fingerprint._part_code.cache_clear()
+    registry._read_recipe.cache_clear()
     cells = Benchmark("b", ["italy_power_demand"], ["simclr"], ["mcar"], [0.2], probes=["knn"]).cells()
     return cells[-1].code
 
