@@ -127,7 +127,9 @@ def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProces
 
 
 SMALL: dict[str, dict[str, Any]] = {
-    name: methods[name].target.get_test_params()[0] for name in methods if methods[name].modality == "time_series"
+    name: methods[name].for_modality("time_series").target.get_test_params()[0]
+    for name in methods
+    if hasattr(methods[name].for_modality("time_series").target, "get_test_params")
 } | {
     "raw": {},
     "scarf": {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0, "trainer": {"max_steps": 2}},
@@ -137,5 +139,12 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Parameters of a small and short-trained instance of every registered method."""
+
+SMALL_ON_TABLES: dict[str, dict[str, Any]] = {
+    name: {"encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "random_state": 0, "trainer": {"max_steps": 2}}
+    for name in methods
+    if name == "tabular_joint_embedding" or "twins" in methods[name].metadata
+}
+"""The same of the methods for tables that have other parameters there, or none of their own."""
 
 SMALL |= {name: {"method": {"ts2vec": SMALL["ts2vec"]}, "random_state": 0} for name in ("random_init", "supervised")}

@@ -158,7 +158,7 @@ def test_probe_prints_and_writes_the_metrics(run: Run, model: Path, tmp_path: Pa
     assert (code, err) == (0, "")
     assert out.startswith("gunpoint: 50 train / 150 test, 1 channel, length 150, 2 classes, 0.0 % missing\n")
     stored = json.loads(result.read_text())
-    assert stored["probe"] == {"knn": {"random_state": 0, "k": 1}} and stored["method"] == "ts2vec"
+    assert stored["probe"] == {"knn": {"random_state": 0}} and stored["method"] == "ts2vec"
     for label, key in (("Accuracy", "accuracy"), ("Macro F1", "macro_f1"), ("AUPRC", "auprc")):
         assert re.search(rf"^  {label} +{stored['metrics'][key]:.4f}$", out, re.MULTILINE)
 
@@ -341,7 +341,7 @@ def test_only_own_warnings_are_shown(run: Run, monkeypatch: pytest.MonkeyPatch, 
             warnings.warn("something will be deprecated", FutureWarning, stacklevel=2)
             return super().fit(X[:, :, :1], y)  # type: ignore[index]
 
-    monkeypatch.setattr("kinview.methods.methods.build", lambda spec: Library(depth=1))
+    monkeypatch.setattr("kinview.methods.methods.build", lambda spec, for_modality=None: Library(depth=1))
     monkeypatch.setattr("kinview.methods.methods.name_of", lambda part: "ts2vec")
     words = ("pretrain", "--data", file, "--modality", "time_series", "--method", "ts2vec")
     code, out, err = run(*words, "--output", tmp_path / "m.safetensors")

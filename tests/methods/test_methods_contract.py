@@ -71,7 +71,7 @@ SPECS: Mapping[str, list[Any]] = {
         },
     ],
     "joint_embedding": [
-        {"joint_embedding": {"encoder": CONVOLUTION, "loss": "barlow_twins"}},
+        {"joint_embedding": {"encoder": CONVOLUTION, "loss": "info_nce"}},
         {
             "joint_embedding": {
                 "encoder": CONVOLUTION,

@@ -16,12 +16,11 @@ import kinview
 from helpers import NAN, gen
 from kinview import TFC, FineTunedClassifier, TS2Vec
 from kinview.augmentations import CropPair
-from kinview.configs import read_config
 from kinview.data import Batch, valid_lengths
 from kinview.encoders import magnitude_spectrum
 from kinview.encoders.pooling import pooled
 from kinview.losses import nt_xent_poly
-from kinview.methods import RandomInit, TFCMethod, methods
+from kinview.methods import RandomInit, TFCMethod
 from kinview.methods.tfc.estimator import bridged
 
 TOLERANCE = 1e-5
@@ -343,14 +342,6 @@ def test_training_uses_the_published_values() -> None:
     assert {name: getattr(model.trainer_, name) for name in published} == published
     assert model.trainer_.drop_last is True
     assert [group["betas"] for group in model.method_.parameter_groups()] == [(0.9, 0.99)]
-
-
-def test_the_config_is_the_published_method() -> None:
-    built = methods.build(read_config("method", "tfc"))
-    assert isinstance(built, TFC)
-    assert built.trainer == TFCMethod.training_defaults
-    assert built.set_params(trainer=None).get_params() == TFC().get_params()
-    assert set(read_config("method", "tfc")["tfc"]) == set(TFC().get_params()) - {"random_state"}
 
 
 @pytest.mark.parametrize("encoder", [SMALL["encoder"], "official"], ids=["resnet1d", "official"])

@@ -19,12 +19,11 @@ from golden_comparison import require_parity
 from helpers import pad
 from kinview import TFC, TSTCC, Trainer, TS2Vec, load_model
 from kinview.augmentations import Augmentation
-from kinview.configs import read_config
 from kinview.data import Batch
 from kinview.encoders import TSTCCEncoder, pool_segments
 from kinview.encoders.dropout import CheapDropout
 from kinview.losses import nt_xent, temporal_cpc
-from kinview.methods import TSTCCMethod, methods
+from kinview.methods import TSTCCMethod
 from kinview.methods.tstcc.context import ContextTransformer, TemporalPredictor, features_after, split_in_time
 from kinview.training import Callback
 from kinview.training.method import Sizes
@@ -565,14 +564,6 @@ def test_the_optimiser_has_the_published_values() -> None:
     trainer = model.trainer_
     assert (trainer.optimizer, trainer.lr, trainer.weight_decay) == ("adam", 3e-4, 3e-4)
     assert (trainer.batch_size, trainer.max_epochs, trainer.drop_last) == (128, 40, True)
-
-
-def test_the_config_that_ships_is_the_default() -> None:
-    built = methods.build(read_config("method", "tstcc"))
-    assert isinstance(built, TSTCC)
-    given = {name: value for name, value in built.get_params(deep=False).items() if name != "trainer"}
-    assert given == {name: value for name, value in TSTCC().get_params(deep=False).items() if name != "trainer"}
-    assert built.trainer == TSTCCMethod.training_defaults
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ install_import_hook([f"kinview.{room}" for room in rooms], "checker.checked")
 import numpy as np
 import pandas as pd
 import torch
-from helpers import SMALL, gen
+from helpers import SMALL, SMALL_ON_TABLES, gen
 from kinview.encoders import encoders
 from kinview.losses import info_nce
 from kinview.methods import TS2Vec, methods
@@ -39,13 +39,15 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(9, 2, 16))
 X[0, 1, 3:6] = X[2, :, 9:] = np.nan
 table = pd.DataFrame({"a": rng.normal(size=40), "b": rng.choice(["x", "y", None], size=40)})
-of_table = {"random_init": {"method": {"scarf": SMALL["scarf"]}}, "supervised": {"method": {"scarf": SMALL["scarf"]}}}
+of_table = {**SMALL_ON_TABLES}
+of_table |= {name: {"method": {"scarf": SMALL["scarf"]}} for name in ("random_init", "supervised")}
 for name in methods:
     kind = methods[name].modality
     runs = [(X, SMALL[name])] if kind != "tabular" else []
-    runs += [(table, of_table.get(name, SMALL[name]))] if kind != "time_series" else []
+    runs += [(table, of_table[name] if name in of_table else SMALL[name])] if kind != "time_series" else []
     for data, parameters in runs:
-        z = methods.build({name: parameters}).fit(data, np.arange(len(data)) % 2).transform(data)
+        modality = "time_series" if data is X else "tabular"
+        z = methods.build({name: parameters}, for_modality=modality).fit(data, np.arange(len(data)) % 2).transform(data)
         assert z.shape[0] == len(data) and z.ndim == 2, name
     print(name)
 model = TS2Vec(**SMALL["ts2vec"]).fit(X)

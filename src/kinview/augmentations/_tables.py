@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -80,7 +80,9 @@ class FittedToColumns(Augmentation):
     modality: ClassVar[Modality] = "tabular"
     needs: ClassVar[frozenset[str]] = frozenset({"schema"})
 
-    def fit(self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None) -> Self:
+    def fit(
+        self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
+    ) -> FittedToColumns:
         """Learn from training rows; returns a fitted copy."""
         self._check(batch)
         return self._with(**self._learned(batch, schema))

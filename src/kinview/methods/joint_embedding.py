@@ -197,10 +197,15 @@ def _check_momentum(value: Any, name: str) -> None:
         check_fraction(end, name)
 
 
+def _check_sizes(value: Any, name: str) -> None:
+    Perceptron.of(value, name)
+
+
 def _projector() -> Any:
     return anything(
         None,
-        "mapping or None",
+        "mapping",
+        check=_check_sizes,
         doc="Sizes of the projector g: ``hidden_dim`` (that of the representation by default), ``out_dim`` (128), "
         "``depth`` (2; 0 for no projector), ``batch_norm`` (True), ``bias`` (True); see "
         ":class:`kinview.modules.Perceptron`.",
@@ -210,7 +215,8 @@ def _projector() -> Any:
 def _predictor() -> Any:
     return anything(
         None,
-        "mapping or None",
+        "mapping",
+        check=_check_sizes,
         doc="Sizes of a predictor on top of the projector (BYOL, SimSiam), as for the projector; its output has the "
         "size of a projection.",
     )

@@ -7,6 +7,7 @@ method that it is, for each modality that it serves. Its class is that of the me
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from kinview.registry import Entry
 __all__ = ["classes_of"]
 
 _KEYS = {"class", "summary", "reference", "description", "modality", "common"}
+_WIDTH = 116  # of a line of documentation
 _PREFIX = {"time_series": "", "tabular": "Tabular"}
 
 
@@ -89,9 +91,12 @@ def _document(content: Mapping[str, Any], base_name: str, trainer: Mapping[str, 
     notes = [f"A recipe over ``{base_name}``, whose parameters it has, with the defaults that are listed here."]
     if trainer:
         notes.append(f"Training values of its own: {', '.join(f'{key} {value}' for key, value in trainer.items())}.")
-    parts = [content["summary"], content.get("description", "").strip(), "Notes\n-----\n" + "\n".join(notes)]
+    said = [textwrap.fill(part, _WIDTH) for part in content.get("description", "").strip().split("\n\n")]
+    notes = [textwrap.fill(note, _WIDTH) for note in notes]
+    parts = [content["summary"], *said, "Notes\n-----\n" + "\n".join(notes)]
     if "reference" in content:
-        parts.append(f"References\n----------\n.. [1] {content['reference']}.")
+        reference = textwrap.fill(f".. [1] {content['reference']}.", _WIDTH, subsequent_indent="   ")
+        parts.append(f"References\n----------\n{reference}")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

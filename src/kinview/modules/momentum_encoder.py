@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Self
 
 import torch
 from torch import nn
@@ -65,7 +64,7 @@ class MomentumEncoder(nn.Module):
         super().__init__()
         self.copies = nn.ModuleList(copy.deepcopy(module) for module in modules).requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> MomentumEncoder:
         """Stay in eval mode."""
         return super().train(False)
 

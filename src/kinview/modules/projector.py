@@ -63,7 +63,10 @@ class Perceptron:
         unknown = [key for key in spec if key not in known]
         if unknown:
             raise ValueError(f"{parameter} has no size {unknown[0]!r}; it has {', '.join(known)}")
-        return cls(**{**defaults, **spec})
+        try:
+            return cls(**{**defaults, **spec})
+        except ValueError as error:
+            raise ValueError(f"{parameter}: {error}") from None
 
     def build(self, in_features: int) -> nn.Sequential:
         """The layers, for an input of this size."""

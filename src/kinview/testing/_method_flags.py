@@ -50,13 +50,13 @@ def uses_labels(case: Case) -> None:
 def uses(case: Case) -> None:
     """The method gets those of ``y``, ``groups`` and ``extra`` that ``uses`` declares, row by row, and no others."""
     estimator = case.build()
-    declared = getattr(estimator, "uses", None)
-    if declared is None:  # no method of a paper, which would get them
-        return
+    declared = estimator.uses
     possible = {"y", "groups", "extra"}
     assert isinstance(declared, frozenset) and declared <= possible, (
         f"uses must be a frozenset of {', '.join(sorted(possible))}; it is {declared!r}"
     )
+    if not case.pretrains:  # nothing is handed on to a method
+        return
     labels = np.arange(case.n) % 2 if case.labels is None else case.labels
     given = {**case.company, "y": labels}
     alone = {"max_steps": 2, "validation_fraction": 0.0}  # groups keep held-out rows apart, whoever uses them

@@ -144,7 +144,7 @@ class Method(nn.Module, ABC):
         """
         return [{"params": list(self.parameters())}]
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Method:
         """Train mode for what is trained; a part whose parameters are all frozen stays in eval mode."""
         super().train(mode)
         if mode:

@@ -292,7 +292,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
             "parameters": parameters,
             "length_of_schedule": list(schedule),
             "seed": seed,
-            "data": fingerprint(rows),
+            "data": fingerprint(rows.replace(y=None)),
             "labels_and_weights": start.hexdigest(),
         }
 
