@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import sys
@@ -96,10 +97,8 @@ def table(
     folded = {len(widths) - 1: 1.0} if folded is None else folded
     room = terminal_width() - sum(width + 2 for i, width in enumerate(widths) if i not in folded) - 2 * len(folded) + 2
     widths = [max(12, int(room * folded[i])) if i in folded else width for i, width in enumerate(widths)]
-    # Wrapped here: tabulate takes text like "640,000" for a number where it wraps.
-    cells = [[_fold(cell, width) for cell, width in zip(row, widths)] for row in rows]
+    # Wrapped here: tabulate takes text like "640,000" for a number where it wraps. Prose is broken anywhere if it must
+    # be, what stands without a header (paths, values) is not.
+    fold = functools.partial(textwrap.fill, break_long_words=bool(header), break_on_hyphens=False)
+    cells = [[fold(cell, width) for cell, width in zip(row, widths)] for row in rows]
     return tabulate(cells, header, tablefmt="plain", disable_numparse=True, preserve_whitespace=True).splitlines()
-
-
-def _fold(text: str, width: int) -> str:
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
