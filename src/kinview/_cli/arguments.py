@@ -9,7 +9,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -90,12 +90,12 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     Raises
     ------
     ValueError
-        If the words do not fit the parser; one line that says what does.
+        If the words do not fit the parser.
     """
     try:
         options: Namespace = parser.parse_args(_normalised(words))
     except argparse.ArgumentError as error:
-        raise ValueError(_explained(str(error), parser)) from error
+        raise ValueError(f"{error}{_hint(parser, words)} (see {parser.prog} --help)") from error
     del options.config
     return options
 
@@ -128,51 +128,15 @@ def _bracketed(key: str, value: str) -> str:
     return json.dumps([part.strip() for part in value.split(",")]) if key in _TEXT_LISTS else f"[{value}]"
 
 
-def _explained(message: str, parser: ArgumentParser) -> str:
-    """A parser's message in one line, in terms of the command line."""
-    more = f"(see {parser.prog} --help)"
-    if match := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
-        word = match[1].split()[0]
-        if not word.startswith("--"):
-            return f"unexpected argument {word!r}: a list is written with commas, --option a,b {more}"
-        name = word.split("=")[0]
-        return f"unknown option {name}{_hint(name, _option_names(parser))} {more}"
-    if match := re.match(r"(?:Parser key \"[^\"]*\":\s*)?Option '([^']*)' is not accepted", message):
-        names = [name.removeprefix("--") for name in _option_names(parser)]
-        return f"the config has an unknown key {match[1]!r}{_hint(match[1], names)} {more}"
-    if match := re.match(r"the following arguments are required: (.*)", message):
-        missing = [_as_written(name, parser) for name in match[1].split(", ")]
-        return f"{' and '.join(missing)} must be given {more}"
-    if match := re.match(r"argument (\S+): expected .*argument", message):
-        return f"{match[1].split('/')[0]} needs a value {more}"
-    if match := re.match(r"Parser key \"([^\"]*)\":\s*(.*)", message, re.DOTALL):
-        return _explained_value(match[1], match[2], parser)
-    return " ".join(message.split())
-
-
-def _explained_value(key: str, reason: str, parser: ArgumentParser) -> str:
-    if match := re.search(r"File does not exist: '?([^']*)'?", reason):
-        return f"--{key}: there is no file {match[1]}"
-    action = next((action for action in parser._actions if action.dest == key), None)
-    given = re.search(r"Given value: (.*)", reason, re.DOTALL) or re.search(r"Got value: (.*)", reason, re.DOTALL)
-    kind = getattr(action, "_typehint", None)
-    if given is None or kind is None:
-        return f"--{key}: {' '.join(reason.split())}"
-    return f"{_as_written(key, parser)} must be {_described(kind)}; got {' '.join(given[1].split())!r}"
-
-
-def _as_written(name: str, parser: ArgumentParser) -> str:
-    named = any(f"--{name}" in action.option_strings for action in parser._actions)
-    return f"--{name}" if named else name.upper()
-
-
-def _option_names(parser: ArgumentParser) -> list[str]:
-    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+def _hint(parser: ArgumentParser, words: Sequence[str]) -> str:
+    """The option that may have been meant by the first of the words that is none."""
+    known = [name for action in parser._actions for name in action.option_strings]
+    for word in _normalised(words):
+        name = re.split("[=.]", word)[0]  # parts of a mapping are set one by one: --trainer.lr
+        if name.startswith("--") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            return f"; did you mean {close[0]}?" if close else ""
+    return ""
 
 
 def _alternatives(kind: Any) -> list[Any]:
@@ -193,18 +157,3 @@ def _metavar(kind: Any) -> str:
         else:
             found.append("MAPPING" if origin is dict else names.get(member, "VALUE"))
     return "LIST" if "LIST" in found else "|".join(found)
-
-
-def _described(kind: Any) -> str:
-    names: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    found = []
-    for member in _alternatives(kind):
-        origin = typing.get_origin(member)
-        if origin is typing.Literal:
-            found.append(f"one of {', '.join(map(str, typing.get_args(member)))}")
-        elif origin is list:
-            within = {int: " of whole numbers", float: " of numbers", str: " of names"}
-            found.append(f"a list{within.get(typing.get_args(member)[0], '')}, a,b or [a, b]")
-        else:
-            found.append("a mapping, '{key: value}'" if origin is dict else names.get(member, "a value"))
-    return " or ".join(found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import Metric, new_parser, parse as parse_words
 from kinview._cli.models import shown_url
-from kinview._cli.text import count, say
+from kinview._cli.text import count, say, terminal_width
 from kinview.evaluation.benchmark.plan import Benchmark
 
 if TYPE_CHECKING:
@@ -75,7 +75,11 @@ def run(options: Namespace) -> int:
     page = report_file(folder, benchmark.name)
     embeddings = benchmark.embeddings(folder / "cache")
     write_report(frame, page, benchmark=benchmark, embeddings=embeddings, metric=options.metric)
-    say(format_table(frame, options.metric), "", f"{count(len(frame), 'cell')} in {shown_url(store)}; report:")
+    say(
+        format_table(frame, options.metric, width=terminal_width()),
+        "",
+        f"{count(len(frame), 'cell')} in {shown_url(store)}; report:",
+    )
     failed = frame[frame["status"] == "failed"]
     _tell_failures(failed)
     say(str(page))

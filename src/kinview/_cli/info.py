@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kinview import __version__
 from kinview._cli.arguments import new_parser, parse as parse_words
-from kinview._cli.text import columns, count, say
+from kinview._cli.text import count, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def run(options: Namespace) -> None:
         ("threads", ", ".join(threads)),
         ("KINVIEW_DATA", _data_folder()),
     ]
-    say(*columns([*rows, ("", ""), *((name, _version(name)) for name in _LIBRARIES)]))
+    say(*table([*rows, ("", ""), *((name, _version(name)) for name in _LIBRARIES)]))
 
 
 def _devices() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
-from kinview._cli.text import columns, count, plain, say, size
+from kinview._cli.text import count, plain, say, size, table
 from kinview.files import read_tensors
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(options: Namespace) -> None:
         rows, shown = describe(metadata, tensors)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a complete {kind or 'kinview'} file: {error!r}") from error
-    say(*columns([("file", f"{path}, {size(path.stat().st_size)}, its SHA-256 is right"), *rows]))
+    say(*table([("file", f"{path}, {size(path.stat().st_size)}, its SHA-256 is right"), *rows]))
     say("", *_tensor_lines(shown))
 
 
@@ -129,8 +129,7 @@ def _tensor_lines(tensors: Mapping[str, Tensor]) -> list[str]:
         (name, " x ".join(map(str, tensor.shape)) or "scalar", str(tensor.dtype).removeprefix("torch."))
         for name, tensor in sorted(tensors.items(), key=lambda item: _natural(item[0]))
     ]
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
-    return [f"{name:<{widths[0]}}  {shape:>{widths[1]}}  {dtype}" for name, shape, dtype in rows]
+    return table(rows, folded={})
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

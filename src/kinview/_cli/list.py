@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from kinview._cli.arguments import new_parser, parse as parse_words
-from kinview._cli.text import columns, count, say, without_markup, wrapped_table
+from kinview._cli.text import count, say, table, without_markup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +47,13 @@ def parse(words: Sequence[str]) -> Namespace:
 def run(options: Namespace) -> None:
     """Run the command."""
     if options.family is None:
-        say(*columns([(family, count(len(_registry(family)), "part")) for family in FAMILIES]))
+        say(*table([(family, count(len(_registry(family)), "part")) for family in FAMILIES]))
         say("", "kinview list FAMILY shows them")
         return
     registry = _registry(options.family)
     entries = [registry[name] for name in registry]
     rows = [(e.name, e.modality or "any", _summary(e), e.reference or "-") for e in entries]
-    say(*wrapped_table(("name", "modality", "summary", "reference"), rows, {2: 0.6, 3: 0.4}))
+    say(*table(rows, ("name", "modality", "summary", "reference"), {2: 0.6, 3: 0.4}))
     if options.family == "datasets":
         _tell_folders(options.data_dir)
 
@@ -82,4 +82,4 @@ def _tell_folders(data_dir: str | None) -> None:
     if folder is None:
         say("", "Set KINVIEW_DATA or --data_dir to a folder of data sets to load those by name too.")
     else:
-        say("", *columns([(f"in {folder}", ", ".join(folder_names(data_dir)) or "no folder")]))
+        say("", *table([(f"in {folder}", ", ".join(folder_names(data_dir)) or "no folder")]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import adapted, check_output, check_reads, with_parameters
-from kinview._cli.text import columns, count, say
+from kinview._cli.text import count, say, table
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def probe(
     name = methods.name_of(estimator)
     say(data.describe(), f"{name} ({model}), probe {next(iter(spec))}", "")
     rows = [
-        (label, "not defined" if math.isnan(result[key]) else f"{result[key]:.4f}") for key, label in METRICS.items()
+        (f"  {label}", "not defined" if math.isnan(result[key]) else f"{result[key]:.4f}")
+        for key, label in METRICS.items()
     ]
-    say(*columns(rows, indent=2))
+    say(*table(rows))
     if failures:
         notes = [*notes, f"{count(failures, 'fit')} of the probe stopped before convergence"]
     if notes:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinview._cli.arguments import Metric, new_parser, parse as parse_words
-from kinview._cli.text import count, say
+from kinview._cli.text import count, say, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def report(
         raise ValueError(f"{shown} has no benchmark {benchmark!r}; it holds {', '.join(names) or 'none'}")
     name = benchmark or next(iter(names), None)
     frame = results.frame(benchmark=name)
-    say(format_table(frame, metric))
+    say(format_table(frame, metric, width=terminal_width()))
     if page is not None or csv is not None:
         say("")
     if csv is not None:

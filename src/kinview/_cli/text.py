@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import sys
@@ -9,7 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["columns", "count", "plain", "say", "size", "terminal_width", "without_markup", "wrapped_table"]
+__all__ = ["count", "plain", "say", "size", "table", "terminal_width", "without_markup"]
 
 
 def say(*lines: str) -> None:
@@ -78,46 +79,26 @@ def without_markup(text: str) -> str:
     return re.sub(r":[a-z]+:`~?([^`]*)`|``([^`]*)``", lambda match: match[1] or match[2], text)
 
 
-def columns(rows: Sequence[tuple[str, str]], indent: int = 0, width: int | None = None) -> list[str]:
-    """Lines of two columns; the second is folded to the width of the terminal.
+def table(
+    rows: Sequence[Sequence[str]], header: Sequence[str] = (), folded: Mapping[int, float] | None = None
+) -> list[str]:
+    """Lines of a table that fits the terminal.
+
+    Columns in ``folded`` share what the others leave of its width in these proportions; by default the last one.
 
     Examples
     --------
-    >>> columns([("method", "ts2vec"), ("weights", "640,000")])
+    >>> table([("method", "ts2vec"), ("weights", "640,000")])
     ['method   ts2vec', 'weights  640,000']
     """
-    first = max((len(name) for name, _ in rows), default=0) + 2
-    room = max(20, (width or terminal_width()) - indent - first)
-    lines = []
-    for name, text in rows:
-        parts = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
-        for position, part in enumerate(parts):
-            lines.append((" " * indent + f"{name if position == 0 else '':<{first}}{part}").rstrip())
-    return lines
+    from tabulate import tabulate
 
-
-def wrapped_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], folded: Mapping[int, float], width: int | None = None
-) -> list[str]:
-    """Lines of a table; the columns in ``folded`` share the rest of the width in these proportions.
-
-    Examples
-    --------
-    >>> for line in wrapped_table(("name", "summary"), [("raw", "The values themselves.")], {1: 1.0}, width=24):
-    ...     line
-    'name  summary'
-    'raw   The values'
-    '      themselves.'
-    """
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    room = (width or terminal_width()) - sum(widths[i] for i in range(len(header)) if i not in folded)
-    room -= 2 * (len(header) - 1)
-    for i, share in folded.items():
-        widths[i] = min(widths[i], max(12, int(room * share)))
-    lines = []
-    for row in [header, *rows]:
-        cells = [textwrap.wrap(cell, widths[i], break_on_hyphens=False) or [""] for i, cell in enumerate(row)]
-        for line in range(max(map(len, cells))):
-            parts = [cell[line] if line < len(cell) else "" for cell in cells]
-            lines.append("  ".join(f"{part:<{widths[i]}}" for i, part in enumerate(parts)).rstrip())
-    return lines
+    widths = [max(map(len, column)) for column in zip(*rows, *([header] if header else []))]
+    folded = {len(widths) - 1: 1.0} if folded is None else folded
+    room = terminal_width() - sum(width + 2 for i, width in enumerate(widths) if i not in folded) - 2 * len(folded) + 2
+    widths = [max(12, int(room * folded[i])) if i in folded else width for i, width in enumerate(widths)]
+    # Wrapped here: tabulate takes text like "640,000" for a number where it wraps. Prose is broken anywhere if it must
+    # be, what stands without a header (paths, values) is not.
+    fold = functools.partial(textwrap.fill, break_long_words=bool(header), break_on_hyphens=False)
+    cells = [[fold(cell, width) for cell, width in zip(row, widths)] for row in rows]
+    return tabulate(cells, header, tablefmt="plain", disable_numparse=True, preserve_whitespace=True).splitlines()

@@ -18,6 +18,7 @@ from kinview.evaluation.statistics import CONDITION, summarize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Style", "class_styles", "degradation_curves", "embedding_scatter", "legend_key", "method_styles"]
 
@@ -29,7 +30,6 @@ _FACTORS = {
     "label_fraction": [],
 }
 _PANEL = (3.1, 2.3)  # inches
-_MARGIN = {"left": 0.62, "right": 0.12, "top": 0.34, "bottom": 0.52}  # inches, around each panel
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def degradation_curves(results: Results, dataset: str, *, metric: str = "accurac
     columns = max(len(probes), 3)
     rows = -(-len(factors) // columns) if len(probes) == 1 else len(factors)
     with drawing(name):
-        figure = Figure()
+        figure = Figure(layout="constrained")
         grid = _grid(figure, rows, columns)
         free = {(row, column) for row in range(rows) for column in range(columns)}
         for index, ((label, factor, chosen), (number, probe)) in enumerate(product(factors, enumerate(probes))):
@@ -171,7 +171,7 @@ def embedding_scatter(
     columns = 3 if len(embeddings) <= 3 else 4
     rows = -(-len(embeddings) // columns)
     with drawing(name):
-        figure = Figure()
+        figure = Figure(layout="constrained")
         panels = [axes for row in _grid(figure, rows, columns, square=True) for axes in row]
         for axes, (method, (z, y)) in zip(panels, embeddings.items()):
             points, labels, explained = _project(method, z, y, max_points)
@@ -253,23 +253,12 @@ def _look(style: Style) -> dict[str, Any]:
     return {"color": style.colour, "marker": style.marker, "ls": line, "lw": 1.6, "ms": 4.2, "mew": 0}
 
 
-def _grid(figure: Any, rows: int, columns: int, *, square: bool = False) -> list[list[Axes]]:
-    """Panels of fixed size, laid out in inches so that text never has to be measured."""
+def _grid(figure: Figure, rows: int, columns: int, *, square: bool = False) -> list[list[Axes]]:
+    """Panels of one size, three to the width of the page or smaller."""
     wide = _PANEL[0] * 3 / columns
-    high = wide - 0.1 if square else _PANEL[1]
-    figure.set_size_inches(wide * columns, high * rows)
-    left, right = (0.3, 0.06) if square else (_MARGIN["left"], _MARGIN["right"])
-    bottom = 0.34 if square else _MARGIN["bottom"]
-    box = ((wide - left - right) / (wide * columns), (high - _MARGIN["top"] - bottom) / (high * rows))
-    return [
-        [
-            figure.add_axes(
-                ((column * wide + left) / (wide * columns), ((rows - 1 - row) * high + bottom) / (high * rows), *box)
-            )
-            for column in range(columns)
-        ]
-        for row in range(rows)
-    ]
+    figure.set_size_inches(wide * columns, (wide if square else _PANEL[1]) * rows)
+    grid: list[list[Axes]] = figure.subplots(rows, columns, squeeze=False).tolist()
+    return grid
 
 
 def _share_limits(panels: Sequence[Axes]) -> None:

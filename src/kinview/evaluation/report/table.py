@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from tabulate import tabulate
 
 from kinview.evaluation.report.cells import METRICS, Results, read_results, records
 from kinview.evaluation.statistics import paired_differences, scoreboard, summarize
@@ -18,7 +19,7 @@ __all__ = ["NOTHING", "Entry", "compare_with_controls", "entries", "format_table
 Key = tuple[str, str, str, str]
 """data set, method, probe, condition."""
 
-_NAME_WIDTH = 28  # a longer method name is shortened in the middle
+_NAME_WIDTH = 28  # a longer name is folded
 _HEAD_WIDTH = 13  # the width of "0.873 ± 0.012"
 
 
@@ -85,7 +86,7 @@ def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | 
     >>> print(format_table(cells))
     accuracy on the test set, mean ± std over 2 seeds, probe svm
     <BLANKLINE>
-                     clean
+             clean
     wine
       raw    0.910 ± 0.014
       scarf  0.950 ± 0.028*
@@ -191,58 +192,32 @@ def verdict_words(row: Mapping[str, Any], control: str) -> str:
 
 def _blocks(results: Results, table: Mapping[Key, Entry], probe: str, width: int) -> list[str]:
     """The table of one probe, in as many blocks of conditions as the width asks for."""
-    conditions = list(results.conditions.index)
-    names = {method: _shorten(method, _NAME_WIDTH) for method in results.methods}
-    left = 2 + max(map(len, names.values()))
-    columns = {label: _column(results, table, probe, label) for label in conditions}
-    blocks: list[str] = []
-    at = 0
-    while at < len(conditions):
-        used, taken = left, list[str]()
-        for label in conditions[at:]:
-            used += 2 + max(map(len, columns[label]))
-            if taken and used > width:
-                break
-            taken.append(label)
-        at += len(taken)
-        blocks.append("\n".join(_lines(results, names, probe, [columns[label] for label in taken], left)))
-    return blocks
-
-
-def _column(results: Results, table: Mapping[Key, Entry], probe: str, condition: str) -> list[str]:
-    """One condition as lines of equal length: the head (bottom-aligned, 3 lines or more), then one line a method."""
-    head = [_plain(line) for line in textwrap.wrap(condition, _HEAD_WIDTH, break_long_words=False)]
-    found = [
-        table.get((dataset, method, probe, condition), NOTHING)
-        for dataset in results.modalities
-        for method in results.methods_on(dataset, probe)
-    ]
-    texts = [entry.text for entry in found]
-    wide = max(map(len, [*head, *texts]))
-    mark = max((len(entry.marks) for entry in found), default=0)
-    body = [text.rjust(wide) + entry.marks.ljust(mark) for text, entry in zip(texts, found)]
-    return [*(line.rjust(wide) + " " * mark for line in head), "", *body]
-
-
-def _lines(
-    results: Results, names: Mapping[str, str], probe: str, columns: Sequence[Sequence[str]], left: int
-) -> list[str]:
-    heads = [column[: column.index("")] for column in columns]
-    bodies = [column[column.index("") + 1 :] for column in columns]
-    widths = [max(map(len, column)) for column in columns]
-    depth = max(map(len, heads))
-    lines = []
-    for level in range(depth):
-        parts = [head[level - depth + len(head)] if level >= depth - len(head) else "" for head in heads]
-        lines.append(" " * left + "".join(f"  {part:>{wide}}" for part, wide in zip(parts, widths)))
-    row = 0
+    names, columns = list[str](), {condition: list[str]() for condition in results.conditions.index}
     for dataset in results.modalities:
         methods = results.methods_on(dataset, probe)
-        lines += [_one_line(dataset)] if methods else []
-        for method in methods:
-            lines.append(f"  {names[method]}".ljust(left) + "".join(f"  {body[row]}" for body in bodies))
-            row += 1
-    return [line.rstrip() for line in lines]
+        for method in [None, *methods] if methods else []:  # None: the line of the data set itself
+            names.append(_folded(dataset) if method is None else _folded(method, "  "))
+            for condition, column in columns.items():
+                entry = table.get((dataset, method or "", probe, condition), NOTHING)
+                column.append("" if method is None else entry.text + entry.marks)
+    blocks, taken = list[str](), list[str]()
+    for condition in columns:
+        block = _block(names, {label: columns[label] for label in [*taken, condition]})
+        if taken and max(map(len, block.split("\n"))) > width:
+            blocks.append(_block(names, {label: columns[label] for label in taken}))
+            taken = []
+        taken.append(condition)
+    return [*blocks, _block(names, {label: columns[label] for label in taken})]
+
+
+def _block(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str:
+    heads = ["", *(textwrap.fill(label, _HEAD_WIDTH, break_long_words=False) for label in columns)]
+    rows = zip(names, *columns.values())
+    return _plain(tabulate(rows, heads, tablefmt="plain", disable_numparse=True, preserve_whitespace=True))
+
+
+def _folded(name: str, indent: str = "") -> str:
+    return textwrap.fill(_one_line(name), _NAME_WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
 def _legend(table: Mapping[Key, Entry]) -> list[str]:
@@ -272,11 +247,6 @@ def _verdicts(results: Results, metric: str, probes: Sequence[str]) -> list[str]
                 f"{row['comparisons']} comparisons, mean difference {row['difference']:+.3f})"
             )
     return sorted(notes)
-
-
-def _shorten(text: str, width: int) -> str:
-    text = _one_line(text)
-    return text if len(text) <= width else f"{text[: width // 2 - 1]}…{text[-(width - width // 2) :]}"
 
 
 def _plain(text: object) -> str:
