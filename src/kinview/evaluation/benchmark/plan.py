@@ -82,10 +82,10 @@ class Benchmark:
     >>> benchmark = Benchmark.from_yaml("quickstart", seeds=[0])
     >>> benchmark.probes, benchmark.seeds
     (('linear', 'svm', 'xgboost'), (0,))
-    >>> Benchmark.from_yaml("quickstart", sedes=[0])
+    >>> Benchmark.from_yaml("quickstart", sedes=[0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: a benchmark has no key 'sedes'; did you mean 'seeds'?
+    ValueError: a benchmark has no key 'sedes'; did you mean 'seeds'? It takes: name, datasets, ...
     """
 
     name: str
