@@ -179,4 +179,4 @@ def test_types_are_known_through_every_package(tmp_path: Path) -> None:
     )  # fmt: skip
     shown = [line for line in done.stdout.splitlines() if ": error:" in line]
     assert shown == [], done.stdout + done.stderr
-    assert 'Revealed type is "def (' in done.stdout and "def (repr_dim:" in done.stdout
+    assert 'Revealed type is "def (a:' in done.stdout and "-> kinview.methods.ts2vec.estimator.TS2Vec" in done.stdout
