@@ -182,7 +182,7 @@ def test_state_that_no_checkpoint_holds_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_model_that_saves_less_than_it_is_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    restore = SimCLR.__mro__[1].restore_fitted_state
+    restore = SimCLR.restore_fitted_state
 
     def forgetful(self: Any, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         restore(self, facts, {name: value * 0.5 for name, value in tensors.items()})
