@@ -177,17 +177,21 @@ def test_every_container_of_unequal_series_gives_the_same_embeddings(name):
     flat, deep = _flat(X), _flat(X, hierarchy=True)
     frames = [group.droplevel(0) for _, group in flat.groupby(level=0, sort=False)]
     nested = pd.DataFrame({f"c{c}": [pd.Series(x[c]) for x in ragged] for c in range(2)})
-    expected = _embed(SMALL[name]().fit(X), X)
+
+    def small():
+        model = SMALL[name]()
+        # a bias before a batch normalisation has no gradient but rounding, of which Adam makes a whole step
+        return model.set_params(trainer__optimizer="sgd") if name == "tfc" else model
+
+    expected = _embed(small().fit(X), X)
     assert np.isfinite(expected).all() and np.std(expected) > 0
-    # a bias before a batch normalisation has no gradient but rounding, of which Adam makes a step
-    tolerance = 100 * TOLERANCE if name == "tfc" else TOLERANCE
     for container in (ragged, tuple(ragged), torch.tensor(X), X.astype(np.float32), flat, deep, frames, nested):
         if name == "raw series" and isinstance(container, pd.DataFrame | list) and container is not ragged:
             continue  # time stamps put raw features on a grid over all of them
-        model = SMALL[name]().fit(container)
-        assert _difference(_embed(model, container), expected) < tolerance, type(container)
+        model = small().fit(container)
+        assert _difference(_embed(model, container), expected) < TOLERANCE, type(container)
         if name in ("ts2vec", "tstcc", "tfc"):
-            assert _difference(_embed(model, X), expected) < tolerance
+            assert _difference(_embed(model, X), expected) < TOLERANCE
 
 
 def test_the_output_has_the_index_of_the_input():
