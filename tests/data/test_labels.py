@@ -42,7 +42,17 @@ def test_whoever_needs_all_labels_says_in_one_way_which_are_missing(read, name):
         read(WITH_A_GAP)
 
 
-@given(st.lists(st.integers(-3, 3), min_size=1) | st.lists(st.text(max_size=2), min_size=1))
+@pytest.mark.parametrize("read", [as_labels, check_labels, encode_labels])
+def test_text_that_numpy_would_cut_is_refused(read):
+    with pytest.raises(ValueError, match=r"of row 1 ends with a NUL character, 'ill\\x00'"):
+        read(["ill", "ill\0", "well"])
+    assert as_labels(["i\0l", "well"]).tolist() == ["i\0l", "well"]
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1)
+    | st.lists(st.text(max_size=2).filter(lambda text: not text.endswith("\0")), min_size=1)
+)
 @settings(max_examples=50, deadline=None)
 def test_codes_give_the_labels_back(y):
     codes, classes = encode_labels(y)

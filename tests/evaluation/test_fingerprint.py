@@ -415,8 +415,7 @@ from kinview.evaluation.benchmark import steps
 from kinview.evaluation.benchmark import Benchmark, closure, source
 from kinview.evaluation.benchmark.closure import Closure
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.label_noise.symmetric import label_noise
-from kinview.evaluation.label_noise.symmetric import label_noise
+from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.probes import probes
 from kinview.methods import methods
 from kinview.registry import families
@@ -446,7 +445,8 @@ for cell in hardest:
             sys.setprofile(None)
     closure = Closure()
     closure.add_module(steps.__name__)
-    for registry, config in ((methods, cell.method), (probes, cell.probe), (corruptions, cell.corruption)):
+    parts = {methods: cell.method, probes: cell.probe, corruptions: cell.corruption, label_noise: cell.label_noise}
+    for registry, config in parts.items():
         closure.add(registry, config)
     executed = {of_module[file] for file in called if file in of_module}
     print(cell.method, cell.probe, rows[0]["status"], len(executed), sorted(executed - closure.modules), sep=" | ")

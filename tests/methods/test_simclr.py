@@ -160,7 +160,7 @@ def test_a_learned_view_is_trained_with_the_encoder_and_leaves_with_the_training
             ["swap_noise", "class_conditional_corruption"],
             r"needs the label of each row|uses the label of each row, and none were given",
         ),
-        ("adversarial", "augmentation: Adversarial needs a loss, and JointEmbedding gives its views no loss to raise"),
+        ("adversarial", "augmentation: Adversarial needs a loss, and TabularSimCLR gives its views no loss to raise"),
         (["adversarial", "swap_noise"], "augmentation: Compose needs a loss"),
     ],
 )

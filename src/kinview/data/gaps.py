@@ -139,9 +139,16 @@ def observed_bounds(x: Float[Tensor, "n c t"]) -> tuple[Float[Tensor, "n c 1"], 
 
 
 def with_something_observed(views: list[Batch]) -> list[Batch]:
-    """Rows that have an observation in every view; all of them where none has (their loss carries no information)."""
+    """Rows that have an observation in every view; possibly none.
+
+    Examples
+    --------
+    >>> batch = Batch.of(torch.tensor([[[1.0, float("nan")]], [[float("nan"), float("nan")]]]))
+    >>> len(with_something_observed([batch])[0])
+    1
+    """
     seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
-    if bool(seen.all()) or not bool(seen.any()):
+    if bool(seen.all()):
         return views
     return [view.rows(seen.nonzero()[:, 0]) for view in views]
 

@@ -39,6 +39,11 @@ def as_labels(values: Any) -> NDArray[Any]:
 
     Missing labels are NaN among floats and None among others; the array then holds objects.
 
+    Raises
+    ------
+    ValueError
+        If a text ends with a NUL character: NumPy's text would drop it, and two labels could become one.
+
     Examples
     --------
     >>> as_labels(["1", "0", None]), as_labels([0.5, None])
@@ -56,7 +61,9 @@ def as_labels(values: Any) -> NDArray[Any]:
         return column.to_numpy(dtype=bool)
     numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
     if np.isnan(numbers).any():
-        return np.asarray(column.astype(str).str.strip().to_numpy(), dtype=np.str_)
+        text = column.astype(str).str.strip()
+        _check_ends(text, "the label")
+        return np.asarray(text.to_numpy(), dtype=np.str_)
     exact = (numbers == np.round(numbers)).all() and bool(np.abs(numbers).max(initial=0.0) < 2**53)
     return numbers.astype(np.int64) if exact else numbers
 
@@ -130,9 +137,12 @@ def check_labels(y: Any, name: str = "y") -> Shaped[np.ndarray, " n"]:
     Raises
     ------
     ValueError
-        If there is not one label a row, there are none, one is missing, or they are real numbers.
+        If there is not one label a row, there are none, one is missing or ends with a NUL character, or they are real
+        numbers.
     """
     labels = np.asarray(y)
+    if labels.dtype.kind == "U" and not isinstance(y, np.ndarray):
+        _check_ends(np.asarray(y, dtype=object).ravel(), name)
     if labels.ndim != 1:
         raise ValueError(f"{name} must hold one label a row, shape (n,); got shape {labels.shape}")
     if len(labels) == 0:
@@ -269,6 +279,15 @@ def _check_complete(
             f"{name} is missing for {int(missing.sum())} of {len(missing)} {rows}, the first is number "
             f"{int(missing.argmax())}; {remedy}"
         )
+
+
+def _check_ends(texts: Any, name: str) -> None:
+    for row, text in enumerate(texts):
+        if isinstance(text, str) and text.endswith("\0"):
+            raise ValueError(
+                f"{name} of row {row} ends with a NUL character, {text!r}, which NumPy's text drops: labels that differ"
+                " in it alone would become one; remove it"
+            )
 
 
 def _of_own_kind(y: Any) -> Any:

@@ -84,7 +84,7 @@ class JointEmbeddingMethod(Method):
     def loss(self, views: list[Batch]) -> LossResult:
         """Loss between the views, see the class; a row with a view in which nothing was observed is left out."""
         views = with_something_observed(views)
-        if len(views[0]) < 2:  # nothing to contrast, and no batch statistics
+        if len(views[0]) < self.min_rows:  # nothing to contrast, and no batch statistics
             return self.nothing_to_learn()
         company = self._company(views[0])
         projections = [self.projector(self.embed(view)) for view in views]
@@ -265,31 +265,12 @@ class _SeriesParts(_Parts, SeriesEstimator):
         small = {"encoder": encoder, "trainer": {"max_steps": 2}, "random_state": 0}
         return [small, {**small, "augmentation": "crop_pair", "pooling": "max"}]
 
-    def _training_rows(self, batch: Batch) -> Batch:
-        return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
-
-    def _prepare_method(self, batch: Batch) -> None:
-        front_end = getattr(self.method_.encoder, "front_end", None)
-        if front_end is not None:
-            front_end.set_step(batch.times)
-
-    def _why_not_trainable(self, rows: Batch) -> str | None:
-        return (
-            None if len(rows) >= 2 else f"contrast needs at least two series with an observation, there are {len(rows)}"
-        )
-
-    def _reads_times(self) -> bool:
-        return getattr(getattr(self.method_.encoder, "front_end", None), "mode", None) == "values+mask+delta"
-
 
 class _TableParts(_Parts, TabularEstimator):
     """Tables."""
 
     default_augmentation: ClassVar[Any] = {"column_corruption": {"corruption_rate": 0.3}}
     method_class: ClassVar[type[Method]] = JointEmbeddingMethod
-
-    def _why_not_trainable(self, rows: Batch) -> str | None:
-        return None if len(rows) >= 2 else f"contrast needs at least two rows, there are {len(rows)}"
 
 
 @methods.register(

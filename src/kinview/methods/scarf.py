@@ -105,8 +105,3 @@ class SCARF(TabularEstimator):
     random_state: Any = shared.random_state()
 
     method_class: ClassVar[type[Method]] = SCARFMethod
-
-    def _why_not_trainable(self, rows: Batch) -> str | None:
-        if len(rows) < 2:
-            return f"contrast needs at least two rows, there are {len(rows)}"
-        return None

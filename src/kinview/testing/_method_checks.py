@@ -160,7 +160,7 @@ def _loss(case: Case, method: Method, estimator: Any) -> float:
     generator = torch.Generator().manual_seed(7)
     with forked_generators(7, torch.device("cpu")), torch.no_grad():
         batch = case.training_rows(estimator)
-        fit_views(method, batch, getattr(estimator, "schema_", None), generator)
+        fit_views(method, batch, generator, schema=getattr(estimator, "schema_", None))
         values = []
         for _ in range(6):
             views = method.views(batch, generator, 1.0)

@@ -75,7 +75,7 @@ def _before_first_step(case: Case) -> tuple[Method, list[Batch]]:
     generator = torch.Generator().manual_seed(7)
     rows = case.training_rows(estimator)
     with forked_generators(7, torch.device("cpu")):
-        fit_views(method, rows, getattr(estimator, "schema_", None), generator)
+        fit_views(method, rows, generator, schema=getattr(estimator, "schema_", None))
         method.train()
         method.before_step(0.0)
         return method, method.views(rows, generator, 0.0)

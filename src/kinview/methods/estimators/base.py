@@ -54,6 +54,7 @@ class EstimatorCore(FromPickle, Capabilities):
     """
 
     trains: ClassVar[bool] = True
+    rows_noun: ClassVar[str] = "rows"  # what it trains on, in messages
     method_class: ClassVar[type[Method]]
     published_training: ClassVar[Mapping[str, Any]] = {}  # of a recipe, over those of the method
 
@@ -183,8 +184,12 @@ class EstimatorCore(FromPickle, Capabilities):
         """What the method learns from the training rows before its first step; nothing by default."""
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
-        """Reason why these rows cannot train the method, or None."""
-        raise NotImplementedError
+        """Reason why these rows cannot train the method, or None: by default that they are fewer than it needs."""
+        fewest = self.method_.min_rows
+        if len(rows) >= fewest:
+            return None
+        needs = "contrast needs at least two" if fewest == 2 else f"its loss needs at least {fewest}"
+        return f"{needs} {self.rows_noun}, there are {len(rows)}"
 
     def _fit_batch(self, batch: Batch, *, train: bool = True, seed: int | None = None) -> None:
         """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it."""
@@ -216,13 +221,13 @@ class EstimatorCore(FromPickle, Capabilities):
             warnings.warn(f"{type(self).__name__} keeps its initial weights: {reason}", UserWarning, stacklevel=4)
             return None
         self._prepare_method(rows)
-        fit_views(self.method_, rows, getattr(self, "schema_", None), generator)
-        self._check_company(rows)
-        train, validation = self._hold_out(rows, generator)
-        if "groups" not in self.uses:  # they have kept held-out rows apart, and concern the method no more
-            train = train.replace(groups=None)
-            validation = None if validation is None else validation.replace(groups=None)
         try:
+            fit_views(self.method_, rows, generator, schema=getattr(self, "schema_", None), owner=type(self).__name__)
+            self._check_company(rows)
+            train, validation = self._hold_out(rows, generator)
+            if "groups" not in self.uses:  # they have kept held-out rows apart, and concern the method no more
+                train = train.replace(groups=None)
+                validation = None if validation is None else validation.replace(groups=None)
             return self.trainer_.fit(
                 self.method_,
                 train,

@@ -8,6 +8,7 @@ import os
 import pickle
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,12 +17,15 @@ import pandas as pd
 import torch
 from sklearn.utils._metadata_requests import _MetadataRequester  # public only as a base of BaseEstimator
 from sktime.transformations.base import BaseTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinview.data.batch import Batch
+from kinview.data.gaps import with_something_observed
 from kinview.data.modality import modality_of
 from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel
 from kinview.data.scaling import Scaler, fit_scaler
+from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.front_end import GapFrontEnd
 from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
@@ -74,6 +78,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         "capability:random_state": True,
         "property:randomness": "derandomized",
     }
+
+    rows_noun: ClassVar[str] = "series with an observation"
 
     scaling: Any
     channels_: tuple[str, ...]
@@ -272,9 +278,18 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         """Sizes of the network when the model is taken to series with other channels."""
         return dataclasses.replace(self.sizes_, channels=channels)
 
+    def _training_rows(self, batch: Batch) -> Batch:
+        """Series with an observation."""
+        return with_something_observed([batch])[0]
+
+    def _prepare_method(self, batch: Batch) -> None:
+        """The typical time step goes to each front-end that shows it."""
+        for front_end in _front_ends(self.method_):
+            front_end.set_step(batch.times)
+
     def _reads_times(self) -> bool:
         """Whether an embedding depends on the time stamps."""
-        return False
+        return any(front_end.mode == "values+mask+delta" for front_end in _front_ends(self.method_))
 
     def _check_time_unit(self, panel: Panel) -> None:
         if self._reads_times() and panel.time_unit != self.time_unit_:
@@ -346,6 +361,16 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
     def load_from_path(cls, serial: str | os.PathLike[str]) -> Any:
         """Estimator from a file that ``save`` wrote."""
         return load_model(serial)
+
+
+def _front_ends(module: nn.Module) -> Iterator[GapFrontEnd]:
+    """Front-ends of the encoders that read series; what is inside an encoder reads what that makes of a series."""
+    for part in module.children():
+        own = getattr(part, "front_end", None)
+        if isinstance(own, GapFrontEnd):
+            yield own
+        elif not isinstance(part, SeriesEncoder):
+            yield from _front_ends(part)
 
 
 def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:

@@ -16,10 +16,31 @@ _NETWORKS = "view_networks"
 _NEEDS = {"y": "the label of each row (y)", "groups": "the group of each row (groups)", "loss": "a loss"}
 
 
-def fit_views(method: Method, rows: Batch, schema: TableSchema | None, generator: torch.Generator) -> None:
-    """Fit every augmentation that is an attribute of the method; weights of learned views become the method's."""
+def fit_views(
+    method: Method, rows: Batch, generator: torch.Generator, *, schema: TableSchema | None = None, owner: str = ""
+) -> None:
+    """Fit every augmentation that is an attribute of the method; weights of learned views become the method's.
+
+    Parameters
+    ----------
+    method : Method
+        Whose views they are.
+    rows : Batch
+        Training rows.
+    generator : torch.Generator
+        Source of what is drawn.
+    schema : TableSchema, optional
+        Columns of a table.
+    owner : str
+        Name of the estimator, for errors; by default that of the method.
+
+    Raises
+    ------
+    ValueError
+        If a view needs labels, groups or a loss, and this training has none.
+    """
     for name, view in _views(method):
-        _check_needs(name, view, method, rows)
+        _check_needs(name, view, rows, owner or type(method).__name__)
     networks: list[nn.Module] = []
     for name, view in _views(method):
         fitted = view.fit(rows, schema, generator)
@@ -29,7 +50,7 @@ def fit_views(method: Method, rows: Batch, schema: TableSchema | None, generator
         setattr(method, _NETWORKS, nn.ModuleList(networks))
 
 
-def _check_needs(name: str, view: Augmentation, method: Method, rows: Batch) -> None:
+def _check_needs(name: str, view: Augmentation, rows: Batch, owner: str) -> None:
     """Refuse a view that needs what this training does not have.
 
     Raises
@@ -42,7 +63,6 @@ def _check_needs(name: str, view: Augmentation, method: Method, rows: Batch) -> 
         "groups": rows.groups is None and "was given no groups: fit(X, groups=...)",
         "loss": _wants_loss(view) and "gives its views no loss to raise",
     }
-    owner = type(method).__name__.removesuffix("Method")
     for what, reason in absent.items():
         if what in view.needs and reason:
             raise ValueError(

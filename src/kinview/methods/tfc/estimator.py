@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
@@ -13,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.gaps import bridge_gaps, valid_lengths, with_something_observed
 from kinview.data.modality import SERIES
 from kinview.encoders.frequency import FrequencyEncoder
 from kinview.encoders.masked import inside
@@ -92,11 +91,9 @@ class TFCMethod(Method):
         Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
         the loss is zero.
         """
-        seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
-        if int(seen.sum()) < 2:  # an epoch's last row alone, for example
+        views = with_something_observed(views)
+        if len(views[0]) < self.min_rows:  # an epoch's last row alone, for example
             return self.nothing_to_learn()
-        if not bool(seen.all()):
-            views = [view.rows(seen.nonzero()[:, 0]) for view in views]
         h_t, h_t_augmented = (self._encode(self.time_encoder, view) for view in views[:2])
         h_f, h_f_augmented = (self._encode(self.frequency_encoder, view) for view in views[2:])
         time, frequency = self.contrast(h_t, h_t_augmented), self.contrast(h_f, h_f_augmented)
@@ -338,23 +335,3 @@ class TFC(SeriesEstimator):
     def _sizes_for(self, channels: int) -> Sizes:
         """One channel stays one channel: its encoders take each of several by itself."""
         return self.sizes_ if self._method.channels == 1 else super()._sizes_for(channels)
-
-    def _training_rows(self, batch: Batch) -> Batch:
-        return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
-
-    def _prepare_method(self, batch: Batch) -> None:
-        """The typical time step goes to a front-end that shows it."""
-        front_end = getattr(self._method.time_encoder, "front_end", None)
-        if front_end is not None:
-            front_end.set_step(batch.times)
-
-    def _why_not_trainable(self, rows: Batch) -> str | None:
-        if len(rows) < 2:
-            return f"contrast needs at least two series with an observation, there are {len(rows)}"
-        return None
-
-    def _reads_times(self) -> bool:
-        spec = self.encoder
-        return isinstance(spec, Mapping) and any(
-            (parameters or {}).get("front_end") == "values+mask+delta" for parameters in spec.values()
-        )

@@ -77,6 +77,8 @@ class TS2VecMethod(Method):
         """Hierarchical contrast of the shared steps; a row with a view in which nothing was observed is left out."""
         if self.encoder.padding == "masked":
             views = with_something_observed(views)
+            if not len(views[0]):
+                return self.nothing_to_learn()
         shared = [self._encode(view)[:, :, _shared_steps(view)] for view in views]
         return LossResult(self.contrast(*shared))
 
@@ -304,15 +306,7 @@ class TS2Vec(SeriesEstimator):
         return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}
 
     def _training_rows(self, batch: Batch) -> Batch:
-        batch = split_long(batch, self.max_train_length)
-        batch = batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
-        return centred(batch)
-
-    def _prepare_method(self, batch: Batch) -> None:
-        self._method.encoder.front_end.set_step(batch.times)
-
-    def _reads_times(self) -> bool:
-        return self.front_end == "values+mask+delta"
+        return centred(super()._training_rows(split_long(batch, self.max_train_length)))
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
         if len(rows) == 0:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import trimmed, valid_lengths
+from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
 from kinview.data.modality import SERIES
 from kinview.encoders.front_end import FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName, pool_segments
@@ -93,11 +93,9 @@ class TSTCCMethod(Method):
         Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
         the loss is zero.
         """
-        seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
-        if int(seen.sum()) < 2:  # an epoch's last row alone, for example
+        views = with_something_observed(views)
+        if len(views[0]) < self.min_rows:  # an epoch's last row alone, for example
             return self.nothing_to_learn()
-        if not bool(seen.all()):
-            views = [view.rows(seen.nonzero()[:, 0]) for view in views]
         weak, strong = (F.normalize(self.features(view), dim=1) for view in views)
         temporal, contexts = self.temporal_contrast(weak, strong, *(self._split(views)))
         contextual = self.contrast(*(self.projector(context) for context in contexts))
@@ -325,17 +323,3 @@ class TSTCC(SeriesEstimator):
         super()._check_parameters()
         if self.temporal_weight == 0 and self.contextual_weight == 0:
             raise ValueError("temporal_weight and contextual_weight are both 0: nothing is left to train; raise one")
-
-    def _training_rows(self, batch: Batch) -> Batch:
-        return batch.rows(~torch.isnan(batch.x).all(dim=2).all(dim=1))
-
-    def _prepare_method(self, batch: Batch) -> None:
-        self._method.encoder.front_end.set_step(batch.times)
-
-    def _reads_times(self) -> bool:
-        return self.front_end == "values+mask+delta"
-
-    def _why_not_trainable(self, rows: Batch) -> str | None:
-        if len(rows) < 2:
-            return f"contrast needs at least two series with an observation, there are {len(rows)}"
-        return None
