@@ -49,6 +49,7 @@ def test_text_that_numpy_would_cut_is_refused(read):
     assert as_labels(["i\0l", "well"]).tolist() == ["i\0l", "well"]
 
 
+@pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")  # scikit-learn's, of random labels
 @given(
     st.lists(st.integers(-3, 3), min_size=1)
     | st.lists(st.text(max_size=2).filter(lambda text: not text.endswith("\0")), min_size=1)
