@@ -195,12 +195,12 @@ def write_yaml(value: Any, *, in_one_line: bool = False) -> str:
             width=10**6 if in_one_line else 100,
         )
     )
-    return text.removesuffix("...\n").strip() if in_one_line else text
+    return text.removesuffix("...\n").rstrip("\n") if in_one_line else text
 
 
 @functools.cache
 def _yaml_classes() -> tuple[Any, Any]:
-    """Loader and dumper with the numbers of YAML 1.2."""
+    """Loader and dumper with the numbers of YAML 1.2, and texts that are read back as they were."""
     import yaml
 
     number = re.compile(
@@ -216,4 +216,11 @@ def _yaml_classes() -> tuple[Any, Any]:
         made.add_implicit_resolver(tag, number, list("-+0123456789."))
         return made
 
-    return with_numbers(yaml.SafeLoader), with_numbers(yaml.SafeDumper)
+    def text(dumper: Any, value: str) -> Any:
+        # other quotes would write these as they are, and a reader takes them for the end of a line
+        style = '"' if any(separator in value for separator in "\x85\u2028\u2029") else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    dumper = with_numbers(yaml.SafeDumper)
+    dumper.add_representer(str, text)
+    return with_numbers(yaml.SafeLoader), dumper

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeVar, dataclass_transform
 
@@ -24,6 +25,7 @@ __all__ = [
     "flag",
     "interval",
     "parameterised",
+    "part_nouns",
     "real",
     "scaled_parameters",
     "spec",
@@ -386,6 +388,14 @@ def check_parameters(part: Any) -> None:
     """
     for name, value in checked_parameters(part).items():
         object.__setattr__(part, name, value)
+
+
+@functools.cache
+def part_nouns(target: Any) -> Mapping[str, str]:
+    """Parameters of a class that are parts of a registry, with what such a part is called: ``{"head": "head"}``."""
+    fields = dataclasses.fields(target) if dataclasses.is_dataclass(target) else ()
+    nouns = {field.name: field.metadata["rule"].noun for field in fields if "rule" in field.metadata}
+    return {name: noun for name, noun in nouns.items() if noun}
 
 
 def scaled_parameters(part: Any, strength: float) -> dict[str, Any]:

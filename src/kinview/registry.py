@@ -4,10 +4,7 @@ A part is written as ``name``, as ``{name: {parameter: value}}``, as a list of t
 object. :meth:`Registry.build` turns a spec into an object and :func:`to_config` turns the object back; repr, YAML,
 content hashes, file metadata and ``clone`` all rest on this pair.
 
-A config is short or complete. The short one, for people, leaves out what has its default. The complete one, for files
-and stores, holds every parameter, those of the parts inside a part too (``parts={"encoder": "encoders"}`` at
-registration says where they are), so that it means the same when a default changes. What was written while only short
-configs were stored is completed with the defaults of that version: :func:`frozen_defaults`.
+A config leaves out what has its default; :mod:`kinview.complete_configs` makes those that files and stores hold.
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import inspect
-import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,19 +26,20 @@ from typing import Any
 from kinview.files import read_yaml, write_yaml
 
 __all__ = [
+    "VARIADIC",
     "Entry",
-    "FromPickle",
     "Registry",
+    "changed_parameters",
+    "default_values",
     "families",
-    "frozen_defaults",
-    "register_fields",
+    "merged_parameters",
+    "name_and_parameters",
     "suggestion",
     "to_config",
 ]
 
 _FAMILIES: dict[str, Registry] = {}
-_FIELDS: dict[str, tuple[type, dict[str, Any]]] = {}  # parameters that are mappings of fields, with their defaults
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _ADVICE = "register its class (see CONTRIBUTING), or use a registered part"
 
 
@@ -142,9 +139,10 @@ class Registry:
         modality, reference : str, optional
             What it works on; the paper.
         **metadata : Any
-            Further facts. ``parts`` names the parameters that are parts themselves, with their family:
-            ``{"encoder": "encoders"}``, or ``{"encoder": ("encoders", "front_end")}`` where ``front_end`` has no
-            default of its own but what this part makes of a spec that leaves it open.
+            Further facts. ``parts`` names the parameters that are parts themselves and whose fields do not say so
+            (:func:`kinview.parameters.spec`), with their family: ``{"augmentation": "augmentations"}``, or
+            ``{"encoder": ("encoders", "front_end")}`` where ``front_end`` has no default of its own but what this part
+            makes of a spec that leaves it open.
 
         Raises
         ------
@@ -160,7 +158,7 @@ class Registry:
             taken = self._entries.get(name)
             if taken is not None and not _same_definition(taken.target, target):
                 raise ValueError(
-                    f"{self._singular} {name!r} is already registered by {_path(taken.target)}; "
+                    f"{self.noun} {name!r} is already registered by {_path(taken.target)}; "
                     f"{_path(target)} needs another name"
                 )
             self._entries[name] = Entry(name, target, modality, reference, MappingProxyType(dict(metadata)))
@@ -194,13 +192,13 @@ class Registry:
         if isinstance(spec, Mapping):
             if len(spec) != 1:
                 raise ValueError(
-                    f"{self._a_singular} is written as one name with its parameters, {{name: {{parameter: value}}}}; "
+                    f"{self._a_noun} is written as one name with its parameters, {{name: {{parameter: value}}}}; "
                     f"got a mapping with {len(spec)} keys: {', '.join(map(repr, spec)) or 'none'}"
                 )
             ((name, parameters),) = spec.items()
             if parameters is not None and not isinstance(parameters, Mapping):
                 raise ValueError(
-                    f"the parameters of {self._singular} {name!r} must be a mapping {{parameter: value}}, "
+                    f"the parameters of {self.noun} {name!r} must be a mapping {{parameter: value}}, "
                     f"got {type(parameters).__name__}: {parameters!r}"
                 )
             if not parameters and name not in self and name in self.recipes():
@@ -208,11 +206,11 @@ class Registry:
             return self._construct(str(name), dict(parameters or {}), context, for_modality)
         if isinstance(spec, Sequence):
             if self._compose is None:
-                raise ValueError(f"{self.family} do not compose: give one {self._singular}, not a list of {len(spec)}")
+                raise ValueError(f"{self.family} do not compose: give one {self.noun}, not a list of {len(spec)}")
             return self._compose([self.build(part, **context) for part in spec])
         if spec is None or isinstance(spec, bool | int | float):
             raise ValueError(
-                f"{self._a_singular} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"
+                f"{self._a_noun} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"
             )
         return spec
 
@@ -234,107 +232,8 @@ class Registry:
             raise TypeError(f"{part!r} has no config: {error}; {_ADVICE}") from None
         return to_config(part)
 
-    def complete(self, spec: Any, *, frozen: Mapping[str, Any] | None = None, for_modality: str | None = None) -> Any:
-        """Config of a part, or of a spec, with every parameter, nested parts included; :meth:`build` takes it.
-
-        Parameters
-        ----------
-        spec : str, mapping, sequence or object
-            As :meth:`build` takes it. What names no part is left as it is.
-        frozen : mapping, optional
-            Defaults of an earlier version (:func:`frozen_defaults`) that stand for what the spec leaves out; a
-            parameter that did not exist then has the present default.
-        for_modality : str, optional
-            As for :meth:`build`.
-
-        Examples
-        --------
-        >>> shapes = Registry("example_forms")
-        >>> @shapes.register("disc")
-        ... @dataclasses.dataclass(frozen=True)
-        ... class Disc:
-        ...     radius: float = 1.0
-        ...     filled: bool = True
-        >>> shapes.complete({"disc": {"radius": 2.0}})
-        {'disc': {'radius': 2.0, 'filled': True}}
-        >>> shapes.short({"disc": {"radius": 2.0, "filled": True}})
-        {'disc': {'radius': 2.0}}
-        """
-        if not isinstance(spec, str | Mapping | list | tuple) and spec is not None:
-            spec = to_config(spec)
-        return self._complete(spec, frozen, (), for_modality)
-
-    def short(self, config: Any, *, for_modality: str | None = None) -> Any:
-        """Config without what has its default now: the inverse of :meth:`complete`."""
-        return self._short(config, (), for_modality)
-
-    def _complete(
-        self, spec: Any, frozen: Mapping[str, Any] | None, left_open: Sequence[str], modality: str | None = None
-    ) -> Any:
-        if isinstance(spec, list | tuple):
-            return [self._complete(part, frozen, left_open, modality) for part in spec]
-        name, given = _name_and_parameters(spec)
-        if name is not None and name in self:
-            entry, values = self._entries[name].for_modality(modality), {}
-            known = {
-                key: value for key, value in self._defaults(name, frozen, modality).items() if key not in left_open
-            }
-            recipe = entry.metadata.get("recipe", {})
-            given = {key: _merged(recipe.get(key), value) for key, value in given.items()}
-            for key, value in {**known, **given}.items():
-                family, inner_open = _family_of(entry, key)
-                if family is not None:
-                    values[key] = family._complete(value, frozen, inner_open, modality)
-                elif key in _FIELDS and isinstance(value, Mapping):
-                    values[key] = {**_field_defaults(key, frozen), **to_config(value)}
-                else:
-                    values[key] = to_config(value)
-            return {name: values} if values else name
-        if name is not None and not given:
-            recipes = {} if frozen is None else frozen["recipes"].get(self.family, {})
-            if name in recipes or name in self.recipes():
-                return self._complete(
-                    recipes[name] if name in recipes else self.recipe(name), frozen, left_open, modality
-                )
-        return to_config(spec)
-
-    def _short(self, config: Any, left_open: Sequence[str], modality: str | None = None) -> Any:
-        if isinstance(config, list | tuple):
-            return self._recipe_of(config, left_open) or [self._short(part, left_open, modality) for part in config]
-        name, given = _name_and_parameters(config)
-        if name is None or name not in self:
-            return config
-        defaults, kept = self._defaults(name, None, modality), {}
-        entry = self._entries[name].for_modality(modality)
-        for key, value in given.items():
-            family, inner_open = _family_of(entry, key)
-            default = defaults.get(key, _ABSENT) if key not in left_open else _ABSENT
-            if family is not None:
-                value = family._short(value, inner_open, modality)
-                default = default if default is _ABSENT else family._short(default, inner_open, modality)
-            elif key in _FIELDS and isinstance(value, Mapping):
-                fields = _field_defaults(key, None)
-                value = {k: v for k, v in value.items() if not _equal(v, fields.get(k, _ABSENT))} or default
-            if not _equal(value, default):
-                kept[key] = value
-        return (self._recipe_of(config, left_open) or {name: kept}) if kept else name
-
-    def _recipe_of(self, config: Any, left_open: Sequence[str]) -> str | None:
-        """Name of the recipe that says the same as a config."""
-        whole = self._complete(config, None, left_open)
-        return next(
-            (name for name in self.recipes() if name not in self and self._complete(name, None, left_open) == whole),
-            None,
-        )
-
-    def _defaults(self, name: str, frozen: Mapping[str, Any] | None, modality: str | None = None) -> dict[str, Any]:
-        """Defaults of a part in plain data: those of now, and over them those of an earlier version."""
-        now = _default_values(self._entries[name].for_modality(modality).target)
-        then = {} if frozen is None else frozen["parts"].get(self.family, {}).get(name, {})
-        return {**now, **{key: value for key, value in then.items() if key in now}}
-
     def name_of(self, part: Any) -> str:
-        """Name under which the class of ``part`` (or the class itself) is registered here.
+        """Name under which a part, its class, or that of its spec, is registered here.
 
         Raises
         ------
@@ -342,11 +241,23 @@ class Registry:
             If it is not registered in this family.
         """
         self._load()
+        name, _ = name_and_parameters(part)
+        if name is not None:
+            return self[name].name
         target = part if isinstance(part, type) else type(part)
         for entry in self._entries.values():
             if target in entry.targets:
                 return entry.name
-        raise ValueError(f"{_path(target)} is not a registered {self._singular}")
+        raise ValueError(f"{_path(target)} is not a registered {self.noun}")
+
+    def modality_served(self, part: Any) -> str | None:
+        """Modality for which a recipe has the class of a part; None where the part is of no such recipe."""
+        twins = self[self.name_of(part)].metadata.get("twins", {})
+        return next((modality for modality, twin in twins.items() if twin.target is type(part)), None)
+
+    def imported(self) -> tuple[Entry, ...]:
+        """Entries that are there so far: no member is imported for it."""
+        return tuple(self._entries.values())
 
     def recipes(self) -> tuple[str, ...]:
         """Names of the specs that ship with the package; :meth:`build` takes them like names of parts."""
@@ -380,7 +291,7 @@ class Registry:
                 )
             known = sorted({*self._entries, *self.recipes()})
             hint = suggestion(name, known, cutoff=0.5)
-            raise ValueError(f"unknown {self._singular} {name!r}{hint} Known: {', '.join(known) or 'none'}")
+            raise ValueError(f"unknown {self.noun} {name!r}{hint} Known: {', '.join(known) or 'none'}")
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -401,12 +312,13 @@ class Registry:
         return "\n".join(rows)
 
     @property
-    def _singular(self) -> str:
+    def noun(self) -> str:
+        """What one of its parts is called: ``"encoder"``."""
         return self.family.removesuffix("s").replace("_", " ") if self.family != "losses" else "loss"
 
     @property
-    def _a_singular(self) -> str:
-        return f"{'an' if self._singular[0] in 'aeiou' else 'a'} {self._singular}"
+    def _a_noun(self) -> str:
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
 
     def _unread(self, spec: str) -> str:
         """What is wrong with text that is no name but looks like YAML."""
@@ -418,9 +330,9 @@ class Registry:
             place = getattr(error, "problem_mark", None)
             where = "" if place is None else f" at line {place.line + 1}, column {place.column + 1}"
             reason = getattr(error, "problem", None) or "it is no YAML"
-            return f"the spec of {self._a_singular} does not parse as YAML{where} ({reason}): {spec!r}"
+            return f"the spec of {self._a_noun} does not parse as YAML{where} ({reason}): {spec!r}"
         if isinstance(read, str):
-            return f"{self._a_singular} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"
+            return f"{self._a_noun} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"
         return f"{spec!r} is text: give what it says, without the quotes: {read!r}"
 
     def _construct(
@@ -428,20 +340,20 @@ class Registry:
     ) -> Any:
         entry = self[name].for_modality(modality)
         target = entry.target
-        parameters = {key: _merged(entry.metadata.get("recipe", {}).get(key), own) for key, own in parameters.items()}
+        parameters = merged_parameters(entry, parameters)
         known = inspect.signature(target).parameters
         takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
         for key in parameters:
             if key not in known and not takes_any:
                 raise ValueError(
-                    f"{self._singular} {name!r} has no parameter {key!r}{suggestion(key, known)} "
+                    f"{self.noun} {name!r} has no parameter {key!r}{suggestion(key, known)} "
                     f"It takes: {', '.join(known) or 'none'}"
                 )
         given = {**parameters, **context}
-        needed = [p.name for p in known.values() if p.default is p.empty and p.kind not in _VARIADIC]
+        needed = [p.name for p in known.values() if p.default is p.empty and p.kind not in VARIADIC]
         absent = [key for key in needed if key not in given]
         if absent:
-            raise ValueError(f"{self._singular} {name!r} needs {', '.join(absent)}: {{{name}: {{{absent[0]}: ...}}}}")
+            raise ValueError(f"{self.noun} {name!r} needs {', '.join(absent)}: {{{name}: {{{absent[0]}: ...}}}}")
         return target(**given)
 
     def _load(self) -> None:
@@ -470,7 +382,7 @@ class Registry:
         except (ImportError, AttributeError) as error:
             owner = plugin.dist.name if plugin.dist else "an unknown package"
             raise ImportError(
-                f"the {self._singular} {plugin.name!r} of the plug-in {owner} ({plugin.value}) cannot be loaded: "
+                f"the {self.noun} {plugin.name!r} of the plug-in {owner} ({plugin.value}) cannot be loaded: "
                 f"{error}; mend or uninstall {owner}"
             ) from error
         if isinstance(target, Mapping) and self._recipe_classes is not None:
@@ -482,7 +394,7 @@ class Registry:
         """Make a recipe a member: one entry, with a class for each of its modalities."""
         if name in self._entries:
             raise ValueError(
-                f"{self._singular} {name!r} is already registered by {_path(self._entries[name].target)}; the recipe "
+                f"{self.noun} {name!r} is already registered by {_path(self._entries[name].target)}; the recipe "
                 f"needs another name"
             )
         made = importlib.import_module(str(self._recipe_classes)).classes_of(name, content, self._entries)
@@ -496,8 +408,13 @@ class Registry:
         self._entries[name] = dataclasses.replace(first, modality=modality, metadata=MappingProxyType(metadata))
 
 
+def merged_parameters(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, put over the values of a recipe: mappings key by key, but another part in place of a part."""
+    recipe = entry.metadata.get("recipe", {})
+    return {key: _merged(recipe.get(key), value) for key, value in given.items()}
+
+
 def _merged(own: Any, given: Any) -> Any:
-    """A recipe's value with what is given put over it: mappings key by key, but another part in place of a part."""
     if not isinstance(own, Mapping) or not isinstance(given, Mapping):
         return given
     if len(own) == 1 and len(given) == 1 and own.keys() != given.keys():
@@ -525,89 +442,8 @@ def families() -> Mapping[str, Registry]:
     return MappingProxyType(_FAMILIES)
 
 
-@functools.cache
-def frozen_defaults(version: str) -> dict[str, Any]:
-    """Defaults of every part that a version of kinview had, with its recipes.
-
-    Parameters
-    ----------
-    version : str
-        One whose files hold short configs: ``"0.1.0"``.
-    """
-    file = importlib.resources.files("kinview") / "configs" / "defaults" / f"{version}.json"
-    table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return table
-
-
-class FromPickle:
-    """Base class of parts that a pickle of an earlier version may hold: what the pickle does not know is filled in.
-
-    A parameter that the class has gained since has the default of kinview 0.1.0 where that version had it, and the
-    present one otherwise: a new parameter comes with the default that changes nothing.
-    """
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = _filled(type(self), state)
-        parent = getattr(super(), "__setstate__", None)
-        if parent is None:
-            self.__dict__.update(state)
-        else:
-            parent(state)
-
-
-def _filled(target: type, state: dict[str, Any]) -> dict[str, Any]:
-    """State of a part with the parameters that it lacks, as attributes, and in ``config`` where the part keeps one."""
-    config = state.get("config")
-    held = config if isinstance(config, Mapping) else state
-    absent = [name for name in _parameters_with_defaults(target) if name not in held]
-    if not absent:
-        return state
-    inside = {name for kind in ("_modules", "_parameters", "_buffers") for name in state.get(kind, ())}
-    values = {name: _default_of(target, name) for name in absent if name not in inside}
-    if isinstance(config, Mapping):
-        state = {**state, "config": {**config, **values}}
-    return {**values, **state}
-
-
-@functools.cache
-def _parameters_with_defaults(target: type) -> tuple[str, ...]:
-    """Parameters that may be absent, without those that the class computes."""
-    parameters = inspect.signature(target).parameters.values()
-    given = [p.name for p in parameters if p.default is not p.empty and p.kind not in _VARIADIC]
-    return tuple(name for name in given if not isinstance(getattr(target, name, None), property))
-
-
-def _default_of(target: type, name: str) -> Any:
-    """Default that a parameter had in kinview 0.1.0, else the one that it has now."""
-    now = inspect.signature(target).parameters[name].default
-    for registry in _FAMILIES.values():
-        for entry in registry._entries.values():
-            then = frozen_defaults("0.1.0")["parts"].get(registry.family, {}).get(entry.name, {})
-            if entry.target in target.__mro__ and name in then:
-                return tuple(then[name]) if isinstance(now, tuple) else copy.copy(then[name])
-    return now
-
-
-def register_fields(parameter: str, target: Any, *, without: Sequence[str] = ()) -> None:
-    """Say that a parameter of this name is a mapping of fields (``trainer``), whose defaults a complete config holds.
-
-    Parameters
-    ----------
-    parameter : str
-        Name of the parameter, in whatever part.
-    target : type
-        The class whose parameters are the fields.
-    without : sequence of str
-        Fields that concern no result.
-    """
-    defaults = {key: value for key, value in _default_values(target).items() if key not in without}
-    _FIELDS[parameter] = (target, defaults)
-
-
-def to_config(part: Any, *, complete: bool = False) -> Any:
+def to_config(part: Any) -> Any:
     """Describe a part, or a plain value, in plain data: the inverse of :meth:`Registry.build`.
-
-    With ``complete`` every parameter is written, those of nested parts too.
 
     A registered part becomes its name, or ``{name: {parameter: value}}`` with the parameters that differ from their
     defaults (a module that keeps no such attributes holds them in a mapping named ``config``). Mappings, sequences and
@@ -626,21 +462,16 @@ def to_config(part: Any, *, complete: bool = False) -> Any:
     if isinstance(part, os.PathLike):
         return os.fspath(part)
     if isinstance(part, Mapping):
-        return {str(key): to_config(value, complete=complete) for key, value in part.items()}
+        return {str(key): to_config(value) for key, value in part.items()}
     if isinstance(part, list | tuple):
-        return [to_config(value, complete=complete) for value in part]
+        return [to_config(value) for value in part]
     for registry in _FAMILIES.values():
         for entry in registry._entries.values():
             if type(part) in entry.targets:
                 parameters = changed_parameters(part)
-                config = {entry.name: parameters} if parameters else entry.name
-                modality = next(
-                    (k for k, twin in entry.metadata.get("twins", {}).items() if twin.target is type(part)), None
-                )
-                return registry.complete(config, for_modality=modality) if complete else config
+                return {entry.name: parameters} if parameters else entry.name
     if hasattr(part, "to_config") and not isinstance(part, type | Registry):
-        fields = [defaults for target, defaults in _FIELDS.values() if complete and target is type(part)]
-        return {**fields[0], **part.to_config()} if fields else part.to_config()
+        return part.to_config()
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         return changed_parameters(part)
     raise TypeError(f"{part!r} has no config, so it cannot be saved or run in a benchmark: {_ADVICE}")
@@ -651,7 +482,7 @@ def changed_parameters(part: Any) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     recorded = getattr(part, "config", None)
     for name, parameter in inspect.signature(type(part)).parameters.items():
-        if parameter.kind in _VARIADIC:
+        if parameter.kind in VARIADIC:
             continue
         value = recorded[name] if isinstance(recorded, Mapping) else getattr(part, name)
         default = parameter.default
@@ -666,9 +497,6 @@ def changed_parameters(part: Any) -> dict[str, Any]:
     return changed
 
 
-_ABSENT = object()
-
-
 @functools.cache
 def _read_recipe(folder: str, name: str) -> Any:
     file = importlib.resources.files("kinview") / "configs" / folder / f"{name}.yaml"
@@ -676,20 +504,13 @@ def _read_recipe(folder: str, name: str) -> Any:
 
 
 @functools.cache
-def _default_values(target: Any) -> dict[str, Any]:
+def default_values(target: Any) -> dict[str, Any]:
     """Defaults of a constructor, in plain data."""
     parameters = inspect.signature(target).parameters.values()
-    return {p.name: to_config(p.default) for p in parameters if p.default is not p.empty and p.kind not in _VARIADIC}
+    return {p.name: to_config(p.default) for p in parameters if p.default is not p.empty and p.kind not in VARIADIC}
 
 
-def _field_defaults(parameter: str, frozen: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Defaults of the fields of a parameter: those of now, and over them those of an earlier version."""
-    now = _FIELDS[parameter][1]
-    then = {} if frozen is None else frozen["fields"].get(parameter, {})
-    return {**now, **{key: value for key, value in then.items() if key in now}}
-
-
-def _name_and_parameters(spec: Any) -> tuple[str | None, Mapping[str, Any]]:
+def name_and_parameters(spec: Any) -> tuple[str | None, Mapping[str, Any]]:
     """Name and parameters of a spec that is one name; None where it is something else."""
     if isinstance(spec, str):
         return spec, {}
@@ -698,19 +519,6 @@ def _name_and_parameters(spec: Any) -> tuple[str | None, Mapping[str, Any]]:
         if parameters is None or isinstance(parameters, Mapping):
             return str(name), parameters or {}
     return None, {}
-
-
-def _family_of(entry: Entry, parameter: str) -> tuple[Registry | None, tuple[str, ...]]:
-    """Family of a parameter that is a part itself, and what of that part is left open."""
-    declared = entry.metadata.get("parts", {}).get(parameter)
-    if declared is None:
-        return None, ()
-    family, *left_open = (declared,) if isinstance(declared, str) else declared
-    return _FAMILIES[family], tuple(left_open)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other
 
 
 def _same_definition(one: Any, other: Any) -> bool:

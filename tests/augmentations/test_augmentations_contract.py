@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from helpers import ROOT
 from kinview.augmentations import Augmentation, augmentations
 from kinview.augmentations._random import normal
+from kinview.complete_configs import frozen_defaults
 from kinview.data import Batch
 from kinview.parameters import real
-from kinview.registry import frozen_defaults
 from kinview.testing import check_augmentation
 from kinview.testing.augmentations import CHECKS
 

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 import kinview
 from kinview import FineTunedClassifier
+from kinview.complete_configs import complete_config
 from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run
 from kinview.evaluation.benchmark import steps
 from kinview.evaluation.benchmark.steps import Chain
@@ -258,7 +259,7 @@ def test_a_row_says_what_its_method_is(finished):
         "random_init": 1, "raw": 1, "supervised": 1, "ts2vec": 0,
     }  # fmt: skip
     assert pd.isna(rows["raw"]["method_of"]) and pd.isna(rows["ts2vec"]["method_of"])
-    network = methods.complete({"ts2vec": {"depth": 1, "hidden_dim": 4, "repr_dim": 4}})
+    network = complete_config(methods, {"ts2vec": {"depth": 1, "hidden_dim": 4, "repr_dim": 4}})
     assert all(json.loads(rows[name]["method_of"]) == network for name in ("random_init", "supervised"))
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 import kinview
 from kinview import FineTunedClassifier
 from kinview.cli import main
+from kinview.complete_configs import complete_config, short_config
 from kinview.data import Batch
 from kinview.evaluation import Benchmark, Store, run
 from kinview.evaluation.benchmark.closure import Closure
@@ -275,10 +276,10 @@ def test_a_recipe_and_its_name_are_one(name: str, modality: str) -> None:
     estimator = methods.build(name, for_modality=modality)
     assert methods.to_config(estimator) == name
     assert type(estimator).__name__.startswith("Tabular") == (modality == "tabular")
-    whole = methods.complete(name, for_modality=modality)
-    assert methods.short(whole, for_modality=modality) == name
+    whole = complete_config(methods, name, for_modality=modality)
+    assert short_config(methods, whole, for_modality=modality) == name
     again = methods.build(whole, for_modality=modality)
-    assert methods.complete(again, for_modality=modality) == whole
+    assert complete_config(methods, again, for_modality=modality) == whole
 
 
 @both
@@ -287,8 +288,8 @@ def test_parameters_are_put_over_those_of_the_recipe(modality: str) -> None:
     estimator = methods.build({"moco": changed}, for_modality=modality)
     assert dict(estimator.loss["info_nce"]) == {"temperature": 0.1, "in_batch": False}
     assert (estimator.queue, estimator.momentum, estimator.trainer) == (64, 0.99, {"max_steps": 5})
-    whole = methods.complete({"moco": changed}, for_modality=modality)
-    assert methods.complete(methods.short(whole, for_modality=modality), for_modality=modality) == whole
+    whole = complete_config(methods, {"moco": changed}, for_modality=modality)
+    assert complete_config(methods, short_config(methods, whole, for_modality=modality), for_modality=modality) == whole
     assert pickle.loads(pickle.dumps(estimator)).get_params(deep=False) == estimator.get_params(deep=False)
 
 

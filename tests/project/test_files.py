@@ -339,6 +339,13 @@ def test_what_is_written_is_read_back(value: Any) -> None:
             assert read == whole and repr(read) == repr(whole)
 
 
+@pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029", "\n", "\r", "\ufeff", "\0", "\x7f", "\xa0"])
+def test_separators_of_lines_stay_in_their_text(separator: str) -> None:
+    for text in (separator, f"a{separator}b", f" {separator} "):
+        for value in (text, {text: text}, [text, {"key": [text]}]):
+            assert read_yaml(write_yaml(value)) == read_yaml(write_yaml(value, in_one_line=True)) == value
+
+
 def test_a_spec_in_one_line_is_one_line() -> None:
     spec = {"ts2vec": {"repr_dim": 8, "trainer": {"lr": 1e-5}, "note": "x" * 300}}
     assert write_yaml(spec, in_one_line=True).count("\n") == 0

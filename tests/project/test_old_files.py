@@ -26,6 +26,7 @@ from sktime.base import load as load_by_sktime
 import kinview.moved
 from kinview import load_model
 from kinview.augmentations import augmentations
+from kinview.complete_configs import complete_config, frozen_defaults, short_config
 from kinview.encoders import encoders
 from kinview.evaluation import Store
 from kinview.evaluation.benchmark.plan import part_label
@@ -34,7 +35,7 @@ from kinview.evaluation.store import SCHEMA_VERSION
 from kinview.losses import losses
 from kinview.methods import classifiers, methods
 from kinview.methods.estimators.model_file import model_metadata
-from kinview.registry import Registry, families, frozen_defaults, to_config
+from kinview.registry import Registry, families, to_config
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 OLD = FIXTURES / "0.1.0"
@@ -280,14 +281,14 @@ def test_a_model_file_holds_every_parameter(tmp_path: Path) -> None:
 def test_the_complete_config_builds_the_same_part() -> None:
     for name, estimator in MAKER.estimators().items():
         registry = classifiers if name == "fine_tuned" else methods
-        complete = to_config(estimator, complete=True)
-        assert complete == registry.complete(to_config(estimator), frozen=frozen_defaults("0.1.0")), name
-        assert to_config(registry.build(complete), complete=True) == complete
-        assert registry.complete(registry.short(complete)) == complete
+        complete = complete_config(registry, estimator)
+        assert complete == complete_config(registry, to_config(estimator), frozen=frozen_defaults("0.1.0")), name
+        assert complete_config(registry, registry.build(complete)) == complete
+        assert complete_config(registry, short_config(registry, complete)) == complete
     for recipe in augmentations.recipes():
-        assert augmentations.complete(augmentations.short(augmentations.complete(recipe))) == augmentations.complete(
-            recipe
-        )
+        assert complete_config(
+            augmentations, short_config(augmentations, complete_config(augmentations, recipe))
+        ) == complete_config(augmentations, recipe)
 
 
 # --- stores ----------------------------------------------------------------------------------------------------------
@@ -341,7 +342,9 @@ def test_two_defaults_are_two_labels_in_one_report(old_store: Path, monkeypatch:
     with_defaults(monkeypatch, methods, "scarf", temperature=0.5)
     given = {"scarf": {"hidden_dim": 4, "depth": 2, "trainer": {"max_steps": 2}}}
     again = {name: row[name] for name in ("dataset", "modality", "probe", "seed", "status", "label_fraction")}
-    store.add("b", {**again, "method": part_label(given), "method_config": methods.complete(given), "accuracy": 0.1})
+    store.add(
+        "b", {**again, "method": part_label(given), "method_config": complete_config(methods, given), "accuracy": 0.1}
+    )
     assert list(store.frame()["method"]).count(label) == 2
     shown = [method for method in read_results(store.frame()).methods if method.startswith("scarf")]
     assert shown == [f"{label[:-1]}, temperature=0.5)", f"{label[:-1]}, temperature=1.0)"]

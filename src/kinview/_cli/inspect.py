@@ -58,18 +58,21 @@ def _model(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Row
     rows = [
         ("kind", f"model, format {metadata['format_version']}, written by kinview {metadata['kinview_version']}"),
         ("method", metadata["method"]),
-        *_mapping_rows("parameters", _given(metadata["method"], json.loads(metadata["parameters"]))),
+        *_mapping_rows("parameters", _given(metadata["method"], json.loads(metadata["parameters"]), fitted)),
         *_input_rows(fitted),
         ("weights", f"{_weights(tensors.values()):,} in {count(len(tensors), 'tensor')}"),
     ]
     return rows, tensors
 
 
-def _given(method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _given(method: str, parameters: dict[str, Any], fitted: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters that differ from the defaults of now, all of them where the method is not installed."""
+    from kinview.complete_configs import short_config
     from kinview.methods import classifiers, methods
+    from kinview.methods.estimators.model_file import fitted_modality
 
-    short = (classifiers if method in classifiers else methods).short({method: parameters})
+    registry = classifiers if method in classifiers else methods
+    short = short_config(registry, {method: parameters}, for_modality=fitted_modality(fitted))
     return {} if isinstance(short, str) else short[method]
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
+from kinview.old_pickles import FromPickle
 from kinview.parameters import check_parameters, scaled_parameters
-from kinview.registry import FromPickle
 
 if TYPE_CHECKING:
     from typing import Self

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from kinview.data.gaps import valid_lengths
 from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
+from kinview.old_pickles import FromPickle
 from kinview.parameters import check_integer
-from kinview.registry import FromPickle
 
 __all__ = ["SeriesEncoder", "TableEncoder"]
 

@@ -87,10 +87,10 @@ def upgrade(engine: sa.Engine, version: int) -> None:
 
 def _completed(config: str) -> str:
     """Config of a method as kinview 0.1.0 stored it, with the parameters that it left out."""
+    from kinview.complete_configs import complete_config, frozen_defaults
     from kinview.methods import methods
-    from kinview.registry import frozen_defaults
 
-    return canonical_json(methods.complete(json.loads(config), frozen=frozen_defaults("0.1.0")))
+    return canonical_json(complete_config(methods, json.loads(config), frozen=frozen_defaults("0.1.0")))
 
 
 def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from kinview.registry import FromPickle, changed_parameters
+from kinview.old_pickles import FromPickle
+from kinview.registry import changed_parameters
 from kinview.tensor_checks import check_views, full_precision, widen
 
 # with what an author of a loss needs to check and to compute it as the others do

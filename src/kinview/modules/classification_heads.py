@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.modules import heads
+from kinview.old_pickles import FromPickle
 from kinview.parameters import check_integer
-from kinview.registry import FromPickle
 
 __all__ = ["LinearHead", "MLPHead"]
 

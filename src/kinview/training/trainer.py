@@ -13,9 +13,11 @@ from typing import Any, Literal
 import torch
 from sklearn.base import BaseEstimator
 
+from kinview.complete_configs import register_fields
 from kinview.data.batch import Batch
+from kinview.old_pickles import FromPickle
 from kinview.parameters import anything, choice, flag, parameterised, real, whole
-from kinview.registry import FromPickle, changed_parameters, register_fields
+from kinview.registry import changed_parameters
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint

@@ -7,18 +7,29 @@ import dataclasses
 import functools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from kinview.complete_configs import complete_config
+from kinview.data.modality import Modality
 from kinview.files import content_hash
 from kinview.registry import Entry, Registry, families
 
-__all__ = ["Cell", "Part", "distinct_labels", "is_dataset", "method_identity", "name_and_options", "part_label"]
+__all__ = [
+    "FAMILY_OF",
+    "Cell",
+    "Part",
+    "distinct_labels",
+    "is_dataset",
+    "method_identity",
+    "name_and_options",
+    "part_label",
+]
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
 _PLANNED = ("dataset_options", "fits_labels")  # how a cell is computed; what follows from it is in the other fields
 
-_FAMILY_OF = {"method": "methods", "probe": "probes", "corruption": "corruptions", "label_noise": "label_noise"}
+FAMILY_OF = {"method": "methods", "probe": "probes", "corruption": "corruptions", "label_noise": "label_noise"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,8 +37,8 @@ class Cell:
     """One entry of the grid, with everything that determines its result.
 
     Configs are short, as :func:`kinview.registry.to_config` writes them, and complete in :attr:`spec`; what does not
-    bear on the result is None
-    (``corrupt`` of a cell without corruption), so that equal work has one name in every benchmark.
+    bear on the result is None (``corrupt`` of a cell without corruption), so that equal work has one name in every
+    benchmark.
     """
 
     dataset: str
@@ -56,10 +67,9 @@ class Cell:
         Its configs are complete, so that a changed default is another cell.
         """
         values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _PLANNED}
-        known = {name: family for name, family in _FAMILY_OF.items() if values[name] is not None}
+        known = {name: families()[family] for name, family in FAMILY_OF.items() if values[name] is not None}
         return values | {
-            name: families()[family].complete(values[name], for_modality=self.modality)
-            for name, family in known.items()
+            name: complete_config(family, values[name], for_modality=self.modality) for name, family in known.items()
         }
 
     @functools.cached_property
@@ -194,7 +204,7 @@ def method_identity(config: Any, modality: str) -> dict[str, Any]:
     of = method.network_method(modality)
     if of is not None:
         with contextlib.suppress(ValueError):  # a method that is not installed stays as it was written
-            of = methods.complete(methods.to_config(methods.build(of, for_modality=modality)), for_modality=modality)
+            of = complete_config(methods, methods.build(of, for_modality=modality))
     return {"method_name": name, "method_of": of, "is_control": method.control}
 
 
@@ -208,8 +218,19 @@ class Part:
     modality: str | None
 
     @classmethod
-    def of(cls, registry: Registry, spec: Any, **levels: Any) -> Part:
-        """Check a spec and bring it into its canonical form; ``levels`` are parameters that the benchmark varies.
+    def of(cls, registry: Registry, spec: Any, *, for_modality: str | None = None, **levels: Any) -> Part:
+        """Check a spec and bring it into its canonical form.
+
+        Parameters
+        ----------
+        registry : Registry
+            Where the part is registered.
+        spec : spec
+            What describes it.
+        for_modality : str, optional
+            Modality of the data; by default the first that the spec can be built for.
+        **levels : Any
+            Parameters that the benchmark varies.
 
         Raises
         ------
@@ -220,7 +241,7 @@ class Part:
             for name in levels:
                 if isinstance(given, Mapping) and name in given:
                     raise ValueError(f"the benchmark's levels give the {name}; leave it out of {dict(spec)}")
-        part = registry.build(spec, **levels)
+        part = _built(registry, spec, for_modality, levels)
         entry = registry[registry.name_of(part)]
         config = _without(registry.to_config(part), levels)
         trainer = {} if isinstance(config, str) else config[entry.name].get("trainer") or {}
@@ -248,6 +269,22 @@ class Part:
         if self.built.network_of is not None:
             return "trained with labels it would be the method 'supervised'"
         return None if self.built.trains else "it has no network to train"
+
+
+def _built(registry: Registry, spec: Any, modality: str | None, levels: Mapping[str, Any]) -> Any:
+    """The part, once the method inside a control is known to be right too."""
+    wrong: list[ValueError] = []
+    for one in get_args(Modality) if modality is None else (modality,):
+        try:
+            part = registry.build(spec, for_modality=one, **levels)
+            inside = part.network_method(one) if hasattr(part, "network_method") else None
+            if inside is not None:
+                registry.build(inside, for_modality=one)
+        except ValueError as error:
+            wrong.append(error)
+        else:
+            return part
+    raise wrong[0]
 
 
 def is_dataset(spec: Any) -> bool:

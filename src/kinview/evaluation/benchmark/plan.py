@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview.configs import read_config
 from kinview.evaluation.benchmark.fingerprint import module_code, part_code, versions
-from kinview.evaluation.benchmark.grid import Cell, Part, is_dataset, name_and_options, part_label
+from kinview.evaluation.benchmark.grid import FAMILY_OF, Cell, Part, is_dataset, name_and_options, part_label
 from kinview.parameters import check_integer
-from kinview.registry import suggestion
+from kinview.registry import families, suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,13 +193,12 @@ class Benchmark:
         from kinview.evaluation.benchmark import steps
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
-        from kinview.evaluation.probes import probes
+        from kinview.evaluation.probes import probes as known_probes
         from kinview.methods import methods
 
-        families = {"method": methods, "probe": probes, "corruption": corruptions, "label_noise": label_noise}
         parts = [Part.of(methods, spec) for spec in self.methods]
-        readers = [Part.of(probes, spec) for spec in self.probes]
-        _require_places(parts, readers)
+        probes = [Part.of(known_probes, spec) for spec in self.probes]
+        _require_places(parts, probes)
         kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
         noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
         shared = {
@@ -214,7 +213,11 @@ class Benchmark:
             dataset = steps.load_dataset(name, self.data_dir, options)
             fingerprint = dataset.fingerprint()
             dataset.require_classes()
-            able = [part for part in parts if part.reads(dataset.modality)]
+            able = [
+                _part_for(dataset.modality, spec, name)
+                for spec, part in zip(self.methods, parts, strict=True)
+                if part.reads(dataset.modality)
+            ]
             if not able:
                 raise ValueError(
                     f"data set {name!r} is {dataset.modality}, and none of the methods reads that: add a method for it "
@@ -223,20 +226,20 @@ class Benchmark:
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
             conditions = list(self._conditions([kind for kind in kinds if kind.reads(dataset.modality)], noises))
-            for part, seed, condition, reader in itertools.product(able, self.seeds, conditions, readers):
-                if part.why_not_with(reader) is not None:
+            for part, seed, condition, probe in itertools.product(able, self.seeds, conditions, probes):
+                if part.why_not_with(probe) is not None:
                     continue
-                played = {**condition, "method": part.config, "probe": reader.config}
-                used = {role: played[role] for role in families if played[role] is not None}
+                played = {**condition, "method": part.config, "probe": probe.config}
+                used = {role: played[role] for role in FAMILY_OF if played[role] is not None}
                 cell = Cell(
                     dataset=dataset.name,
                     fingerprint=fingerprint,
                     modality=dataset.modality,
                     method=part.config,
-                    probe=reader.config,
+                    probe=probe.config,
                     seed=int(seed),
                     environment=shared,
-                    code=code | {role: part_code(families[role], config) for role, config in used.items()},
+                    code=code | {role: part_code(families()[FAMILY_OF[role]], config) for role, config in used.items()},
                     dataset_options=options,
                     fits_labels=part.built.uses_labels and not part.built.trained_by_probe,
                     **condition,
@@ -246,15 +249,15 @@ class Benchmark:
 
     def left_out(self) -> list[str]:
         """Pairs of method and probe that have no cells, and why, as sentences."""
-        from kinview.evaluation.probes import probes
+        from kinview.evaluation.probes import probes as known_probes
         from kinview.methods import methods
 
         parts = [Part.of(methods, spec) for spec in self.methods]
-        readers = [Part.of(probes, spec) for spec in self.probes]
-        pairs = [(part, reader, part.why_not_with(reader)) for part, reader in itertools.product(parts, readers)]
+        probes = [Part.of(known_probes, spec) for spec in self.probes]
+        pairs = [(part, probe, part.why_not_with(probe)) for part, probe in itertools.product(parts, probes)]
         return [
-            f"{part_label(part.config)} with the probe {part_label(reader.config)}: {reason}"
-            for part, reader, reason in pairs
+            f"{part_label(part.config)} with the probe {part_label(probe.config)}: {reason}"
+            for part, probe, reason in pairs
             if reason is not None
         ]
 
@@ -307,7 +310,17 @@ class Benchmark:
                 }
 
 
-def _require_places(parts: Sequence[Part], readers: Sequence[Part]) -> None:
+def _part_for(modality: str, spec: Any, dataset: str) -> Part:
+    """A method for data of a modality: a recipe that serves several has a class for each."""
+    from kinview.methods import methods
+
+    try:
+        return Part.of(methods, spec, for_modality=modality)
+    except ValueError as error:
+        raise ValueError(f"the data set {dataset!r} is {modality}: {error}") from error
+
+
+def _require_places(parts: Sequence[Part], probes: Sequence[Part]) -> None:
     """Refuse a method that needs what no data set has, or that no probe can be asked of."""
     for part in parts:
         if "extra" in part.built.uses:
@@ -315,10 +328,10 @@ def _require_places(parts: Sequence[Part], readers: Sequence[Part]) -> None:
                 f"{part_label(part.config)} uses further features of each row, and the data sets of a benchmark have "
                 f"none; take the method out, and fit it in Python: fit(X, extra={{'features': array}})"
             )
-        reasons = [part.why_not_with(reader) for reader in readers]
+        reasons = [part.why_not_with(probe) for probe in probes]
         if None not in reasons:
             raise ValueError(
-                f"none of the probes ({', '.join(part_label(reader.config) for reader in readers)}) can be asked of "
+                f"none of the probes ({', '.join(part_label(probe.config) for probe in probes)}) can be asked of "
                 f"{part_label(part.config)}: {reasons[0]}; add a probe for it or take the method out"
             )
 

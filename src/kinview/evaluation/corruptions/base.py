@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 from kinview.data.modality import SERIES, modality_of
 from kinview.evaluation.validation import check_rate, check_seed
-from kinview.registry import FromPickle
+from kinview.old_pickles import FromPickle
 
 __all__ = ["Cells", "Corruption", "Data", "observed_mask", "realised_rate"]
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Shaped
 from kinview.data.labels import encode_labels
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.validation import check_rate, check_seed
-from kinview.registry import FromPickle
+from kinview.old_pickles import FromPickle
 
 __all__ = ["NoisyLabels", "SymmetricNoise"]
 

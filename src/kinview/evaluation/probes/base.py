@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from kinview.data.labels import encode_classes, encode_labels
-from kinview.registry import FromPickle
+from kinview.old_pickles import FromPickle
 
 __all__ = ["Probe", "stratified_rows"]
 

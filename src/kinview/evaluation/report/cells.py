@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from kinview.complete_configs import complete_config
 from kinview.evaluation.benchmark.grid import distinct_labels, method_identity
 from kinview.evaluation.statistics import CONDITION, normalise_conditions
 
@@ -206,7 +207,7 @@ def _completed(config: Any, modality: str) -> Any:
     from kinview.methods import methods
 
     try:
-        return methods.complete(config, for_modality=modality)
+        return complete_config(methods, config, for_modality=modality)
     except ValueError:
         return config
 

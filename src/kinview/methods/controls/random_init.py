@@ -15,8 +15,8 @@ from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, save_model
+from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters, parameterised
-from kinview.registry import FromPickle
 
 if TYPE_CHECKING:
     from kinview.methods.estimators.base import EstimatorCore
@@ -30,7 +30,7 @@ It stands here, and not with the flags that all methods rest on: whatever rests 
 """
 
 
-@methods.register("random_init", modality="any", parts={"method": "methods"})
+@methods.register("random_init", modality="any")
 @parameterised
 class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A method's network with its initial weights; scaling and column encoding are fitted as usual.
@@ -52,7 +52,7 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     @property
     def modality(self) -> str:
         """What it works on: that of the method whose network it is."""
-        return "any" if self.method is None else str(methods[methods.name_of(methods.build(self.method))].modality)
+        return "any" if self.method is None else str(methods[methods.name_of(self.method)].modality)
 
     def network_method(self, modality: str) -> Any:
         """Spec of the method whose network it has on data of a modality."""
@@ -85,7 +85,7 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
         """Facts and tensors for a model file."""
         check_is_fitted(self)
         facts, tensors = self.estimator_.fitted_state()
-        return {"of": described(self.estimator_), "facts": facts}, tensors
+        return {"of": described(self.estimator_, facts), "facts": facts}, tensors
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""

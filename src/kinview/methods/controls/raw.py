@@ -21,8 +21,8 @@ from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
+from kinview.old_pickles import FromPickle
 from kinview.parameters import parameterised
-from kinview.registry import FromPickle
 
 __all__ = ["RawFeatures"]
 

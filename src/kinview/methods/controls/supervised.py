@@ -12,7 +12,7 @@ from kinview.parameters import checked_parameters, parameterised
 __all__ = ["Supervised"]
 
 
-@methods.register("supervised", modality="any", parts={"method": "methods"})
+@methods.register("supervised", modality="any")
 @parameterised
 class Supervised(RandomInit):
     """A method's network, trained end to end with the labels from its initial weights.

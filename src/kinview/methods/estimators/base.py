@@ -21,8 +21,9 @@ from kinview.data.splits import holdout
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
+from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters
-from kinview.registry import FromPickle, to_config
+from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method, Sizes

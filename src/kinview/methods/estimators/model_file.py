@@ -18,9 +18,11 @@ from typing import Any, Protocol
 from torch import Tensor
 
 import kinview
+from kinview.complete_configs import complete_config, frozen_defaults, short_config
+from kinview.data.modality import SERIES, TABLE, Modality
 from kinview.files import atomic_write, dump_tensors, parse_tensors
 from kinview.methods import classifiers, methods
-from kinview.registry import changed_parameters, frozen_defaults
+from kinview.registry import changed_parameters
 from kinview.training.settings import RUN_FIELDS
 from kinview.training.trainer import Trainer
 
@@ -28,6 +30,7 @@ __all__ = [
     "FittedState",
     "described",
     "dump_model",
+    "fitted_modality",
     "load_model",
     "model_metadata",
     "parse_model",
@@ -63,7 +66,7 @@ def dump_model(estimator: Any) -> bytes:
     """
     estimator = without_run_fields(estimator)
     facts, tensors = estimator.fitted_state()
-    config = described(estimator)
+    config = described(estimator, facts)
     ((name, parameters),) = (config if isinstance(config, dict) else {config: {}}).items()
     metadata = {
         "format": FORMAT,
@@ -78,14 +81,14 @@ def dump_model(estimator: Any) -> bytes:
     return dump_tensors(tensors, metadata)
 
 
-def described(estimator: Any) -> Any:
-    """Complete config of an estimator, without what its trainers say of the run alone."""
+def described(estimator: Any, facts: Mapping[str, Any]) -> Any:
+    """Complete config of an estimator with its fitted facts, without what its trainers say of the run alone."""
     try:
         registry, name = classifiers, classifiers.name_of(estimator)
     except ValueError:
         registry, name = methods, methods.name_of(estimator)
-    modality = "tabular" if hasattr(estimator, "schema_") else "time_series"
-    return registry.complete({name: changed_parameters(without_run_fields(estimator))}, for_modality=modality)
+    given = {name: changed_parameters(without_run_fields(estimator))}
+    return complete_config(registry, given, for_modality=fitted_modality(facts))
 
 
 def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
@@ -93,10 +96,17 @@ def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
 
     Its fitted facts say which modality it had, for a recipe that serves several.
     """
-    modality = "tabular" if "schema" in facts else "time_series"
+    modality = fitted_modality(facts)
     name = config if isinstance(config, str) else next(iter(config))
     registry = classifiers if name in classifiers else methods
-    return registry.build(registry.short(config, for_modality=modality), for_modality=modality)
+    return registry.build(short_config(registry, config, for_modality=modality), for_modality=modality)
+
+
+def fitted_modality(facts: Mapping[str, Any]) -> Modality:
+    """Modality of the data that fitted facts speak of: tables have a schema."""
+    while "facts" in facts:  # those of the method inside
+        facts = facts["facts"]
+    return TABLE if "schema" in facts else SERIES
 
 
 def without_run_fields(part: Any) -> Any:
@@ -153,7 +163,7 @@ def parse_model(data: bytes, source: str) -> Any:
 def _completed(config: Any, frozen: Mapping[str, Any]) -> Any:
     """Config with the parameters that an older file leaves out."""
     name = config if isinstance(config, str) else next(iter(config))
-    return (classifiers if name in classifiers else methods).complete(config, frozen=frozen)
+    return complete_config(classifiers if name in classifiers else methods, config, frozen=frozen)
 
 
 def _completed_facts(facts: Any, frozen: Mapping[str, Any]) -> Any:

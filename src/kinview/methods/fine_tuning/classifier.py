@@ -45,7 +45,6 @@ _LEAST_HELD_OUT = 10
     "fine_tuned",
     modality="any",
     reference="Bahri et al., ICLR 2022; Howard and Ruder, ACL 2018",
-    parts={"encoder": "methods", "head": "heads"},
 )
 @parameterised
 class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -320,7 +319,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         facts, tensors = self.encoder_.fitted_state()
         head = {f"head/{name}": value for name, value in self._tuned.head.state_dict().items()}
         made = {
-            "of": described(self.encoder_),
+            "of": described(self.encoder_, facts),
             "facts": facts,
             "repr_dim": self._repr_dim,
             "classes": self.classes_.tolist(),

@@ -179,11 +179,8 @@ def _projector(encoder: nn.Module, parameters: TFC) -> nn.Sequential:
     "tfc",
     modality="time_series",
     reference="Zhang et al., TF-C, NeurIPS 2022, arXiv 2206.08496",
-    parts={
-        "encoder": ("encoders", "front_end"),  # left open it is the encoder's own in time and "values" in frequency
-        "time_augmentation": "augmentations",
-        "frequency_augmentation": "augmentations",
-    },
+    # a front-end that is left open is the encoder's own in time and "values" in frequency
+    parts={"encoder": ("encoders", "front_end")},
 )
 @parameterised
 class TFC(SeriesEstimator):

@@ -158,7 +158,6 @@ class TSTCCMethod(Method):
     "tstcc",
     modality="time_series",
     reference="Eldele et al., IJCAI 2021, arXiv 2106.14112",
-    parts={"weak_augmentation": "augmentations", "strong_augmentation": "augmentations"},
 )
 @parameterised
 class TSTCC(SeriesEstimator):

@@ -1,0 +1,63 @@
+"""Pickles of earlier versions: a part that lacks a parameter which its class has gained since gets it here."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from kinview.complete_configs import frozen_defaults
+from kinview.registry import VARIADIC, families
+
+__all__ = ["FromPickle"]
+
+
+class FromPickle:
+    """Base class of parts that a pickle of an earlier version may hold: what the pickle does not know is filled in.
+
+    A parameter that the class has gained since has the default of kinview 0.1.0 where that version had it, and the
+    present one otherwise: a new parameter comes with the default that changes nothing.
+    """
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = _filled(type(self), state)
+        parent = getattr(super(), "__setstate__", None)
+        if parent is None:
+            self.__dict__.update(state)
+        else:
+            parent(state)
+
+
+def _filled(target: type, state: dict[str, Any]) -> dict[str, Any]:
+    """State of a part with the parameters that it lacks, as attributes, and in ``config`` where the part keeps one."""
+    config = state.get("config")
+    held = config if isinstance(config, Mapping) else state
+    absent = [name for name in _parameters_with_defaults(target) if name not in held]
+    if not absent:
+        return state
+    inside = {name for kind in ("_modules", "_parameters", "_buffers") for name in state.get(kind, ())}
+    values = {name: _default_of(target, name) for name in absent if name not in inside}
+    if isinstance(config, Mapping):
+        state = {**state, "config": {**config, **values}}
+    return {**values, **state}
+
+
+@functools.cache
+def _parameters_with_defaults(target: type) -> tuple[str, ...]:
+    """Parameters that may be absent, without those that the class computes."""
+    parameters = inspect.signature(target).parameters.values()
+    given = [p.name for p in parameters if p.default is not p.empty and p.kind not in VARIADIC]
+    return tuple(name for name in given if not isinstance(getattr(target, name, None), property))
+
+
+def _default_of(target: type, name: str) -> Any:
+    """Default that a parameter had in kinview 0.1.0, else the one that it has now."""
+    now = inspect.signature(target).parameters[name].default
+    for registry in families().values():
+        for entry in registry.imported():
+            then = frozen_defaults("0.1.0")["parts"].get(registry.family, {}).get(entry.name, {})
+            if entry.target in target.__mro__ and name in then:
+                return tuple(then[name]) if isinstance(now, tuple) else copy.copy(then[name])
+    return now
