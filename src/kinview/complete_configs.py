@@ -25,7 +25,7 @@ from kinview.registry import (
     to_config,
 )
 
-__all__ = ["complete_config", "frozen_defaults", "register_fields", "short_config"]
+__all__ = ["complete_config", "complete_parameters", "frozen_defaults", "register_fields", "short_config"]
 
 _FIELDS: dict[str, dict[str, Any]] = {}  # parameters that are mappings of fields, with their defaults
 _ABSENT = object()
@@ -73,6 +73,11 @@ def short_config(registry: Registry, config: Any, *, for_modality: str | None = 
     return _short(registry, config, (), for_modality)
 
 
+def complete_parameters(target: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the parameters of a class in plain data, the parts among them complete."""
+    return {name: _complete_parameter(Entry("", target), name, value, None) for name, value in values.items()}
+
+
 @functools.cache
 def frozen_defaults(version: str) -> dict[str, Any]:
     """Defaults of every part that a version of kinview had, with its recipes.
@@ -113,13 +118,7 @@ def _complete(
         defaults = _defaults(registry, entry, frozen)
         given = merged_parameters(entry, given)
         for key, value in {**{key: defaults[key] for key in defaults if key not in left_open}, **given}.items():
-            inside, inner_open = _registry_of(entry, key)
-            if inside is not None:
-                values[key] = _complete(inside, value, frozen, inner_open, modality)
-            elif key in _FIELDS and isinstance(value, Mapping):
-                values[key] = {**_field_defaults(key, frozen), **to_config(value)}
-            else:
-                values[key] = to_config(value)
+            values[key] = _complete_parameter(entry, key, value, frozen, modality)
         return {name: values} if values else name
     if name is not None and not given:
         recipes = {} if frozen is None else frozen["recipes"].get(registry.family, {})
@@ -127,6 +126,15 @@ def _complete(
             recipe = recipes[name] if name in recipes else registry.recipe(name)
             return _complete(registry, recipe, frozen, left_open, modality)
     return to_config(spec)
+
+
+def _complete_parameter(
+    entry: Entry, name: str, value: Any, frozen: Mapping[str, Any] | None, modality: str | None = None
+) -> Any:
+    value, (inside, left_open) = to_config(value), _registry_of(entry, name)
+    if inside is not None:
+        return _complete(inside, value, frozen, left_open, modality)
+    return {**_field_defaults(name, frozen), **value} if name in _FIELDS and isinstance(value, Mapping) else value
 
 
 def _short(registry: Registry, config: Any, left_open: Sequence[str], modality: str | None) -> Any:

@@ -234,6 +234,13 @@ def test_test_labels_never_reach_it(tmp_path: Path) -> None:
     assert scores[0] == pytest.approx(1 - scores[1])
 
 
+def test_a_method_that_uses_groups_needs_a_data_set_that_has_some() -> None:
+    with pytest.raises(
+        ValueError, match=r"grouped.* uses the group of each row, and the data set 'iris' has none: name"
+    ):
+        Benchmark("b", ["iris"], [{"grouped": SMALL}], probes=["knn"], seeds=[0]).cells()
+
+
 def test_a_method_that_uses_groups_gets_those_of_its_rows(tmp_path: Path) -> None:
     cell = cell_of(benchmark(methods=[{"grouped": SMALL}]), 0.4, 0.1)
     assert not cell.fits_labels

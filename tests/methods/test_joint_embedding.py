@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import math
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from kinview.complete_configs import complete_config, short_config
 from kinview.data import Batch
 from kinview.evaluation import Benchmark, Store, run
 from kinview.evaluation.benchmark.closure import Closure
+from kinview.files import read_yaml
 from kinview.losses import info_nce, losses
 from kinview.methods import BYOL, JointEmbedding, JointEmbeddingMethod, MoCo, TabularMoCo, VICReg, methods
 from kinview.modules.feature_queue import FeatureQueue
@@ -320,6 +322,37 @@ def test_controls_and_fine_tuning_take_a_recipe(modality: str) -> None:
     tuned = FineTunedClassifier(moco, trainer={"max_epochs": 1}, random_state=0).fit(X, y)
     assert isinstance(tuned.encoder_, TabularMoCo if modality == "tabular" else MoCo)
     assert tuned.predict(X).shape == (12,)
+
+
+def test_a_benchmark_builds_a_recipe_for_the_modality_of_its_data() -> None:
+    grid = {"probes": ["knn"], "seeds": [0]}
+    tabular = {"moco": {"encoder": "mlp", "text": "categorical"}}
+    (cell,) = Benchmark("b", ["iris"], [tabular], **grid).cells()
+    assert cell.method == {"moco": {"text": "categorical"}}  # the table's encoder is its default
+    assert cell.spec["method"]["moco"]["text"] == "categorical"
+    (control,) = Benchmark("b", ["iris"], [{"random_init": {"method": tabular}}], **grid).cells()
+    assert control.spec["method"]["random_init"]["method"]["moco"]["text"] == "categorical"
+    both_cells = Benchmark("b", ["iris", "italy_power_demand"], ["moco"], **grid).cells()
+    assert [next(iter(cell.spec["method"]["moco"]["encoder"])) for cell in both_cells] == ["mlp", "resnet1d"]
+    with pytest.raises(ValueError, match="'italy_power_demand' is time_series: method 'moco' has no parameter 'text'"):
+        Benchmark("b", ["italy_power_demand"], [tabular], **grid).cells()
+    with pytest.raises(ValueError, match="method 'moco' has no parameter 'txt'"):
+        Benchmark("b", ["iris"], [{"random_init": {"method": {"moco": {"txt": "categorical"}}}}], **grid).cells()
+
+
+@both
+def test_a_saved_recipe_is_shown_with_what_differs_from_its_own_defaults(
+    modality: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moco = {"moco": {"queue": 8, "trainer": {"max_steps": 1}}}
+    spec = {"random_init": {"method": {"moco": {"encoder": ENCODERS[modality]}}}}
+    for config in (moco, spec):
+        model = methods.build(config, for_modality=modality).fit(data(modality))
+        path = model.save(tmp_path / "model.safetensors")
+        assert methods.to_config(kinview.load_model(path)) == config
+        assert not main(["inspect", str(path)])
+        shown = re.split("parameters|channels|columns", capsys.readouterr().out)[1]
+        assert read_yaml("\n".join(line.strip() for line in shown.splitlines())) == next(iter(config.values()))
 
 
 @both

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
+from kinview.augmentations import augmentations
+from kinview.complete_configs import complete_config
 from kinview.data import Batch
 from kinview.methods import TabularSimCLR
+from kinview.training.checkpoint import stored_identity
 
 TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(16, 3)), columns=list("abc"))
 FEATURES = np.random.default_rng(1).normal(size=(16, 2))
@@ -60,6 +63,14 @@ def test_a_checkpoint_of_other_company_is_refused(changes: dict[str, Any], tmp_p
     fit(tmp_path, 1)
     with pytest.raises(ValueError, match="belongs to another training: data was"):
         fit(tmp_path, 1, **changes)
+
+
+def test_a_checkpoint_names_the_defaults_of_the_parts_inside(tmp_path: Path) -> None:
+    fit(tmp_path, 1)
+    (path,) = tmp_path.glob("*.safetensors")
+    parameters = stored_identity(path)["parameters"]
+    changed = {"column_corruption": {"corruption_rate": 0.3}}
+    assert parameters["augmentation"] == complete_config(augmentations, changed) != changed
 
 
 def test_a_checkpoint_of_the_same_company_is_continued(tmp_path: Path) -> None:

@@ -80,12 +80,18 @@ def upgrade(engine: sa.Engine, version: int) -> None:
             for config in configs:
                 if config is not None:
                     matches = cells.update().where(cells.c.method_config == config)
-                    connection.execute(matches.values(method_config=_completed(config)))
+                    connection.execute(matches.values(method_config=completed_config(config)))
         if written != version:
             connection.execute(schema.insert().values(version=version))
 
 
-def _completed(config: str) -> str:
+def may_not_write(error: sa.exc.DBAPIError) -> bool:
+    """Whether a database has refused to be changed: a file or a transaction to read only, or no right to it."""
+    name, state = (getattr(error.orig, key, None) for key in ("sqlite_errorname", "sqlstate"))
+    return str(name).startswith("SQLITE_READONLY") or state in ("25006", "42501")
+
+
+def completed_config(config: str) -> str:
     """Config of a method as kinview 0.1.0 stored it, with the parameters that it left out."""
     from kinview.complete_configs import complete_config, frozen_defaults
     from kinview.methods import methods

@@ -18,9 +18,11 @@ from kinview.evaluation._database import (
     TEXT,
     absolute_url,
     checked_row,
+    completed_config,
     explained,
     insert_into,
     make_engine,
+    may_not_write,
     missing_columns,
     tables,
     upgrade,
@@ -63,7 +65,7 @@ class Store:
     -----
     A store of an earlier version is brought up to date when it is opened, for good: columns that are new are empty in
     its rows, and their ``method_config`` is completed with the defaults of the kinview that wrote them. Keys and
-    results stay as they are.
+    results stay as they are. One that may not be written to is read in the same way and stays as it is.
 
     Examples
     --------
@@ -80,6 +82,8 @@ class Store:
     def __init__(self, url: str = DEFAULT_URL, *, create: bool = True) -> None:
         self.url = absolute_url(url)
         self._engine = make_engine(self.url)
+        self._absent: frozenset[str] = frozenset()  # columns that a store to read only lacks
+        self._completes = False  # and whether its configs are those of schema 1
         with explained(self.url):
             self._open(create)
 
@@ -180,16 +184,17 @@ class Store:
 
         cells, plans = tables()["cells"], tables()["plans"]
         columns = [column.name for column in cells.columns]
+        selected = [sa.null().label(one.name) if one.name in self._absent else one for one in cells.columns]
         rows: list[Any] = []
         with self._engine.connect() as connection:
             if keys is not None:
                 wanted = list(dict.fromkeys(keys))
                 for part in _chunks(wanted):
-                    rows += connection.execute(sa.select(cells).where(cells.c.hash.in_(part))).all()
+                    rows += connection.execute(sa.select(*selected).where(cells.c.hash.in_(part))).all()
                 position = {key: i for i, key in enumerate(wanted)}
                 rows.sort(key=lambda row: position[row.hash])
             else:
-                query = sa.select(cells)
+                query = sa.select(*selected).select_from(cells)
                 if benchmark is not None:
                     query = query.join(plans, plans.c.hash == cells.c.hash).where(plans.c.benchmark == benchmark)
                     query = query.order_by(plans.c.position)
@@ -197,6 +202,8 @@ class Store:
                     query = query.order_by(cells.c.created_at, cells.c.hash)
                 rows = list(connection.execute(query).all())
         frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
+        if self._completes:
+            frame["method_config"] = frame["method_config"].map(completed_config, na_action="ignore")
         if benchmark is not None:
             frame["benchmark"] = benchmark
         types = dict.fromkeys(("hash", *TEXT, *JSON, "status", "message"), "str") | dict.fromkeys(NUMBERS, "float64")
@@ -253,7 +260,13 @@ class Store:
                 f"use the version of kinview that wrote it, or start a new store with another URL"
             )
         if version < SCHEMA_VERSION or missing_columns(self._engine):
-            upgrade(self._engine, SCHEMA_VERSION)
+            absent = missing_columns(self._engine)
+            try:
+                upgrade(self._engine, SCHEMA_VERSION)
+            except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+                if not may_not_write(error):
+                    raise
+                self._absent, self._completes = frozenset(absent), version == 1
 
     def _version(self) -> int | None:
         import sqlalchemy as sa

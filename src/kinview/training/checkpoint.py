@@ -20,7 +20,7 @@ __all__ = ["CHECKPOINT_NAME", "Running", "load_checkpoint", "save_checkpoint", "
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 _FORMAT = "kinview-checkpoint"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclasses.dataclass

@@ -18,6 +18,8 @@ from kinview.registry import families, suggestion
 if TYPE_CHECKING:
     import numpy as np
 
+    from kinview.datasets.dataset import Dataset
+
 __all__ = ["Benchmark", "Cell", "part_label"]
 
 _CHOICES = {"corrupt": ("train", "test", "both"), "pretrain_on": ("clean", "corrupted")}
@@ -214,7 +216,7 @@ class Benchmark:
             fingerprint = dataset.fingerprint()
             dataset.require_classes()
             able = [
-                _part_for(dataset.modality, spec, name)
+                _part_for(dataset, spec)
                 for spec, part in zip(self.methods, parts, strict=True)
                 if part.reads(dataset.modality)
             ]
@@ -310,14 +312,20 @@ class Benchmark:
                 }
 
 
-def _part_for(modality: str, spec: Any, dataset: str) -> Part:
-    """A method for data of a modality: a recipe that serves several has a class for each."""
+def _part_for(dataset: Dataset, spec: Any) -> Part:
+    """A method for a data set: a recipe that serves several modalities has a class for each."""
     from kinview.methods import methods
 
     try:
-        return Part.of(methods, spec, for_modality=modality)
+        part = Part.of(methods, spec, for_modality=dataset.modality)
     except ValueError as error:
-        raise ValueError(f"the data set {dataset!r} is {modality}: {error}") from error
+        raise ValueError(f"the data set {dataset.name!r} is {dataset.modality}: {error}") from error
+    if "groups" in part.built.uses and dataset.groups_train is None:
+        raise ValueError(
+            f"{part_label(part.config)} uses the group of each row, and the data set {dataset.name!r} has none: name "
+            "their column (group), or take the method or the data set out"
+        )
+    return part
 
 
 def _require_places(parts: Sequence[Part], probes: Sequence[Part]) -> None:

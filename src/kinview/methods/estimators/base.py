@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.augmentations import augmentations
+from kinview.complete_configs import complete_parameters
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
@@ -23,7 +24,6 @@ from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters
-from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method, Sizes
@@ -252,7 +252,8 @@ class EstimatorCore(FromPickle, Capabilities):
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         """What a checkpoint of this training belongs to."""
         given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
-        parameters = {name: to_config(given[name]) for name in given if name not in ("trainer", "random_state")}
+        given = {name: given[name] for name in given if name not in ("trainer", "random_state")}
+        parameters = complete_parameters(type(self), given)
         return {"method": type(self).__name__, "parameters": parameters, "seed": seed, "data": fingerprint(rows)}
 
     def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:

@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from kinview.complete_configs import complete_parameters
 from kinview.data.batch import Batch
 from kinview.data.labels import encode_target
 from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
@@ -32,7 +33,6 @@ from kinview.methods.fine_tuning.layers import layers_of
 from kinview.methods.fine_tuning.method import FineTuningMethod, Freeze
 from kinview.modules import heads
 from kinview.parameters import choice, flag, parameterised, real, spec
-from kinview.registry import to_config
 from kinview.training.method import Method, Sizes
 from kinview.training.settings import resolve_device, settings_of
 
@@ -281,14 +281,14 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         given = without_run_fields(self.config)
-        parameters = {name: to_config(given[name]) for name in given if name not in ("trainer", "random_state")}
+        given = {name: given[name] for name in given if name not in ("trainer", "random_state")}
         start = hashlib.sha256(_labels(rows).numpy().tobytes())
         for weight in self.encoder_.method_.state_dict().values():
             start.update(np.ascontiguousarray(weight.cpu().numpy()).tobytes())
         schedule = (self.trainer_.max_epochs, self.trainer_.max_steps) if self.freeze == "gradual" else ()
         return {
             "method": type(self).__name__,
-            "parameters": parameters,
+            "parameters": complete_parameters(type(self), given),
             "length_of_schedule": list(schedule),
             "seed": seed,
             "data": fingerprint(rows.replace(y=None)),
