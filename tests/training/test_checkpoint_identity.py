@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from kinview.augmentations import augmentations
 from kinview.complete_configs import complete_config
 from kinview.data import Batch
+from kinview.encoders import encoders
 from kinview.methods import TabularSimCLR
 from kinview.training.checkpoint import stored_identity
 
@@ -66,11 +66,11 @@ def test_a_checkpoint_of_other_company_is_refused(changes: dict[str, Any], tmp_p
 
 
 def test_a_checkpoint_names_the_defaults_of_the_parts_inside(tmp_path: Path) -> None:
-    fit(tmp_path, 1)
+    encoder = {"mlp": {"hidden_dim": 4}}
+    trainer = {"max_steps": 1, "checkpoint_dir": str(tmp_path), "checkpoint_every": 1}
+    TabularSimCLR(encoder=encoder, trainer=trainer, random_state=0).fit(TABLE)
     (path,) = tmp_path.glob("*.safetensors")
-    parameters = stored_identity(path)["parameters"]
-    changed = {"column_corruption": {"corruption_rate": 0.3}}
-    assert parameters["augmentation"] == complete_config(augmentations, changed) != changed
+    assert stored_identity(path)["parameters"]["encoder"] == complete_config(encoders, encoder) != encoder
 
 
 def test_a_checkpoint_of_the_same_company_is_continued(tmp_path: Path) -> None:
