@@ -65,8 +65,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     Notes
     -----
-    *Early stopping.* The rows held out are cut from those given to ``fit``, each class in its share, and never part a
-    group. A loss on a handful of rows says nothing: where fewer than 10 would be held out (50 training rows, by
+    *Early stopping.* The rows held out are cut from those given to ``fit``, the same fraction of each class, and never
+    part a group. A loss on a handful of rows says nothing: where fewer than 10 would be held out (50 training rows, by
     default), or a class would be left without a training row, all rows train and training takes all its epochs.
 
     *Frozen means frozen.* What is not trained is in eval mode: no dropout, and the statistics of BatchNorm stay as they

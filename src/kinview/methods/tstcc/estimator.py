@@ -66,10 +66,10 @@ class TSTCCMethod(Method):
         self.weak, self.strong = weak, strong
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
-        """Weak and strong view; ``extra["share"]`` places the step t that ends the contexts, one draw a batch."""
-        share = torch.rand((), generator=generator).to(batch.x.device)
+        """Weak and strong view; ``extra["split_point"]`` places the step t that ends the contexts, a draw a batch."""
+        split_point = torch.rand((), generator=generator).to(batch.x.device)
         return [
-            view.replace(extra={**view.extra, "share": share.expand(len(view))})
+            view.replace(extra={**view.extra, "split_point": split_point.expand(len(view))})
             for view in (augmentation.at(progress)(batch, generator) for augmentation in (self.weak, self.strong))
         ]
 
@@ -135,9 +135,9 @@ class TSTCCMethod(Method):
 
     def _split(self, views: list[Batch]) -> tuple[Tensor, Tensor]:
         lengths = torch.minimum(*(self._lengths(view) for view in views))
-        share = views[0].extra["share"]
-        assert isinstance(share, Tensor)
-        return split_in_time(lengths, self.predictor.prediction_steps, share)
+        split_point = views[0].extra["split_point"]
+        assert isinstance(split_point, Tensor)
+        return split_in_time(lengths, self.predictor.prediction_steps, split_point)
 
 
 @methods.register(
