@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kinview.datasets.named import load as load
     from kinview.methods.estimators.model_file import load_model as load_model
     from kinview.methods.fine_tuning.classifier import FineTunedClassifier as FineTunedClassifier
-    from kinview.methods.joint_embedding import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
+    from kinview.methods.joint_embedding.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
     from kinview.methods.scarf import SCARF as SCARF
     from kinview.methods.tfc.estimator import TFC as TFC
     from kinview.methods.ts2vec.estimator import TS2Vec as TS2Vec

@@ -107,9 +107,9 @@ if TYPE_CHECKING:
     [
         lambda package: append(package / "losses/nt_xent.py", "# a comment"),
         lambda package: change(package / "losses/nt_xent.py", '"""', '"""Other words. '),
-        lambda package: change(package / "methods/joint_embedding.py", 'r"""SimCLR on', 'r"""Other words on'),
+        lambda package: change(package / "methods/joint_embedding/simclr.py", 'r"""SimCLR on', 'r"""Other words on'),
         lambda package: change(
-            package / "methods/joint_embedding.py", "import itertools\n", "import itertools  # pairs\n\n"
+            package / "methods/joint_embedding/method.py", "import itertools\n", "import itertools  # pairs\n\n"
         ),
         lambda package: append(package / "losses/vicreg.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/probes/svm.py", "UNUSED = 1"),
@@ -151,7 +151,7 @@ def test_a_moved_file_changes_no_key(copy: Path) -> None:
 
 def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
     before = codes()
-    method = copy / "methods" / "joint_embedding.py"
+    method = copy / "methods" / "joint_embedding" / "method.py"
     append(copy / "losses" / "__init__.py", DOOR)
     change(method, "from kinview.losses.base import Loss", "from kinview.losses import Loss")
     assert codes() == before
@@ -165,8 +165,8 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "roles"),
     [
-        ("methods/joint_embedding.py", '"weight_decay": 1e-4', '"weight_decay": 1e-3', {"method"}),
-        ("methods/joint_embedding.py", "shared.temperature(0.5,", "shared.temperature(0.4,", {"method"}),
+        ("methods/joint_embedding/method.py", '"weight_decay": 1e-4', '"weight_decay": 1e-3', {"method"}),
+        ("methods/joint_embedding/simclr.py", "shared.temperature(0.5,", "shared.temperature(0.4,", {"method"}),
         ("losses/_two_views.py", "", "PLANTED = 1", {"method"}),  # two imports away
         ("encoders/masked.py", "", "PLANTED = 1", {"method"}),  # of a default encoder
         ("augmentations/_splines.py", "", "PLANTED = 1", {"method"}),  # of a part of the default recipe
@@ -200,9 +200,9 @@ def test_an_edit_of_code_in_use_changes_the_keys_that_rest_on_it(
 def test_another_definition_under_the_same_name_is_another_code(copy: Path) -> None:
     """Neither the tree without its imports nor the set of files changes."""
     (copy / "losses" / "twins.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n", "utf-8")
-    append(copy / "methods" / "joint_embedding.py", "from kinview.losses.twins import one as twin")
+    append(copy / "methods" / "joint_embedding" / "method.py", "from kinview.losses.twins import one as twin")
     before = codes()
-    change(copy / "methods" / "joint_embedding.py", "import one as twin", "import two as twin")
+    change(copy / "methods" / "joint_embedding" / "method.py", "import one as twin", "import two as twin")
     assert codes()["method"] != before["method"]
 
 
@@ -211,7 +211,7 @@ def test_another_definition_under_the_same_name_is_another_code(copy: Path) -> N
     [
         "import kinview.losses.vicreg",
         "from kinview.losses import vicreg",
-        "from ..losses import vicreg",
+        "from ...losses import vicreg",
         "from kinview.losses.vicreg import *",
         "from kinview.losses import *",
         "from kinview.losses import made_by_getattr",
@@ -223,7 +223,7 @@ def test_another_definition_under_the_same_name_is_another_code(copy: Path) -> N
     ],
 )
 def test_every_way_to_a_module_is_followed(copy: Path, statement: str) -> None:
-    append(copy / "methods" / "joint_embedding.py", statement)
+    append(copy / "methods" / "joint_embedding" / "method.py", statement)
     before = codes()
     append(copy / "losses" / "vicreg.py", "PLANTED = 1")
     assert codes()["method"] != before["method"]
@@ -237,7 +237,9 @@ def test_a_module_that_a_package_imports_for_what_it_does_counts(copy: Path) -> 
 
 
 def test_what_is_imported_for_types_alone_does_not_count(copy: Path) -> None:
-    append(copy / "methods" / "joint_embedding.py", "if TYPE_CHECKING:\n    from kinview.losses import VICReg")
+    append(
+        copy / "methods" / "joint_embedding" / "method.py", "if TYPE_CHECKING:\n    from kinview.losses import VICReg"
+    )
     before = codes()
     append(copy / "losses" / "vicreg.py", "PLANTED = 1")
     assert codes() == before

@@ -434,6 +434,33 @@ def test_a_spec_is_pre_trained_without_labels_or_starts_from_its_initial_weights
     assert equal(weights(unfitted.encoder_), weights(expected)) and not hasattr(unfitted.encoder, "method_")
 
 
+@pytest.mark.parametrize(
+    ("modality", "loss"), [("time_series", "sup_con"), ("tabular", "sup_con"), ("time_series", "group_nce")]
+)
+def test_an_unfitted_method_that_uses_labels_or_groups_is_pre_trained_with_them(modality: str, loss: str) -> None:
+    series = modality == "time_series"
+    X, y = waves() if series else patients()
+    name, encoder = ("joint_embedding", "dilated_conv") if series else ("tabular_joint_embedding", "mlp")
+    small = {encoder: {"hidden_dim": 8, "depth": 2, **({"repr_dim": 8} if series else {})}}
+    spec = {name: {"encoder": small, "loss": loss, "trainer": {"max_steps": 3}, "random_state": 0}}
+    groups = np.arange(len(y)) // 4
+    frozen = {"freeze": "encoder", "trainer": SHORT, "random_state": 0}
+    of_spec = FineTunedClassifier(spec, **frozen).fit(X, y, groups=groups)
+    by_hand = methods.build(spec).fit(X, y, groups=groups)
+    assert equal(weights(of_spec.encoder_), weights(by_hand))
+    fitted = FineTunedClassifier(by_hand, **frozen).fit(X, y, groups=groups)
+    assert np.array_equal(of_spec.predict_proba(X), fitted.predict_proba(X))
+    other = FineTunedClassifier(spec, **frozen).fit(X, np.sort(y), groups=groups % 3)
+    assert not equal(weights(other.encoder_), weights(by_hand))
+
+
+def test_a_method_without_labels_is_pre_trained_without_them() -> None:
+    X, y = waves()
+    one, other = (FineTunedClassifier(SERIES, freeze="encoder", trainer=SHORT, random_state=0) for _ in range(2))
+    half = np.where(np.arange(len(y)) % 4 < 2, "a", "b")
+    assert equal(weights(one.fit(X, y).encoder_), weights(other.fit(X, half).encoder_))
+
+
 def test_the_default_encoder_follows_the_data():
     tiny_trainer = {"max_epochs": 1}
     with warnings.catch_warnings():

@@ -75,8 +75,8 @@ def unequal(n: int = 6, channels: int = 2, steps: int = 40) -> Tensor:
     return x
 
 
-def views_of(one: Tensor, other: Tensor, share: float = 0.3) -> list[Batch]:
-    extra = {"share": torch.full((len(one),), share)}
+def views_of(one: Tensor, other: Tensor, fraction: float = 0.3) -> list[Batch]:
+    extra = {"split_point": torch.full((len(one),), fraction)}
     return [Batch.of(one, extra=dict(extra)), Batch.of(other, extra=dict(extra))]
 
 
@@ -225,12 +225,12 @@ def slow_context(z: Tensor, net: ContextTransformer) -> Tensor:
     return h[0]
 
 
-def slow_loss(model: TSTCCMethod, weak: Tensor, strong: Tensor, share: float, own_view: bool = False) -> Tensor:
+def slow_loss(model: TSTCCMethod, weak: Tensor, strong: Tensor, fraction: float, own_view: bool = False) -> Tensor:
     predictor, wanted, n = model.predictor, model.predictor.prediction_steps, len(weak)
     z_weak, z_strong = slow_features(weak, model.encoder), slow_features(strong, model.encoder)
     length = z_weak.shape[2]
     steps = min(wanted, length - 1)
-    t = int(share * (length - steps))
+    t = int(fraction * (length - steps))
     total, contexts = torch.zeros((), dtype=weak.dtype), []
     for here, there in ((z_weak, z_strong), (z_strong, z_weak)):
         c = torch.stack([slow_context(row[:, : t + 1], predictor.context) for row in here])
@@ -251,12 +251,12 @@ def slow_loss(model: TSTCCMethod, weak: Tensor, strong: Tensor, share: float, ow
     return total + model.contextual_weight * contextual
 
 
-@pytest.mark.parametrize(("steps", "wanted", "share"), [(40, 3, 0.0), (40, 3, 0.99), (40, 100, 0.5), (8, 3, 0.7)])
-def test_the_loss_is_its_formula(steps: int, wanted: int, share: float) -> None:
+@pytest.mark.parametrize(("steps", "wanted", "fraction"), [(40, 3, 0.0), (40, 3, 0.99), (40, 100, 0.5), (8, 3, 0.7)])
+def test_the_loss_is_its_formula(steps: int, wanted: int, fraction: float) -> None:
     model = method(prediction_steps=wanted, temporal_weight=1.3, contextual_weight=0.7).double().train()
     weak, strong = series(steps=steps).double(), series(steps=steps, seed=1).double()
-    expected = slow_loss(model, weak, strong, share)
-    loss, parts, _ = model.loss(views_of(weak, strong, share))
+    expected = slow_loss(model, weak, strong, fraction)
+    loss, parts, _ = model.loss(views_of(weak, strong, fraction))
     assert loss.item() == pytest.approx(expected.item(), abs=1e-10)
     assert loss.item() == pytest.approx(1.3 * parts["temporal"] + 0.7 * parts["contextual"], abs=1e-5)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -306,8 +306,8 @@ def test_the_contexts_of_both_views_are_contrasted() -> None:
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 12), st.floats(0, 1, exclude_max=True))
-def test_contexts_and_predictions_stay_inside_each_row(lengths: list[int], wanted: int, share: float) -> None:
-    last, ahead = split_in_time(torch.tensor(lengths), wanted, torch.full((len(lengths),), share))
+def test_contexts_and_predictions_stay_inside_each_row(lengths: list[int], wanted: int, fraction: float) -> None:
+    last, ahead = split_in_time(torch.tensor(lengths), wanted, torch.full((len(lengths),), fraction))
     for length, t, present in zip(lengths, last.tolist(), ahead.tolist(), strict=True):
         assert sum(present) == min(wanted, max(0, length - 1))
         assert present == sorted(present, reverse=True)
@@ -320,8 +320,8 @@ def test_the_end_of_the_context_is_uniform_and_one_a_batch() -> None:
     ends = []
     for _ in range(2000):
         one, other = model.views(batch, generator, 0.0)
-        assert torch.equal(one.extra["share"], other.extra["share"])
-        last, _ = split_in_time(torch.full((6,), 9), 3, one.extra["share"])
+        assert torch.equal(one.extra["split_point"], other.extra["split_point"])
+        last, _ = split_in_time(torch.full((6,), 9), 3, one.extra["split_point"])
         assert len(set(last.tolist())) == 1
         ends.append(int(last[0]))
     counts = np.bincount(ends, minlength=6)

@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator
     from kinview.methods.estimators.tabular import TabularEstimator as TabularEstimator
     from kinview.methods.fine_tuning.classifier import FineTunedClassifier as FineTunedClassifier
-    from kinview.methods.joint_embedding import (
+    from kinview.methods.joint_embedding.estimators import (
         JointEmbedding as JointEmbedding,
-        JointEmbeddingMethod as JointEmbeddingMethod,
-        SimCLR as SimCLR,
         TabularJointEmbedding as TabularJointEmbedding,
-        TabularSimCLR as TabularSimCLR,
     )
+    from kinview.methods.joint_embedding.method import JointEmbeddingMethod as JointEmbeddingMethod
+    from kinview.methods.joint_embedding.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
     from kinview.methods.recipes import (
         BYOL as BYOL,
         MoCo as MoCo,

@@ -74,7 +74,7 @@ class SCARF(TabularEstimator):
     -----
     *Deviations from the paper.* Missing cells stay missing and are shown to the encoder by an indicator a column (the
     paper imputes). An epoch's last, smaller batch is left out. There is no official code; public re-implementations
-    corrupt a share 1 − c, draw uniformly between the extremes or from one donor row, and use both directions.
+    corrupt a fraction 1 − c, draw uniformly between the extremes or from one donor row, and use both directions.
 
     References
     ----------

@@ -136,7 +136,7 @@ class EstimatorCore(FromPickle, Capabilities):
             raise ValueError(f"y is missing for {missing} of {n} rows; leave out the rows without a label")
         return batch.replace(y=labels, extra={} if extra is None or "extra" not in uses else read_extra(extra, n))
 
-    def _check_company(self, rows: Batch) -> None:
+    def _check_fields_used(self, rows: Batch) -> None:
         """Refuse training rows without what the method uses."""
         name = f"{type(self).__name__} with these parameters"
         if "y" in self.uses and rows.y is None:
@@ -224,7 +224,7 @@ class EstimatorCore(FromPickle, Capabilities):
         self._prepare_method(rows)
         try:
             fit_views(self.method_, rows, generator, schema=getattr(self, "schema_", None), owner=type(self).__name__)
-            self._check_company(rows)
+            self._check_fields_used(rows)
             train, validation = self._hold_out(rows, generator)
             if "groups" not in self.uses:  # they have kept held-out rows apart, and concern the method no more
                 train = train.replace(groups=None)
@@ -321,9 +321,9 @@ def fingerprint(batch: Batch) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    company: dict[str, Tensor | Batch] = {} if batch.y is None else {"y": batch.y}
-    company |= {f"extra.{name}": batch.extra[name] for name in sorted(batch.extra)}
-    for name, value in [("", batch.x), ("", batch.times), ("", batch.groups), *company.items()]:
+    further: dict[str, Tensor | Batch] = {} if batch.y is None else {"y": batch.y}
+    further |= {f"extra.{name}": batch.extra[name] for name in sorted(batch.extra)}
+    for name, value in [("", batch.x), ("", batch.times), ("", batch.groups), *further.items()]:
         digest.update(name.encode())
         if isinstance(value, Batch):
             digest.update(fingerprint(value).encode())

@@ -13,7 +13,7 @@ from kinview.data.modality import NOUNS, SERIES
 from kinview.encoders import encoders
 from kinview.training.method import Sizes
 
-__all__ = ["encoder_of", "one_view_of", "view_of"]
+__all__ = ["encoder_of", "one_view_of", "series_encoder_arguments", "view_of"]
 
 
 def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
@@ -64,3 +64,15 @@ def encoder_of(parameter: str, spec: Any, sizes: Sizes) -> nn.Module:
     given = {"channels": sizes.channels} if sizes.modality == SERIES else {"cardinalities": sizes.cardinalities}
     built: nn.Module = encoders.build(spec, **given)
     return built
+
+
+def series_encoder_arguments(parameters: Any, sizes: Sizes) -> dict[str, Any]:
+    """Arguments of an encoder of series that are parameters of the method itself, under the same names."""
+    return {
+        "channels": sizes.channels,
+        "repr_dim": parameters.repr_dim,
+        "hidden_dim": parameters.hidden_dim,
+        "dropout": parameters.dropout,
+        "front_end": parameters.front_end,
+        "missing": parameters.missing,
+    }

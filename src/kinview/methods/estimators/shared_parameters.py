@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from kinview.encoders.front_end import FrontEndMode, MissingRule
@@ -12,6 +14,9 @@ from kinview.training.randomness import check_seed
 from kinview.training.settings import check_fields
 
 __all__ = [
+    "TSTCC_BETAS",
+    "TSTCC_TRAINING",
+    "TSTCC_TRAINING_IN_WORDS",
     "Scaling",
     "TextRule",
     "augmentation",
@@ -30,6 +35,16 @@ __all__ = [
 
 Scaling = Literal["dataset", "sample", None]
 TextRule = Literal["refuse", "categorical"]
+
+# how the official code of TS-TCC trains, and that of TF-C too
+TSTCC_TRAINING: Mapping[str, Any] = MappingProxyType(
+    {"batch_size": 128, "lr": 3e-4, "optimizer": "adam", "weight_decay": 3e-4, "max_epochs": 40, "drop_last": True}
+)
+TSTCC_BETAS = (0.9, 0.99)  # of Adam
+TSTCC_TRAINING_IN_WORDS = (
+    "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
+    "3e-4, an epoch's smaller last batch left out (official code)."
+)
 
 
 def augmentation(default: str | None, doc: str) -> Any:

@@ -64,8 +64,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     Notes
     -----
-    *Early stopping.* The rows held out are cut from those given to ``fit``, each class in its share, and never part a
-    group. A loss on a handful of rows says nothing: where fewer than 10 would be held out (50 training rows, by
+    *Early stopping.* The rows held out are cut from those given to ``fit``, the same fraction of each class, and never
+    part a group. A loss on a handful of rows says nothing: where fewer than 10 would be held out (50 training rows, by
     default), or a class would be left without a training row, all rows train and training takes all its epochs.
 
     *Frozen means frozen.* What is not trained is in eval mode: no dropout, and the statistics of BatchNorm stay as they
@@ -97,8 +97,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         doc="Where f comes from. A *fitted* kinview estimator: its weights are copied, and it stays as it is "
         "(scikit-learn's ``clone`` forgets what was fitted; in a grid search wrap it in "
         ':class:`sklearn.frozen.FrozenEstimator`). An unfitted one, or a spec such as ``"ts2vec"`` or ``{scarf: '
-        "{depth: 2}}``: it is pre-trained on X first, without the labels. By default TS2Vec for series and SCARF for "
-        "tables.",
+        "{depth: 2}}``: it is pre-trained on X first, without the labels unless its method uses them. By default "
+        "TS2Vec for series and SCARF for tables.",
     )
     head: Any = spec(
         "linear",
@@ -162,7 +162,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         self._check_parameters()
         codes, classes = encode_target(y)
         seed = self._seed()
-        self.encoder_: Any = self._starting_point(X, groups, seed, len(codes))
+        self.encoder_: Any = self._starting_point(X, classes[codes], groups, seed)
         if isinstance(self.encoder_, TabularEstimator):
             validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         batch = self.encoder_.to_batch(X, groups=groups)
@@ -198,8 +198,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         assert isinstance(self.method_, FineTuningMethod)
         return self.method_
 
-    def _starting_point(self, X: Any, groups: Any, seed: int, n_labels: int) -> EstimatorCore:
-        """Own copy of a fitted encoder, or one made on X."""
+    def _starting_point(self, X: Any, labels: Shaped[np.ndarray, " n"], groups: Any, seed: int) -> EstimatorCore:
+        """Own copy of a fitted encoder, or one made on X; a method that uses labels is pre-trained with them."""
         modality = modality_of(X)
         spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
         given = methods.build(spec, for_modality=modality)
@@ -207,7 +207,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
         reader = fitted or (given if around is None else methods.build(around, for_modality=modality))
         series, table = isinstance(reader, SeriesEstimator), isinstance(reader, TabularEstimator)
-        check_samples(methods.name_of(reader), SERIES if series else TABLE if table else "any", X, n_labels)
+        check_samples(methods.name_of(reader), SERIES if series else TABLE if table else "any", X, len(labels))
         if fitted is not None:
             return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
         if self.transfer:
@@ -218,7 +218,10 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         if estimator.random_state is None:
             estimator.set_params(random_state=seed)
         pretrains = self.pretrain and given.network_of is None  # a control around a network stays as it is
-        made: Capabilities = getattr(estimator, "fit" if pretrains else "initialise")(X, groups=groups)
+        if isinstance(estimator, EstimatorCore):
+            estimator._check_parameters()  # names a wrong parameter before ``uses`` reads it
+        used = {"y": labels} if pretrains and "y" in estimator.uses else {}
+        made: Capabilities = getattr(estimator, "fit" if pretrains else "initialise")(X, groups=groups, **used)
         assert made.fitted_network is not None
         return own_copy(made.fitted_network)
 

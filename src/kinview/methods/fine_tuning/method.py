@@ -69,7 +69,7 @@ class FineTuningMethod(Method):
         return [batch]
 
     def loss(self, views: list[Batch]) -> LossResult:
-        """Cross-entropy, and the share of the rows that are classified correctly."""
+        """Cross-entropy, and the fraction of the rows that are classified correctly."""
         (batch,) = views
         assert batch.y is not None
         scores = self.scores(batch)
@@ -110,8 +110,8 @@ class FineTuningMethod(Method):
 
     def _thaw(self, progress: float) -> None:
         total = len(self._layers)
-        shares = {"none": total, "encoder": 0, "gradual": min(total, int(2 * (total + 1) * progress + 1e-9))}
-        self._trained = shares[self.freeze]
+        counts = {"none": total, "encoder": 0, "gradual": min(total, int(2 * (total + 1) * progress + 1e-9))}
+        self._trained = counts[self.freeze]
         self.encoder.requires_grad_(False)
         for layer in self._layers[total - self._trained :]:
             for parameter in layer.parameters:

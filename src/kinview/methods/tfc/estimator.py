@@ -44,14 +44,7 @@ class TFCMethod(Method):
     averaged over the channels with an observation.
     """
 
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "batch_size": 128,
-        "lr": 3e-4,
-        "optimizer": "adam",
-        "weight_decay": 3e-4,
-        "max_epochs": 40,
-        "drop_last": True,
-    }
+    training_defaults: ClassVar[dict[str, Any]] = dict(shared.TSTCC_TRAINING)
     min_rows: ClassVar[int] = 2
 
     def __init__(self, parameters: TFC, sizes: Sizes) -> None:
@@ -118,7 +111,7 @@ class TFCMethod(Method):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All parameters, with the β of the official code."""
-        return [{**group, "betas": (0.9, 0.99)} for group in super().parameter_groups()]
+        return [{**group, "betas": shared.TSTCC_BETAS} for group in super().parameter_groups()]
 
     def _encode(self, encoder: nn.Module, batch: Batch) -> Float[Tensor, "n d"]:
         """One vector a row: h."""
@@ -277,10 +270,7 @@ class TFC(SeriesEstimator):
         "number of channels: see :meth:`adapt`. Otherwise the encoders read all channels together.",
     )
     scaling: Scaling = shared.scaling()
-    trainer: Any = shared.trainer(
-        "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
-        "3e-4, an epoch's smaller last batch left out (official code)."
-    )
+    trainer: Any = shared.trainer(shared.TSTCC_TRAINING_IN_WORDS)
     random_state: Any = shared.random_state()
 
     method_class: ClassVar[type[Method]] = TFCMethod

@@ -20,6 +20,7 @@ from kinview.encoders.pooling import multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.components import series_encoder_arguments
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.ts2vec.official_weights import official_state
@@ -48,14 +49,7 @@ class TS2VecMethod(Method):
     def __init__(self, parameters: TS2Vec, sizes: Sizes) -> None:
         super().__init__(sizes)
         self.encoder = DilatedConvEncoder(
-            channels=sizes.channels,
-            repr_dim=parameters.repr_dim,
-            hidden_dim=parameters.hidden_dim,
-            depth=parameters.depth,
-            dropout=parameters.dropout,
-            front_end=parameters.front_end,
-            missing=parameters.missing,
-            padding=parameters.padding,
+            **series_encoder_arguments(parameters, sizes), depth=parameters.depth, padding=parameters.padding
         )
         self.mask = parameters.mask
         self.crop = CropPair(parameters.temporal_unit)

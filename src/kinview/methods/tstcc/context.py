@@ -15,7 +15,7 @@ __all__ = ["ContextTransformer", "TemporalPredictor", "features_after", "split_i
 
 
 def split_in_time(
-    lengths: Int64[Tensor, " n"], prediction_steps: int, share: Float[Tensor, " n"]
+    lengths: Int64[Tensor, " n"], prediction_steps: int, fraction: Float[Tensor, " n"]
 ) -> tuple[Int64[Tensor, " n"], Bool[Tensor, "n k"]]:
     r"""Last step t of each row's context, and which of the steps t + 1 … t + K the row has.
 
@@ -28,7 +28,7 @@ def split_in_time(
         Number of features of each row ``(n,)``.
     prediction_steps : int
         K.
-    share : Tensor
+    fraction : Tensor
         u of each row ``(n,)`` in [0, 1); one number for all of them gives rows of one length one t.
 
     Examples
@@ -39,7 +39,7 @@ def split_in_time(
     """
     ahead = (lengths - 1).clamp(min=0, max=prediction_steps)
     starts = (lengths - ahead).clamp_min(1)
-    last = torch.minimum((share * starts).long(), starts - 1)
+    last = torch.minimum((fraction * starts).long(), starts - 1)
     return last, inside(ahead, int(ahead.max()) if len(ahead) else 0)
 
 

@@ -21,7 +21,7 @@ from kinview.losses.nt_xent import NTXent
 from kinview.losses.temporal_cpc import TemporalCPC
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.components import one_view_of
+from kinview.methods.estimators.components import one_view_of, series_encoder_arguments
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tstcc.context import TemporalPredictor, features_after, split_in_time
@@ -36,27 +36,13 @@ __all__ = ["TSTCC", "TSTCCMethod"]
 class TSTCCMethod(Method):
     """A weak and a strong view predict each other's next features, and their contexts find each other."""
 
-    training_defaults: ClassVar[dict[str, Any]] = {
-        "batch_size": 128,
-        "lr": 3e-4,
-        "optimizer": "adam",
-        "weight_decay": 3e-4,
-        "max_epochs": 40,
-        "drop_last": True,
-    }
+    training_defaults: ClassVar[dict[str, Any]] = dict(shared.TSTCC_TRAINING)
     min_rows: ClassVar[int] = 2
 
     def __init__(self, parameters: TSTCC, sizes: Sizes) -> None:
         super().__init__(sizes)
         self.encoder = TSTCCEncoder(
-            channels=sizes.channels,
-            repr_dim=parameters.repr_dim,
-            hidden_dim=parameters.hidden_dim,
-            kernel_size=parameters.kernel_size,
-            stride=parameters.stride,
-            dropout=parameters.dropout,
-            front_end=parameters.front_end,
-            missing=parameters.missing,
+            **series_encoder_arguments(parameters, sizes), kernel_size=parameters.kernel_size, stride=parameters.stride
         )
         self.predictor = TemporalPredictor(
             parameters.repr_dim,
@@ -80,10 +66,10 @@ class TSTCCMethod(Method):
         self.weak, self.strong = weak, strong
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
-        """Weak and strong view; ``extra["share"]`` places the step t that ends the contexts, one draw a batch."""
-        share = torch.rand((), generator=generator).to(batch.x.device)
+        """Weak and strong view; ``extra["split_point"]`` places the step t that ends the contexts, a draw a batch."""
+        split_point = torch.rand((), generator=generator).to(batch.x.device)
         return [
-            view.replace(extra={**view.extra, "share": share.expand(len(view))})
+            view.replace(extra={**view.extra, "split_point": split_point.expand(len(view))})
             for view in (augmentation.at(progress)(batch, generator) for augmentation in (self.weak, self.strong))
         ]
 
@@ -142,16 +128,16 @@ class TSTCCMethod(Method):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """All parameters, with the β of the official code."""
-        return [{**group, "betas": (0.9, 0.99)} for group in super().parameter_groups()]
+        return [{**group, "betas": shared.TSTCC_BETAS} for group in super().parameter_groups()]
 
     def _lengths(self, batch: Batch) -> Tensor:
         return self.encoder.feature_lengths(valid_lengths(batch.x, batch.times))
 
     def _split(self, views: list[Batch]) -> tuple[Tensor, Tensor]:
         lengths = torch.minimum(*(self._lengths(view) for view in views))
-        share = views[0].extra["share"]
-        assert isinstance(share, Tensor)
-        return split_in_time(lengths, self.predictor.prediction_steps, share)
+        split_point = views[0].extra["split_point"]
+        assert isinstance(split_point, Tensor)
+        return split_in_time(lengths, self.predictor.prediction_steps, split_point)
 
 
 @methods.register(
@@ -253,10 +239,7 @@ class TSTCC(SeriesEstimator):
     missing: MissingRule = shared.missing()
     front_end: FrontEndMode = shared.front_end()
     scaling: Scaling = shared.scaling()
-    trainer: Any = shared.trainer(
-        "the published ones: 40 epochs of batches of 128, Adam with learning rate 3e-4, β (0.9, 0.99) and weight decay "
-        "3e-4, an epoch's smaller last batch left out (official code)."
-    )
+    trainer: Any = shared.trainer(shared.TSTCC_TRAINING_IN_WORDS)
     random_state: Any = shared.random_state()
 
     method_class: ClassVar[type[Method]] = TSTCCMethod
