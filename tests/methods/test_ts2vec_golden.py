@@ -52,7 +52,7 @@ def test_weights_of_a_wrong_shape_are_refused_with_the_file(golden, tmp_path, na
     arrays = load_file(golden / "ts2vec_small.safetensors")
     state = {name.removeprefix("state."): t for name, t in arrays.items() if name.startswith("state.")}
     torch.save({**state, name: value}, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=r"model\.pt is not a .*checkpoint"):
+    with pytest.raises(ValueError, match=r"model\.pt is no .*checkpoint"):
         TS2Vec.from_official(tmp_path / "model.pt")
 
 
