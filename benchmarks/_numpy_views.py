@@ -3,9 +3,9 @@
 Series are ``(n, C, T)`` float32, tables ``(n, columns)``; parameters are kinview's defaults. As in that code, NumPy's
 legacy functions draw, each channel is warped by a curve of its own, and nothing knows gaps or ends of series.
 
-The law is that of kinview's member, and what comes out is as there an array of its own, not a look into the input.
-Where public code has another law (each bin or cell by chance instead of an exact number, the same leads in all rows),
-the peer follows the member's; where public code is vectorised, so is the peer.
+The distribution is that of kinview's member, and what comes out is as there an array of its own, not a look into the
+input. Where public code draws otherwise (each bin or cell by chance instead of an exact number, the same leads in all
+rows), the peer follows the member; where public code is vectorised, so is the peer.
 """
 
 from __future__ import annotations
@@ -386,8 +386,8 @@ def spectrogram_mask(x: Array, random: Random) -> Array:
     for i, row in enumerate(x):
         for c, channel in enumerate(row):
             z = scipy.signal.stft(channel, nperseg=64)[2]
-            for axis, share in ((0, 0.3), (1, 0.1)):
-                size = random.randint(0, int(share * z.shape[axis]) + 1)
+            for axis, fraction in ((0, 0.3), (1, 0.1)):
+                size = random.randint(0, int(fraction * z.shape[axis]) + 1)
                 start = random.randint(0, z.shape[axis] - size + 1)
                 z[(slice(None),) * axis + (slice(start, start + size),)] = 0
             out[i, c] = scipy.signal.istft(z, nperseg=64)[1][: x.shape[2]]
@@ -396,8 +396,8 @@ def spectrogram_mask(x: Array, random: Random) -> Array:
 
 @series
 def mixup(x: Array, random: Random) -> Array:
-    share = random.beta(0.2, 0.2, (len(x), 1, 1))
-    return share * x + (1 - share) * x[random.permutation(len(x))]
+    weight = random.beta(0.2, 0.2, (len(x), 1, 1))
+    return weight * x + (1 - weight) * x[random.permutation(len(x))]
 
 
 @series
@@ -422,8 +422,8 @@ def dominant_shuffle(x: Array, random: Random) -> Array:
 
 @series
 def geometric_mixup(x: Array, random: Random) -> Array:
-    share, other = random.uniform(0.7, 1, (len(x), 1, 1)), x[random.permutation(len(x))]
-    return np.sign(x) * np.abs(x) ** share * np.abs(other) ** (1 - share)
+    weight, other = random.uniform(0.7, 1, (len(x), 1, 1)), x[random.permutation(len(x))]
+    return np.sign(x) * np.abs(x) ** weight * np.abs(other) ** (1 - weight)
 
 
 # --- clinical --------------------------------------------------------------------------------------------------------
@@ -580,6 +580,6 @@ def feature_dropout(x: Array, random: Random) -> Array:
 
 @table
 def embedding_mixup(x: Array, random: Random) -> Array:
-    share = random.beta(2, 2, (len(x), 1))
-    share = np.maximum(share, 1 - share)
-    return share * x + (1 - share) * x[random.permutation(len(x))]
+    weight = random.beta(2, 2, (len(x), 1))
+    weight = np.maximum(weight, 1 - weight)
+    return weight * x + (1 - weight) * x[random.permutation(len(x))]

@@ -4,11 +4,11 @@ python benchmarks/augmentations.py --threads 1
 python benchmarks/augmentations.py permutation time_warp window_warp --rounds 21
 
 Members and peers take turns in each round, so that a busy machine is busy for all; a turn is at least three calls in a
-row, and as many as fit into 50 ms, since the caches left by the other's turn are no part of a view's cost. Figures are
+row, and as many as fit into 50 ms, since the caches left by the other's turn are not part of a view's cost. Figures are
 million values of the input a second at the median time of a call (processor time with one thread, wall time with
 several); the ratio is the median over the rounds of the faster peer's time over kinview's. NumPy's code is in
-_numpy_views.py; it knows neither gaps nor ends of series, obeys the law of the member, and like it returns arrays of
-its own. A peer that cannot run says why below.
+_numpy_views.py; it knows neither gaps nor ends of series, draws from the member's distribution, and like it returns
+arrays of its own. A peer that cannot run says why below.
 With several threads on a machine that others use, set OMP_WAIT_POLICY=passive: threads that spin wait for each other.
 """
 

@@ -101,7 +101,7 @@ def run_hierarchical(options: argparse.Namespace) -> None:
             seconds[name].append(time.perf_counter() - start)
             processor[name].append(time.process_time() - start_processor)
     print(f"hierarchical, B = {options.batch}, T = {options.steps}, d = {options.dim}, {options.threads} threads")
-    print("                ms  faster  cpu ms  faster  peak MB  share     value  gradient")
+    print("                ms  faster  cpu ms  faster  peak MB  ratio     value  gradient")
     peaks: dict[str, float] = {}
     for name, loss in losses.items():
         value, slope = forward_backward(loss, z1, z2)

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--length", type=int, default=178)
     parser.add_argument("--channels", type=int, default=1)
-    parser.add_argument("--gaps", type=float, default=0.0, help="share of the values that are missing")
+    parser.add_argument("--gaps", type=float, default=0.0, help="fraction of the values that are missing")
     parser.add_argument("--steps", type=int, default=60, help="steps to measure")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", default=os.environ.get("KINVIEW_DATA"), help="folder of the data sets")
     parser.add_argument("--rows", type=int, default=4000, help="windows to pre-train on")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of pre-training")
-    parser.add_argument("--fraction", type=float, default=0.1, help="share of the training labels")
+    parser.add_argument("--fraction", type=float, default=0.1, help="fraction of the training labels")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()

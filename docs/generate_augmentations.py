@@ -249,7 +249,7 @@ def markdown(text: str) -> str:
     text = re.sub(r":math:`([^`]*)`", r"$`\1`$", text)
     text = re.sub(r":[a-z]+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
     text = re.sub(r"``([^`]*)``", r"`\1`", text)
-    return re.sub(r"(\$`.*?`\$)|\\\|", lambda found: found[1] or "|", text)  # \|r\| escapes what is no markup here
+    return re.sub(r"(\$`.*?`\$)|\\\|", lambda found: found[1] or "|", text)  # \|r\| escapes what is not markup here
 
 
 def in_cell(text: str) -> str:

@@ -13,7 +13,7 @@ from kinview.testing import check_augmentation
 @augmentations.register("saturate", modality="time_series")
 @dataclasses.dataclass(frozen=True)
 class Saturate(Augmentation):
-    """A sensor that saturates: each series is cut off at a share of its peak, drawn from [1 - depth, 1]."""
+    """A sensor that saturates: each series is cut off at a fraction of its peak, drawn from [1 - depth, 1]."""
 
     depth: float = real(0.5, low=0, high=1, neutral=0)
     modality = "time_series"

@@ -112,10 +112,12 @@ def parse_tensors(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], di
         header = json.loads(data[8:start].decode("utf-8"))
         metadata = header.get("__metadata__", {})
         if not isinstance(metadata, dict):
-            raise ValueError("its metadata are no mapping")
+            raise ValueError("its metadata are not a mapping")
         tensors = load(data)
     except (ValueError, SafetensorError, struct.error, AttributeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{source} is no readable safetensors file (truncated, or of another kind): {error}") from None
+        raise ValueError(
+            f"{source} is not a readable safetensors file (truncated, or of another kind): {error}"
+        ) from None
     expected = metadata.pop("sha256", None)  # the header's own mapping: what is left of it is what was signed
     if expected is None:
         raise ValueError(f"{source} was not written by kinview: its header carries no checksum")
@@ -161,7 +163,7 @@ def read_yaml(text: str) -> Any:
     Raises
     ------
     yaml.YAMLError
-        If the text is no YAML, or more than one document.
+        If the text is not YAML, or more than one document.
 
     Examples
     --------

@@ -37,7 +37,7 @@ _WIDTH = 116  # of a paragraph below the name of a parameter, itself indented by
 
 
 def check_number(value: Any, name: str, *, finite: bool = True) -> None:
-    """Refuse what is no number (text, a boolean), and NaN and infinity with ``finite``, naming the argument.
+    """Refuse what is not a number (text, a boolean), and NaN and infinity with ``finite``, naming the argument.
 
     ``finite=False`` leaves the latter two to the check of a range that follows.
 
@@ -55,7 +55,7 @@ def check_number(value: Any, name: str, *, finite: bool = True) -> None:
 
 
 def check_integer(value: Any, name: str, *, at_least: int | None = None) -> None:
-    """Refuse what is no whole number, or below the least one, naming the argument.
+    """Refuse what is not a whole number, or below the least one, naming the argument.
 
     Examples
     --------
@@ -186,7 +186,7 @@ class _Rule:
         assert self.neutral is not None
         moved = self.neutral + strength * (value - self.neutral)
         inside = min(max(moved, self.low), self.high)
-        # an open end is no value: stay where the part already is
+        # an open end is not a value: stay where the part already is
         at_open_end = (self.open_low and inside <= self.low) or (self.open_high and inside >= self.high)
         return value if at_open_end else inside
 
@@ -280,7 +280,7 @@ def flag(default: bool | None, *, doc: str = "", fallback: bool | None = None) -
 def spec(default: Any, noun: str, *, doc: str, words: str = "spec") -> Any:
     """Field of a dataclass for a part of a registry: its name, ``{name: {parameter: value}}``, or the part itself.
 
-    Only what can be no spec is refused here, by the parameter's name; whether there is such a part is known to its
+    Only what cannot be a spec is refused here, by the parameter's name; whether there is such a part is known to its
     registry when it is built.
 
     Parameters

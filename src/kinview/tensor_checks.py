@@ -64,7 +64,7 @@ def check_precision(loss: str, **views: Tensor) -> None:
 
 
 def check_tensors(loss: str, **tensors: Any) -> None:
-    """Refuse what is no tensor, naming the argument and the way to make one."""
+    """Refuse what is not a tensor, naming the argument and the way to make one."""
     for name, tensor in tensors.items():
         if tensor is None:
             raise ValueError(f"{name} must be a tensor for {loss}; got None: give {name}=")

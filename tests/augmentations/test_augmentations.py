@@ -201,7 +201,7 @@ def test_crop_lengths_follow_their_law() -> None:
         before, after = one.x.shape[2] - length, two.x.shape[2] - length
         seen[int(length), before, after, int(extra(one, "offset"))] += 1
     # l, left, eleft, eright and the shift, each uniform given those before it; the shift moves the whole pair
-    law: dict[tuple[int, int, int, int], Fraction] = {}
+    probabilities: dict[tuple[int, int, int, int], Fraction] = {}
     for length in range(2, steps + 1):
         for left in range(steps - length + 1):
             for outer_left in range(left + 1):
@@ -210,18 +210,21 @@ def test_crop_lengths_follow_their_law() -> None:
                     chance = Fraction(1, steps - 1) / (steps - length + 1) / (left + 1) / (steps - left - length + 1)
                     for start in range(spare):
                         key = (length, left - outer_left, outer_right - left - length, start)
-                        law[key] = law.get(key, Fraction()) + chance / spare
-    assert sum(law.values()) == 1
-    assert seen.keys() <= law.keys()
-    observed = [seen[key] for key in law]
-    assert scipy.stats.chisquare(observed, [float(draws * chance) for chance in law.values()]).pvalue > IMPLAUSIBLE
+                        probabilities[key] = probabilities.get(key, Fraction()) + chance / spare
+    assert sum(probabilities.values()) == 1
+    assert seen.keys() <= probabilities.keys()
+    observed = [seen[key] for key in probabilities]
+    assert (
+        scipy.stats.chisquare(observed, [float(draws * chance) for chance in probabilities.values()]).pvalue
+        > IMPLAUSIBLE
+    )
 
 
 def test_each_row_has_its_own_shift() -> None:
     batch = series(4000, 1, 10)
     part, generator = CropPair(), gen(4)
     one, two = part(batch, generator)
-    while one.x.shape[2] + two.x.shape[2] - int(extra(one, "shared")[0].diff()) > 6:  # a pair with room to move
+    while one.x.shape[2] + two.x.shape[2] - int(extra(one, "shared")[0].diff()) > 6:  # a pair that can move
         one, two = part(batch, generator)
     span = one.x.shape[2] + two.x.shape[2] - int(extra(one, "shared")[0].diff())
     counts = torch.bincount(extra(one, "offset"), minlength=10 - span + 1)
@@ -280,20 +283,20 @@ def test_columns_are_drawn_uniformly_and_afresh_for_each_row() -> None:
 
 
 def test_values_follow_the_training_marginal_of_their_own_column() -> None:
-    shares = [{0.0: 1}, {1.0: 5, 2.0: 3, 3.0: 2}, {4.0: 1, 5.0: 9}, {6.0: 4, 7.0: 6}]
+    training_counts = [{0.0: 1}, {1.0: 5, 2.0: 3, 3.0: 2}, {4.0: 1, 5.0: 9}, {6.0: 4, 7.0: 6}]
     train = torch.full((40, 4), NAN)  # columns observed 1, 10, 10 and 10 times: gaps carry no weight
-    for column, share in enumerate(shares):
-        values = [value for value, count in share.items() for _ in range(count)]
+    for column, known in enumerate(training_counts):
+        values = [value for value, count in known.items() for _ in range(count)]
         rows = torch.randperm(40, generator=gen(column))[: len(values)]
         train[rows, column] = torch.tensor(values)
     drawn = ColumnCorruption(1.0).fit(Batch.of(train))(Batch.of(torch.full((6000, 4), -1.0)), gen(3)).x
-    for column, share in enumerate(shares):
+    for column, known in enumerate(training_counts):
         counts = Counter(drawn[:, column].tolist())
-        assert counts.keys() == share.keys()
-        if len(share) == 1:
+        assert counts.keys() == known.keys()
+        if len(known) == 1:
             continue
-        expected = [6000 * weight / sum(share.values()) for weight in share.values()]
-        assert scipy.stats.chisquare([counts[value] for value in share], expected).pvalue > IMPLAUSIBLE
+        expected = [6000 * weight / sum(known.values()) for weight in known.values()]
+        assert scipy.stats.chisquare([counts[value] for value in known], expected).pvalue > IMPLAUSIBLE
 
 
 def test_columns_have_independent_donors() -> None:
@@ -370,7 +373,7 @@ def test_another_number_of_columns_is_refused() -> None:
         ColumnCorruption().fit(table())(table(3, 4), gen())
 
 
-# --- what is no batch, and no generator ------------------------------------------------------------------------------
+# --- what is not a batch or not a generator --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

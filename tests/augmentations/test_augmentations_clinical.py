@@ -1,4 +1,4 @@
-"""Laws of the clinical augmentations: artifacts of recordings, and CLOCS' views."""
+"""Checks of the clinical augmentations: artifacts of recordings, and CLOCS' views."""
 
 from __future__ import annotations
 
@@ -170,8 +170,8 @@ def test_wander_stays_below_its_highest_frequency() -> None:
     power = torch.fft.rfft(noise).abs().square()  # bins of 0.01 Hz, the resolution
     assert float(power[:, :, 51:].sum() / power.sum()) < 1e-20
     assert float(power[:, :, 0].sum() / power.sum()) < 1e-20  # no offset
-    share = (power[:, :, 1:51] / power.sum(dim=2, keepdim=True)).mean(dim=(0, 1))
-    assert float(share.max() / share.min()) < 6  # every frequency takes part
+    fraction = (power[:, :, 1:51] / power.sum(dim=2, keepdim=True)).mean(dim=(0, 1))
+    assert float(fraction.max() / fraction.min()) < 6  # every frequency takes part
 
 
 def test_channels_share_the_wander_up_to_their_gain() -> None:
@@ -257,8 +257,8 @@ def test_bursts_lie_within_the_series_and_have_the_drawn_length() -> None:
         assert count[rows].max() <= length * 0.5 + 1
         assert abs(count[rows].mean() - 0.375 * length) < 5 * count[rows].std() / math.sqrt(2000)
     first = inside[1::2, 0].int().argmax(dim=1).numpy()
-    share = (first / (120 - count[1::2]).clip(1)).clip(0, 1)
-    assert scipy.stats.kstest(share, "uniform").statistic < 0.05  # up to the grid of steps
+    position = (first / (120 - count[1::2]).clip(1)).clip(0, 1)
+    assert scipy.stats.kstest(position, "uniform").statistic < 0.05  # up to the grid of steps
 
 
 # --- electrode motion ------------------------------------------------------------------------------------------------
@@ -303,10 +303,10 @@ def test_dropped_leads_follow_the_truncated_binomial(p: float) -> None:
     n, channels = 20_000, 4
     dropped = (LeadDropout(p)(torch.ones(n, channels, 1), gen(1)) == 0)[:, :, 0]
     many = dropped.sum(dim=1)
-    law = scipy.stats.binom(channels, p).pmf(np.arange(1, channels))
+    expected = scipy.stats.binom(channels, p).pmf(np.arange(1, channels))
     counts = torch.bincount(many, minlength=channels + 1)
     assert counts[0] == counts[channels] == 0
-    assert scipy.stats.chisquare(counts[1:channels].numpy(), n * law / law.sum()).pvalue > IMPLAUSIBLE
+    assert scipy.stats.chisquare(counts[1:channels].numpy(), n * expected / expected.sum()).pvalue > IMPLAUSIBLE
     for number in range(1, channels):  # which ones is uniform
         subsets = Counter(tuple(row) for row in dropped[many == number].int().tolist())
         assert len(subsets) == math.comb(channels, number)

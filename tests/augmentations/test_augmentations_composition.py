@@ -368,7 +368,7 @@ def test_the_strength_of_sometimes_is_that_of_its_part_or_its_probability() -> N
 
 
 @pytest.mark.parametrize(
-    ("schedule", "law"),
+    ("schedule", "curve"),
     [
         ("linear", lambda u: u),
         ("cosine", lambda u: (1 - math.cos(math.pi * u)) / 2),
@@ -376,10 +376,10 @@ def test_the_strength_of_sometimes_is_that_of_its_part_or_its_probability() -> N
     ],
 )
 @pytest.mark.parametrize(("start", "stop"), [(0.0, 1.0), (0.2, 0.6), (1.0, 0.5)])
-def test_strength_follows_its_schedule(schedule: str, law: Any, start: float, stop: float) -> None:
+def test_strength_follows_its_schedule(schedule: str, curve: Any, start: float, stop: float) -> None:
     part = Curriculum(Times(11.0), start=start, stop=stop, schedule=schedule)
     for u in (0.0, 0.1, 0.25, 0.4, 0.5, 0.74, 0.75, 0.9, 1.0):
-        strength = start + (stop - start) * law(u)
+        strength = start + (stop - start) * curve(u)
         assert part.strength(u) == pytest.approx(strength)
         now = part.at(u)
         assert isinstance(now, Times)
@@ -406,7 +406,7 @@ def test_a_curriculum_called_as_it_is_stands_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("progress", [-0.1, 1.1, NAN, "1"])
-def test_progress_is_a_share(progress: Any) -> None:
+def test_progress_is_a_fraction(progress: Any) -> None:
     with pytest.raises(ValueError, match="progress must be"):
         Curriculum(Jitter()).at(progress)
 

@@ -1,4 +1,4 @@
-"""Every registered augmentation passes ``kinview.testing.check_augmentation``, and the check has teeth."""
+"""Every registered augmentation passes ``kinview.testing.check_augmentation``, and broken ones fail."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_options_pass_the_checks(spec: dict[str, dict[str, Any]]) -> None:
     assert check_augmentation(spec) == tuple(CHECKS)
 
 
-# --- the check has teeth: broken augmentations for every check -------------------------------------------------------
+# --- broken augmentations fail: one or more for every check ----------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,10 +301,10 @@ class Mixes(Louder):
     mixes_rows = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        share = 1 - self.gain / 2
+        weight = 1 - self.gain / 2
         partner = self.drawn(len(batch), generator)
-        mixed = share * batch.x + (1 - share) * batch.x[partner]
-        coefficient = torch.full((len(batch),), share, dtype=batch.x.dtype)
+        mixed = weight * batch.x + (1 - weight) * batch.x[partner]
+        coefficient = torch.full((len(batch),), weight, dtype=batch.x.dtype)
         coefficient[partner == torch.arange(len(batch))] = 1.0
         extra = {**batch.extra, "partner": self.told(partner), "coefficient": coefficient}
         return batch.replace(x=torch.where(mixed.isnan(), batch.x, mixed), extra=extra)
@@ -597,7 +597,7 @@ BROKEN: list[tuple[type, str, str]] = [
     (CentresTheBatch, "mixes_rows", "declare mixes_rows"),
     (SaysItMixes, "mixes_rows", "no row's view depends on another row"),
     (NamesAnotherPartner, "mixes_rows", "a row that is not its partner"),
-    (NamesNoPartner, "mixes_rows", "must name the other row and the own share"),
+    (NamesNoPartner, "mixes_rows", "must name the other row and the own weight"),
     (CopiesTheFirstChannel, "mixes_channels", "declare mixes_channels if that is meant"),
     (SaysItMixesChannels, "mixes_channels", "no channel's view depends on another"),
     (Rectifies, "sign", "the sign is lost"),

@@ -1,4 +1,4 @@
-"""Laws of the augmentations of embeddings, and of adversarial perturbation."""
+"""Checks of the augmentations of embeddings, and of adversarial perturbation."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ def test_features_drop_independently_and_the_expectation_stays(p: float) -> None
     dropped = view == 0
     assert torch.allclose(view[~dropped], torch.tensor(1 / (1 - p), dtype=torch.float64))
     counts = torch.bincount(dropped.sum(dim=1), minlength=11).numpy()
-    law = scipy.stats.binom(10, p).pmf(np.arange(11)) * 4000
-    enough = law > 5
+    expected = scipy.stats.binom(10, p).pmf(np.arange(11)) * 4000
+    enough = expected > 5
     assert (
         scipy.stats.chisquare(
-            np.append(counts[enough], counts[~enough].sum() + 1e-9), np.append(law[enough], law[~enough].sum() + 1e-9)
+            np.append(counts[enough], counts[~enough].sum() + 1e-9),
+            np.append(expected[enough], expected[~enough].sum() + 1e-9),
         ).pvalue
         > IMPLAUSIBLE
     )
@@ -54,16 +55,16 @@ def test_features_drop_independently_and_the_expectation_stays(p: float) -> None
 def test_mixtures_are_those_they_name(alpha: float, dominant: bool) -> None:
     z = torch.randn(3000, 6, generator=gen(), dtype=torch.float64)
     view = EmbeddingMixup(alpha, dominant)(Batch.of(z), gen(1))
-    partner, share = extra(view, "partner"), extra(view, "coefficient")
+    partner, weight = extra(view, "partner"), extra(view, "coefficient")
     assert sorted(partner.tolist()) == list(range(3000))
     assert not bool((partner == torch.arange(3000)).any())
-    assert torch.allclose(view.x, share[:, None] * z + (1 - share[:, None]) * z[partner])
-    law = scipy.stats.beta(alpha, alpha)
+    assert torch.allclose(view.x, weight[:, None] * z + (1 - weight[:, None]) * z[partner])
+    distribution = scipy.stats.beta(alpha, alpha)
     if dominant:
-        assert float(share.min()) >= 0.5
-        assert scipy.stats.kstest(share.numpy(), lambda v: 2 * law.cdf(v) - 1).pvalue > IMPLAUSIBLE
+        assert float(weight.min()) >= 0.5
+        assert scipy.stats.kstest(weight.numpy(), lambda v: 2 * distribution.cdf(v) - 1).pvalue > IMPLAUSIBLE
     else:
-        assert scipy.stats.kstest(share.numpy(), law.cdf).pvalue > IMPLAUSIBLE
+        assert scipy.stats.kstest(weight.numpy(), distribution.cdf).pvalue > IMPLAUSIBLE
 
 
 def test_a_feature_that_the_partner_misses_counts_as_the_rows_own() -> None:
@@ -72,10 +73,10 @@ def test_a_feature_that_the_partner_misses_counts_as_the_rows_own() -> None:
     z[torch.rand(z.shape, generator=gen(2)) < 0.3] = float("nan")
     z[7] = float("nan")
     view = EmbeddingMixup()(Batch.of(z), gen(1))
-    partner, share, seen = extra(view, "partner"), extra(view, "coefficient"), ~torch.isnan(z)
+    partner, weight, seen = extra(view, "partner"), extra(view, "coefficient"), ~torch.isnan(z)
     both = (seen & seen[partner]).sum(dim=1) / seen.sum(dim=1).clamp_min(1)
-    torch.testing.assert_close(share, 1 - (1 - drawn) * both)
-    assert bool((share[partner == 7] == 1).all()) and bool((share < 1).any())
+    torch.testing.assert_close(weight, 1 - (1 - drawn) * both)
+    assert bool((weight[partner == 7] == 1).all()) and bool((weight < 1).any())
 
 
 def test_a_single_embedding_is_its_own_mixture() -> None:

@@ -288,11 +288,11 @@ def mixed_by_the_formula(own: np.ndarray, other: np.ndarray, amplitude: float, p
     return np.fft.irfft(spectrum, n=own.size) + own.mean()
 
 
-@pytest.mark.parametrize("shares", [((0.7, 1.0), (0.9, 1.0)), ((0.0, 1.0), (0.0, 1.0)), ((0.0, 0.0), (0.0, 0.0))])
+@pytest.mark.parametrize("weights", [((0.7, 1.0), (0.9, 1.0)), ((0.0, 1.0), (0.0, 1.0)), ((0.0, 0.0), (0.0, 0.0))])
 @pytest.mark.parametrize("steps", [30, 31])
-def test_amplitude_phase_mixup_follows_the_formula(shares: tuple, steps: int) -> None:
+def test_amplitude_phase_mixup_follows_the_formula(weights: tuple, steps: int) -> None:
     x = noise(12, 2, steps)
-    view = AmplitudePhaseMixup(*shares)(Batch.of(x), gen())
+    view = AmplitudePhaseMixup(*weights)(Batch.of(x), gen())
     partner, amplitude, phase = (view.extra[key] for key in ("partner", "coefficient", "phase_coefficient"))
     assert sorted(partner.tolist()) == list(range(12)) and (partner != torch.arange(12)).all()
     for row in range(12):
@@ -302,11 +302,11 @@ def test_amplitude_phase_mixup_follows_the_formula(shares: tuple, steps: int) ->
                 x[row, channel].numpy(), other - other.mean(), float(amplitude[row]), float(phase[row])
             )
             np.testing.assert_allclose(view.x[row, channel].numpy(), expected, atol=1e-9)
-    if shares == ((0.0, 0.0), (0.0, 0.0)):  # nothing own but the mean
+    if weights == ((0.0, 0.0), (0.0, 0.0)):  # nothing own but the mean
         torch.testing.assert_close(view.x - x.mean(2, keepdim=True), (x - x.mean(2, keepdim=True))[partner])
 
 
-def test_amplitude_phase_mixup_draws_its_shares_uniformly() -> None:
+def test_amplitude_phase_mixup_draws_its_weights_uniformly() -> None:
     extra = AmplitudePhaseMixup()(Batch.of(noise(3000, 1, 4)), gen()).extra
     assert stats.kstest((extra["coefficient"].numpy() - 0.7) / 0.3, "uniform").pvalue > 1e-4
     assert stats.kstest((extra["phase_coefficient"].numpy() - 0.9) / 0.1, "uniform").pvalue > 1e-4
@@ -323,9 +323,9 @@ def test_amplitude_phase_mixup_reads_a_partner_over_the_rows_own_length() -> Non
         other = x[view.extra["partner"][row], 0].numpy()
         other = np.nan_to_num(other - np.nanmean(other))[:end]
         both = min(end, int((~torch.isnan(x[view.extra["partner"][row], 0])).sum())) / end  # of the own values
-        shares = (1 - (1 - float(view.extra[key][row])) / both for key in ("coefficient", "phase_coefficient"))
+        weights = (1 - (1 - float(view.extra[key][row])) / both for key in ("coefficient", "phase_coefficient"))
         np.testing.assert_allclose(
-            view.x[row, 0, :end].numpy(), mixed_by_the_formula(x[row, 0, :end].numpy(), other, *shares), atol=1e-9
+            view.x[row, 0, :end].numpy(), mixed_by_the_formula(x[row, 0, :end].numpy(), other, *weights), atol=1e-9
         )
 
 

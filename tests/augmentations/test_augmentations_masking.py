@@ -140,15 +140,15 @@ def test_continuous_mask_hides_as_many_steps_as_one_span_has_at_uniform_places()
 
 
 def test_continuous_mask_takes_the_official_number_of_spans() -> None:
-    """Against the union of five spans of a tenth, drawn by NumPy: the hidden share has the same mean."""
+    """Against the union of five spans of a tenth, drawn by NumPy: the hidden fraction has the same mean."""
     x = torch.ones(3000, 1, 50)
-    share = torch.isnan(ContinuousMask()(x, gen())).double().mean(dim=2).flatten().numpy()
+    fraction = torch.isnan(ContinuousMask()(x, gen())).double().mean(dim=2).flatten().numpy()
     rng = np.random.default_rng(0)
     expected = np.zeros((3000, 50), bool)
     for row in expected:
         for start in rng.integers(0, 46, 5):
             row[start : start + 5] = True
-    assert stats.ks_2samp(share, expected.mean(axis=1)).pvalue > 1e-4
+    assert stats.ks_2samp(fraction, expected.mean(axis=1)).pvalue > 1e-4
     few = torch.isnan(ContinuousMask(spans=5, length=0.01)(torch.ones(200, 1, 4), gen())).sum(dim=2)
     assert int(few.max()) == 2  # at most L // 2 spans
 
@@ -213,7 +213,7 @@ def test_history_cutout_never_hides_the_last_step() -> None:
     assert torch.equal(HistoryCutout()(x[:, :, :1], gen()), x[:, :, :1])
 
 
-def test_history_crop_hides_the_beginning_and_keeps_its_share() -> None:
+def test_history_crop_hides_the_beginning_and_keeps_its_fraction() -> None:
     x = torch.ones(4000, 2, 24)
     x[:, :, :4] = NAN  # the history begins at step 4 and has 20 steps
     gone = hidden(HistoryCrop(min_history=0.5)(x, gen()), x)[:, 0, 4:]

@@ -1,4 +1,4 @@
-"""Mixing members: who is mixed with whom, by which law, and what happens at gaps; and the shuffle of dominant lines."""
+"""Mixing members: who is mixed with whom, by which formula, and what happens at gaps; the shuffle of dominant lines."""
 
 from __future__ import annotations
 
@@ -92,21 +92,21 @@ def test_no_strength_is_the_identity(name: str) -> None:
 def test_mixup_is_the_weighted_sum() -> None:
     x = noise(50, 2, 8)
     view = Mixup()(Batch.of(x), gen())
-    share = view.extra["coefficient"][:, None, None]
-    torch.testing.assert_close(view.x, share * x + (1 - share) * x[view.extra["partner"]])
+    weight = view.extra["coefficient"][:, None, None]
+    torch.testing.assert_close(view.x, weight * x + (1 - weight) * x[view.extra["partner"]])
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 def test_mixup_draws_its_share_from_the_beta_law(alpha: float) -> None:
     x = noise(4000, 1, 1)
-    share = Mixup(alpha=alpha)(Batch.of(x), gen()).extra["coefficient"].numpy()
-    inside = (share > 0.01) & (share < 0.99)  # the distance kept from 0 and 1 lies outside
+    weight = Mixup(alpha=alpha)(Batch.of(x), gen()).extra["coefficient"].numpy()
+    inside = (weight > 0.01) & (weight < 0.99)  # the distance kept from 0 and 1 lies outside
     low, high = stats.beta(alpha, alpha).cdf([0.01, 0.99])
-    assert stats.kstest(share[inside], lambda v: (stats.beta(alpha, alpha).cdf(v) - low) / (high - low)).pvalue > 1e-4
+    assert stats.kstest(weight[inside], lambda v: (stats.beta(alpha, alpha).cdf(v) - low) / (high - low)).pvalue > 1e-4
     assert stats.binomtest(int(inside.sum()), 4000, high - low).pvalue > 1e-4
-    assert share.min() >= 2**-10 and share.max() <= 1 - 2**-10
+    assert weight.min() >= 2**-10 and weight.max() <= 1 - 2**-10
     half = Mixup(alpha=alpha, smallest_share=0.5)(Batch.of(x), gen()).extra["coefficient"].numpy()
-    np.testing.assert_allclose(half, 0.5 + 0.5 * share)
+    np.testing.assert_allclose(half, 0.5 + 0.5 * weight)
 
 
 def test_mixup_shares_one_coefficient_where_told() -> None:
@@ -151,8 +151,8 @@ def test_cutmix_counts_what_is_still_the_rows_own() -> None:
 def test_geometric_mixup_is_the_weighted_product_of_magnitudes_with_the_own_sign() -> None:
     x = noise(50, 2, 8) * torch.logspace(-12, 12, 8, dtype=torch.float64)
     view = GeometricMixup(share=(0.0, 1.0))(Batch.of(x), gen())
-    share = view.extra["coefficient"][:, None, None]
-    expected = torch.sign(x) * x.abs() ** share * x[view.extra["partner"]].abs() ** (1 - share)
+    weight = view.extra["coefficient"][:, None, None]
+    expected = torch.sign(x) * x.abs() ** weight * x[view.extra["partner"]].abs() ** (1 - weight)
     torch.testing.assert_close(view.x, expected, rtol=1e-9, atol=0)
     drawn = GeometricMixup()(Batch.of(noise(3000, 1, 1)), gen()).extra["coefficient"]
     assert stats.kstest((drawn.numpy() - 0.7) / 0.3, "uniform").pvalue > 1e-4

@@ -56,7 +56,7 @@ PUBLISHED: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 
 def leaves(part: Augmentation) -> list[Augmentation]:
-    """The parts that are no composites, in order."""
+    """The parts that are not composites, in order."""
     held = getattr(part, "parts", None)
     return [part] if held is None else [leaf for one in held for leaf in leaves(one)]
 

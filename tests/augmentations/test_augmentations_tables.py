@@ -1,4 +1,4 @@
-"""Laws of the augmentations of tables (``column_corruption`` has its own in test_augmentations)."""
+"""Checks of the augmentations of tables (``column_corruption`` has its own in test_augmentations)."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ def test_each_cell_is_replaced_with_that_probability(name: str, rate: float) -> 
     replaced = part(rows, gen(1)) != rows
     assert scipy.stats.binomtest(int(replaced.sum()), n * columns, rate).pvalue > IMPLAUSIBLE
     per_row = torch.bincount(replaced.sum(dim=1), minlength=columns + 1).numpy()
-    law = scipy.stats.binom(columns, rate).pmf(np.arange(columns + 1)) * n
-    enough = law > 5  # cells alone: independent columns and rows
+    expected = scipy.stats.binom(columns, rate).pmf(np.arange(columns + 1)) * n
+    enough = expected > 5  # cells alone: independent columns and rows
     assert (
         scipy.stats.chisquare(
             np.append(per_row[enough], per_row[~enough].sum() + 1e-9),
-            np.append(law[enough], law[~enough].sum() + 1e-9),
+            np.append(expected[enough], expected[~enough].sum() + 1e-9),
         ).pvalue
         > IMPLAUSIBLE
     )
@@ -290,13 +290,13 @@ def test_cutmix_takes_cells_of_the_partner_it_names() -> None:
     x[torch.rand(x.shape, generator=gen(1)) < 0.2] = NAN
     batch = Batch.of(x, extra={"static": torch.zeros(500, 1)})
     view = TableCutMix()(batch, gen(2))
-    partner, share = extra(view, "partner"), extra(view, "coefficient")
+    partner, fraction = extra(view, "partner"), extra(view, "coefficient")
     assert sorted(partner.tolist()) == list(range(500))
     assert not bool((partner == torch.arange(500)).any())
     changed = (view.x != x) & ~x.isnan()
     assert torch.equal(view.x[changed], x[partner][changed])
     assert not bool((changed & x[partner].isnan()).any())
-    assert torch.allclose(share, 1 - changed.float().mean(dim=1))
+    assert torch.allclose(fraction, 1 - changed.float().mean(dim=1))
     assert "static" in view.extra
     alone = TableCutMix()(batch.rows(slice(0, 1)), gen())
     assert (extra(alone, "partner").tolist(), extra(alone, "coefficient").tolist()) == ([0], [1.0])

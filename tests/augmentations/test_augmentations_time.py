@@ -1,4 +1,4 @@
-"""The laws of the views in the time domain, each against SciPy, NumPy or a closed form."""
+"""Checks of the views in the time domain, each against SciPy, NumPy or a closed form."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def believed(counts: Any, expected: Any = None) -> bool:
     return bool(scipy.stats.chisquare(counts, expected).pvalue > IMPLAUSIBLE)
 
 
-def follows(values: Tensor, law: Any) -> bool:
-    return bool(scipy.stats.kstest(values.double().numpy().ravel(), law.cdf).pvalue > IMPLAUSIBLE)
+def follows(values: Tensor, distribution: Any) -> bool:
+    return bool(scipy.stats.kstest(values.double().numpy().ravel(), distribution.cdf).pvalue > IMPLAUSIBLE)
 
 
 # --- defaults are the sources' ---------------------------------------------------------------------------------------
@@ -291,9 +291,9 @@ def test_a_finite_stamp_keeps_a_missing_step_in_the_series() -> None:
     assert same(TimeReverse()(batch).x, torch.tensor([[[NAN, 2.0, 1.0, NAN]]]))
 
 
-def permutation_law(part: Permutation, steps: int) -> dict[tuple[int, ...], Fraction]:
+def permutation_probabilities(part: Permutation, steps: int) -> dict[tuple[int, ...], Fraction]:
     """Probability of each order of the steps, by enumeration."""
-    law: dict[tuple[int, ...], Fraction] = {}
+    probabilities: dict[tuple[int, ...], Fraction] = {}
     numbers = range(part.min_segments, part.max_segments + 1)
     for drawn in numbers:
         number = min(drawn, steps)
@@ -305,19 +305,23 @@ def permutation_law(part: Permutation, steps: int) -> dict[tuple[int, ...], Frac
         for cuts, order in itertools.product(choices, orders):
             pieces = np.split(np.arange(steps), cuts)
             view = tuple(np.concatenate([pieces[i] for i in order]).tolist())
-            law[view] = law.get(view, Fraction()) + Fraction(1, len(numbers) * len(choices) * len(orders))
-    assert sum(law.values()) == 1
-    return law
+            probabilities[view] = probabilities.get(view, Fraction()) + Fraction(
+                1, len(numbers) * len(choices) * len(orders)
+            )
+    assert sum(probabilities.values()) == 1
+    return probabilities
 
 
 @pytest.mark.parametrize("segments", ["random", "equal"])
 @pytest.mark.parametrize(("least", "most", "steps"), [(2, 3, 5), (1, 2, 4), (4, 4, 5), (2, 5, 3)])
-def test_permutation_follows_its_law(segments: str, least: int, most: int, steps: int) -> None:
+def test_permutation_follows_its_distribution(segments: str, least: int, most: int, steps: int) -> None:
     part = Permutation(max_segments=most, min_segments=least, segments=segments)
-    law, draws = permutation_law(part, steps), 6000
+    probabilities, draws = permutation_probabilities(part, steps), 6000
     seen = Counter(map(tuple, part(ramp(draws, steps), gen(3))[:, 0].int().tolist()))
-    assert seen.keys() == law.keys()
-    assert believed([seen[view] for view in law], [float(draws * chance) for chance in law.values()])
+    assert seen.keys() == probabilities.keys()
+    assert believed(
+        [seen[view] for view in probabilities], [float(draws * chance) for chance in probabilities.values()]
+    )
 
 
 def test_permuted_steps_are_whole_and_within_their_own_series() -> None:
@@ -706,18 +710,18 @@ def test_each_series_is_filtered_over_its_own_length(part: Any, design: tuple[An
 
 
 @pytest.mark.parametrize(
-    ("name", "shares"),
+    ("name", "fractions"),
     [
         ("low_pass", {"cutoff": (0.1, 0.5)}),
         ("high_pass", {"cutoff": (0.01, 0.1)}),
         ("band_stop", {"center": (0.028, 0.825), "width": 0.05}),  # Mohsenvand et al.
     ],
 )
-def test_a_default_means_the_same_whatever_the_unit(name: str, shares: dict[str, Any]) -> None:
+def test_a_default_means_the_same_whatever_the_unit(name: str, fractions: dict[str, Any]) -> None:
     x = noise(20, 2, 200)
     view = augmentations.build(name)(x, gen())
-    assert torch.equal(view, augmentations.build({name: shares})(x, gen()))
-    hertz = {key: tuple(125 * v for v in value) if key != "width" else 125 * value for key, value in shares.items()}
+    assert torch.equal(view, augmentations.build({name: fractions})(x, gen()))
+    hertz = {key: tuple(125 * v for v in value) if key != "width" else 125 * value for key, value in fractions.items()}
     for given in ({}, hertz):
         part = augmentations.build({name: {"sampling_rate": 250.0, **given}})
         assert torch.allclose(part(x, gen()), view, atol=1e-9)

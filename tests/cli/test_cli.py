@@ -534,9 +534,9 @@ def test_inspect_what_is_damaged(run: Run, model: Path, tmp_path: Path) -> None:
     content[-3] ^= 1
     cases = {
         "flipped": (bytes(content), "is damaged"),
-        "cut": (bytes(content[:-50]), "no readable safetensors file"),
-        "text": (b"a,b\n1,2\n", "no readable safetensors file"),
-        "empty": (b"", "no readable safetensors file"),
+        "cut": (bytes(content[:-50]), "not a readable safetensors file"),
+        "text": (b"a,b\n1,2\n", "not a readable safetensors file"),
+        "empty": (b"", "not a readable safetensors file"),
     }
     for name, (data, message) in cases.items():
         file = tmp_path / name

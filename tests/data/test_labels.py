@@ -115,5 +115,5 @@ def test_a_batch_holds_numbers_as_they_are_and_all_else_as_codes():
 def test_labels_of_a_file_keep_their_kind():
     for values, kind in ((["1", "2"], "i"), (["0.5", "1"], "f"), (["a", " b "], "U"), ([True, False], "b")):
         assert as_labels(values).dtype.kind == kind
-    assert as_labels(["9007199254740993", "1"]).dtype.kind == "f"  # no float holds it, so it is no whole number
+    assert as_labels(["9007199254740993", "1"]).dtype.kind == "f"  # no float holds it, so it is not a whole number
     assert distinct(as_labels(["2", None, "1", "2"])).tolist() == [1, 2]

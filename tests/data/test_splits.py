@@ -34,7 +34,7 @@ def test_groups_are_never_split(groups, fraction, seed):
 
 @given(st.lists(st.sampled_from("abc"), min_size=2, max_size=80), st.floats(0.1, 0.5), st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
-def test_classes_are_held_out_in_their_share(labels, fraction, seed):
+def test_classes_are_held_out_in_proportion(labels, fraction, seed):
     y = np.array(labels)
     _, valid = holdout(len(y), fraction, gen(seed), y=y)
     for label in set(labels):

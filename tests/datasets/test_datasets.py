@@ -61,7 +61,7 @@ SERIES = {
     "Covid3Month": (140, 61, 1, "84", 0),
     "JapaneseVowels": (270, 370, 12, "7-29", 9),
 }
-TABLES = {  # rows, columns, classes, missing share in per cent
+TABLES = {  # rows, columns, classes, missing values in per cent
     "abalone": (4177, 8, 28, 0.0),
     "banknote": (1372, 4, 2, 0.0),
     "breast-cancer": (286, 9, 2, 0.35),
@@ -218,7 +218,7 @@ def test_broken_layouts_are_named(tmp_path: Path) -> None:
 def test_a_name_cannot_leave_the_data_folder(tmp_path: Path, name: str) -> None:
     archive(tmp_path, "x")
     (tmp_path / "inner").mkdir()
-    with pytest.raises(ValueError, match="is no data set name but a path"):
+    with pytest.raises(ValueError, match="is not the name of a data set but a path"):
         load(name, data_dir=tmp_path / "inner")
 
 
@@ -229,10 +229,10 @@ def test_unknown_names_get_a_suggestion(tmp_path: Path, monkeypatch: pytest.Monk
     archive(tmp_path, "ECG200")
     with pytest.raises(ValueError, match=r"did you mean 'ECG200'\? Bundled: acsf1, .*; on disk: ECG200"):
         load("ecg20", data_dir=tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"data_dir is .*which is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"data_dir is .*which is not a folder"):
         load("ecg200", data_dir=tmp_path / "absent")
     monkeypatch.setenv("KINVIEW_DATA", str(tmp_path / "absent"))
-    with pytest.raises(FileNotFoundError, match=r"KINVIEW_DATA is .*which is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"KINVIEW_DATA is .*which is not a folder"):
         load("ecg200")
 
 
@@ -291,8 +291,8 @@ def test_the_split_is_stratified_disjoint_and_seeded() -> None:
     whole = pd.concat([one.X_train, one.X_test])
     assert len(whole) == 178 and len(whole.drop_duplicates()) == 178
     assert one.y_train is not None and one.y_test is not None
-    share = np.bincount(one.y_test) / np.bincount(np.concatenate([one.y_train, one.y_test]))
-    np.testing.assert_allclose(share, 0.3, atol=0.02)
+    fraction = np.bincount(one.y_test) / np.bincount(np.concatenate([one.y_train, one.y_test]))
+    np.testing.assert_allclose(fraction, 0.3, atol=0.02)
     assert len(load("wine", test_fraction=0.5).X_test) == 89
 
 

@@ -56,8 +56,8 @@ def test_sets_are_joined(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "outcomes", "message"),
     [
-        ("00:10,Mood,3\n", None, r"5\.txt holds 'Mood', which is no variable of the challenge"),
-        ("0x:10,HR,3\n", None, "'0x:10' is no time hh:mm"),
+        ("00:10,Mood,3\n", None, r"5\.txt holds 'Mood', which is not a variable of the challenge"),
+        ("0x:10,HR,3\n", None, "'0x:10' is not a time hh:mm"),
         ("00:10,HR,fast\n", None, "cannot be read"),
         ("", "RecordID,In-hospital_death\n6,1\n", r"1 stay\(s\) have no In-hospital_death.*RecordID 5"),
         ("", "RecordID,Survival\n5,1\n", "needs the columns RecordID and In-hospital_death; it has RecordID, Survival"),
@@ -70,7 +70,7 @@ def test_errors(tmp_path: Path, body: str, outcomes: str | None, message: str) -
 
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no PhysioNet 2012 folder"):
+    with pytest.raises(ValueError, match="is not a PhysioNet 2012 folder"):
         read_physionet2012(tmp_path)
     folder = folder_with(tmp_path, {5: ""})
     (folder / "set-a" / "6.txt").write_text("hello\n")

@@ -60,7 +60,7 @@ def test_ucr_errors_name_the_file_and_the_cell(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is empty"):
         read_ucr(written(tmp_path, "empty.tsv", "\n"))
     (tmp_path / "latin.tsv").write_bytes(b"\xe9\t1\n")
-    with pytest.raises(ValueError, match=r"latin\.tsv is no UTF-8 text"):
+    with pytest.raises(ValueError, match=r"latin\.tsv is not UTF-8 text"):
         read_ucr(tmp_path / "latin.tsv")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         read_ucr(tmp_path / "absent.tsv")
@@ -86,7 +86,7 @@ def test_ts_target_is_float_and_no_label_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("@data\n1,b,3:x\n", r"line 3: 'b' is no number"),
+        ("@data\n1,b,3:x\n", r"line 3: 'b' is not a number"),
         ("@data\n1,2:3:x\n", r"line 3 has channels of unequal length \(2, 1\)"),
         ("@data\n1:2:x\n3:x\n", r"line 4 has 1 channel\(s\), the first 2"),
         ("@timeStamps true\n@data\n(0,1):x\n", "has time stamps inside"),
@@ -167,7 +167,7 @@ def test_arff_table_with_quotes_escapes_and_kinds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("@attribute a {x,y}\n@data\nz\n", "'z' in data line 1 is no value of attribute 'a': x, y"),
+        ("@attribute a {x,y}\n@data\nz\n", "'z' in data line 1 is not a value of attribute 'a': x, y"),
         ("@attribute a numeric\n@attribute a numeric\n@data\n1,2\n", "declares the attribute 'a' more than once"),
         ("@attribute a numeric\n@data\n{0 1}\n", "sparse"),
         ("@attribute a complex\n@data\n1\n", "unknown type 'complex'"),

@@ -41,10 +41,10 @@ class Mean(Augmentation):
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
         partner = torch.arange(len(batch)).roll(1)
-        share = torch.full((len(batch),), 0.75)
+        weight = torch.full((len(batch),), 0.75)
         return batch.replace(
             x=0.75 * batch.x + 0.25 * batch.x[partner],
-            extra={**batch.extra, "partner": partner, "coefficient": share},
+            extra={**batch.extra, "partner": partner, "coefficient": weight},
         )
 
 

@@ -1,4 +1,4 @@
-"""Transformers over patches and over columns: both laws, gaps, any length, and what each is by its paper."""
+"""Transformers over patches and over columns: both invariants, gaps, any length, and what each is by its paper."""
 
 from __future__ import annotations
 

@@ -230,8 +230,8 @@ def test_the_registry_builds_it_from_its_config() -> None:
 def test_dropout_keeps_its_share_and_the_expectation(p: float) -> None:
     torch.manual_seed(0)
     kept = CheapDropout(p)(torch.ones(200_001))
-    share = float((kept > 0).double().mean())
-    assert abs(share - (1 - p)) < 5 * (p * (1 - p) / 200_001) ** 0.5 + 2**-15
+    fraction = float((kept > 0).double().mean())
+    assert abs(fraction - (1 - p)) < 5 * (p * (1 - p) / 200_001) ** 0.5 + 2**-15
     assert abs(float(kept.double().mean()) - 1.0) < 6 * (p / (1 - p) / 200_001) ** 0.5
     neighbours = (kept[:-1] > 0) & (kept[1:] > 0)  # flips of one random word
     assert abs(float(neighbours.double().mean()) - (1 - p) ** 2) < 0.01

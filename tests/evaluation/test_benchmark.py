@@ -215,15 +215,15 @@ def test_masks_are_shared_by_methods_and_nested_over_severities(tiny, data, tmp_
     for cell in tiny.cells():
         chain = chain_of(cell, tmp_path, data)
         for part in ("train", "test"):
-            struck, _ = chain.data(part, cell.corruption_of(part))
-            masks.setdefault((cell.dataset, part, cell.severity), []).append(np.asarray(pd.isna(struck)))
+            corrupted, _ = chain.data(part, cell.corruption_of(part))
+            masks.setdefault((cell.dataset, part, cell.severity), []).append(np.asarray(pd.isna(corrupted)))
     for (dataset, part, severity), found in masks.items():
         assert all(np.array_equal(mask, found[0]) for mask in found)
         assert found[0].sum() == round(severity * found[0].size)
         if severity == 0.4:
             assert not (masks[dataset, part, 0.2][0] & ~found[0]).any()
-    struck = {key[1]: found[0] for key, found in masks.items() if key[2] == 0.4 and found[0].shape == (16, 1, 12)}
-    assert not np.array_equal(struck["train"], struck["test"])
+    masked = {key[1]: found[0] for key, found in masks.items() if key[2] == 0.4 and found[0].shape == (16, 1, 12)}
+    assert not np.array_equal(masked["train"], masked["test"])
 
 
 @pytest.mark.parametrize("corrupt", ["train", "test", "both"])

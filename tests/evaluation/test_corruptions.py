@@ -96,7 +96,7 @@ def test_cells_are_chosen_uniformly_as_rdo_chooses_them():
     theirs[0, 0, 2] = 0  # missing already
     expected = round(0.3 * 11) / 11
     observed = ~np.isnan(x)
-    # five standard errors of a share over 3000 draws
+    # five standard errors of a fraction over 3000 draws
     assert np.abs(ours[observed] - expected).max() < 5 * np.sqrt(expected * (1 - expected) / draws)
     assert np.abs(ours - theirs).max() < 7 * np.sqrt(expected * (1 - expected) / draws)
 

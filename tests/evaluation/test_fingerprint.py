@@ -339,21 +339,21 @@ def test_a_step_is_keyed_by_the_code_that_it_runs() -> None:
     cells = benchmark.cells()
     assert len({cell.pretrain_key for cell in cells}) == 1
     assert all(cell.code["method"] == part_code(methods, "raw") for cell in cells)
-    clean, struck = (next(c for c in cells if bool(c.corruption) == wanted) for wanted in (False, True))
+    clean, corrupted = (next(c for c in cells if bool(c.corruption) == wanted) for wanted in (False, True))
     assert set(clean.code) == {"steps", "dataset", "method", "probe"}
-    assert set(struck.code) == {*clean.code, "corruption"}
+    assert set(corrupted.code) == {*clean.code, "corruption"}
 
     def with_other(cell, role):
         return dataclasses.replace(cell, code={**cell.code, role: "0"})
 
     for role in ("steps", "dataset", "method"):
         assert with_other(clean, role).pretrain_key != clean.pretrain_key
-    assert with_other(struck, "corruption").pretrain_key == struck.pretrain_key
-    assert with_other(struck, "corruption").embed_key("test") != struck.embed_key("test")
-    assert with_other(struck, "probe").embed_key("test") == struck.embed_key("test")
-    on_corrupted = dataclasses.replace(struck, pretrain_on="corrupted")
+    assert with_other(corrupted, "corruption").pretrain_key == corrupted.pretrain_key
+    assert with_other(corrupted, "corruption").embed_key("test") != corrupted.embed_key("test")
+    assert with_other(corrupted, "probe").embed_key("test") == corrupted.embed_key("test")
+    on_corrupted = dataclasses.replace(corrupted, pretrain_on="corrupted")
     assert with_other(on_corrupted, "corruption").pretrain_key != on_corrupted.pretrain_key
-    assert all(with_other(struck, role).key != struck.key for role in struck.code)
+    assert all(with_other(corrupted, role).key != corrupted.key for role in corrupted.code)
 
 
 def test_the_digest_of_the_whole_library_sees_every_byte(copy: Path) -> None:
@@ -429,10 +429,10 @@ trainer = {"trainer": {"max_steps": 2, "batch_size": 16}}
 trained = [{name: trainer} for name in methods if name not in ("raw", "random_init", "supervised")]
 controls = ["raw", "random_init", "supervised"]
 controls += [{"random_init": {"method": "simclr"}}, {"supervised": {"method": "tstcc"}}]
-readers = [{name: trainer} if name == "finetune" else name for name in probes]
+chosen_probes = [{name: trainer} if name == "finetune" else name for name in probes]
 benchmark = Benchmark(
     "executed", ["toy", "table"], [*controls, *trained], ["mcar"], [0.2], label_noise=["symmetric"],
-    label_noise_rates=[0.2], label_fractions=[0.9], crossed=True, probes=readers, data_dir=sys.argv[1],
+    label_noise_rates=[0.2], label_fractions=[0.9], crossed=True, probes=chosen_probes, data_dir=sys.argv[1],
 )
 hardest = [cell for cell in benchmark.cells() if cell.corruption and cell.label_noise and cell.label_fraction < 1]
 warnings.simplefilter("ignore")

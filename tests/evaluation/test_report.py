@@ -47,7 +47,7 @@ def as_config(method):
 
 
 def results_frame(datasets=None, methods=None, probes=("linear", "svm", "xgboost"), seeds=(0, 1, 2)):
-    """Results as a store returns them: accuracies are shares of a test set, and fall with missing values and noise."""
+    """Results as a store returns them: accuracies are fractions, and fall with missing values and noise."""
     generator = np.random.default_rng(7)
     sizes = {**SERIES, **TABLES} if datasets is None else datasets
     rows = []
@@ -170,8 +170,8 @@ def test_verdicts_agree_with_the_differences_they_count(frame):
         chosen = [d for key, d in found["lookup"].items() if (key[1], key[4]) == (row["method"], row["control"])]
         assert row["comparisons"] == len(chosen) == 30
         assert row["worse"] == sum(d["high"] < 0 for d in chosen)
-        assert sum(count for _, count, _ in row["share"]) == 30
-        assert sum(share for *_, share in row["share"]) == pytest.approx(100)
+        assert sum(count for _, count, _ in row["counts"]) == 30
+        assert sum(percent for *_, percent in row["counts"]) == pytest.approx(100)
 
 
 def test_checks_show_realised_rates_convergence_and_failures(frame):
@@ -311,8 +311,8 @@ def test_conditions_have_names_and_an_order_that_do_not_depend_on_the_rows():
 
 def test_results_of_two_ways_of_pre_training_are_not_mixed():
     frame = results_frame({"wine": 54}, ["raw", "scarf"], ("svm",), (0, 1))
-    struck = frame[frame["corruption"].notna()].assign(pretrain_on="corrupted")
-    results = read_results(pd.concat([frame, struck]))
+    corrupted = frame[frame["corruption"].notna()].assign(pretrain_on="corrupted")
+    results = read_results(pd.concat([frame, corrupted]))
     assert results.replaced == 0
     assert [label for label in results.conditions.index if "corrupted" in label] == [
         "missing 20\xa0%, pre-trained on corrupted data",
@@ -383,7 +383,7 @@ def test_a_control_stands_in_only_where_a_data_set_has_no_own_one():
     found = compared(read_results(series[~lost]))
     assert found["gunpoint", "tstcc"] == ["random_init"]
     assert found["italy_power_demand", "tstcc"] == ["random_init(method=tstcc)"]
-    failed = series.assign(status=np.where(lost, "failed", "ok"))  # another network is no stand-in for one that failed
+    failed = series.assign(status=np.where(lost, "failed", "ok"))  # no other network stands in for a failed one
     assert ("gunpoint", "tstcc") not in compared(read_results(failed))
 
 

@@ -56,7 +56,7 @@ def test_one_value_or_none_has_no_interval():
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95])
-def test_confidence_must_be_a_share(confidence):
+def test_confidence_must_be_a_fraction(confidence):
     with pytest.raises(ValueError, match="not between 0 and 1"):
         confidence_interval([0.9, 0.8], confidence)
 

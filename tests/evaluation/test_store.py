@@ -184,7 +184,7 @@ def test_password_is_not_shown():
         ("mysql://host/database", "sqlite or postgresql, not 'mysql'"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("://", "no database URL"),
+        ("://", "not a database URL"),
     ],
 )
 def test_urls_that_cannot_hold_results(url, message):

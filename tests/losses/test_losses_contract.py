@@ -1,4 +1,4 @@
-"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and it has teeth."""
+"""Every registered loss passes the checks of ``kinview.testing.check_loss``, and broken ones fail."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_conditions_that_are_labels() -> None:
     assert check_loss(loss, inputs=draw) == tuple(CHECKS)
 
 
-# --- the check has teeth: one broken loss a check --------------------------------------------------------------------
+# --- broken losses fail: one for every check -------------------------------------------------------------------------
 
 
 class Distance(Loss):

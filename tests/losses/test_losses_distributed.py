@@ -163,7 +163,7 @@ def test_the_tools_across_processes(split: str, ranks: list[dict[str, Tensor]]) 
         assert got[f"{split}/integers"].tolist() == list(range(N))
         assert got[f"{split}/place"].tolist() == [rows.start, N]
         assert got[f"{split}/mean"].item() == 2.5
-        expected = [2 / 6 if i < 6 else 0.0 for i in range(N)][rows]  # both processes send their share
+        expected = [2 / 6 if i < 6 else 0.0 for i in range(N)][rows]  # both processes send their part
         assert got[f"{split}/mean.grad"].tolist() == pytest.approx(expected)
         assert got[f"{split}/nobody"].item() == 0.0
 

@@ -368,10 +368,10 @@ def test_groups_of_one_and_of_many_in_a_batch_each_count(n: int) -> None:
     labels[2:4] = n + 2  # with one view: no positive, one, one of those from a group of three, several
     rows = torch.nn.functional.normalize(a, dim=1)
     itself = torch.eye(n, dtype=torch.bool)
-    shares = torch.log_softmax((rows @ rows.T / 0.1).masked_fill(itself, -torch.inf), dim=1)
-    friends = (labels[:, None] == labels[None, :]) & ~itself
-    anchors = friends.any(dim=1)
-    means = -shares.where(friends, 0.0).sum(dim=1)[anchors] / friends.sum(dim=1)[anchors]
+    log_probabilities = torch.log_softmax((rows @ rows.T / 0.1).masked_fill(itself, -torch.inf), dim=1)
+    positives = (labels[:, None] == labels[None, :]) & ~itself
+    anchors = positives.any(dim=1)
+    means = -log_probabilities.where(positives, 0.0).sum(dim=1)[anchors] / positives.sum(dim=1)[anchors]
     torch.testing.assert_close(sup_con(a, labels=labels), means.mean())
 
 

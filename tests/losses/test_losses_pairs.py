@@ -98,9 +98,9 @@ def slow_lifted(a: Tensor, b: Tensor, margin: float, codes: list[int]) -> Tensor
         for j in range(i + 1, len(rows)):
             if codes[i] != codes[j] or len(set(codes)) == 1:
                 continue
-            strangers = [torch.exp(margin - length(rows[i] - rows[k])) for k in n if codes[k] != codes[i]]
-            strangers += [torch.exp(margin - length(rows[j] - rows[k])) for k in n if codes[k] != codes[j]]
-            terms.append((length(rows[i] - rows[j]) + torch.log(sum(strangers))).clamp(min=0) ** 2)
+            negatives = [torch.exp(margin - length(rows[i] - rows[k])) for k in n if codes[k] != codes[i]]
+            negatives += [torch.exp(margin - length(rows[j] - rows[k])) for k in n if codes[k] != codes[j]]
+            terms.append((length(rows[i] - rows[j]) + torch.log(sum(negatives))).clamp(min=0) ** 2)
     return mean(terms, a) / 2
 
 
@@ -117,9 +117,9 @@ def slow_soft_nearest_neighbour(rows: Tensor, temperature: float, codes: list[in
     terms = []
     for i in n:
         weight = {k: torch.exp(-(rows[i] - rows[k]).square().sum() / temperature) for k in n if k != i}
-        friends = [w for k, w in weight.items() if codes[k] == codes[i]]
-        if friends:
-            terms.append(-torch.log(sum(friends) / sum(weight.values())))
+        positives = [w for k, w in weight.items() if codes[k] == codes[i]]
+        if positives:
+            terms.append(-torch.log(sum(positives) / sum(weight.values())))
     return mean(terms, rows)
 
 

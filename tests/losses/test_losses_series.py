@@ -507,29 +507,29 @@ def test_one_row_leaves_the_reconstruction() -> None:
 # --- mixup -----------------------------------------------------------------------------------------------------------
 
 
-def slow_mixup(a: Tensor, b: Tensor, second: Tensor, share: Tensor, tau: float, one: Tensor, two: Tensor) -> Tensor:
+def slow_mixup(a: Tensor, b: Tensor, second: Tensor, weight: Tensor, tau: float, one: Tensor, two: Tensor) -> Tensor:
     keys, samples = torch.cat([b, second]), torch.cat([one, two])
     total = a.new_zeros(())
     for i in range(len(a)):
         p = torch.softmax(cosines(a[i : i + 1], keys)[0] / tau, dim=0)
-        total = total - share[i] * torch.log(p[samples == one[i]].sum())
-        total = total - (1 - share[i]) * torch.log(p[samples == two[i]].sum())
+        total = total - weight[i] * torch.log(p[samples == one[i]].sum())
+        total = total - (1 - weight[i]) * torch.log(p[samples == two[i]].sum())
     return total / len(a)
 
 
 def test_mixup_contrastive_equals_its_formula() -> None:
     views = [draw(6, 4, seed=k) for k in range(3)]
-    share = torch.rand(6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight = torch.rand(6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     distinct = torch.arange(12)
     one, two = torch.tensor([0, 1, 2, 3, 4, 4]), torch.tensor([1, 0, 2, 9, 3, 8])
     assert_same(
-        lambda *v: mixup_contrastive(*v, share, 0.3),
-        lambda *v: slow_mixup(*v, share, 0.3, distinct[:6], distinct[6:]),
+        lambda *v: mixup_contrastive(*v, weight, 0.3),
+        lambda *v: slow_mixup(*v, weight, 0.3, distinct[:6], distinct[6:]),
         *views,
     )
     assert_same(
-        lambda *v: mixup_contrastive(*v, share, 0.3, index=one, second_index=two),
-        lambda *v: slow_mixup(*v, share, 0.3, one, two),
+        lambda *v: mixup_contrastive(*v, weight, 0.3, index=one, second_index=two),
+        lambda *v: slow_mixup(*v, weight, 0.3, one, two),
         *views,
     )
 

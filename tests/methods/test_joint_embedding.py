@@ -463,7 +463,7 @@ GIVEN = {
     "neighbourhood": "groups",
     "exp_clr": "extra",
 }
-BESIDE_X = {
+METADATA = {
     "y": {"y": np.arange(12) % 3},
     "groups": {"groups": np.arange(12) // 3},
     "extra": {"extra": {"features": np.random.default_rng(1).normal(size=(12, 2)).astype(np.float32)}},
@@ -475,7 +475,7 @@ WORDS = {"y": "label of each row", "groups": "group of each row", "extra": "furt
 def test_every_loss_trains_or_says_what_it_needs(name: str) -> None:
     model = JointEmbedding("jitter", SERIES_ENCODER, loss=name, trainer=SHORT, random_state=0)
     try:
-        model.fit(data("time_series"), **BESIDE_X.get(GIVEN.get(name, ""), {}))
+        model.fit(data("time_series"), **METADATA.get(GIVEN.get(name, ""), {}))
     except ValueError as error:
         assert name in REFUSED
         assert name in str(error) or losses[name].target.__name__ in str(error)
@@ -497,9 +497,9 @@ def test_a_loss_gets_what_it_needs_row_by_row(name: str, monkeypatch: pytest.Mon
         "_loss_arguments",
         lambda self, view: (seen.append((view.index, found := arguments(self, view))), found)[1],
     )
-    model.fit(X, **BESIDE_X[kind])
+    model.fit(X, **METADATA[kind])
     key = {"y": "labels", "groups": "groups", "extra": "features"}[kind]
-    (whole,) = BESIDE_X[kind].values()
+    (whole,) = METADATA[kind].values()
     whole = torch.as_tensor(whole["features"] if kind == "extra" else whole)
     assert seen
     for index, given in seen:

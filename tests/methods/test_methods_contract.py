@@ -1,4 +1,4 @@
-"""Every registered method passes the checks of ``kinview.testing.check_method``, and the check has teeth."""
+"""Every registered method passes the checks of ``kinview.testing.check_method``, and broken ones fail."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_every_entry_is_documented(name: str) -> None:
     assert entry.reference or entry.target.control
 
 
-# --- the check has teeth ---------------------------------------------------------------------------------------------
+# --- broken methods fail ---------------------------------------------------------------------------------------------
 
 _TABULAR = {"tabular_simclr": {"encoder": {"mlp": {"hidden_dim": 8, "depth": 2}}, "projection_dim": 4}}
 
@@ -230,7 +230,7 @@ FALSE_FLAGS: list[tuple[type, str, Any, Any, str]] = [
     (Supervised, "trains", False, _LABELLED, "fit changes the weights of the network: declare trains"),
     (SCARF, "passes_missing", True, _SCARF, r'transform\(X, missing="keep"\) raises TypeError'),
     (RawFeatures, "passes_missing", False, "raw", "passes NaN on: declare passes_missing"),
-    (SCARF, "control", True, _SCARF, "fit trains a network without labels: that is no control"),
+    (SCARF, "control", True, _SCARF, "fit trains a network without labels: that is not a control"),
     (RawFeatures, "control", False, "raw", "fit trains nothing, .* declare control"),
     (Supervised, "control", False, _LABELLED, "around the network of another one is a control: declare control"),
     (RawFeatures, "network_of", "spec", "raw", "network_of is 'spec', and there is no such parameter"),
@@ -635,9 +635,9 @@ def test_the_effective_rank_counts_directions() -> None:
     assert effective_rank(np.full((5, 3), 0.1)) == 0.0
     assert effective_rank(np.ones((1, 3))) == 0.0
     values = np.array([3.0, 1.0])
-    share = values / values.sum()
+    fraction = values / values.sum()
     Z = basis[:, :2] * values
-    assert effective_rank(Z - Z.mean(axis=0)) == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    assert effective_rank(Z - Z.mean(axis=0)) == pytest.approx(np.exp(-(fraction * np.log(fraction)).sum()))
     with pytest.raises(ValueError, match=r"finite matrix \(n, D\)"):
         effective_rank(np.array([[np.nan]]))
 

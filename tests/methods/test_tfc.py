@@ -223,7 +223,7 @@ def test_bridging_leaves_ends_and_unobserved_channels_alone() -> None:
     assert bridged(complete) is complete
 
 
-# --- laws, gaps, channels, lengths -----------------------------------------------------------------------------------
+# --- invariants, gaps, channels, lengths -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -330,8 +330,8 @@ def test_training_lowers_the_loss_and_keeps_the_rank() -> None:
 
     def effective_rank(z: np.ndarray) -> float:
         values = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)
-        share = values / values.sum()
-        return float(np.exp(-(share * np.log(share + 1e-12)).sum()))
+        fraction = values / values.sum()
+        return float(np.exp(-(fraction * np.log(fraction + 1e-12)).sum()))
 
     assert effective_rank(embed(model, X)) >= effective_rank(embed(control, X)) / 2
 

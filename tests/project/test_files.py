@@ -204,12 +204,12 @@ def test_a_file_truncated_anywhere_is_refused() -> None:
     (header,) = struct.unpack("<Q", data[:8])
     interesting = {0, 1, 7, 8, 9, header - 1, header, header + 7, header + 8, header + 9, len(data) - 1}
     for length in sorted(interesting | set(range(0, len(data), 13))):
-        with pytest.raises(ValueError, match=r"^the file is no readable safetensors file \(truncated"):
+        with pytest.raises(ValueError, match=r"^the file is not a readable safetensors file \(truncated"):
             parse_tensors(data[:length], "the file")
 
 
 def test_bytes_after_the_end_are_refused() -> None:
-    with pytest.raises(ValueError, match="no readable safetensors file"):
+    with pytest.raises(ValueError, match="not a readable safetensors file"):
         parse_tensors(small_file() + b"\0", "the file")
 
 
@@ -232,7 +232,7 @@ def test_bytes_after_the_end_are_refused() -> None:
     ids=lambda data: repr(data[:12]),
 )
 def test_foreign_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"the file (is no readable safetensors file|was not written by kinview)"):
+    with pytest.raises(ValueError, match=r"the file (is not a readable safetensors file|was not written by kinview)"):
         parse_tensors(data, "the file")
 
 
@@ -256,7 +256,7 @@ def test_a_flipped_byte_anywhere_is_refused() -> None:
         for bit in (0x01, 0x02, 0x20, 0x80):
             damaged = bytearray(data)
             damaged[position] ^= bit
-            with pytest.raises(ValueError, match=r"^the file (is damaged|is no readable|was not written by)"):
+            with pytest.raises(ValueError, match=r"^the file (is damaged|is not a readable|was not written by)"):
                 parse_tensors(bytes(damaged), "the file")
     assert_same(tensors_before, parse_tensors(data, "memory")[0])
     assert metadata_before == METADATA

@@ -23,7 +23,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 HEAVY = ("torch", "sktime", "xgboost", "pandas", "sklearn", "matplotlib", "sqlalchemy")
 LINKS = ("augmentations", "evaluation", "configs")
 
-# arrows of the architecture: each room, and the rooms that it may import (all may import BASE)
+# arrows of the architecture: each subpackage, and those that it may import (all may import BASE)
 BASE = {
     "complete_configs",
     "distributed",
@@ -63,9 +63,9 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def room_of(path: Path) -> str:
-    room = path.relative_to(SOURCE).with_suffix("").parts[0]
-    return "cli" if room == "_cli" else room
+def subpackage_of(path: Path) -> str:
+    subpackage = path.relative_to(SOURCE).with_suffix("").parts[0]
+    return "cli" if subpackage == "_cli" else subpackage
 
 
 def place(path: Path, node: ast.AST) -> str:
@@ -86,10 +86,10 @@ def imported(node: ast.AST, path: Path) -> list[str]:
     return [name for name in names if name.startswith("kinview.") and not name.startswith("kinview.__")]
 
 
-def rooms_imported(path: Path) -> set[str]:
-    """Rooms that a file imports anywhere in it, inside functions and for type checking too."""
+def subpackages_imported(path: Path) -> set[str]:
+    """Subpackages that a file imports anywhere in it, inside functions and for type checking too."""
     names = [name for node in ast.walk(parsed(path)) for name in imported(node, path)]
-    return {"cli" if name.split(".")[1] == "_cli" else name.split(".")[1] for name in names} - {room_of(path)}
+    return {"cli" if name.split(".")[1] == "_cli" else name.split(".")[1] for name in names} - {subpackage_of(path)}
 
 
 def dotted_calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
@@ -279,13 +279,13 @@ def test_everything_public_says_what_it_is() -> None:
 
 def test_imports_follow_the_arrows() -> None:
     offences = [
-        f"{path.relative_to(SOURCE)} imports {room}"
+        f"{path.relative_to(SOURCE)} imports {subpackage}"
         for path in MODULES
-        if room_of(path) not in ("__init__", "__main__", "cli")
-        for room in sorted(rooms_imported(path) - ALLOWED[room_of(path)] - BASE)
+        if subpackage_of(path) not in ("__init__", "__main__", "cli")
+        for subpackage in sorted(subpackages_imported(path) - ALLOWED[subpackage_of(path)] - BASE)
     ]
     assert offences == []
-    assert {"augmentations", "encoders", "losses", "training", "data"} <= rooms_imported(
+    assert {"augmentations", "encoders", "losses", "training", "data"} <= subpackages_imported(
         SOURCE / "methods" / "ts2vec" / "estimator.py"
     )
 
@@ -293,8 +293,8 @@ def test_imports_follow_the_arrows() -> None:
 def test_rooms_make_no_cycle() -> None:
     arrows: dict[str, set[str]] = {}
     for path in MODULES:
-        if room_of(path) != "__init__":
-            arrows.setdefault(room_of(path), set()).update(rooms_imported(path))
+        if subpackage_of(path) != "__init__":
+            arrows.setdefault(subpackage_of(path), set()).update(subpackages_imported(path))
     assert_no_cycle(arrows)
 
 

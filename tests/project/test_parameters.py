@@ -29,7 +29,7 @@ class Part:
     sigma: float = real(0.8, low=0, neutral=0)
     ratio: float = real(0.9, above=0, high=1, neutral=1)
     rate: float | None = real(None, above=0)
-    share: float = real(0.5, low=0, below=1)
+    fraction: float = real(0.5, low=0, below=1)
     segments: int = whole(5, low=1, neutral=1)
     band: tuple[float, float] = interval((0.1, 0.2), low=0, high=0.5)
     gain: tuple[float, float] = interval((0.5, 2.0), above=0, neutral=1)
@@ -58,7 +58,7 @@ class Part:
         ({"sigma": None}, "sigma must be a number; got None"),
         ({"ratio": 0.0}, r"ratio must be in \(0, 1\]; got 0\.0"),
         ({"rate": 0}, "rate must be above 0; got 0"),
-        ({"share": 1.0}, r"share must be in \[0, 1\); got 1\.0"),
+        ({"fraction": 1.0}, r"fraction must be in \[0, 1\); got 1\.0"),
         ({"segments": 0}, "segments must be at least 1; got 0"),
         ({"segments": 2.5}, r"segments must be a whole number; got 2\.5"),
         ({"band": (0.3, 0.2)}, r"band must be two numbers, the lower first; got \(0\.3, 0\.2\)"),
@@ -91,7 +91,7 @@ def test_strength_moves_from_the_neutral_values_and_stays_in_range() -> None:
     half = scaled_parameters(Part(), 0.5)
     assert half == {"sigma": 0.4, "ratio": 0.95, "segments": 3, "gain": (0.75, 1.5)}
     strong = scaled_parameters(Part(), 20.0)
-    assert strong["ratio"] == 0.9  # an open end is no value: it stays
+    assert strong["ratio"] == 0.9  # an open end is not a value: it stays
     assert Part(**strong).sigma == 16.0
     assert strong["gain"][0] == 0.5
 

@@ -24,8 +24,8 @@ def checked(function):
 
 sys.modules["checker"] = types.ModuleType("checker")
 sys.modules["checker"].checked = checked
-rooms = ["augmentations", "data", "encoders", "losses", "methods", "modules", "training"]
-install_import_hook([f"kinview.{room}" for room in rooms], "checker.checked")
+subpackages = ["augmentations", "data", "encoders", "losses", "methods", "modules", "training"]
+install_import_hook([f"kinview.{subpackage}" for subpackage in subpackages], "checker.checked")
 
 import numpy as np
 import pandas as pd

@@ -59,7 +59,7 @@ def fit(folder: Path, steps: int, **changes: Any) -> UsesAll:
     ],
     ids=["labels", "groups", "features", "no_second", "second_values", "second_times", "second_labels"],
 )
-def test_a_checkpoint_of_other_company_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_metadata_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
     fit(tmp_path, 1)
     with pytest.raises(ValueError, match="belongs to another training: data was"):
         fit(tmp_path, 1, **changes)
@@ -73,7 +73,7 @@ def test_a_checkpoint_names_the_defaults_of_the_parts_inside(tmp_path: Path) -> 
     assert stored_identity(path)["parameters"]["encoder"] == complete_config(encoders, encoder) != encoder
 
 
-def test_a_checkpoint_of_the_same_company_is_continued(tmp_path: Path) -> None:
+def test_a_checkpoint_of_the_same_metadata_is_continued(tmp_path: Path) -> None:
     first = fit(tmp_path, 1)
     again = fit(tmp_path, 1)
     assert first.training_ is not None and again.training_ is not None

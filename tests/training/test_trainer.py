@@ -686,7 +686,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path, damage):
     else:
         model.set_params(trainer=None)
         TS2Vec(**SERIES, trainer={"max_steps": 1}).fit(_series()).save(path)
-    with pytest.raises(ValueError, match=r"truncated|damaged|no kinview checkpoint"):
+    with pytest.raises(ValueError, match=r"truncated|damaged|not a kinview checkpoint"):
         _fitted(tmp_path)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["parse", "report_file", "run"]
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Benchmark))
-_OPTIONS = ("output_dir", "store", "metric")  # of the command; they are no part of a benchmark
+_OPTIONS = ("output_dir", "store", "metric")  # of the command; they are not part of a benchmark
 _SHOWN_FAILURES = 10
 
 

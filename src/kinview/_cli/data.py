@@ -72,8 +72,8 @@ class DataOptions:
         Any further parameter of the reader, as kinview.datasets.read_wide or read_wfdb documents it; of recordings:
         --reader_options.signals '[MLII]', --reader_options.seconds 10.
     test_fraction : float, optional
-        Share of the test part where the data have no official split, 0.3 for data sets. A file given by --data is
-        split by probe, and by pretrain and embed only where this is given.
+        Fraction of the samples in the test part where the data have no official split, 0.3 for data sets. A file given
+        by --data is split by probe, and by pretrain and embed only where this is given.
     split_seed : int
         Seed of that split.
     """

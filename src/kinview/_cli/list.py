@@ -68,10 +68,10 @@ def _registry(family: str) -> Registry:
 
 
 def _summary(entry: Entry) -> str:
-    """First line of the docstring, without markup, and the law that the part breaks by its definition."""
-    broken = [law for law in ("row", "padding") if getattr(entry.target, f"{law}_independent", True) is False]
+    """First line of the docstring, without markup, and what the part depends on by its definition."""
+    broken = [check for check in ("row", "padding") if getattr(entry.target, f"{check}_independent", True) is False]
     return without_markup(entry.summary) + "".join(
-        f" Depends on {'other rows' if law == 'row' else 'padding'}." for law in broken
+        f" Depends on {'other rows' if check == 'row' else 'padding'}." for check in broken
     )
 
 

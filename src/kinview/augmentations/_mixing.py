@@ -23,7 +23,7 @@ class Mixing(Augmentation):
 
     No row is its own partner, unless it is alone: then it is its own view. Where the partner has no value (a gap, or
     beyond its end) the own value stays, and where the own row has none, none appears. ``extra["partner"]`` holds the
-    partner's position in the batch, ``extra["coefficient"]`` the share of the own row in its observed values, as
+    partner's position in the batch, ``extra["coefficient"]`` the weight of the own row in its observed values, as
     realised: it is the greater the more values the partner lacks, and 1 where the partner has none.
     """
 
@@ -33,14 +33,14 @@ class Mixing(Augmentation):
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series, with partner and coefficient in ``extra``."""
         partner = partners(len(batch), generator).to(batch.x.device)
-        x, shares = self.mixed(batch, partner, generator)
+        x, weights = self.mixed(batch, partner, generator)
         if len(batch) == 1:
-            x, shares = batch.x, {name: torch.ones_like(share) for name, share in shares.items()}
-        return batch.replace(x=x, extra={**batch.extra, "partner": partner, **shares})
+            x, weights = batch.x, {name: torch.ones_like(weight) for name, weight in weights.items()}
+        return batch.replace(x=x, extra={**batch.extra, "partner": partner, **weights})
 
     @abstractmethod
     def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
-        """Mixed values ``(n, C, T)``, and shares of the own row ``(n,)``, "coefficient" among them."""
+        """Mixed values ``(n, C, T)``, and weights of the own row ``(n,)``, "coefficient" among them."""
 
 
 def neighbour_of(x: Tensor, partner: Tensor) -> Tensor:
@@ -49,8 +49,8 @@ def neighbour_of(x: Tensor, partner: Tensor) -> Tensor:
     return other if complete(x) else torch.where(torch.isnan(other), x, other)
 
 
-def realised(share: Tensor, x: Tensor, partner: Tensor) -> Tensor:
-    """Share ``(n,)`` of the own rows over their observed values, as it is where the partner has a value, else 1.
+def realised(weight: Tensor, x: Tensor, partner: Tensor) -> Tensor:
+    """Weight ``(n,)`` of the own rows over their observed values, as it is where the partner has a value, else 1.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def realised(share: Tensor, x: Tensor, partner: Tensor) -> Tensor:
     tensor([0.7500, 0.5000])
     """
     if complete(x):
-        return share
+        return weight
     observed = ~torch.isnan(x).flatten(1)
     mixed = (observed & observed.index_select(0, partner)).sum(dim=1).double() / observed.sum(dim=1).clamp_min(1)
-    return torch.lerp(torch.ones_like(mixed), share.double(), mixed).to(share.dtype)
+    return torch.lerp(torch.ones_like(mixed), weight.double(), mixed).to(weight.dtype)

@@ -88,12 +88,12 @@ def largest(keys: Tensor, k: int) -> Tensor:
 
 
 def beta(size: tuple[int, ...], alpha: float, generator: torch.Generator, like: Tensor) -> Tensor:
-    """Beta(α, α), drawn in float64 as the share of one of two gamma variables (in logarithms where α is small)."""
+    """Beta(α, α), drawn in float64 as one of two gamma variables over their sum (in logarithms where α is small)."""
     both = torch.full((2, *size), alpha, dtype=torch.float64, device=generator.device)
     if alpha >= 1:
         first, second = torch._standard_gamma(both, generator=generator)
-        share: Tensor = first / (first + second)
-        return share.to(like)
+        fraction: Tensor = first / (first + second)
+        return fraction.to(like)
     # G(α) = G(α + 1) · U^(1/α), so that small α does not underflow
     gamma = torch._standard_gamma(both + 1, generator=generator)
     lift = torch.rand(both.shape, generator=generator, dtype=torch.float64, device=generator.device).log() / alpha

@@ -37,11 +37,11 @@ def at_positions(x: Float[Tensor, "n c t"], position: Float[Tensor, "n s"]) -> F
         return x[:, :, torch.zeros(position.shape[1], dtype=torch.int64, device=x.device)]
     shape = (n, channels, position.shape[1])
     whole = position.clamp(0, steps - 2).floor_()
-    share = (position - whole).to(torch.promote_types(x.dtype, torch.float32))[:, None, :]
+    weight = (position - whole).to(torch.promote_types(x.dtype, torch.float32))[:, None, :]
     left = whole.long()[:, None, :].expand(shape)
     bridged = bridge_gaps(x)
-    values = bridged.to(share.dtype)
-    found = values.gather(2, left).lerp_(values[:, :, 1:].gather(2, left), share).to(x.dtype)
+    values = bridged.to(weight.dtype)
+    found = values.gather(2, left).lerp_(values[:, :, 1:].gather(2, left), weight).to(x.dtype)
     if bridged is x:  # nothing is missing
         return found
     nearest = position.round().long().clamp_(0, steps - 1)[:, None, :].expand(shape)

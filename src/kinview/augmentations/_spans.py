@@ -11,15 +11,15 @@ __all__ = ["drawn_spans", "spans"]
 
 
 def drawn_spans(
-    size: tuple[int, int, int], lengths: Tensor, share: float, positions: int, generator: torch.Generator
+    size: tuple[int, int, int], lengths: Tensor, fraction: float, positions: int, generator: torch.Generator
 ) -> Tensor:
     """1 within spans of random width and place, each inside its row, 0 elsewhere: ``(n, channels or 1, positions)``.
 
-    The last number of ``size`` is that of spans. A width is uniform from 1 to that share of the row's length (rounded
-    down, at least 1), and the place uniform among those where it fits; a row of length 0 has none.
+    The last number of ``size`` is that of spans. A width is uniform from 1 to that fraction of the row's length
+    (rounded down, at least 1), and the place uniform among those where it fits; a row of length 0 has none.
     """
     own = lengths[:, None, None].to(generator.device).expand(size)
-    most = torch.maximum((share * own + 1e-9).long(), own.clamp_max(1))
+    most = torch.maximum((fraction * own + 1e-9).long(), own.clamp_max(1))
     width = integers(size, torch.ones_like(most), most + 1, generator).minimum(own)
     start = integers(size, torch.zeros_like(own), own - width + 1, generator)
     return spans(start.to(lengths.device), (start + width).to(lengths.device), positions)

@@ -33,13 +33,13 @@ def spline_curves(knots: Float[Tensor, "n c k"], lengths: Int64[Tensor, " n"], s
     step = torch.arange(steps, device=knots.device).to(knots.dtype)
     position = (step * ((k - 1) / (own - 1).clamp_min(1).to(knots.dtype))).clamp_max_(k - 1)
     piece = position.long().clamp_max_(k - 2)
-    share = position - piece
+    fraction = position - piece
     if same:  # every row has the same basis
-        basis = _horner([power[piece[0]] for power in cardinal], share[0, :, None])
+        basis = _horner([power[piece[0]] for power in cardinal], fraction[0, :, None])
         return knots @ basis.T
     index = piece[:, None, :].expand(n, channels, steps)
     pieces = torch.einsum("pik,nck->pnci", cardinal, knots)
-    return _horner([power.gather(2, index) for power in pieces], share[:, None, :])
+    return _horner([power.gather(2, index) for power in pieces], fraction[:, None, :])
 
 
 def _horner(coefficients: list[Tensor], at: Tensor) -> Tensor:

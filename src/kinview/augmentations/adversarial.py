@@ -61,7 +61,7 @@ class Adversarial(Augmentation):
     Raises
     ------
     ValueError
-        When called without a loss, or if the loss is no number that depends on the values.
+        When called without a loss, or if the loss is not a number that depends on the values.
 
     References
     ----------

@@ -41,17 +41,18 @@ class AmplitudePhaseMixup(Mixing):
     Parameters
     ----------
     amplitude_share : (float, float), default (0.7, 1.0)
-        Range of λ_A, the own row's share in the amplitudes, in [0, 1] (paper, of similar pairs). (1, 1) keeps them.
+        Range of λ_A, the own row's weight in the amplitudes, in [0, 1] (paper, of similar pairs). (1, 1) keeps them.
     phase_share : (float, float), default (0.9, 1.0)
-        Range of λ_P, the own row's share in the phases, in [0, 1] (paper, of similar pairs). (1, 1) keeps them.
+        Range of λ_P, the own row's weight in the phases, in [0, 1] (paper, of similar pairs). (1, 1) keeps them.
 
     Notes
     -----
     ``extra`` holds the partner, λ_A as ``coefficient`` and λ_P as ``phase_coefficient``, both as realised:
-    1 − (1 − λ) r, with r the share of the row's observed values where the partner has one too. The paper draws the
-    shares of pairs that are not similar, by the latents of a variational autoencoder trained before, from truncated
-    normal laws on the same ranges; without that network all pairs take the uniform ones. In the official code the
-    similarity that is looked up is another pair's, one draw serves all similar pairs, and a row can be its own partner.
+    1 − (1 − λ) r, with r the fraction of the row's observed values where the partner has one too. The paper draws the
+    weights of pairs that are not similar, by the latents of a variational autoencoder trained before, from truncated
+    normal distributions on the same ranges; without that network all pairs take the uniform ones. In the official code
+    the similarity that is looked up is another pair's, one draw serves all similar pairs, and a row can be its own
+    partner.
 
     The own mean stays. The Nyquist line of an even length is real, and keeps its sign (the partner's, for λ_P below a
     half); a line without own amplitude takes the partner's phase. Spectra are those over the own row's length, gaps
@@ -78,13 +79,13 @@ class AmplitudePhaseMixup(Mixing):
     def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
         """Spectra mixed line by line."""
         series, lengths, unit = centred(batch)
-        shares = [
+        weights = [
             uniform((len(batch),), generator, series, low=low, high=high)
             for low, high in (self.amplitude_share, self.phase_share)
         ]
         told = {
-            name: realised(share, batch.x, partner).to(batch.x.dtype)
-            for name, share in zip(("coefficient", "phase_coefficient"), shares, strict=True)
+            name: realised(weight, batch.x, partner).to(batch.x.dtype)
+            for name, weight in zip(("coefficient", "phase_coefficient"), weights, strict=True)
         }
         if self.amplitude_share[0] == 1 and self.phase_share[0] == 1:
             return batch.x, told
@@ -94,16 +95,16 @@ class AmplitudePhaseMixup(Mixing):
         if unit is not None:  # of both units the larger one, in which neither overflows
             own_unit, unit = unit, torch.maximum(unit, unit[partner])
             own, other = own * (own_unit / unit), other * (own_unit[partner] / unit)
-        change = _mixed_spectra(own, other, lengths, shares[0][:, None, None], 1 - shares[1][:, None, None]).sub_(own)
+        change = _mixed_spectra(own, other, lengths, weights[0][:, None, None], 1 - weights[1][:, None, None]).sub_(own)
         change[:, :, :1] = 0
         absent = torch.isnan(batch.x).all(dim=2, keepdim=True)[partner]
         return with_change(batch, change.masked_fill_(absent, 0), Lines(own, lengths, unit)).x, told
 
 
-def _mixed_spectra(own: Tensor, other: Tensor, lengths: Tensor, amplitude_share: Tensor, turn: Tensor) -> Tensor:
-    """Amplitudes weighted, phases turned by that share of the shortest arc."""
+def _mixed_spectra(own: Tensor, other: Tensor, lengths: Tensor, weight: Tensor, turn: Tensor) -> Tensor:
+    """Amplitudes weighted, phases turned by that fraction of the shortest arc."""
     before, amplitude = own.abs(), other.abs()
-    mixed = torch.lerp(amplitude, before, amplitude_share)
+    mixed = torch.lerp(amplitude, before, weight)
     line = torch.arange(own.shape[2], device=own.device)
     nyquist = (2 * line == lengths[:, None])[:, None, :]
     angle = (other * own.conj()).angle().mul_(torch.where(nyquist, turn.round(), turn))

@@ -46,7 +46,7 @@ class Augmentation(FromPickle, ABC):
         NaN stays exactly where it was.
     mixes_rows : bool
         A row's view depends on other rows of the batch. ``extra["partner"]`` (n,) then names the other row and
-        ``extra["coefficient"]`` (n,) the share of the own one.
+        ``extra["coefficient"]`` (n,) the weight of the own one.
     mixes_channels : bool
         A channel of the view (a column of a table) depends on other channels of the batch, or stands at the place of
         another one. Embeddings have no channels.
@@ -62,8 +62,8 @@ class Augmentation(FromPickle, ABC):
 
     Notes
     -----
-    A field made by :func:`kinview.parameters.real` and its kin carries its range, which is checked at construction, and
-    the neutral value from which :meth:`strength_scaled` moves it.
+    A field made by :func:`kinview.parameters.real` or its siblings carries its range, which is checked at construction,
+    and the neutral value from which :meth:`strength_scaled` moves it.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Augmentation(FromPickle, ABC):
     network: ClassVar[nn.Module | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let every ``fit`` refuse what is no batch, as every call does."""
+        """Let every ``fit`` refuse what is not a batch, as every call does."""
         super().__init_subclass__(**options)
         if "fit" in vars(cls):
             cls.fit = _given_a_batch(cls.fit)  # type: ignore[method-assign]
@@ -118,8 +118,8 @@ class Augmentation(FromPickle, ABC):
         Raises
         ------
         ValueError
-            For what is no batch, values of another shape or type than the modality has, and where something is missing
-            that :attr:`needs` names.
+            For what is not a batch, values of another shape or type than the modality has, and where something is
+            missing that :attr:`needs` names.
         """
         _check_given(self, batch, generator)
         if isinstance(batch, Tensor):
@@ -222,7 +222,7 @@ def _given_a_batch(fit: Callable[..., Augmentation]) -> Callable[..., Augmentati
 
 
 def _check_given(part: Augmentation, batch: Any, generator: Any) -> None:
-    """Refuse what is no batch, and a seed in place of a generator, saying how to make one."""
+    """Refuse what is not a batch, and a seed in place of a generator, saying how to make one."""
     name = type(part).__name__
     if not isinstance(batch, Batch | Tensor):
         if hasattr(batch, "columns"):

@@ -41,7 +41,7 @@ class BaselineWander(Augmentation):
     Parameters
     ----------
     amplitude : float, default 0.15
-        A, as a share of the peak-to-peak amplitude of each series and channel (around 15 % [2]_). 0 is the
+        A, as a fraction of the peak-to-peak amplitude of each series and channel (around 15 % [2]_). 0 is the
         identity.
     highest : float, default 0.5
         f_max in hertz (Lenis et al. [1]_).

@@ -144,8 +144,8 @@ class MeanMask(FittedToColumns):
     Notes
     -----
     ``fit(batch, schema)`` learns the values and which columns hold codes; without a schema every column is taken as a
-    number. Of codes that are equally frequent the smallest is taken. SCARF replaces exactly a share of each row; here
-    the number varies.
+    number. Of codes that are equally frequent the smallest is taken. SCARF replaces exactly a fraction of each row;
+    here the number varies.
 
     Raises
     ------

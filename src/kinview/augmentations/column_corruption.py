@@ -32,9 +32,10 @@ class ColumnCorruption(Marginals):
 
     Notes
     -----
-    ``fit`` learns the marginals from training rows. They are no parameter: a config, a repr and a saved model hold none
-    of them. Public re-implementations differ from the paper, in the share of replaced cells (1 − c), the law (uniform
-    between the extremes, or one donor row for all columns) and the count (Bernoulli); this one follows the paper.
+    ``fit`` learns the marginals from training rows. They are not a parameter: a config, a repr and a saved model hold
+    none of them. Public re-implementations differ from the paper, in the fraction of replaced cells (1 − c), the
+    distribution (uniform between the extremes, or one donor row for all columns) and the count (Bernoulli); this one
+    follows the paper.
 
     Raises
     ------

@@ -161,12 +161,12 @@ class Curriculum(Composite):
     def strength(self, progress: float) -> float:
         """Strength at this point of training, from 0 to 1."""
         check_fraction(progress, "progress")
-        share = {
+        fraction = {
             "linear": progress,
             "cosine": (1 - math.cos(math.pi * progress)) / 2,
             "step": min(math.floor(self.stages * progress), self.stages - 1) / (self.stages - 1),
         }[self.schedule]
-        return self.start + (self.stop - self.start) * share
+        return self.start + (self.stop - self.start) * fraction
 
     def at(self, progress: float) -> Augmentation:
         """The augmentation itself, as strong as it is at this point of training."""

@@ -35,7 +35,7 @@ class ElectrodeMotion(Augmentation):
     Parameters
     ----------
     amplitude : float, default 1.0
-        A, the largest jump as a share of the peak-to-peak amplitude of each series and channel (kinview: as large as
+        A, the largest jump as a fraction of the peak-to-peak amplitude of each series and channel (kinview: as large as
         the signal; recordings show any size up to saturation [2]_). 0 is the identity.
     events : int, default 2
         E, jumps in a series (kinview).

@@ -121,7 +121,7 @@ class EmbeddingMixup(Augmentation):
     alpha : float, default 2.0
         α (Manifold Mixup).
     dominant : bool, default True
-        Take the larger of λ and 1 − λ, so that a view is kin to its own row more than to its partner (kinview: for a
+        Take the larger of λ and 1 − λ, so that a view is closer to its own row than to its partner (kinview: for a
         contrastive loss without mixed targets). False leaves λ as it is drawn (paper).
 
     Notes
@@ -153,11 +153,11 @@ class EmbeddingMixup(Augmentation):
         z = batch.x
         n = len(batch)
         partner = partners(n, generator).to(z.device)
-        share = beta((n,), self.alpha, generator, z)
+        weight = beta((n,), self.alpha, generator, z)
         if self.dominant:
-            share = torch.maximum(share, 1 - share)
+            weight = torch.maximum(weight, 1 - weight)
         if n < 2:
-            return batch.replace(extra={**batch.extra, "partner": partner, "coefficient": torch.ones_like(share)})
+            return batch.replace(extra={**batch.extra, "partner": partner, "coefficient": torch.ones_like(weight)})
         other = neighbour_of(z, partner)
-        extra = {**batch.extra, "partner": partner, "coefficient": realised(share, z, partner)}
-        return batch.replace(x=torch.lerp(other, z, share[:, None]), extra=extra)
+        extra = {**batch.extra, "partner": partner, "coefficient": realised(weight, z, partner)}
+        return batch.replace(x=torch.lerp(other, z, weight[:, None]), extra=extra)

@@ -22,7 +22,7 @@ from kinview.parameters import interval, real, whole
 
 __all__ = ["BandStop", "HighPass", "LowPass"]
 
-_SLOW, _TREND, _CENTERS, _WIDTH = (0.1, 0.5), (0.01, 0.1), (0.028, 0.825), 0.05  # shares of the Nyquist frequency
+_SLOW, _TREND, _CENTERS, _WIDTH = (0.1, 0.5), (0.01, 0.1), (0.028, 0.825), 0.05  # fractions of the Nyquist frequency
 
 
 class _Filter(Augmentation):
@@ -44,16 +44,16 @@ class _Filter(Augmentation):
             unit = "" if self.sampling_rate is None else " Hz, half the sampling_rate"
             raise ValueError(
                 f"{self._band} must be below the Nyquist frequency, {nyquist:g}{unit}; got {given[1]!r}"
-                + (": frequencies are shares of it, unless a sampling_rate is given" if not unit else "")
+                + (": frequencies are fractions of it, unless a sampling_rate is given" if not unit else "")
             )
 
     @property
     def _nyquist(self) -> float:
         return 1.0 if self.sampling_rate is None else self.sampling_rate / 2
 
-    def _in_unit(self, given: tuple[float, float] | None, shares: tuple[float, float]) -> tuple[float, float]:
-        """A range of frequencies in the unit of the parameters; by default these shares of the Nyquist frequency."""
-        return (shares[0] * self._nyquist, shares[1] * self._nyquist) if given is None else given
+    def _in_unit(self, given: tuple[float, float] | None, fractions: tuple[float, float]) -> tuple[float, float]:
+        """A range of frequencies in the unit of the parameters; by default these fractions of the Nyquist frequency."""
+        return (fractions[0] * self._nyquist, fractions[1] * self._nyquist) if given is None else given
 
     def _analogue(self, frequency: Tensor) -> Tensor:
         """Analogue counterpart of a digital frequency in the unit of the parameters."""
@@ -89,7 +89,7 @@ class LowPass(_Filter):
     Parameters
     ----------
     cutoff : tuple of float, optional
-        Smallest and largest frequency at which half of the amplitude is left: shares of the Nyquist frequency (as in
+        Smallest and largest frequency at which half of the amplitude is left: fractions of the Nyquist frequency (as in
         ``scipy.signal``), or Hz where ``sampling_rate`` is given. Default: 0.1 and 0.5 of the Nyquist frequency in
         either case (kinview: half of the spectrum goes at least, and the slow tenth stays).
     order : int, default 4
@@ -143,7 +143,7 @@ class HighPass(_Filter):
     Parameters
     ----------
     cutoff : tuple of float, optional
-        Smallest and largest frequency at which half of the amplitude is left: shares of the Nyquist frequency (as in
+        Smallest and largest frequency at which half of the amplitude is left: fractions of the Nyquist frequency (as in
         ``scipy.signal``), or Hz where ``sampling_rate`` is given. Default: 0.01 and 0.1 of the Nyquist frequency in
         either case (kinview: level and trend go, nine tenths of the spectrum stay).
     order : int, default 4
@@ -194,9 +194,9 @@ class BandStop(_Filter):
     Parameters
     ----------
     center : tuple of float, optional
-        Smallest and largest centre of the band: shares of the Nyquist frequency (as in ``scipy.signal``), or Hz where
-        ``sampling_rate`` is given. Default: 0.028 and 0.825 of the Nyquist frequency in either case (Mohsenvand et al.:
-        2.8 to 82.5 Hz of EEG at 200 Hz).
+        Smallest and largest centre of the band: fractions of the Nyquist frequency (as in ``scipy.signal``), or Hz
+        where ``sampling_rate`` is given. Default: 0.028 and 0.825 of the Nyquist frequency in either case (Mohsenvand
+        et al.: 2.8 to 82.5 Hz of EEG at 200 Hz).
     width : float, optional
         Width of the band, in the same unit. 0 is the identity. Default: 0.05 of the Nyquist frequency in either case
         (Mohsenvand et al.: 5 Hz).
@@ -283,8 +283,8 @@ def _filtered(
     n, channels, steps = x.shape
     last = (lengths - 1).clamp_min(0)[:, None]
     step = torch.arange(steps, device=x.device)
-    share = (step.to(x.dtype) / last.clamp_min(1)).clamp_max_(1)[:, None, :]
-    line = torch.lerp(x[:, :, :1], x.gather(2, last[:, :, None].expand(n, channels, 1)), share)
+    weight = (step.to(x.dtype) / last.clamp_min(1)).clamp_max_(1)[:, None, :]
+    line = torch.lerp(x[:, :, :1], x.gather(2, last[:, :, None].expand(n, channels, 1)), weight)
     place = torch.arange(frame, device=x.device)
     half = last // 2
     before = (periods[:, None] - place).clamp_min(0)  # steps that are left to the first step of the next period

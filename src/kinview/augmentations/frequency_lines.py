@@ -33,11 +33,12 @@ class FrequencyDropout(Augmentation):
     lines : int, default 1
         Smallest number of lines removed (kinview: at least one, also from a short series).
     share : float, default 0.1
-        Share of the lines removed, in [0, 1] (official code). With 0 the number is ``lines`` exactly (the paper's E).
+        Fraction of the lines removed, in [0, 1] (official code). With 0 the number is ``lines`` exactly (the paper's
+        E).
 
     Notes
     -----
-    The result is a real series of the same length with the same mean: the mean is no line. The official code removes
+    The result is a real series of the same length with the same mean: the mean is not a line. The official code removes
     each bin with probability 0.1, the mean among them, from magnitudes that no series belongs to any more, and adds the
     outcome to that of its frequency addition; here each is a view of its own.
 
@@ -86,10 +87,10 @@ class FrequencyAddition(Augmentation):
     lines : int, default 1
         Smallest number of lines raised (the paper's E; 1 is kinview's, the least that changes a series).
     share : float, default 0.0
-        Share of the lines raised, in [0, 1], where that are more. With 0 the number is ``lines`` exactly, as in the
+        Fraction of the lines raised, in [0, 1], where that are more. With 0 the number is ``lines`` exactly, as in the
         paper; the official code has 0.1.
     alpha : float, optional
-        α, amplitude as a share of the largest one. Default: 0.5 with mode "raise" (paper), 0.1 with mode "add"
+        α, amplitude as a fraction of the largest one. Default: 0.5 with mode "raise" (paper), 0.1 with mode "add"
         (official code).
     mode : {"raise", "add"}, default "raise"
         "raise" lifts weak lines to :math:`\alpha A_{max}` (paper); "add" adds :math:`U(0, \alpha A_{max})` to the
@@ -153,19 +154,19 @@ class FrequencyAddition(Augmentation):
 
 
 def _keys(
-    spectra: Lines, allowed: Tensor, lines: int, share: float, generator: torch.Generator
+    spectra: Lines, allowed: Tensor, lines: int, fraction: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Random keys ``(n, C, bins)``, -1 where a line is not allowed, and how many of the largest each row takes."""
     own = spectra.lengths // 2
-    number = torch.maximum((share * own + 0.5).long(), torch.full_like(own, lines)).minimum(own)
+    number = torch.maximum((fraction * own + 0.5).long(), torch.full_like(own, lines)).minimum(own)
     return torch.where(allowed, uniform(tuple(spectra.values.shape), generator, spectra.like), -1.0), number
 
 
 def _draw_lines(
-    spectra: Lines, allowed: Tensor, lines: int, share: float, generator: torch.Generator
+    spectra: Lines, allowed: Tensor, lines: int, fraction: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Positions of distinct random lines ``(n, C, most)``, and which of these count for their row and channel."""
-    keys, number = _keys(spectra, allowed, lines, share, generator)
+    keys, number = _keys(spectra, allowed, lines, fraction, generator)
     most = int(number.max()) if len(number) else 0
     even = bool((number == most).all())  # then their order is of no account
     where = largest(keys, most) if even else keys.topk(most, dim=2).indices

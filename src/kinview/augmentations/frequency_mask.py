@@ -34,7 +34,7 @@ class FrequencyMask(Augmentation):
     Parameters
     ----------
     width : float, default 0.2
-        Largest share of the lines in one band, in [0, 1] (kinview; SpecAugment masks at most 27 of 80 mel bands).
+        Largest fraction of the lines in one band, in [0, 1] (kinview; SpecAugment masks at most 27 of 80 mel bands).
     masks : int, default 1
         Number of bands (SpecAugment: 1 and 2).
     shared : bool, default False

@@ -72,7 +72,7 @@ class HistoryCutout(Masking):
 @augmentations.register("history_crop", modality="time_series", family="masking", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
 class HistoryCrop(Masking):
-    r"""Blank the beginning of a history, in all channels, and keep at least a share of it up to the last step.
+    r"""Blank the beginning of a history, in all channels, and keep at least a fraction of it up to the last step.
 
     With a the first observed step of a series and L its length, with probability p, the steps :math:`[a, s)` with
     :math:`s \sim U\{a + 1 \dots a + \lfloor (1 - min\_history)(L - a) \rfloor\}`.
@@ -80,7 +80,7 @@ class HistoryCrop(Masking):
     Parameters
     ----------
     min_history : float, default 0.5
-        Smallest share of the history that is kept, in [0, 1] (paper). 1 is the identity.
+        Smallest fraction of the history that is kept, in [0, 1] (paper). 1 is the identity.
     p : float, default 1.0
         Probability that a row is changed, in [0, 1]. The paper has 0.5; 1 is kinview's, so that every row has a view.
     fill : {"zero", "mean", "missing"}, default "zero"

@@ -38,8 +38,8 @@ class LeadDropout(Augmentation):
     Notes
     -----
     The paper masks each lead on its own, so that a recording may lose all its leads or none; a view without a lead says
-    nothing about its row, and one with all of them is no view. So one lead falls however small p is; for less, wrap it
-    in ``sometimes``. A single channel is left as it is. Missing steps stay missing. Where a dropped lead is the only
+    nothing about its row, and one with all of them is not a view. So one lead falls however small p is; for less, wrap
+    it in ``sometimes``. A single channel is left as it is. Missing steps stay missing. Where a dropped lead is the only
     one observed, the row is blank all the same.
 
     References

@@ -17,7 +17,7 @@ from kinview.parameters import flag, interval, real
 
 __all__ = ["CutMix", "GeometricMixup", "Mixup"]
 
-_COPY = 2.0**-10  # a share this close to 0 or 1 would make the view a copy
+_COPY = 2.0**-10  # a weight this close to 0 or 1 would make the view a copy
 
 
 @augmentations.register(
@@ -27,14 +27,14 @@ _COPY = 2.0**-10  # a share this close to 0 or 1 would make the view a copy
 class Mixup(Mixing):
     r"""Mix each row linearly with another: :math:`\tilde x = \lambda x + (1 - \lambda) x'`.
 
-    :math:`\lambda = s + (1 - s) \beta` with :math:`\beta \sim \text{Beta}(\alpha, \alpha)`, s the smallest share.
+    :math:`\lambda = s + (1 - s) \beta` with :math:`\beta \sim \text{Beta}(\alpha, \alpha)`, s the smallest weight.
 
     Parameters
     ----------
     alpha : float, default 0.2
         α, positive (Wickstrøm et al.; 1 is uniform, smaller ones are nearer to 0 and 1).
     smallest_share : float, default 0.0
-        s, smallest share of the own row, in [0, 1] (paper: 0, so that either row may prevail). 1 is the identity.
+        s, smallest weight of the own row, in [0, 1] (paper: 0, so that either row may prevail). 1 is the identity.
     shared : bool, default False
         Whether one λ counts for the whole batch (Wickstrøm et al.); by default each row has its own.
 
@@ -42,8 +42,8 @@ class Mixup(Mixing):
     -----
     β keeps a distance of 2⁻¹⁰ from 0 and 1: with α = 0.2 a float32 would be exactly 1 in one row of sixty, a view that
     is a copy. The official code draws the partners by a permutation that may leave a row with itself; here never. Where
-    the partner has no value the own one stays; a gap stays a gap. ``extra["coefficient"]`` is the realised share:
-    1 − (1 − λ) r, with r the share of the row's observed values where the partner has one too.
+    the partner has no value the own one stays; a gap stays a gap. ``extra["coefficient"]`` is the realised weight:
+    1 − (1 − λ) r, with r the fraction of the row's observed values where the partner has one too.
 
     References
     ----------
@@ -67,9 +67,9 @@ class Mixup(Mixing):
         """A weighted sum."""
         n = len(batch)
         drawn = beta((1 if self.shared else n,), self.alpha, generator, batch.x).clamp(_COPY, 1 - _COPY)
-        share = (self.smallest_share + (1 - self.smallest_share) * drawn).expand(n)
-        view = neighbour_of(batch.x, partner).lerp_(batch.x, share[:, None, None])
-        return view, {"coefficient": realised(share, batch.x, partner)}
+        weight = (self.smallest_share + (1 - self.smallest_share) * drawn).expand(n)
+        view = neighbour_of(batch.x, partner).lerp_(batch.x, weight[:, None, None])
+        return view, {"coefficient": realised(weight, batch.x, partner)}
 
 
 @augmentations.register("cutmix", modality="time_series", family="mixing", reference="Yun et al., CutMix, ICCV 2019")
@@ -78,20 +78,21 @@ class CutMix(Mixing):
     r"""Paste a span of another row, in all channels, at the same steps.
 
     In a series of L steps, :math:`w = \max(1, \lfloor m (1 - \beta) L + 1/2 \rfloor)` steps from
-    :math:`s \sim U\{0 \dots L - w\}` on, with :math:`\beta \sim \text{Beta}(\alpha, \alpha)` and m the largest share.
+    :math:`s \sim U\{0 \dots L - w\}` on, with :math:`\beta \sim \text{Beta}(\alpha, \alpha)` and m the largest
+    fraction.
 
     Parameters
     ----------
     alpha : float, default 1.0
         α, positive (paper: 1, uniform).
     largest_share : float, default 1.0
-        m, largest share of the series that is replaced, in [0, 1] (paper: 1). 0 is the identity.
+        m, largest fraction of the series that is replaced, in [0, 1] (paper: 1). 0 is the identity.
 
     Notes
     -----
     The paper's box may reach over the edge of the image; the span lies within the series. ``extra["coefficient"]`` is
-    the realised share: of the row's observed values, those that are still its own. Where the partner has no value the
-    own one stays; a gap stays a gap.
+    the realised fraction: of the row's observed values, those that are still its own. Where the partner has no value
+    the own one stays; a gap stays a gap.
 
     References
     ----------
@@ -126,8 +127,8 @@ class CutMix(Mixing):
             return view, {"coefficient": (1 - width.double() / own).flatten().to(x.dtype)}
         pasted = (inside > 0) & ~torch.isnan(x) & ~torch.isnan(other)
         observed = (~torch.isnan(x)).sum(dim=(1, 2)).clamp_min(1)
-        share = (1 - pasted.sum(dim=(1, 2)).double() / observed).to(x.dtype)
-        return torch.where(pasted, other, x), {"coefficient": share}
+        fraction = (1 - pasted.sum(dim=(1, 2)).double() / observed).to(x.dtype)
+        return torch.where(pasted, other, x), {"coefficient": fraction}
 
 
 @augmentations.register(
@@ -145,14 +146,14 @@ class GeometricMixup(Mixing):
     Parameters
     ----------
     share : (float, float), default (0.7, 1.0)
-        a and b, the range of the own row's share, in [0, 1] (Demirel and Holz's code). (1, 1) is the identity.
+        a and b, the range of the own row's weight, in [0, 1] (Demirel and Holz's code). (1, 1) is the identity.
 
     Notes
     -----
-    The papers write :math:`x^\lambda x'^{(1 - \lambda)}`, which is no real number where a value is negative: their code
-    turns such values into NaN. With magnitudes and the own sign it is the same law for positive series and defined for
-    all. A zero of either row gives zero. Where the partner has no value the own one stays; a gap stays a gap.
-    ``extra["coefficient"]`` is the realised share, as for :class:`Mixup`.
+    The papers write :math:`x^\lambda x'^{(1 - \lambda)}`, which is not a real number where a value is negative: their
+    code turns such values into NaN. With magnitudes and the own sign it is the same formula for positive series and
+    defined for all. A zero of either row gives zero. Where the partner has no value the own one stays; a gap stays a
+    gap. ``extra["coefficient"]`` is the realised weight, as for :class:`Mixup`.
 
     References
     ----------
@@ -173,12 +174,12 @@ class GeometricMixup(Mixing):
         """A weighted product."""
         x = batch.x
         low, high = self.share
-        share = uniform((len(batch),), generator, x, low=low, high=high)
-        told = {"coefficient": realised(share, x, partner)}
+        weight = uniform((len(batch),), generator, x, low=low, high=high)
+        told = {"coefficient": realised(weight, x, partner)}
         if low == 1:
             return x, told
         # x · (|x'| / |x|)^(1 − λ) in logarithms; by the root twice, as the whole may overflow
-        rest = (1 - share)[:, None, None]
+        rest = (1 - weight)[:, None, None]
         logarithm = x.abs().log_()
         plain = bool(torch.isfinite(logarithm.sum()))  # neither a gap nor a zero
         root = (logarithm.index_select(0, partner) if plain else neighbour_of(logarithm, partner)).sub_(logarithm)

@@ -28,17 +28,17 @@ class MuscleArtifact(Augmentation):
     .. math:: v_s = x_s + A\,P\,\sin^2\!\left(\pi \frac{s + 1/2 - b}{d}\right) \epsilon_s \quad (b < s + 1/2 < b + d),
               \quad \epsilon_s \sim N(0, 1)
 
-    with P the series' own peak-to-peak amplitude. Each row has one burst: d is a share of its length drawn from
+    with P the series' own peak-to-peak amplitude. Each row has one burst: d is a fraction of its length drawn from
     ``duration`` (one step at least), b uniform so that the burst lies within the series. The channels of a row share
     the burst's place, each with its own noise.
 
     Parameters
     ----------
     amplitude : float, default 0.1
-        A, the standard deviation at the height of the burst as a share of the peak-to-peak amplitude of each series and
-        channel (10 % in [1]_). 0 is the identity.
+        A, the standard deviation at the height of the burst as a fraction of the peak-to-peak amplitude of each series
+        and channel (10 % in [1]_). 0 is the identity.
     duration : (float, float), default (0.25, 1.0)
-        Shortest and longest burst, as a share of the series (kinview: from a quarter of it to all of it).
+        Shortest and longest burst, as a fraction of the series (kinview: from a quarter of it to all of it).
 
     Notes
     -----
@@ -74,11 +74,11 @@ class MuscleArtifact(Augmentation):
             return batch
         x = batch.x.to(torch.promote_types(batch.x.dtype, torch.float32))
         n, _, steps = x.shape
-        share = uniform((n, 1), generator, x, *self.duration)
+        fraction = uniform((n, 1), generator, x, *self.duration)
         place = uniform((n, 1), generator, x)
         noise = normal(tuple(x.shape), generator, x)
         length = valid_lengths(batch.x, batch.times)[:, None].to(x.dtype)
-        long = (share * length).clamp_min(1.0)
+        long = (fraction * length).clamp_min(1.0)
         start = place * (length - long).clamp_min(0)
         middle = torch.arange(steps, dtype=x.dtype, device=x.device) + 0.5
         within = ((middle - start) / long).clamp_(0, 1)

@@ -82,10 +82,10 @@ class Permutation(Augmentation):
         if self.segments == "equal":
             starts = _equal_starts(lengths, number, self.max_segments)
         else:
-            share = torch.rand(
+            draws = torch.rand(
                 len(batch), self.max_segments - 1, generator=generator, dtype=torch.float64, device=generator.device
             )
-            starts = _random_starts(lengths, number, share.to(device))
+            starts = _random_starts(lengths, number, draws.to(device))
         order = changed_orders(number, self.max_segments, generator)
         return move_steps(batch, _source(starts, lengths, order, batch.x.shape[2]))
 
@@ -97,12 +97,12 @@ def _equal_starts(lengths: Tensor, number: Tensor, most: int) -> Int64[Tensor, "
     return segment * short + torch.minimum(segment, (lengths % number)[:, None])
 
 
-def _random_starts(lengths: Tensor, number: Tensor, share: Tensor) -> Int64[Tensor, "n k"]:
+def _random_starts(lengths: Tensor, number: Tensor, draws: Tensor) -> Int64[Tensor, "n k"]:
     """The same with cuts at a uniform subset of the places between steps (Floyd's algorithm)."""
-    i = torch.arange(share.shape[1], device=share.device)
+    i = torch.arange(draws.shape[1], device=draws.device)
     top = (lengths - number + 1)[:, None] + i
-    cuts = (share * top).long() + 1
-    for k in range(1, share.shape[1]):
+    cuts = (draws * top).long() + 1
+    for k in range(1, draws.shape[1]):
         taken = (cuts[:, :k] == cuts[:, k : k + 1]).any(dim=1)
         cuts[:, k] = torch.where(taken, top[:, k], cuts[:, k])
     cuts = torch.where(i + 1 < number[:, None], cuts, lengths[:, None]).sort(dim=1).values

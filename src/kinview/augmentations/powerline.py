@@ -37,8 +37,8 @@ class Powerline(Augmentation):
     Parameters
     ----------
     amplitude : float, default 0.5
-        A, the largest hum as a share of the peak-to-peak amplitude of each series and channel ("up to 50 %" in [1]_).
-        0 is the identity.
+        A, the largest hum as a fraction of the peak-to-peak amplitude of each series and channel ("up to 50 %" in
+        [1]_). 0 is the identity.
     frequency : float, default 50.0
         f in hertz; 60 in the Americas.
     harmonics : int, default 3

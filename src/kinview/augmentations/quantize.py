@@ -79,8 +79,8 @@ class Quantize(Augmentation):
         # whole numbers tell exactly which quantiles are values
         position = torch.arange(1, 2 * self.levels, device=x.device) * (count - 1).clamp_min(0)
         below, rest = position // (2 * self.levels), position % (2 * self.levels)
-        share = rest.to(x.dtype) / (2 * self.levels)
-        quantiles = torch.lerp(ordered.gather(2, below), ordered.gather(2, below + (rest > 0)), share)
+        weight = rest.to(x.dtype) / (2 * self.levels)
+        quantiles = torch.lerp(ordered.gather(2, below), ordered.gather(2, below + (rest > 0)), weight)
         middles, edges = quantiles[:, :, ::2].contiguous(), quantiles[:, :, 1::2].contiguous()
         level = torch.searchsorted(edges, x.contiguous(), right=True)
         return middles.gather(2, level).masked_fill_(torch.isnan(x), torch.nan)

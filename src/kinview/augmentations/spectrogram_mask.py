@@ -41,11 +41,11 @@ class SpectrogramMask(Augmentation):
     window : int, default 64
         Steps of a window, a multiple of 4 (kinview; of half a second at 125 Hz).
     frequency_width : float, default 0.3
-        Largest share of the frequencies in one band, in [0, 1] (paper: 27 of 80). 0 masks none.
+        Largest fraction of the frequencies in one band, in [0, 1] (paper: 27 of 80). 0 masks none.
     frequency_masks : int, default 1
         Number of bands (paper: 1 and 2).
     time_width : float, default 0.1
-        Largest share of the frames in one stretch, in [0, 1] (paper: 1 second of some 10). 0 masks none.
+        Largest fraction of the frames in one stretch, in [0, 1] (paper: 1 second of some 10). 0 masks none.
     time_masks : int, default 1
         Number of stretches (paper: 1 and 2).
     shared : bool, default False
@@ -55,7 +55,7 @@ class SpectrogramMask(Augmentation):
     -----
     The paper masks the mel spectrogram that its network reads, by zero, which is the mean there; here the view is a
     real series again, of the same length and about the same mean, and at least one band and one stretch go where the
-    paper may draw a width of 0. Its time warping is no part: that is ``time_warp``.
+    paper may draw a width of 0. Its time warping is left out: that is ``time_warp``.
 
     Only the masked part is transformed back, so without a mask the series is the same bit by bit. Frames reach over
     both ends of the series, where it is continued at its mean. Gaps are bridged linearly, and stay gaps.
@@ -63,7 +63,7 @@ class SpectrogramMask(Augmentation):
     Raises
     ------
     ValueError
-        At construction for a window that is no multiple of 4.
+        At construction for a window that is not a multiple of 4.
 
     References
     ----------

@@ -65,7 +65,7 @@ class BinomialMask(Masking):
 @augmentations.register("continuous_mask", modality="time_series", family="masking", reference=_TS2VEC)
 @dataclasses.dataclass(frozen=True)
 class ContinuousMask(Masking):
-    r"""Mask several spans of steps, each of the same share of the series, at independent places.
+    r"""Mask several spans of steps, each of the same fraction of the series, at independent places.
 
     In a series of L steps, :math:`\min(spans, \max(1, \lfloor L / 2 \rfloor))` spans of
     :math:`l = \max(1, \lfloor length \cdot L \rfloor)` steps start at :math:`s \sim U\{0 \dots L - l\}`; they may
@@ -76,7 +76,7 @@ class ContinuousMask(Masking):
     spans : int, default 5
         Number of spans (official code).
     length : float, default 0.1
-        Share of the series in one span, in [0, 1] (official code).
+        Fraction of the series in one span, in [0, 1] (official code).
     shared : bool, default True
         Whether all channels are masked together (official code); with False each has spans of its own.
     fill : {"missing", "zero", "mean"}, default "missing"
@@ -127,7 +127,7 @@ class Cutout(Masking):
     Parameters
     ----------
     length : float, default 0.25
-        Share of the series that is cut out, in [0, 1] (paper: on CIFAR-10 a square of 16 by 16 of 32 by 32 pixels, a
+        Fraction of the series that is cut out, in [0, 1] (paper: on CIFAR-10 a square of 16 by 16 of 32 by 32 pixels, a
         quarter).
     shared : bool, default True
         Whether all channels lose the same steps (paper); with False each has a span of its own.

@@ -33,7 +33,7 @@ class SwapNoise(Marginals):
 
     Notes
     -----
-    ``column_corruption`` replaces exactly a share of each row; here the number varies, and a row of few columns may
+    ``column_corruption`` replaces exactly a fraction of each row; here the number varies, and a row of few columns may
     stay whole. VIME's code shuffles each column of all rows, SubTab's each column of a batch; both draw without
     replacement, and SubTab's view of a row depends on its batch: here it does not. The mask that VIME's second head
     predicts is that of the cells that changed, ``view.x != batch.x``, as in its code.

@@ -35,8 +35,8 @@ class TableCutMix(Augmentation):
 
     Notes
     -----
-    ``extra["partner"]`` (n,) holds b(i), ``extra["coefficient"]`` (n,) the share of the row's columns that remained its
-    own. A single row is its own partner and stays as it is. SAINT mixes embeddings afterwards: ``embedding_mixup``.
+    ``extra["partner"]`` (n,) holds b(i), ``extra["coefficient"]`` (n,) the fraction of the row's columns that remained
+    its own. A single row is its own partner and stays as it is. SAINT mixes embeddings afterwards: ``embedding_mixup``.
 
     References
     ----------

@@ -66,8 +66,8 @@ class TimeShift(Augmentation):
     Parameters
     ----------
     max_shift : float, default 0.1
-        Largest shift as a share of the series' own length L. Mohsenvand et al. take 50 of 4,000 steps (0.0125), which
-        would be one step for most series; hence more here. 0 is the identity.
+        Largest shift as a fraction of the series' own length L. Mohsenvand et al. take 50 of 4,000 steps (0.0125),
+        which would be one step for most series; hence more here. 0 is the identity.
     mode : {"circular", "edge"}, default "circular"
         What leaves at one end enters at the other, or the step at the edge is repeated.
 

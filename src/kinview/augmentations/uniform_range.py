@@ -35,14 +35,14 @@ class UniformRange(FittedToColumns):
     Parameters
     ----------
     corruption_rate : float, default 0.6
-        p (the rate of SCARF, which this law re-implements). 0 is the identity.
+        p (the rate of SCARF, which pytorch-scarf re-implements). 0 is the identity.
 
     Notes
     -----
-    The law of pytorch-scarf; SCARF itself draws from the marginal (``column_corruption``), which is another thing as
-    soon as a column has a tail. That code replaces a share 1 − p, by a slip of sign that is not repeated here, and
-    knows no categories. ``fit(batch, schema)`` learns the extremes and which columns hold codes; without a schema every
-    column is taken as a number.
+    The distribution of pytorch-scarf; SCARF itself draws from the marginal (``column_corruption``), which is another
+    thing as soon as a column has a tail. That code replaces a fraction 1 − p, by a slip of sign that is not repeated
+    here, and knows no categories. ``fit(batch, schema)`` learns the extremes and which columns hold codes; without a
+    schema every column is taken as a number.
 
     Raises
     ------

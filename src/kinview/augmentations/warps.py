@@ -148,8 +148,8 @@ def _clock(values: Tensor, lengths: Tensor, steps: int) -> Tensor:
 def _nearer_one(values: Tensor, speed: Tensor) -> Tensor:
     """Values drawn towards 1, as far as it takes that the speed they stand for is nowhere too slow."""
     slowest = speed.amin(dim=1, keepdim=True)
-    share = (1 - _SLOWEST) / (1 - slowest).clamp_min(1 - _SLOWEST)
-    return (values - 1).mul_(share).add_(1)
+    factor = (1 - _SLOWEST) / (1 - slowest).clamp_min(1 - _SLOWEST)
+    return (values - 1).mul_(factor).add_(1)
 
 
 def _integral(speed: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ class Drift(Augmentation):
     Parameters
     ----------
     max_drift : float, default 0.5
-        Largest distance from the original, as a share of the range of the observed values, or of each value (tsaug).
+        Largest distance from the original, as a fraction of the range of the observed values, or of each value (tsaug).
         0 is the identity.
     points : int, default 3
         Number of points between the two ends where the walk may turn (tsaug's ``n_drift_points``).
@@ -211,8 +211,8 @@ class Drift(Augmentation):
         walk = normal(size, generator, wide).cumsum(dim=2)
         curve = spline_curves(walk - walk[:, :, :1], valid_lengths(x, batch.times), x.shape[2])
         largest = torch.linalg.vector_norm(curve, ord=torch.inf, dim=2, keepdim=True)
-        share = self.max_drift / torch.where(largest > 0, largest, 1)
+        scale = self.max_drift / torch.where(largest > 0, largest, 1)
         if self.kind == "multiplicative":
-            return batch.replace(x=x * curve.mul_(share).add_(1).to(x.dtype))
+            return batch.replace(x=x * curve.mul_(scale).add_(1).to(x.dtype))
         low, high = observed_bounds(x)
-        return batch.replace(x=x + (curve * (share * (high - low).to(share.dtype))).to(x.dtype))
+        return batch.replace(x=x + (curve * (scale * (high - low).to(scale.dtype))).to(x.dtype))

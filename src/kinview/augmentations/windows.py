@@ -33,7 +33,7 @@ class WindowWarp(Augmentation):
     Parameters
     ----------
     window : float, default 0.1
-        Share of the series that is warped (Iwana & Uchida), less than all of it.
+        Fraction of the series that is warped (Iwana & Uchida), less than all of it.
     scales : tuple of float, default (0.5, 2.0)
         The two factors, the smaller first (Le Guennec et al.). (1, 1) is the identity.
 
@@ -95,7 +95,7 @@ class WindowSlice(Augmentation):
     Parameters
     ----------
     ratio : float, default 0.9
-        r, the share of the series in the slice (Le Guennec et al.). 1 is the identity.
+        r, the fraction of the series in the slice (Le Guennec et al.). 1 is the identity.
 
     Notes
     -----
@@ -139,7 +139,7 @@ class RandomCropResize(Augmentation):
     Parameters
     ----------
     ratio : tuple of float, default (0.5, 1.0)
-        Smallest and largest share of the series in the slice (Mehari & Strodthoff). (1, 1) is the identity.
+        Smallest and largest fraction of the series in the slice (Mehari & Strodthoff). (1, 1) is the identity.
 
     Notes
     -----
@@ -219,12 +219,12 @@ class Resample(Augmentation):
 
 
 def _slice(batch: Batch, ratio: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """Positions ``(n, T)`` of a random slice of each series, its share of the series drawn from ``ratio``."""
+    """Positions ``(n, T)`` of a random slice of each series, its fraction of the series drawn from ``ratio``."""
     x = batch.x
     wide = x.new_empty(0, dtype=fine(x))
-    share = uniform((len(batch), 1), generator, wide, *ratio) if ratio[0] < ratio[1] else ratio[0]
+    fraction = uniform((len(batch), 1), generator, wide, *ratio) if ratio[0] < ratio[1] else ratio[0]
     begin = uniform((len(batch), 1), generator, wide)
     lengths = valid_lengths(x, batch.times)
-    begin *= (lengths - 1).clamp_min(0)[:, None] * (1 - share)
+    begin *= (lengths - 1).clamp_min(0)[:, None] * (1 - fraction)
     step = torch.arange(x.shape[2], device=x.device, dtype=wide.dtype)
-    return stay_at_end(step * share + begin, lengths)
+    return stay_at_end(step * fraction + begin, lengths)

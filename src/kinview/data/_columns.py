@@ -22,7 +22,7 @@ _DATES = {"datetime64", "datetime", "date"}
 _DURATIONS = {"timedelta64", "timedelta"}
 _TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}  # per second
 _TEXT_ROWS = 10  # below this many observed rows, distinct texts do not prove an id
-_TEXT_SHARE = 0.9  # distinct texts per observed row from which a column counts as ids or free text
+_TEXT_FRACTION = 0.9  # distinct texts per observed row from which a column counts as ids or free text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ def looks_like_ids(column: Column, values: pd.Series) -> bool:
     if column.kind != "categorical" or isinstance(values.dtype, pd.CategoricalDtype) or _is_dictionary(values.dtype):
         return False
     observed = sum(column.counts)
-    return observed >= _TEXT_ROWS and len(column.categories) >= _TEXT_SHARE * observed
+    return observed >= _TEXT_ROWS and len(column.categories) >= _TEXT_FRACTION * observed
 
 
 def encode_column(column: Column, values: pd.Series) -> NDArray[np.float64]:

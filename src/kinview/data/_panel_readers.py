@@ -194,7 +194,7 @@ def _from_sktime(X: Any) -> RawPanel:
 
 
 def _numbers(values: Any, what: str) -> NDArray[Any]:
-    """Array of floats from any array-like, or an error that names what is no number."""
+    """Array of floats from any array-like, or an error that names what is not a number."""
     array: NDArray[Any]
     if isinstance(values, Tensor):
         plain = values.detach().cpu().resolve_conj().resolve_neg()

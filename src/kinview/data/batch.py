@@ -101,7 +101,7 @@ def read_extra(extra: Any, n: int) -> dict[str, Tensor | Batch]:
     Raises
     ------
     ValueError
-        If it is no mapping, or an entry has not one row a sample or holds a value that is missing or not finite.
+        If it is not a mapping, or an entry has not one row a sample or holds a value that is missing or not finite.
 
     Examples
     --------

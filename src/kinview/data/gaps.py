@@ -91,8 +91,8 @@ def bridge_gaps(x: Float[Tensor, "n c t"]) -> Float[Tensor, "n c t"]:
     value = torch.where(seen, x, torch.zeros((), dtype=x.dtype, device=x.device))
     start, stop = value.gather(2, left), value.gather(2, right)
     wide = torch.promote_types(x.dtype, torch.float32)  # positions have no place in half precision
-    share = (position - left).to(wide) / (right - left).clamp_min(1).to(wide)
-    filled = torch.where(seen, value, torch.lerp(start, stop, share.to(x.dtype)))
+    weight = (position - left).to(wide) / (right - left).clamp_min(1).to(wide)
+    filled = torch.where(seen, value, torch.lerp(start, stop, weight.to(x.dtype)))
     return torch.where(never, torch.zeros((), dtype=x.dtype, device=x.device), filled)
 
 

@@ -88,7 +88,7 @@ def batch_labels(y: Any, groups: Any, n: int) -> dict[str, Tensor | None]:
     Raises
     ------
     ValueError
-        If there is not one value a row, or a group, or a label that is no number, is missing.
+        If there is not one value a row, or a group, or a label that is not a number, is missing.
     """
     import torch
 
@@ -208,12 +208,12 @@ def positions(labels: Shaped[np.ndarray, " n"], classes: Any) -> Int64[np.ndarra
     return np.asarray(index.get_indexer(pd.Index(labels)), dtype=np.int64)
 
 
-def encode_classes(y: Any, reader: str) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
-    """As :func:`encode_labels`; a single class is refused in the name of the reader ("a probe")."""
+def encode_classes(y: Any, user: str) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
+    """As :func:`encode_labels`; a single class is refused in the name of what uses them ("a probe")."""
     codes, classes = encode_labels(y)
     if len(classes) < 2:
         raise ValueError(
-            f"all {len(codes)} training labels are {classes[0]!s}: {reader} needs more than one class; "
+            f"all {len(codes)} training labels are {classes[0]!s}: {user} needs more than one class; "
             "use more labels, or less label noise"
         )
     return codes, classes

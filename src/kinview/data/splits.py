@@ -19,20 +19,20 @@ __all__ = ["holdout", "label_subset"]
 def holdout(
     n: int, fraction: float, generator: torch.Generator, *, groups: Any = None, y: Any = None
 ) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " valid"]]:
-    """Hold out a share of the rows, for early stopping and the like.
+    """Hold out a fraction of the rows, for early stopping and the like.
 
     Parameters
     ----------
     n : int
         Number of rows.
     fraction : float
-        Share of the rows to hold out, in [0, 1). More than 0 holds out at least one row (or group) if there are two.
+        Fraction of the rows to hold out, in [0, 1). More than 0 holds out at least one row (or group) if there are two.
     generator : torch.Generator
         Source of randomness.
     groups : array-like, optional
-        Group of each row; a group is never split. The share is met as closely as whole groups allow.
+        Group of each row; a group is never split. The fraction is met as closely as whole groups allow.
     y : array-like, optional
-        Label of each row; each class is held out in its share (a group counts for its most frequent class), so a class
+        Label of each row; each class is held out in proportion (a group counts for its most frequent class), so a class
         with few rows stays in the training part.
 
     Returns
@@ -69,7 +69,7 @@ def holdout(
 
 
 def label_subset(y: Any, fraction: float, seed: int) -> NDArray[np.int64]:
-    """Rows that keep their label when only a share of the labels is available.
+    """Rows that keep their label when only a fraction of the labels is available.
 
     Stratified, at least one row of each class, and nested: with one seed, a smaller fraction is a subset of a larger.
 
@@ -78,7 +78,7 @@ def label_subset(y: Any, fraction: float, seed: int) -> NDArray[np.int64]:
     y : array-like
         Label of each row, ``(n,)``.
     fraction : float
-        Share of the rows, in (0, 1]; round(fraction · n) rows, or one a class if that is more.
+        Fraction of the rows, in (0, 1]; round(fraction · n) rows, or one a class if that is more.
     seed : int
         Source of randomness.
 
@@ -108,7 +108,7 @@ def label_subset(y: Any, fraction: float, seed: int) -> NDArray[np.int64]:
 
 
 def _spread(classes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-    """Random order of which every beginning holds each class in its share (up to one row).
+    """Random order of which every beginning holds each class in proportion (up to one row).
 
     The k-th row of a class of size m stands at (k + 1/2) / m; ties between classes fall at random.
     """

@@ -79,7 +79,7 @@ class TableSchema:
         ValueError
             No rows or columns, infinite or complex values, duplicate names, text as above.
         TypeError
-            Sparse input, and objects that are no number, text, date or boolean.
+            Sparse input, and objects that are not a number, text, date or boolean.
         """
         if text not in ("refuse", "categorical"):
             raise ValueError(f"text={text!r} is unknown; use 'refuse' or 'categorical'")

@@ -34,7 +34,7 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     Raises
     ------
     ValueError
-        If a value is no number.
+        If a value is not a number.
 
     References
     ----------
@@ -83,7 +83,7 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     ------
     ValueError
         If there is no ``@data`` line, a series has time stamps, another number of channels than the first or channels
-        of unequal length, or a value is no number.
+        of unequal length, or a value is not a number.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def _ts_header(lines: list[str], source: Path) -> tuple[dict[str, str], int]:
         if key.lower() == "data":
             return header, number + 1
         header[key.lower()] = value.strip().lower()
-    raise ValueError(f"{source} has no @data line, so it is no .ts file")
+    raise ValueError(f"{source} has no @data line, so it is not a .ts file")
 
 
 def _ts_series(parts: list[str], source: Path, line: int) -> NDArray[np.float64]:

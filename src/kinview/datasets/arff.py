@@ -48,7 +48,7 @@ def read_arff(path: str | os.PathLike[str]) -> Samples:
     Raises
     ------
     ValueError
-        If the file is no ARFF file, or not one of time series.
+        If the file is not an ARFF file, or not one of time series.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def read_arff_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the file is no dense ARFF table, or a nominal value is not among the declared ones.
+        If the file is not a dense ARFF table, or a nominal value is not among the declared ones.
     """
     source = Path(path)
     attributes, rows = _parse(source)
@@ -124,7 +124,7 @@ def _parse(source: Path) -> tuple[list[_Attribute], list[str]]:
         elif keyword == "@attribute" and not inside:
             attributes.append(_attribute(line, source))
             inside = attributes[-1].kind == "relational"
-    raise ValueError(f"{source} has no @data line, so it is no ARFF file")
+    raise ValueError(f"{source} has no @data line, so it is not an ARFF file")
 
 
 def _attribute(line: str, source: Path) -> _Attribute:
@@ -181,7 +181,7 @@ def _table(attributes: list[_Attribute], rows: list[str], source: Path) -> pd.Da
             unknown = column[column.notna() & ~column.isin(attribute.values)]
             if len(unknown):
                 raise ValueError(
-                    f"{source}: {unknown.iloc[0]!r} in data line {unknown.index[0] + 1} is no value of "
+                    f"{source}: {unknown.iloc[0]!r} in data line {unknown.index[0] + 1} is not a value of "
                     f"attribute {attribute.name!r}: {', '.join(attribute.values)}"
                 )
             frame[attribute.name] = pd.Categorical(column, categories=list(attribute.values))

@@ -147,7 +147,7 @@ class Dataset:
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """One line: sizes, channels or columns, lengths, classes and the share of cells that were not observed.
+        """One line: sizes, channels or columns, lengths, classes and the fraction of cells that were not observed.
 
         The padding behind the end of a series does not count as missing.
         """
@@ -203,7 +203,7 @@ def split(samples: Samples, *, name: str, source: str, test_fraction: float = 0.
     name, source : str
         For the :class:`Dataset`.
     test_fraction : float, default 0.3
-        Share of the samples in the test part.
+        Fraction of the samples in the test part.
     split_seed : int, default 0
         Seed of the draw; the same seed gives the same split.
 

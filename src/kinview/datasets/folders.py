@@ -162,7 +162,7 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
     folder = Path(given)
     if not folder.is_dir():
         origin = "data_dir" if data_dir is not None else "KINVIEW_DATA"
-        raise FileNotFoundError(f"{origin} is {str(folder)!r}, which is no folder")
+        raise FileNotFoundError(f"{origin} is {str(folder)!r}, which is not a folder")
     return folder
 
 
@@ -181,7 +181,9 @@ def find_folder(name: str, data_dir: str | os.PathLike[str] | None, others: Sequ
         If the name is a path, or unknown; the message lists what is near or there (``others`` included).
     """
     if not name or name in (".", "..") or any(sign in name for sign in ("/", "\\", "\0")):
-        raise ValueError(f"{name!r} is no data set name but a path; give the name of a folder in the data folder")
+        raise ValueError(
+            f"{name!r} is not the name of a data set but a path; give the name of a folder in the data folder"
+        )
     root = data_folder(data_dir)
     folders = folder_names(data_dir)
     same = [folder for folder in folders if folder == name] or [f for f in folders if f.lower() == name.lower()]

@@ -35,7 +35,7 @@ def load(
         Seed of the split of data without an official one (stratified by label, whole groups on one side). Data with an
         official split keep it.
     test_fraction : float, default 0.3
-        Test share of such a split.
+        Fraction of the samples in the test part of such a split.
     **options : Any
         Parameters of the reader; for tables those of :func:`read_wide` (``label``, the last column unless given,
         ``drop``, ``group``, ...), for WFDB records those of :func:`read_wfdb` (``seconds``, ``signals``).
@@ -49,7 +49,7 @@ def load(
     ValueError
         If the name is a path, is unknown (the message says what is near), or an option does not apply.
     TypeError
-        If the name is no text.
+        If the name is not text.
     FileNotFoundError
         If the data folder, or a file that should be in it, does not exist.
 

@@ -76,7 +76,7 @@ def read_physionet2012(path: str | os.PathLike[str], *, descriptors: bool = True
     folder = Path(path)
     sets = _sets(folder)
     if not sets:
-        raise ValueError(f"{folder} is no PhysioNet 2012 folder: it has no set-a with Outcomes-a.txt (nor b or c)")
+        raise ValueError(f"{folder} is not a PhysioNet 2012 folder: it has no set-a with Outcomes-a.txt (nor b or c)")
     files = [file for stays, _ in sets for file in sorted(stays.glob("*.txt"))]
     if not files:
         raise ValueError(f"{folder} has no stay: its set-a holds no .txt file")
@@ -167,7 +167,9 @@ def _refuse_unknown(parameter: pd.Series, series: NDArray[np.int64], files: list
     unknown = ~parameter.isin([*VARIABLES, *DESCRIPTORS, "RecordID"]).to_numpy()
     if unknown.any():
         row = int(unknown.argmax())
-        raise ValueError(f"{files[series[row]]} holds {parameter.iloc[row]!r}, which is no variable of the challenge")
+        raise ValueError(
+            f"{files[series[row]]} holds {parameter.iloc[row]!r}, which is not a variable of the challenge"
+        )
 
 
 def _hours(time: pd.Series) -> NDArray[np.float64]:
@@ -176,7 +178,7 @@ def _hours(time: pd.Series) -> NDArray[np.float64]:
     parts = texts.str.extract(r"^(\d+):([0-5]\d)$")
     bad = parts.isna().any(axis=1).to_numpy()
     if bad.any():
-        raise ValueError(f"{texts[int(bad.argmax())]!r} is no time hh:mm since admission")
+        raise ValueError(f"{texts[int(bad.argmax())]!r} is not a time hh:mm since admission")
     hours = parts[0].astype(np.float64) + parts[1].astype(np.float64) / 60
     if time.isna().any():
         raise ValueError(f"row {int(time.isna().to_numpy().argmax())} of the stays' files has no time")

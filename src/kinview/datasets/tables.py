@@ -51,7 +51,7 @@ def read_wide(
     drop : str or sequence of str, optional
         Columns to leave out (identifiers, free text).
     group : str, optional
-        Column of the group (patient, subject) of each row; it is no feature.
+        Column of the group (patient, subject) of each row; it is not a feature.
     index : str or sequence of str, optional
         Columns that name the rows (record, patient and visit): no features, but the index of X; of several columns an
         index of tuples, because a MultiIndex stands for time series. Tables only.
@@ -199,7 +199,7 @@ def _names_of_rows(keys: pd.DataFrame) -> pd.Index:
 def _as_series(X: pd.DataFrame, channels: int, interleaved: bool, source: Path) -> np.ndarray:
     text = [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name].dtype)]
     if text:
-        raise ValueError(f"{source.name}: column {text[0]!r} is not numeric, so it is no step of a series; drop it")
+        raise ValueError(f"{source.name}: column {text[0]!r} is not numeric, so it is not a step of a series; drop it")
     if channels < 1 or X.shape[1] % channels:
         raise ValueError(f"channels={channels} does not divide the {X.shape[1]} value columns of {source.name}")
     values = X.to_numpy(dtype=np.float64)

@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); convert it first") from None
+        raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it first") from None
     if not text.strip():
         raise ValueError(f"{path} is empty")
     return text
@@ -114,12 +114,12 @@ def numbers(cells: list[str], source: Path, line: int) -> NDArray[np.float64]:
     cells = ["nan" if cell.strip() in MISSING else cell for cell in cells]
     bad = [cell for cell in cells if not is_number(cell)]
     if bad:
-        raise ValueError(f"{source}, line {line}: {bad[0]!r} is no number")
+        raise ValueError(f"{source}, line {line}: {bad[0]!r} is not a number")
     return np.array(cells, dtype=np.float64)
 
 
 def utc_dates(column: pd.Series) -> pd.Series:
-    """ISO 8601 dates in UTC, without a zone; one that names none counts as UTC, and what is no date becomes NaT.
+    """ISO 8601 dates in UTC, without a zone; one that names none counts as UTC, and what is not a date becomes NaT.
 
     Examples
     --------

@@ -20,7 +20,7 @@ __all__ = ["draw_series"]
 _LANE = (1.0, 0.42)  # inches: height of one channel, and of each further one
 _GAP, _LEFT, _RIGHT, _ROW_HEAD, _FOOT = 0.14, 0.72, 0.12, 0.22, 0.72
 _HEADS = 0.24
-_SPREAD = 0.86  # share of its lane that a channel may fill
+_SPREAD = 0.86  # fraction of its lane that a channel may fill
 _MANY = 5_000  # steps from which an SVG holds an image of the lines
 
 Values = NDArray[np.float64]

@@ -73,12 +73,12 @@ class Sheet:
         return int(partner[row])
 
     def mixture(self, view: Batch, row: int) -> str:
-        """Name of the row that this one was mixed with, and the own share."""
+        """Name of the row that this one was mixed with, and the own weight."""
         partner = self.mixed_with(view, row)
         if partner is None:
             return ""
-        share: Any = view.extra.get("coefficient")
-        own = "" if share is None else f"{100 * float(share[row]):.0f} % own, "
+        weight: Any = view.extra.get("coefficient")
+        own = "" if weight is None else f"{100 * float(weight[row]):.0f} % own, "
         return f"{own}with {self.rows[partner]}"
 
 
@@ -104,7 +104,7 @@ def drawing() -> Iterator[None]:
 def head(figure: Figure, sheet: Sheet, width: float) -> float:
     """Write title and subtitle at the top of a figure of this width; the height that they take, both in inches.
 
-    The figure has to have its final height when this is called a second time: positions are shares of it.
+    The figure has to have its final height when this is called a second time: positions are fractions of it.
     """
     lines = [*textwrap.wrap(sheet.title, max(30, int(width * 12.5)), break_on_hyphens=False), sheet.subtitle]
     high = figure.get_size_inches()[1]

@@ -43,5 +43,5 @@ def effective_rank(Z: Float[np.ndarray, "n d"]) -> float:
     values = values[values > values.max(initial=0.0) * max(Z.shape) * np.finfo(np.float64).eps]
     if len(values) == 0 or values[0] <= np.abs(Z).max() * 1e-12:
         return 0.0
-    share = values / values.sum()
-    return round(float(np.exp(-(share * np.log(share)).sum())), 12)
+    fraction = values / values.sum()
+    return round(float(np.exp(-(fraction * np.log(fraction)).sum())), 12)

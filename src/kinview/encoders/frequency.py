@@ -68,10 +68,10 @@ def _means_on_a_grid(magnitude: Tensor, lengths: Tensor, bins: int) -> Tensor:
     area = torch.nn.functional.pad(area, (1, 0))
     edge = torch.linspace(0.0, 0.5, bins + 1, dtype=torch.float64, device=magnitude.device) * lengths[:, None]
     left = edge.floor().clamp_max(known - 1)
-    share = (edge - left)[:, None, :]
+    fraction = (edge - left)[:, None, :]
     index = left.long()[:, None, :].expand(n, channels, bins + 1)
     start, stop = curve.gather(2, index), curve.gather(2, index + 1)
-    integral = area.gather(2, index) + share * start + share.square() / 2 * (stop - start)
+    integral = area.gather(2, index) + fraction * start + fraction.square() / 2 * (stop - start)
     return integral.diff(dim=2) / edge.diff(dim=1)[:, None, :]
 
 

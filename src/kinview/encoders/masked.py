@@ -105,7 +105,7 @@ class MaskedConv1d(nn.Conv1d):
 def input_convolution(
     channels: int, features: int, out_channels: int, kernel_size: int, stride: int = 1
 ) -> MaskedConv1d:
-    """First convolution of an encoder, without bias, padded by half a kernel: weight zero for what is no value.
+    """First convolution of an encoder, without bias, padded by half a kernel: weight zero for what is not a value.
 
     A gap front-end gives ``features`` channels, the first ``channels`` of which are the values. Those beside them start
     with weight zero and draw no random number: an untrained network is the one without them, draw by draw, and what

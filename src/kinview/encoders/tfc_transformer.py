@@ -116,8 +116,8 @@ def resampled(x: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], steps: in
     span = (lengths - 1).clamp_min(0)[:, None]
     position = torch.arange(steps, device=x.device) * span  # in units of 1 / (steps − 1)
     left = position.div(steps - 1, rounding_mode="floor")
-    share = ((position - left * (steps - 1)).to(x.dtype) / (steps - 1))[:, None, :]
+    weight = ((position - left * (steps - 1)).to(x.dtype) / (steps - 1))[:, None, :]
     shape = (*x.shape[:2], steps)
     start = x.gather(2, left[:, None, :].expand(shape))
     stop = x.gather(2, (left + 1).minimum(span)[:, None, :].expand(shape))
-    return torch.lerp(start, stop, share).masked_fill((lengths == 0)[:, None, None], 0.0)
+    return torch.lerp(start, stop, weight).masked_fill((lengths == 0)[:, None, None], 0.0)

@@ -153,7 +153,7 @@ def absolute_url(url: str) -> str:
     try:
         parsed = sa.make_url(url) if "://" in url else sa.URL.create("sqlite", database=url)
     except (sa.exc.ArgumentError, ValueError) as error:
-        raise ValueError(f"{url!r} is no database URL ({error}); write sqlite:///results.db for a file") from None
+        raise ValueError(f"{url!r} is not a database URL ({error}); write sqlite:///results.db for a file") from None
     name = parsed.get_backend_name()
     if name not in ("sqlite", "postgresql"):
         raise ValueError(f"results are stored in sqlite or postgresql, not {name!r}: got {url!r}")

@@ -79,10 +79,10 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
     predicted = values.argmax(axis=1) if y_pred is None else _predicted(y_pred, known, len(labels))
 
     notes = [f"class {known[k]!s} is not in the test set" for k in range(len(known)) if not (true == k).any()]
-    strangers = labels[true < 0]
-    if len(strangers):
+    unknown = labels[true < 0]
+    if len(unknown):
         # Each unknown class gets a code of its own, so that it counts once in the means over classes.
-        names, codes = np.unique(strangers, return_inverse=True)
+        names, codes = np.unique(unknown, return_inverse=True)
         true = true.copy()
         true[true < 0] = len(known) + codes
         notes += [f"class {name!s} was not in the training labels: wrong by definition, no score" for name in names]

@@ -11,17 +11,17 @@ __all__ = ["check_rate", "check_seed"]
 
 
 def check_rate(rate: Any) -> None:
-    """Refuse what is not a share in [0, 1].
+    """Refuse what is not a fraction in [0, 1].
 
     Raises
     ------
     ValueError
-        If ``rate`` is no number or out of range.
+        If ``rate`` is not a number or out of range.
     """
     if isinstance(rate, bool | np.bool_) or not isinstance(rate, int | float | np.integer | np.floating):
         raise ValueError(f"rate must be a number between 0 and 1, got {rate!r}")
     if not 0 <= rate <= 1:
-        raise ValueError(f"rate={rate} is not a share; use 0 <= rate <= 1 (20 % is 0.2)")
+        raise ValueError(f"rate={rate} is not a fraction; use 0 <= rate <= 1 (20 % is 0.2)")
 
 
 def check_seed(seed: Any) -> list[int]:
@@ -30,7 +30,7 @@ def check_seed(seed: Any) -> list[int]:
     Raises
     ------
     ValueError
-        If ``seed`` is no integer >= 0 and no sequence of them; ``None`` would not be repeatable.
+        If ``seed`` is neither an integer >= 0 nor a sequence of them; ``None`` would not be repeatable.
     """
     parts = list(seed) if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) else [seed]
     if not parts or not all(isinstance(p, int | np.integer) and not isinstance(p, bool) and p >= 0 for p in parts):

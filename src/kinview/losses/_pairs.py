@@ -1,4 +1,4 @@
-"""What the losses over pairs of rows share: distances, who belongs together, and means over the pairs that count."""
+"""What the losses over pairs of rows share: distances, which rows are positives, and means over pairs that count."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def binary_logistic_scores(
     negative_weight: float = 1.0,
     positive_rate: float = 0.0,
 ) -> Float[Tensor, ""]:
-    r"""Logistic loss of scores: positives high, negatives low, save for a share of them.
+    r"""Logistic loss of scores: positives high, negatives low, save for a fraction of them.
 
     .. math:: L = -\operatorname{mean} \log \sigma(s^+)
               - \lambda \operatorname{mean} \big[ (1-w) \log \sigma(-s^-) + w \log \sigma(s^-) \big]
@@ -33,7 +33,7 @@ def binary_logistic_scores(
     negative_weight : float, default 1.0
         λ (T-Loss; its code averages the negatives, its paper sums them: there λ is their number).
     positive_rate : float, default 0.0
-        w, the share of negatives expected to be positives in truth (TNC: 0.05, and half of this loss).
+        w, the fraction of negatives expected to be positives in truth (TNC: 0.05, and half of this loss).
 
     References
     ----------
@@ -75,7 +75,7 @@ def binary_logistic(
     negative_weight : float, default 1.0
         λ (T-Loss).
     positive_rate : float, default 0.0
-        w, the share of negatives expected to be positives in truth (TNC: 0.05).
+        w, the fraction of negatives expected to be positives in truth (TNC: 0.05).
     negatives : Tensor, optional
         Negatives of each anchor ``(n, k, d)``.
 

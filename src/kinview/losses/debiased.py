@@ -119,10 +119,11 @@ def _corrected(negatives: Tensor, positives: Tensor, count: int, temperature: fl
     if tau_plus == 0:
         return negatives.clamp_min(floor)
     # log(e^x − e^y) = x + log(1 − e^(y − x)), for y < x; the choice is made first, so that no branch meets log(0)
-    share = math.log(count * tau_plus) + positives - negatives
-    rest = 1 - torch.exp(share.detach())
+    log_ratio = math.log(count * tau_plus) + positives - negatives
+    rest = 1 - torch.exp(log_ratio.detach())
     above = torch.log(rest.clamp_min(0)) + negatives.detach() - math.log1p(-tau_plus) > floor
-    difference = negatives + torch.log1p(-torch.exp(share.where(above, share.new_tensor(-1.0)))) - math.log1p(-tau_plus)
+    safe = log_ratio.where(above, log_ratio.new_tensor(-1.0))
+    difference = negatives + torch.log1p(-torch.exp(safe)) - math.log1p(-tau_plus)
     return difference.where(above, difference.new_tensor(floor))
 
 

@@ -109,7 +109,7 @@ class FactorCL(Loss):
     dim_a, dim_b : int
         Dimensions of the embeddings.
     condition_dim : int, optional
-        Dimension of the conditions where they are no embeddings (the number of classes for one-hot labels); they then
+        Dimension of the conditions where they are not embeddings (the number of classes for one-hot labels); they then
         go to the critics as they are. By default conditions are embeddings of augmented views and share the heads.
     hidden_dim : int, default 512
         Width of the critics (official code).

@@ -69,8 +69,8 @@ def group_nce(
         values = []
         for i, j in combinations(range(len(rows)), 2):
             normalisers = both_ways(rows[i], rows[j], 1 / temperature, (own.leaving_out(1),))
-            for others, view, friends in zip(normalisers, (rows[i], rows[j]), (sums[j], sums[i]), strict=True):
-                gap = own.counts * others - (view * friends).sum(dim=1) / temperature
+            for others, view, positives in zip(normalisers, (rows[i], rows[j]), (sums[j], sums[i]), strict=True):
+                gap = own.counts * others - (view * positives).sum(dim=1) / temperature
                 # an only positive is left out of the sum and comes back in the softplus, so that nothing cancels
                 values.append(softplus(gap).where(own.counts == 1, gap))
         return global_mean(torch.stack(values).mean(dim=0)) * total / own.pairs

@@ -1,4 +1,4 @@
-"""The lifted structured loss: every positive pair against all strangers of both ends."""
+"""The lifted structured loss: every positive pair against all negatives of both its rows."""
 
 from __future__ import annotations
 

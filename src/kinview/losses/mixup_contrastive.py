@@ -69,7 +69,7 @@ def mixup_contrastive(
     """
     check_views("mixup_contrastive", a=a, b=b, second=second)
     check_temperature(temperature)
-    share = _share(coefficient, a)
+    weight = _weight(coefficient, a)
     if (index is None) != (second_index is None):
         raise ValueError("index and second_index go together: give both, or neither")
     with full_precision(a):
@@ -86,8 +86,8 @@ def mixup_contrastive(
                 logsumexp_rows(mixed, keys, scale, masks=[SameGroup(own, samples, keep=True)])
                 for own in (index, second_index)
             )
-        share = share.to(mixed.dtype)
-        return global_mean(normaliser - share * of_one - (1 - share) * of_other)
+        weight = weight.to(mixed.dtype)
+        return global_mean(normaliser - weight * of_one - (1 - weight) * of_other)
 
 
 @losses.register("mixup_contrastive", modality="any", reference="Wickstrøm et al., Mixing up, PRL 2022")
@@ -116,12 +116,12 @@ class MixupContrastive(Loss):
         return mixup_contrastive(a, b, second, coefficient, self.temperature, index=index, second_index=second_index)
 
 
-def _share(coefficient: float | Tensor, like: Tensor) -> Tensor:
-    share = torch.as_tensor(coefficient, device=like.device)
-    share = share if share.is_floating_point() else share.to(torch.float32)
-    if share.ndim and share.shape != (len(like),):
-        raise ValueError(f"coefficient must be one number or one a row, ({len(like)},); got {tuple(share.shape)}")
-    check_finite("mixup_contrastive", coefficient=share)
-    if bool(((share < 0) | (share > 1)).any()):
-        raise ValueError(f"coefficient must be in [0, 1]; got {share.min().item():.3g} to {share.max().item():.3g}")
-    return share
+def _weight(coefficient: float | Tensor, like: Tensor) -> Tensor:
+    weight = torch.as_tensor(coefficient, device=like.device)
+    weight = weight if weight.is_floating_point() else weight.to(torch.float32)
+    if weight.ndim and weight.shape != (len(like),):
+        raise ValueError(f"coefficient must be one number or one a row, ({len(like)},); got {tuple(weight.shape)}")
+    check_finite("mixup_contrastive", coefficient=weight)
+    if bool(((weight < 0) | (weight > 1)).any()):
+        raise ValueError(f"coefficient must be in [0, 1]; got {weight.min().item():.3g} to {weight.max().item():.3g}")
+    return weight

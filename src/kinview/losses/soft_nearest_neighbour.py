@@ -69,10 +69,10 @@ def soft_nearest_neighbour(
         anchors = same.any(dim=1)
         if not bool(anchors.any()):
             return closeness.sum() * 0.0
-        strangers = closeness.masked_fill(same | itself, -torch.inf)[anchors]
-        friends = closeness.masked_fill(~same, -torch.inf)[anchors]
-        # log(1 + strangers / friends): nothing cancels where the classes are far apart
-        return softplus(torch.logsumexp(strangers, dim=1) - torch.logsumexp(friends, dim=1)).mean()
+        negatives = closeness.masked_fill(same | itself, -torch.inf)[anchors]
+        positives = closeness.masked_fill(~same, -torch.inf)[anchors]
+        # log(1 + negatives / positives): nothing cancels where the classes are far apart
+        return softplus(torch.logsumexp(negatives, dim=1) - torch.logsumexp(positives, dim=1)).mean()
 
 
 @losses.register("soft_nearest_neighbour", modality="any", reference="Frosst et al., ICML 2019")

@@ -29,7 +29,7 @@ def triplet(
     *,
     labels: Shaped[Tensor, " n"] | None = None,
 ) -> Float[Tensor, ""]:
-    r"""Triplet loss: a row lies closer to its positive than to a stranger, by a margin.
+    r"""Triplet loss: a row lies closer to its positive than to a negative, by a margin.
 
     .. math:: L = \operatorname*{mean}_{(i,p,k)} \left[ \|z_i - z_p\|^2 - \|z_i - z_k\|^2 + \alpha \right]_+
 
@@ -77,8 +77,8 @@ def triplet(
         counts = negative.sum(dim=1, keepdim=True)
         if mining == "all":
             return _all_hinges(squared, ordered, positive, margin) / (positive * counts).sum().clamp(min=1)
-        stranger = ordered[:, :1] if mining == "hard" else _semi_hard(squared, ordered, counts)
-        return masked_mean(F.relu(squared - stranger + margin), positive & (counts > 0))
+        chosen = ordered[:, :1] if mining == "hard" else _semi_hard(squared, ordered, counts)
+        return masked_mean(F.relu(squared - chosen + margin), positive & (counts > 0))
 
 
 def _all_hinges(

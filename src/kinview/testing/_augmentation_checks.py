@@ -153,18 +153,18 @@ def strength(case: Case) -> None:
 def changes_something(case: Case) -> None:
     """The default changes something observed in 99 % of random rows; one of probability ``p`` when p is 1."""
     batch, n = case.draw(400, steps=2 * STEPS), 400
-    share = _share_changed(case, batch, _surely(case.part))
-    assert share >= 0.99, (
-        f"only {share:.1%} of random rows are changed; at least 99 % must be (with p = 1, if it has p)"
+    changed = _fraction_changed(case, batch, _surely(case.part))
+    assert changed >= 0.99, (
+        f"only {changed:.1%} of random rows are changed; at least 99 % must be (with p = 1, if it has p)"
     )
     p = float(np.prod([getattr(part, "p", 1.0) for part in all_parts(case.part) if hasattr(part, "p")] or [1.0]))
     assert p > 0, "the default never changes anything: p is 0"
-    share = _share_changed(case, batch, case.part)
+    changed = _fraction_changed(case, batch, case.part)
     slack = 4 * (p * (1 - p) / n) ** 0.5
-    assert share >= 0.99 * p - slack, f"only {share:.1%} of random rows are changed at p = {p:g}"
+    assert changed >= 0.99 * p - slack, f"only {changed:.1%} of random rows are changed at p = {p:g}"
 
 
-def _share_changed(case: Case, batch: Batch, part: Augmentation) -> float:
+def _fraction_changed(case: Case, batch: Batch, part: Augmentation) -> float:
     changed = torch.stack([differs(view, batch) for view in case.views(batch, part=part)])
     return float(changed.any(dim=0).double().mean())
 

@@ -199,7 +199,7 @@ def _rows_agree(one: Batch, other: Batch, i: int) -> bool:
 def _check_partners(view: Batch, n: int) -> None:
     partner, coefficient = view.extra.get("partner"), view.extra.get("coefficient")
     assert isinstance(partner, torch.Tensor) and isinstance(coefficient, torch.Tensor), (
-        "mixes_rows is declared: extra['partner'] and extra['coefficient'] must name the other row and the own share"
+        "mixes_rows is declared: extra['partner'] and extra['coefficient'] must name the other row and the own weight"
     )
     assert partner.shape == (n,) and partner.dtype == torch.int64, "extra['partner'] must be (n,) int64"
     assert coefficient.shape == (n,) and coefficient.is_floating_point(), "extra['coefficient'] must be (n,) floating"

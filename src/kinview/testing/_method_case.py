@@ -72,26 +72,26 @@ class Case:
         estimator = self.build(**({"max_steps": 2} | trainer))
         return self.fit(estimator, self.X if X is None else X, **({} if y is None else {"y": y}))
 
-    def fit(self, estimator: Any, X: Any, **company: Any) -> Any:
-        """Fit an estimator to the samples or the first of them, with what it uses of :attr:`company`, or what is given.
+    def fit(self, estimator: Any, X: Any, **metadata: Any) -> Any:
+        """Fit an estimator to the samples or the first of them, with what it uses of :attr:`metadata`, or is given.
 
         What goes along is always that of the first samples.
         """
         uses = getattr(estimator, "uses", {"y"} if estimator.uses_labels else ())
-        company = {name: value for name, value in self.company.items() if name in uses} | company
+        metadata = {name: value for name, value in self.metadata.items() if name in uses} | metadata
         n = len(X)
         given = {
             name: {feature: rows[:n] for feature, rows in value.items()} if name == "extra" else value[:n]
-            for name, value in company.items()
+            for name, value in metadata.items()
             if value is not None
         }
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # weights kept, channels dropped: said to people, not here
+            warnings.simplefilter("ignore", UserWarning)  # weights kept, channels dropped: for users, not for a check
             return estimator.fit(X, **given)
 
     @functools.cached_property
-    def company(self) -> dict[str, Any]:
-        """What may go along with the samples: their labels, groups of four, and their first values as features."""
+    def metadata(self) -> dict[str, Any]:
+        """Labels of the samples, groups of four, and their first values as features, for what a method uses."""
         table = isinstance(self.X, pd.DataFrame)
         first = self.X.iloc[:, :2].rank() / self.n if table else np.asarray(self.X)[:, 0, :3]
         return {
@@ -102,18 +102,19 @@ class Case:
 
     def training_rows(self, estimator: Any) -> Batch:
         """The samples as the method of a fitted estimator trains on them, with what it uses."""
-        groups = self.company["groups"] if "groups" in estimator.uses else None
+        groups = self.metadata["groups"] if "groups" in estimator.uses else None
         batch = estimator.to_batch(self.X, groups=groups)
-        rows: Batch = estimator._training_rows(estimator._with_company(batch, self.company["y"], self.company["extra"]))
+        batch = estimator._with_company(batch, self.metadata["y"], self.metadata["extra"])
+        rows: Batch = estimator._training_rows(batch)
         return rows
 
     def embedded(self, estimator: Any, X: Any = None) -> np.ndarray:
         """Embeddings in float64."""
         return np.asarray(estimator.transform(self.X if X is None else X), dtype=np.float64)
 
-    def with_gaps(self, share: float = 0.3) -> Any:
-        """The data with a share of the values missing, and nothing observed in the first sample."""
-        hidden = np.random.default_rng(0).random(np.shape(self.X)) < share
+    def with_gaps(self, fraction: float = 0.3) -> Any:
+        """The data with a fraction of the values missing, and nothing observed in the first sample."""
+        hidden = np.random.default_rng(0).random(np.shape(self.X)) < fraction
         hidden[0] = True
         if isinstance(self.X, pd.DataFrame):
             return self.X.mask(hidden)

@@ -58,13 +58,13 @@ def uses(case: Case) -> None:
     if not case.pretrains:  # nothing is handed on to a method
         return
     labels = np.arange(case.n) % 2 if case.labels is None else case.labels
-    given = {**case.company, "y": labels}
+    given = {**case.metadata, "y": labels}
     alone = {"max_steps": 2, "validation_fraction": 0.0}  # groups keep held-out rows apart, whoever uses them
     with views_seen(type(case.trained.method_)) as batches:
         fitted = case.fit(case.build(**alone), case.X, **given)
     assert batches, "training calls views for each step"
     for batch in batches:
-        _check_company(batch, declared, given)
+        _check_metadata(batch, declared, given)
     for name in sorted(declared & {"groups", "extra"}):
         other = {"features": given[name]["features"][::-1]} if name == "extra" else np.roll(given[name], 2)
         changed = case.fit(case.build(**alone), case.X, **{**given, name: other})
@@ -73,7 +73,7 @@ def uses(case: Case) -> None:
         )
 
 
-def _check_company(batch: Batch, declared: frozenset[str], given: dict[str, Any]) -> None:
+def _check_metadata(batch: Batch, declared: frozenset[str], given: dict[str, Any]) -> None:
     """Assert that a batch carries what is declared, as it was given for its rows, and nothing else."""
     found: dict[str, Any] = {"y": batch.y, "groups": batch.groups, "extra": batch.extra.get("features")}
     for name, value in found.items():
@@ -128,7 +128,7 @@ def control(case: Case) -> None:
     estimator = case.build()
     pretrains = estimator.trains and not estimator.uses_labels
     if estimator.control:
-        assert not pretrains, "control is declared, and fit trains a network without labels: that is no control"
+        assert not pretrains, "control is declared, and fit trains a network without labels: that is not a control"
     else:
         assert estimator.network_of is None, "a method around the network of another one is a control: declare control"
         assert estimator.trains, "fit trains nothing, so it is what pre-training has to beat: declare control"

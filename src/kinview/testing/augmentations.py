@@ -52,8 +52,8 @@ def check_augmentation(augmentation: Any, *, batch: Batch | None = None) -> tupl
     -----
     That padding changes nothing is shown with random numbers that depend on their place in the drawn tensor alone, so
     that a longer series has the same ones. That the default changes something in 99 % of random rows is shown with a
-    parameter ``p``, where there is one, set to 1, and then at its default in a share of p. A check that does not apply
-    (time stamps of a table) is passed over.
+    parameter ``p``, where there is one, set to 1, and then at its default in a fraction p of them. A check that does
+    not apply (time stamps of a table) is passed over.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def check_augmentation(augmentation: Any, *, batch: Batch | None = None) -> tupl
     bare = not dataclasses.is_dataclass(given)
     if bare or any(isinstance(value, dataclasses.Field) for value in vars(type(given)).values()):
         raise AssertionError(
-            f"{name} fails the check 'parameters': its fields are no parameters yet: write "
+            f"{name} fails the check 'parameters': its fields are not parameters yet: write "
             f"@dataclasses.dataclass(frozen=True) above class {name}"
         )
     for kind in _kinds(given, batch):

@@ -108,7 +108,7 @@ def stored_identity(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} is no kinview checkpoint (its format is {metadata.get('format')!r})")
+        raise ValueError(f"{path} is not a kinview checkpoint (its format is {metadata.get('format')!r})")
     if metadata["format_version"] != str(_VERSION):
         raise ValueError(
             f"{path} has checkpoint version {metadata['format_version']}, this kinview continues version {_VERSION}: "

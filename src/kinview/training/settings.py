@@ -45,13 +45,13 @@ class Settings(types.SimpleNamespace):
         return min(limits) if limits else None
 
     def lr_factor(self, step: int, total: int | None) -> float:
-        """Learning rate at a step as a share of ``lr``: linear warm-up, then constant or half a cosine down to 0."""
+        """Learning rate at a step as a fraction of ``lr``: linear warm-up, then constant or half a cosine down to 0."""
         if step < self.warmup_steps:
             return (step + 1) / int(self.warmup_steps)
         if self.scheduler == "constant" or total is None:
             return 1.0
-        share = (step - self.warmup_steps) / max(1, total - self.warmup_steps)
-        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, share)))
+        fraction = (step - self.warmup_steps) / max(1, total - self.warmup_steps)
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, fraction)))
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimiser over a method's parameter groups."""

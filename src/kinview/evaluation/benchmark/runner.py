@@ -53,7 +53,7 @@ def run(
     cache_dir : path
         Folder for fitted models and embeddings; what is there is used. It may be deleted between runs.
     progress : bool
-        Show a bar over the cells (a line per tenth where stderr is no terminal).
+        Show a bar over the cells (a line per tenth where stderr is not a terminal).
     workers : int, optional
         Processes side by side; default ``benchmark.workers``.
 
@@ -170,7 +170,7 @@ def _watched(runner: int) -> Iterator[None]:
 
 
 class _Progress:
-    """A bar over the cells; where stderr is no terminal, a line per tenth. Says in the end where the time went."""
+    """A bar over the cells; where stderr is not a terminal, a line per tenth. Says in the end where the time went."""
 
     def __init__(self, name: str, total: int, known: int, notes: Sequence[str] = (), *, enabled: bool) -> None:
         self._name, self._total, self._done, self._enabled = name, total, known, enabled

@@ -47,7 +47,7 @@ class Embedding:
     z_missing : ndarray of shape (n, D')
         For probes that take NaN as it is; the same as ``z`` where the method has no gaps to pass on.
     realised_missing : float
-        Share of the observed cells that the corruption removed.
+        Fraction of the observed cells that the corruption removed.
     """
 
     z: Float[np.ndarray, "n d"]
@@ -138,7 +138,7 @@ class Chain:
         return (estimator.initialise if estimator.trained_by_probe else estimator.fit)(X, **given)
 
     def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
-        """Raw values of a part, struck by a corruption, and the share of observed cells that went.
+        """Raw values of a part with a corruption applied, and the fraction of observed cells that it removed.
 
         The mask depends on data set, part, seed and mechanism alone: it is the same for every method and probe.
         """
@@ -146,8 +146,8 @@ class Chain:
         if corruption is None:
             return X, 0.0
         mechanism, severity = corruption
-        struck, removed = corrupt(X, mechanism, (self.cell.seed, int(part == "test")), rate=severity)
-        return struck, realised_rate(X, removed)
+        corrupted, removed = corrupt(X, mechanism, (self.cell.seed, int(part == "test")), rate=severity)
+        return corrupted, realised_rate(X, removed)
 
     def embedding(self, cell: Cell, part: Part) -> Embedding:
         """Embedding of a part under a cell's condition: from memory, the cache, or computed and written there."""

@@ -33,7 +33,7 @@ def corrupt(X: Data, corruption: Any, seed: int | Sequence[int], *, rate: float 
         Determines the order in which cells go. A sequence tells apart what shares a seed: ``(seed, 0)`` for train and
         ``(seed, 1)`` for test.
     rate : float, optional
-        Share to remove, for a spec that does not say.
+        Fraction to remove, for a spec that does not say.
 
     Returns
     -------

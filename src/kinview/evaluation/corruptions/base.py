@@ -50,7 +50,7 @@ class Corruption(FromPickle, abc.ABC):
     Parameters
     ----------
     rate : float
-        Share to remove, in [0, 1].
+        Fraction to remove, in [0, 1].
     """
 
     rate: float
@@ -80,7 +80,7 @@ def observed_mask(X: Any) -> Bool[np.ndarray, "n ..."]:
     Raises
     ------
     TypeError, ValueError
-        If ``X`` is no container of real values in a known layout.
+        If ``X`` is not a container of real values in a known layout.
     """
     if isinstance(X, pd.DataFrame):
         columns = [_observed_column(X.iloc[:, i]) for i in range(X.shape[1])]
@@ -96,7 +96,7 @@ def observed_mask(X: Any) -> Bool[np.ndarray, "n ..."]:
 
 
 def realised_rate(X: Any, removed: Any) -> float:
-    """Share of the observed cells of ``X`` that were removed; 0 where nothing was observed.
+    """Fraction of the observed cells of ``X`` that were removed; 0 where nothing was observed.
 
     Parameters
     ----------

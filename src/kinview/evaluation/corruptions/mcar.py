@@ -17,7 +17,7 @@ __all__ = ["MCAR"]
 @corruptions.register("mcar", modality="any", reference="Rubin 1976; cells as PyGrinder's rdo")
 @dataclasses.dataclass(frozen=True)
 class MCAR(Corruption):
-    r"""Remove an exact share of what was observed, completely at random.
+    r"""Remove an exact fraction of what was observed, completely at random.
 
     Of :math:`N` observed units, :math:`\mathrm{round}(\mathrm{rate} \cdot N)` are drawn without replacement over the
     whole data set; each is as likely as any other, whatever its value.
@@ -25,7 +25,7 @@ class MCAR(Corruption):
     Parameters
     ----------
     rate : float
-        Share of the observed units to remove.
+        Fraction of the observed units to remove.
     mode : {"cell", "timestep"}
         What a unit is. ``"cell"``: one value (what PyGrinder calls *rdo*). ``"timestep"``: one time step of one series,
         all channels together, as in the irregular-sampling experiments of TS2Vec; a step counts when a channel of it
@@ -67,16 +67,18 @@ class MCAR(Corruption):
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""
         if self.mode == "cell":
-            return self._share_of(cells.observed, generator)
+            return self._fraction_of(cells.observed, generator)
         if not cells.time_series:
             raise ValueError(
                 "mode='timestep' needs time series: an array (n, channels, time) or a frame with a MultiIndex "
                 "(series, time); a table has no time steps, use mode='cell'"
             )
-        steps = self._share_of(np.logical_or.reduce(cells.observed, axis=1), generator)
+        steps = self._fraction_of(np.logical_or.reduce(cells.observed, axis=1), generator)
         return np.asarray(np.logical_and(cells.observed, steps[:, None]))
 
-    def _share_of(self, observed: Bool[np.ndarray, " ..."], generator: np.random.Generator) -> Bool[np.ndarray, " ..."]:
+    def _fraction_of(
+        self, observed: Bool[np.ndarray, " ..."], generator: np.random.Generator
+    ) -> Bool[np.ndarray, " ..."]:
         candidates = np.flatnonzero(observed)
         # The whole order is drawn whatever the rate, so that a lower rate takes a beginning of it.
         order = generator.permutation(candidates)

@@ -34,14 +34,14 @@ class NoisyLabels:
 
     @property
     def realised_rate(self) -> float:
-        """Share of the labels that differ from the given ones."""
+        """Fraction of the labels that differ from the given ones."""
         return float(self.flipped.mean())
 
 
 @label_noise.register("symmetric", modality="any", reference="Northcutt et al. 2021; inclusive: Bahri et al. 2022")
 @dataclasses.dataclass(frozen=True)
 class SymmetricNoise(FromPickle):
-    r"""Give an exact share of the rows a label drawn uniformly, whatever their class.
+    r"""Give an exact fraction of the rows a label drawn uniformly, whatever their class.
 
     With the transition matrix :math:`T_{ij} = P(\tilde y = j \mid y = i)` over :math:`K` classes, exclusive noise is
 
@@ -53,7 +53,7 @@ class SymmetricNoise(FromPickle):
     Parameters
     ----------
     rate : float
-        Share :math:`\rho` of the rows that draw a label, in [0, 1].
+        Fraction :math:`\rho` of the rows that draw a label, in [0, 1].
     inclusive : bool
         Whether the own class may be drawn. Default: no, the usual definition in work on noisy labels; SCARF's
         experiments use the inclusive one.

@@ -218,7 +218,7 @@ def _factors(summary: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
         for kind, chosen in groups:
             if chosen.empty:
                 continue
-            label = "share of labels (%)"
+            label = "fraction of labels (%)"
             if column == "severity":
                 corruption, side, pretrained = kind
                 several = alone.loc[alone["corrupt"] == side, "pretrain_on"].nunique() > 1
@@ -271,7 +271,7 @@ def _share_limits(panels: Sequence[Axes]) -> None:
 def _project(
     method: str, z: ArrayLike, y: ArrayLike, max_points: int
 ) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.float64]]:
-    """First two principal components, class names as text, and the shares of variance explained."""
+    """First two principal components, class names as text, and the fractions of variance explained."""
     points, labels = np.asarray(z, dtype=np.float64), np.asarray(y).ravel()
     if points.ndim != 2 or len(points) != len(labels):
         raise ValueError(

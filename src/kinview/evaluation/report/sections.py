@@ -77,14 +77,14 @@ def comparison(results: Results, metric: str) -> dict[str, Any]:
             continue
         for row in records(scoreboard(chosen)):
             words = verdict_words(row, control)
-            share = [(verdict, row[verdict], 100 * row[verdict] / row["comparisons"]) for verdict in GLYPHS]
+            counts = [(verdict, row[verdict], 100 * row[verdict] / row["comparisons"]) for verdict in GLYPHS]
             verdicts.append(
                 {
                     **row,
                     "control": control,
                     "words": words,
                     "state": "good" if words.startswith("beats") else "open" if "not shown" in words else "bad",
-                    "share": [part for part in share if part[1]],
+                    "counts": [part for part in counts if part[1]],
                 }
             )
     verdicts.sort(key=lambda row: (results.methods.index(row["method"]), results.controls.index(row["control"])))
@@ -191,8 +191,8 @@ def checks(results: Results) -> dict[str, Any]:
     texts = [text or "no message was recorded" for text in _texts(results.failed, "message")]
     for names, rows in results.failed.assign(message=texts).groupby(["dataset", "method", "message"]):
         failed.append({**dict(zip(("dataset", "method", "message"), names)), **_where(rows, labels)})
-    struck = touched[(touched["corruption"] != "none") & (touched["corrupt"] != "test")]
-    pretrained = sorted(set(struck["pretrain_on"]))
+    corrupted = touched[(touched["corruption"] != "none") & (touched["corrupt"] != "test")]
+    pretrained = sorted(set(corrupted["pretrain_on"]))
     return {
         "pretrained": pretrained,
         "conditions": list(touched.index),
