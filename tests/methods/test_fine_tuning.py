@@ -704,7 +704,7 @@ def test_supervised_is_a_transformer_trained_with_labels(tmp_path):
     np.testing.assert_array_equal(before.transform(X), RandomInit(SERIES, random_state=0).fit(X).transform(X))
 
 
-def _all_checks(estimator) -> None:
+def assert_passes_all(estimator) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of single rows, which many of these checks fit on
         results = check_estimator(estimator, on_skip=None, on_fail=None)
@@ -717,15 +717,15 @@ QUICK = {"scarf": {"hidden_dim": 16, "depth": 2, "trainer": {"max_steps": 2}}}
 
 
 def test_a_small_one_passes_all_of_scikit_learns_checks():
-    _all_checks(FineTunedClassifier(QUICK, trainer={"lr": 0.02, "max_epochs": 8}, random_state=0))
+    assert_passes_all(FineTunedClassifier(QUICK, trainer={"lr": 0.02, "max_epochs": 8}, random_state=0))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("freeze", ["encoder", "gradual"])
 def test_one_that_freezes_passes_all_of_scikit_learns_checks(freeze):
-    _all_checks(FineTunedClassifier(QUICK, head="mlp", freeze=freeze, trainer={"lr": 0.02, "max_epochs": 30}))
+    assert_passes_all(FineTunedClassifier(QUICK, head="mlp", freeze=freeze, trainer={"lr": 0.02, "max_epochs": 30}))
 
 
 @pytest.mark.slow
 def test_the_default_passes_all_of_scikit_learns_checks():
-    _all_checks(FineTunedClassifier())
+    assert_passes_all(FineTunedClassifier())

@@ -72,6 +72,15 @@ SPECS: Mapping[str, list[Any]] = {
     ],
     "joint_embedding": [
         {"joint_embedding": {"encoder": CONVOLUTION, "loss": "info_nce"}},
+        # few dimensions: the correlations of many are noise in so small a batch
+        {
+            "joint_embedding": {
+                "encoder": RESNET,
+                "loss": "barlow_twins",
+                "projector": {"out_dim": 16},
+                "trainer": {"lr": 0.01},
+            }
+        },
         {
             "joint_embedding": {
                 "encoder": CONVOLUTION,

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 
+from kinview.data.batch import Batch
 from kinview.diagnostics.effective_rank import effective_rank
 from kinview.methods import methods
 from kinview.methods.controls.random_init import RandomInit
@@ -137,7 +138,7 @@ def one_sample(case: Case) -> None:
 
 
 def loss_falls(case: Case) -> None:
-    """After training the loss is lower than before, on the same views and with the memory of a first step."""
+    """After training the loss is lower than before, on the same views and with the same memory of earlier rows."""
     steps = 30
     estimator = case.fitted(max_steps=steps)
     untrained = case.build(max_steps=steps).initialise(case.X).method_
@@ -153,7 +154,11 @@ def loss_falls(case: Case) -> None:
 
 
 def _loss(case: Case, method: Method, estimator: Any) -> float:
-    """Mean loss of a few draws of views in training mode, from one seed; what a first step leaves behind is there."""
+    """Mean loss of five draws of views in training mode, from one seed.
+
+    They follow a first step that does not count: where a queue holds all negatives, as MoCo's, the loss beside the
+    empty one is 0 for any weights. A step is a draw, its loss and what the method does after it; no weight learns.
+    """
     from kinview.methods.estimators.view_fitting import fit_views, forget_views
 
     method = copy.deepcopy(method).train()
@@ -161,14 +166,17 @@ def _loss(case: Case, method: Method, estimator: Any) -> float:
     with forked_generators(7, torch.device("cpu")), torch.no_grad():
         batch = case.training_rows(estimator)
         fit_views(method, batch, generator, schema=getattr(estimator, "schema_", None))
-        values = []
-        for _ in range(6):
-            views = method.views(batch, generator, 1.0)
-            result = method.loss(views)
-            values.append(float(result.loss))
-            method.after_step(1.0, views, result.carry)
+        losses = [_step(method, batch, generator) for _ in range(6)]
         forget_views(method)
-    return float(np.mean(values[1:]))  # beside an empty queue there is nothing to lose
+    return float(np.mean(losses[1:]))
+
+
+def _step(method: Method, batch: Batch, generator: torch.Generator) -> float:
+    """Loss of one draw of views; the method then does what it does after a step."""
+    views = method.views(batch, generator, 1.0)
+    result = method.loss(views)
+    method.after_step(1.0, views, result.carry)
+    return float(result.loss)
 
 
 def effective_rank_kept(case: Case) -> None:
