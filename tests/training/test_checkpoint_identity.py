@@ -70,7 +70,7 @@ def test_a_checkpoint_names_the_defaults_of_the_parts_inside(tmp_path: Path) -> 
     trainer = {"max_steps": 1, "checkpoint_dir": str(tmp_path), "checkpoint_every": 1}
     TabularSimCLR(encoder=encoder, trainer=trainer, random_state=0).fit(TABLE)
     (path,) = tmp_path.glob("*.safetensors")
-    assert stored_identity(path)["parameters"]["encoder"] == complete_config(encoders, encoder) != encoder
+    assert stored_identity(path)["complete_parameters"]["encoder"] == complete_config(encoders, encoder) != encoder
 
 
 def test_a_checkpoint_of_the_same_metadata_is_continued(tmp_path: Path) -> None:

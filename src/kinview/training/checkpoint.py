@@ -20,7 +20,8 @@ __all__ = ["CHECKPOINT_NAME", "Running", "load_checkpoint", "save_checkpoint", "
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 _FORMAT = "kinview-checkpoint"
-_VERSION = 2
+_VERSION = 1
+_LATER_KEYS = ("complete_parameters",)  # of an identity, that a file of an earlier kinview lacks
 
 
 @dataclasses.dataclass
@@ -80,7 +81,8 @@ def load_checkpoint(path: Path, running: Running, identity: dict[str, Any]) -> N
         If the file is damaged or foreign, or belongs to another training: the differences are named.
     """
     tensors, stored = _read(path)
-    differences = _differences(stored, json.loads(json.dumps(identity)))
+    given = {key: value for key, value in identity.items() if key in stored or key not in _LATER_KEYS}
+    differences = _differences(stored, json.loads(json.dumps(given)))
     if differences:
         raise ValueError(
             f"{path} belongs to another training: {'; '.join(differences)}. "

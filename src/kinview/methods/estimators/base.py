@@ -24,6 +24,7 @@ from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters
+from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method, Sizes
@@ -252,9 +253,12 @@ class EstimatorCore(FromPickle, Capabilities):
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         """What a checkpoint of this training belongs to."""
         given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
-        given = {name: given[name] for name in given if name not in ("trainer", "random_state")}
-        parameters = complete_parameters(type(self), given)
-        return {"method": type(self).__name__, "parameters": parameters, "seed": seed, "data": fingerprint(rows)}
+        return {
+            "method": type(self).__name__,
+            **described_parameters(self, given),
+            "seed": seed,
+            "data": fingerprint(rows),
+        }
 
     def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Representations of all rows, in chunks, on the CPU in float32."""
@@ -311,6 +315,15 @@ def as_trainer(trainer: Any) -> Trainer:
             )
         return Trainer(**trainer)
     raise ValueError(f"trainer must be None, a mapping of Trainer fields, or a Trainer; got {trainer!r}")
+
+
+def described_parameters(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an estimator as a checkpoint holds them: as given, and with the defaults of the parts inside."""
+    values = {name: value for name, value in values.items() if name not in ("trainer", "random_state")}
+    return {
+        "parameters": {name: to_config(value) for name, value in values.items()},
+        "complete_parameters": complete_parameters(type(part), values),
+    }
 
 
 def fingerprint(batch: Batch) -> str:

@@ -16,7 +16,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from kinview.complete_configs import complete_parameters
 from kinview.data.batch import Batch
 from kinview.data.labels import encode_target
 from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
@@ -24,7 +23,7 @@ from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
 from kinview.methods.controls.random_init import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.base import EstimatorCore, as_trainer, fingerprint, own_copy
+from kinview.methods.estimators.base import EstimatorCore, as_trainer, described_parameters, fingerprint, own_copy
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
 from kinview.methods.estimators.series import SeriesEstimator, transferred
@@ -284,14 +283,13 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         given = without_run_fields(self.config)
-        given = {name: given[name] for name in given if name not in ("trainer", "random_state")}
         start = hashlib.sha256(_labels(rows).numpy().tobytes())
         for weight in self.encoder_.method_.state_dict().values():
             start.update(np.ascontiguousarray(weight.cpu().numpy()).tobytes())
         schedule = (self.trainer_.max_epochs, self.trainer_.max_steps) if self.freeze == "gradual" else ()
         return {
             "method": type(self).__name__,
-            "parameters": complete_parameters(type(self), given),
+            **described_parameters(self, given),
             "length_of_schedule": list(schedule),
             "seed": seed,
             "data": fingerprint(rows.replace(y=None)),

@@ -19,7 +19,6 @@ from kinview.training.method import Method
 __all__ = ["JointEmbedding", "PairEstimator", "SeriesPairs", "TabularJointEmbedding", "TabularPairs"]
 
 _PAPERS = "Chen et al., ICML 2020; He et al., CVPR 2020; Grill et al., NeurIPS 2020; Bardes et al., ICLR 2022"
-_PARTS = {"augmentation": "augmentations", "encoder": "encoders", "loss": "losses"}
 
 
 class PairEstimator(EstimatorCore):
@@ -135,7 +134,6 @@ class _AnyLoss(PairEstimator):
     "joint_embedding",
     modality="time_series",
     reference=_PAPERS,
-    parts=_PARTS,
 )
 @parameterised
 class JointEmbedding(_AnyLoss, SeriesPairs):
@@ -178,7 +176,6 @@ class JointEmbedding(_AnyLoss, SeriesPairs):
     "tabular_joint_embedding",
     modality="tabular",
     reference=_PAPERS,
-    parts=_PARTS,
 )
 @parameterised
 class TabularJointEmbedding(_AnyLoss, TabularPairs):

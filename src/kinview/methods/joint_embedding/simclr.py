@@ -46,7 +46,6 @@ class _SimCLRLoss(PairEstimator):
     "simclr",
     modality="time_series",
     reference="Chen et al., ICML 2020; Tang et al., 2020",
-    parts={"augmentation": "augmentations", "encoder": "encoders"},
 )
 @parameterised
 class SimCLR(_SimCLRLoss, SeriesPairs):
@@ -102,7 +101,6 @@ class SimCLR(_SimCLRLoss, SeriesPairs):
     "tabular_simclr",
     modality="tabular",
     reference="Chen et al., ICML 2020; Bahri et al., ICLR 2022",
-    parts={"augmentation": "augmentations", "encoder": "encoders"},
 )
 @parameterised
 class TabularSimCLR(_SimCLRLoss, TabularPairs):
