@@ -46,7 +46,7 @@ def _table() -> dict[str, dict[str, str]]:
 
 
 def moved_value(module: str, name: str) -> Any:
-    """What a name stood for in a module that is gone, or in a package that the name has left."""
+    """Object that a name stood for in a module that is gone, or in a package that the name has left."""
     place, _, renamed = moved_names().get((module, name), moved_modules().get(module, "")).partition(":")
     return getattr(importlib.import_module(place), renamed or name)
 

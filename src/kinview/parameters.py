@@ -96,7 +96,7 @@ def check_fraction(value: float, name: str, *, below: bool = False) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Rule:
-    """What a field may hold, and how its documentation calls that."""
+    """Values that a field may hold, and the words for them in its documentation."""
 
     kind: type  # object: whatever its check lets through
     low: float = -math.inf

@@ -227,7 +227,7 @@ def test_masks_are_shared_by_methods_and_nested_over_severities(tiny, data, tmp_
 
 
 @pytest.mark.parametrize("corrupt", ["train", "test", "both"])
-def test_corruption_strikes_the_parts_it_is_asked_to(small, tmp_path, corrupt):
+def test_corruption_is_applied_to_the_parts_that_are_named(small, tmp_path, corrupt):
     frame = go(dataclasses.replace(small, corrupt=corrupt), tmp_path).query("corruption == 'mcar'")
     assert (frame["realised_missing_train"] > 0).all() == (corrupt != "test")
     assert (frame["realised_missing_test"] > 0).all() == (corrupt != "train")

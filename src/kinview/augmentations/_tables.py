@@ -60,7 +60,7 @@ def discrete_columns(batch: Batch, schema: TableSchema | None) -> Bool[Tensor, "
 
 
 def check_columns(name: str, fitted: Tensor | None, x: Tensor) -> Tensor:
-    """What was learned (its last dimension is the columns), on the device of x.
+    """Returns what was learned (its last dimension is the columns), on the device of x.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class FittedToColumns(Augmentation):
 
     @abstractmethod
     def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
-        """What the fields of the fitted copy hold."""
+        """Values of the fitted copy's fields."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -164,7 +164,7 @@ class PerturbationNetwork(nn.Module):
         fine: Float[Tensor, "n c t"],
         coarse: list[Float[Tensor, "n c s"]],
     ) -> Float[Tensor, "n c t"]:
-        """What becomes the perturbation, unbounded; ``x`` standardised, zero where missing."""
+        """Output that becomes the perturbation, unbounded; ``x`` standardised, zero where missing."""
         n, channels, steps = x.shape
         inside, within = _inside(lengths, steps, channels, 1), _inside(lengths, steps, channels, _STRIDE)
         read = _cut(torch.stack([x, seen.to(x.dtype), fine], dim=2).flatten(0, 1), inside)

@@ -27,7 +27,7 @@ _TEXT_FRACTION = 0.9  # distinct texts per observed row from which a column coun
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """What a schema knows about one column.
+    """One column of a schema.
 
     Parameters
     ----------

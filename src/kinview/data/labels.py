@@ -209,7 +209,7 @@ def positions(labels: Shaped[np.ndarray, " n"], classes: Any) -> Int64[np.ndarra
 
 
 def encode_classes(y: Any, user: str) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
-    """As :func:`encode_labels`; a single class is refused in the name of what uses them ("a probe")."""
+    """Codes and classes, as :func:`encode_labels`; a single class is refused in the name of the user ("a probe")."""
     codes, classes = encode_labels(y)
     if len(classes) < 2:
         raise ValueError(
@@ -220,7 +220,7 @@ def encode_classes(y: Any, user: str) -> tuple[Int64[np.ndarray, " n"], Shaped[n
 
 
 def encode_target(y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
-    """As :func:`encode_classes`, for a classifier of scikit-learn: what it converts is converted, in its words.
+    """Codes and classes, as :func:`encode_classes`, for a classifier of scikit-learn: converts what it converts.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def check_modality(name: str, reads: str | None, found: str, where: str, verb: s
 
 
 def check_samples(name: str, reads: str, X: Any, n_labels: int) -> None:
-    """As :func:`check_modality`, for labelled samples, before a reader misreads them.
+    """Refuse labelled samples of another modality, as :func:`check_modality`, before they are misread.
 
     A frame whose MultiIndex names the rows (patient, visit) may be a table; then it has a label a row.
     """

@@ -17,7 +17,7 @@ Scaling = Literal["dataset", "sample"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scaler:
-    r"""What :func:`fit_scaler` learned: :math:`z = (x - \mu) / \sigma` per channel.
+    r"""Location and scale that :func:`fit_scaler` learned: :math:`z = (x - \mu) / \sigma` per channel.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ _RARE = 5  # training rows below which the name of a category is not stored: it 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TableSchema:
-    r"""What a table's columns are, learned on training rows; turns tables into batches.
+    r"""Columns of a table, learned on training rows; turns tables into batches.
 
     Numbers, dates and booleans become :math:`(x - \mu)/\sigma`, computed in float64 and then cast, so dates and ids
     keep their digits; categories become the codes 1, ..., K, a category not seen at fit 0; missing is NaN in every

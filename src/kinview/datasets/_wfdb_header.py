@@ -27,7 +27,7 @@ class Signal:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a header says of its record."""
+    """Content of a record's header."""
 
     record: str
     rate: float

@@ -1,4 +1,4 @@
-"""What is drawn on a sheet, and how all sheets look."""
+"""Content and layout of all sheets."""
 
 from __future__ import annotations
 

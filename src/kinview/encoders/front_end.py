@@ -26,7 +26,7 @@ class GapFrontEnd(nn.Module):
     channels : int
         Number of channels C of the input.
     mode : {"values", "values+mask", "values+mask+delta"}
-        What to show.
+        What the network is shown: values alone, also which are observed, or also the time since the last observed one.
     missing : {"channel", "timestep"}
         ``channel``: a missing value is missing alone. ``timestep``: it makes its whole step missing (TS2Vec's rule).
 

@@ -96,7 +96,7 @@ class TFCTransformer(SeriesEncoder):
         return out.flatten(1).masked_fill(empty[:, None], 0.0)
 
     def tokens(self, x: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"]) -> Float[Tensor, "n c length"]:
-        """What the transformer reads of each series: L values, or L magnitudes."""
+        """Input of the transformer for each series: L values, or L magnitudes."""
         values = resampled(bridge_gaps(x), lengths, self.length)
         return torch.fft.fft(values).abs() if self.domain == "frequency" else values
 

@@ -14,7 +14,7 @@ __all__ = ["Metrics", "evaluate"]
 
 
 class Metrics(TypedDict):
-    """What :func:`evaluate` returns. All metrics are in [0, 1]; NaN where a metric is not defined."""
+    """Result of :func:`evaluate`. All metrics are in [0, 1]; NaN where a metric is not defined."""
 
     accuracy: float
     balanced_accuracy: float

@@ -96,7 +96,7 @@ def logsumexp_self(
 
 @dataclass(eq=False)
 class _Plan:
-    """What is summed, and how: decided in the forward pass, used again in the backward pass."""
+    """Kind of sum with its masks and flags: decided in the forward pass, used again in the backward pass."""
 
     kind: Literal["rows", "both", "self"]
     masks: tuple[Mask, ...]

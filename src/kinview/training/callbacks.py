@@ -42,16 +42,16 @@ class Callback:
     """
 
     def on_train_begin(self, state: TrainingState, method: Method) -> None:
-        """Before the first step of this call (a resumed one included)."""
+        """Called before the first step of this call (a resumed one included)."""
 
     def on_step_end(self, state: TrainingState, method: Method) -> None:
-        """After every optimiser step."""
+        """Called after every optimiser step."""
 
     def on_validation_end(self, state: TrainingState, method: Method) -> None:
-        """After every validation."""
+        """Called after every validation."""
 
     def on_train_end(self, state: TrainingState, method: Method) -> None:
-        """After the last step, with the averaged or best weights in place."""
+        """Called after the last step, with the averaged or best weights in place."""
 
 
 @callbacks.register("json_lines")

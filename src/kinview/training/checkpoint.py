@@ -103,7 +103,7 @@ def load_checkpoint(path: Path, running: Running, identity: dict[str, Any]) -> N
 
 
 def stored_identity(path: Path) -> dict[str, Any]:
-    """What the training of a checkpoint is; errors as :func:`load_checkpoint` for a damaged or foreign file."""
+    """Identity of a checkpoint's training; errors as :func:`load_checkpoint` for a damaged or foreign file."""
     return _read(path)[1]
 
 

@@ -65,7 +65,7 @@ _UNKNOWN = Sizes()
 
 
 class LossResult(NamedTuple):
-    """What a loss gives.
+    """Result of a loss.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Method(nn.Module, ABC):
         self.sizes = sizes
 
     def before_step(self, progress: float) -> None:
-        """What changes with progress before the views of a step are made: freezing, thawing, schedules.
+        """Change what depends on progress, before the views of a step are made: freezing, thawing, schedules.
 
         What starts or stops to require a gradient here changes its mode with ``self.train()``.
         """
@@ -135,7 +135,7 @@ class Method(nn.Module, ABC):
         """Representation of each row; a row's does not depend on the other rows."""
 
     def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
-        """What follows an optimiser step (momentum encoder, queue, memory bank), from what its loss carried."""
+        """Update what follows an optimiser step (momentum encoder, queue, memory bank), from what its loss carried."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters for the optimiser, as torch's parameter groups; those that are frozen at first among them.

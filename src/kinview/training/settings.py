@@ -20,7 +20,7 @@ class Settings(types.SimpleNamespace):
     """Effective values of one training, under the names of :class:`~kinview.Trainer`'s fields."""
 
     def identity(self) -> dict[str, Any]:
-        """What has to be equal for a checkpoint to be continued.
+        """Values that have to be equal for a checkpoint to be continued.
 
         How long to train, where to save and what to show may change; a schedule over the whole length may not.
         """
@@ -64,7 +64,7 @@ class Settings(types.SimpleNamespace):
 
 
 def general_values(trainer: Any) -> dict[str, Any]:
-    """What the fields of a trainer mean where neither the user nor the method gives a value."""
+    """Values of a trainer's fields where neither the user nor the method gives one."""
     return {
         field.name: field.metadata["fallback"]
         for field in dataclasses.fields(trainer)

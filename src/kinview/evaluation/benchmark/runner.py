@@ -107,7 +107,7 @@ def _chains(cells: Sequence[Cell], data_dir: str | None) -> list[list[Cell]]:
 
 @dataclasses.dataclass(frozen=True)
 class _Outcome:
-    """What a worker did with a chain: cells per status, and seconds per step."""
+    """Outcome of a chain: cells per status, and seconds per step."""
 
     cells: Counter[str]
     seconds: dict[str, float]

@@ -32,12 +32,12 @@ _ABSENT: dict[str, Any] = {
     **dict.fromkeys(("convergence_failures", "seconds"), 0.0),
     "status": "ok",
 }
-"""What stands in a column that the given frame lacks."""
+"""Values of the columns that a given frame lacks."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a method is to the report, on one data set.
+    """Role of a method in the report, on one data set.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Results:
     replaced: int
 
     def identity(self, method: str) -> Identity:
-        """What a method is, wherever it was run; whose network a control has may differ between data sets."""
+        """Identity of a method, wherever it was run; whose network a control has may differ between data sets."""
         return next(identity for (_, name), identity in self.identities.items() if name == method)
 
     def methods_on(self, dataset: str, probe: str | None = None) -> list[str]:
@@ -109,7 +109,7 @@ class Results:
         return [method for method in self.methods if method in present]
 
     def controls_of(self, method: str, dataset: str) -> list[str]:
-        """What a learned method is compared with on a data set, in reading order.
+        """Controls that a learned method is compared with on a data set, in reading order.
 
         A control around a network (``random_init(method=tstcc)``) is the control of the method with that very network;
         where of its kind none is, of the methods of that name, whatever their parameters. One that is written by its
@@ -182,7 +182,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _identities(rows: pd.DataFrame) -> dict[tuple[str, str], Identity]:
-    """What each method is on each data set; derived from its config where the store did not know it yet."""
+    """Identity of each method on each data set; derived from its config where the store did not know it yet."""
     found: dict[tuple[str, str], Identity] = {}
     columns = [column for column in ("method_config", *_IDENTITY) if column in rows]
     for row in records(rows[["dataset", "method", "modality", *columns]].drop_duplicates(["dataset", "method"])):
@@ -247,8 +247,8 @@ def _conditions(rows: pd.DataFrame) -> pd.DataFrame:
     kinds = set(rows["corruption"]) - {"none"}
     noises = set(rows["label_noise"]) - {"none"}
     unique = rows[list(CONDITION)].drop_duplicates()
-    struck_train = unique[~unique["corrupt"].isin(["none", "test"])]
-    both_pretrainings = struck_train["pretrain_on"].nunique() > 1
+    corrupted_train = unique[~unique["corrupt"].isin(["none", "test"])]
+    both_pretrainings = corrupted_train["pretrain_on"].nunique() > 1
 
     def label(row: pd.Series) -> str:
         parts = []

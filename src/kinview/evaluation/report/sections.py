@@ -36,7 +36,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 
 def notices(results: Results, metric: str) -> list[str]:
-    """What a reader must know before trusting a number."""
+    """Warnings to read before trusting a number."""
     found = []
     if not results.controls:
         found.append(
@@ -173,7 +173,7 @@ def _averages(results: Results, table: Mapping[tuple[str, str, str, str], Entry]
 
 
 def checks(results: Results) -> dict[str, Any]:
-    """What was really done to the data, the probes that did not converge, and the cells that failed."""
+    """Corruption and noise as realised, the probes that did not converge, and the cells that failed."""
     cells, touched = results.cells, results.conditions[results.conditions["factors"] > 0]
     labels = list(results.conditions.index)
     realised = []

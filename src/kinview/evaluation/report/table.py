@@ -38,7 +38,7 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """What a reader sees: mean ± std, or why there is no number."""
+        """Text of the cell: mean ± std, or why there is no number."""
         if self.n == 0:
             return "failed" if self.failed else "n/a" if self.cells else "–"
         return f"{self.mean:.3f}" + (f" ± {self.std:.3f}" if self.n > 1 else "")

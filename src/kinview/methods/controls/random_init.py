@@ -51,7 +51,7 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
 
     @property
     def modality(self) -> str:
-        """What it works on: that of the method whose network it is."""
+        """Modality it works on: that of the method whose network it is."""
         return "any" if self.method is None else str(methods[methods.name_of(self.method)].modality)
 
     def network_method(self, modality: str) -> Any:
