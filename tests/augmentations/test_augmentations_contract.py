@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from helpers import ROOT
+from helpers import ROOT, gen
 from kinview.augmentations import Augmentation, augmentations
 from kinview.augmentations._random import normal
 from kinview.data import Batch
@@ -125,7 +125,7 @@ def test_nested_composites_pass_the_checks(spec: Any) -> None:
 def test_a_row_alone_in_its_batch_mixes_with_nothing(name: str) -> None:
     part = augmentations.build(name)
     x = torch.randn(1, 3, 40) if part.modality in ("time_series", "any") else torch.randn(1, 8)
-    view = part.fit(Batch.of(x.expand(5, *x.shape[1:])))(Batch.of(x), torch.Generator().manual_seed(0))
+    view = part.fit(Batch.of(x.expand(5, *x.shape[1:])))(Batch.of(x), gen())
     torch.testing.assert_close(view.x, x, rtol=1e-6, atol=1e-6)
     assert (view.extra["partner"].tolist(), view.extra["coefficient"].tolist()) == ([0], [1.0])
 
@@ -406,7 +406,7 @@ class OwnGenerator(Louder):
 class FixedSeed(Louder):
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
         torch.rand(1, generator=generator)
-        return super().apply(batch, torch.Generator().manual_seed(0))
+        return super().apply(batch, gen())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -722,7 +722,7 @@ def test_the_loss_of_the_suite_does_not_depend_on_padding() -> None:
 
 
 def test_rows_of_ones_own() -> None:
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     rows = Batch.of(torch.randn(20, 5, 60, generator=generator), groups=torch.arange(20), y=torch.arange(20) % 2)
     assert check_augmentation("jitter", batch=rows) == tuple(CHECKS)
     times = torch.arange(60, dtype=torch.float64).expand(20, 60) / 512

@@ -20,10 +20,10 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sktime.base import load as load_by_sktime
 
 import kinview.moved
+from helpers import gen
 from kinview import load_model
 from kinview.augmentations import augmentations
 from kinview.encoders import encoders
@@ -136,7 +136,7 @@ def test_pickled_augmentations_make_the_same_views() -> None:
             continue
         ready = part.bind_loss(MAKER.view_loss) if "loss" in part.needs else part
         kind = part.modality if part.modality in batches else "time_series"
-        views = ready(batches[kind], torch.Generator().manual_seed(2))
+        views = ready(batches[kind], gen(2))
         for i, view in enumerate(views if isinstance(views, tuple) else (views,)):
             assert_as_then(view.x.detach().numpy(), expected[f"{name}.{i}"])
 

@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import gen
 from kinview import SCARF, Trainer, TS2Vec, files
 from kinview.data import Batch
 from kinview.files import read_tensors
@@ -70,14 +71,14 @@ class Spy(Callback):
 
 
 def _rows(n: int = 10) -> Batch:
-    return Batch.of(torch.randn(n, 2, generator=torch.Generator().manual_seed(7)))
+    return Batch.of(torch.randn(n, 2, generator=gen(7)))
 
 
 def _train(method: Method | None = None, rows: Batch | None = None, *, seed: int = 0, validation=None, **fields):
     with forked_generators(seed, CPU):
         method = Toy() if method is None else method
         trainer = Trainer(**fields).merged(method.training_defaults)
-        generator = torch.Generator().manual_seed(seed)
+        generator = gen(seed)
         state = trainer.fit(method, rows or _rows(), generator=generator, validation=validation)
     return method, state
 
