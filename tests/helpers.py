@@ -140,8 +140,14 @@ SMALL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Parameters of a small and short-trained instance of every registered method."""
 
+SIZES: dict[str, dict[str, Any]] = {
+    name: {key: value for key, value in parameters.items() if key not in ("random_state", "trainer")}
+    for name, parameters in SMALL.items()
+}
+"""The sizes alone, without seed and training."""
+
 SMALL_ON_TABLES: dict[str, dict[str, Any]] = {
-    name: {"encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "random_state": 0, "trainer": {"max_steps": 2}}
+    name: {"encoder": SMALL["tabular_simclr"]["encoder"], "random_state": 0, "trainer": {"max_steps": 2}}
     for name in methods
     if name == "tabular_joint_embedding" or "twins" in methods[name].metadata
 }

@@ -19,7 +19,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import gen
+from helpers import SIZES, gen
 from kinview import SCARF, Trainer, TS2Vec, files
 from kinview.data import Batch
 from kinview.files import read_tensors
@@ -29,8 +29,7 @@ from kinview.training.randomness import forked_generators
 from kinview.training.settings import Settings, settings_of
 
 CPU = torch.device("cpu")
-SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "random_state": 0}
-TABLE = {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0}
+SERIES, TABLE = ({**SIZES[name], "random_state": 0} for name in ("ts2vec", "scarf"))
 
 
 class Toy(Method):
