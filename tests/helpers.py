@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kinview.data import Batch
 from kinview.methods import methods
+from kinview.parameters import parameterised
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "kinview"
@@ -121,6 +122,22 @@ def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, timeout=300, **options
     )
+
+
+# --- estimators that note what they are given ---------------------------------------------------------------------
+
+
+def given_groups(estimator: type, method: Any, seen: list[Any]) -> type:
+    """Return a class like an estimator's that is given groups, whose method appends those of each batch to ``seen``."""
+
+    class Noting(method):  # type: ignore[misc]
+        def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+            seen.append(batch.groups)
+            views: list[Batch] = super().views(batch, generator, progress)
+            return views
+
+    body = {"uses": frozenset({"groups"}), "method_class": Noting, "__doc__": "The same, given groups."}
+    return parameterised(type(f"Grouped{estimator.__name__}", (estimator,), body))
 
 
 # --- small networks ------------------------------------------------------------------------------------------------
