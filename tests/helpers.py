@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kinview.data import Batch
 from kinview.methods import methods
+from kinview.parameters import parameterised
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "kinview"
@@ -123,6 +124,22 @@ def python(code: str, *words: str, **options: Any) -> subprocess.CompletedProces
     )
 
 
+# --- estimators that note what they are given ---------------------------------------------------------------------
+
+
+def given_groups(estimator: type, method: Any, seen: list[Any]) -> type:
+    """Return a class like an estimator's that is given groups, whose method appends those of each batch to ``seen``."""
+
+    class Noting(method):  # type: ignore[misc]
+        def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+            seen.append(batch.groups)
+            views: list[Batch] = super().views(batch, generator, progress)
+            return views
+
+    body = {"uses": frozenset({"groups"}), "method_class": Noting, "__doc__": "The same, given groups."}
+    return parameterised(type(f"Grouped{estimator.__name__}", (estimator,), body))
+
+
 # --- small networks ------------------------------------------------------------------------------------------------
 
 
@@ -140,8 +157,14 @@ SMALL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Parameters of a small and short-trained instance of every registered method."""
 
+SIZES: dict[str, dict[str, Any]] = {
+    name: {key: value for key, value in parameters.items() if key not in ("random_state", "trainer")}
+    for name, parameters in SMALL.items()
+}
+"""The sizes alone, without seed and training."""
+
 SMALL_ON_TABLES: dict[str, dict[str, Any]] = {
-    name: {"encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "random_state": 0, "trainer": {"max_steps": 2}}
+    name: {"encoder": SMALL["tabular_simclr"]["encoder"], "random_state": 0, "trainer": {"max_steps": 2}}
     for name in methods
     if name == "tabular_joint_embedding" or "twins" in methods[name].metadata
 }

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from helpers import ROOT
+from helpers import ROOT, gen
 from kinview.augmentations import Augmentation, augmentations
 from kinview.augmentations._random import normal
 from kinview.complete_configs import frozen_defaults
@@ -125,7 +125,7 @@ def test_nested_composites_pass_the_checks(spec: Any) -> None:
 def test_a_row_alone_in_its_batch_mixes_with_nothing(name: str) -> None:
     part = augmentations.build(name)
     x = torch.randn(1, 3, 40) if part.modality in ("time_series", "any") else torch.randn(1, 8)
-    view = part.fit(Batch.of(x.expand(5, *x.shape[1:])))(Batch.of(x), torch.Generator().manual_seed(0))
+    view = part.fit(Batch.of(x.expand(5, *x.shape[1:])))(Batch.of(x), gen())
     torch.testing.assert_close(view.x, x, rtol=1e-6, atol=1e-6)
     assert (view.extra["partner"].tolist(), view.extra["coefficient"].tolist()) == ([0], [1.0])
 
@@ -164,8 +164,15 @@ class Louder(Augmentation):
         return batch.replace(x=batch.x * drawn)
 
 
-def changed(view: Any, x: Tensor, **fields: Any) -> Any:
-    return view.replace(x=x, **fields)
+@dataclasses.dataclass(frozen=True)
+class Spoilt(Louder):
+    """The same, whose view is then spoilt."""
+
+    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
+        return self.spoil(super().apply(batch, generator), batch)
+
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,10 +205,9 @@ class InPlace(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class GlobalTorch(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x * (1 + 0.1 * torch.rand(len(batch), 1, 1).to(view.x)))
+class GlobalTorch(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x * (1 + 0.1 * torch.rand(len(batch), 1, 1).to(view.x)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,17 +218,15 @@ class GlobalNumpy(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class Widens(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x.double())
+class Widens(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x.double())
 
 
 @dataclasses.dataclass(frozen=True)
-class Shortens(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x[..., 1:], times=None if view.times is None else view.times[:, 1:])
+class Shortens(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x[..., 1:], times=None if view.times is None else view.times[:, 1:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,17 +235,15 @@ class SaysItShortens(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class Loses(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x.masked_fill(view.x.abs() > 1, torch.nan))
+class Loses(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x.masked_fill(view.x.abs() > 1, torch.nan))
 
 
 @dataclasses.dataclass(frozen=True)
-class Fills(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x.nan_to_num())
+class Fills(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x.nan_to_num())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,12 +252,11 @@ class SaysItLoses(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class MovesStampsAlone(Louder):
+class MovesStampsAlone(Spoilt):
     moves_time = True
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x, times=None if view.times is None else view.times.flip(1))
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(times=None if view.times is None else view.times.flip(1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,15 +269,15 @@ class MovesStepsAlone(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class HidesMoves(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        return super().apply(batch, generator).replace(times=None if batch.times is None else batch.times + 1)
+class HidesMoves(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(times=None if batch.times is None else batch.times + 1)
 
 
 @dataclasses.dataclass(frozen=True)
-class LosesStamps(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        return super().apply(batch, generator).replace(times=None)
+class LosesStamps(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(times=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,10 +286,9 @@ class SaysItMoves(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class CentresTheBatch(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x - self.gain * view.x.nanmean().nan_to_num())
+class CentresTheBatch(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x - self.gain * view.x.nanmean().nan_to_num())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -333,7 +333,7 @@ class CopiesTheFirstChannel(Louder):
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
         first = batch.x[:, :1].expand_as(batch.x)
         view = super().apply(batch.replace(x=torch.where(batch.x.isnan() | first.isnan(), batch.x, first)), generator)
-        return changed(batch, batch.x + self.gain * (view.x - batch.x), extra=view.extra)
+        return batch.replace(x=batch.x + self.gain * (view.x - batch.x), extra=view.extra)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -342,17 +342,15 @@ class SaysItMixesChannels(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class Rectifies(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, batch.x + 2 * self.gain * (view.x.abs() - batch.x))
+class Rectifies(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=batch.x + 2 * self.gain * (view.x.abs() - batch.x))
 
 
 @dataclasses.dataclass(frozen=True)
-class CentresOnAMeanOfAll(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x - self.gain * view.x.mean(2, keepdim=True))
+class CentresOnAMeanOfAll(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x - self.gain * view.x.mean(2, keepdim=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -388,10 +386,9 @@ class IdleNetwork(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class HiddenNetwork(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x * torch.ones((), dtype=view.x.dtype, requires_grad=True))
+class HiddenNetwork(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x * torch.ones((), dtype=view.x.dtype, requires_grad=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -406,7 +403,7 @@ class OwnGenerator(Louder):
 class FixedSeed(Louder):
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
         torch.rand(1, generator=generator)
-        return super().apply(batch, torch.Generator().manual_seed(0))
+        return super().apply(batch, gen())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -416,15 +413,15 @@ class OneDrawABatch(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class Renumbers(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        return super().apply(batch, generator).replace(index=torch.arange(len(batch)))
+class Renumbers(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(index=torch.arange(len(batch)))
 
 
 @dataclasses.dataclass(frozen=True)
-class ForgetsExtra(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        return super().apply(batch, generator).replace(extra={})
+class ForgetsExtra(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(extra={})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -434,10 +431,9 @@ class WrapsTensors(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class NeedsTwoSteps(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x / (batch.x.shape[2] > 1))
+class NeedsTwoSteps(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x / (batch.x.shape[2] > 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -449,19 +445,17 @@ class RefusesShort(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class SeesNothing(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
+class SeesNothing(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
         unseen = view.x.isnan().all(dim=2).all(dim=1)
-        return changed(view, torch.where(unseen[:, None, None], 0.0, view.x).to(view.x))
+        return view.replace(x=torch.where(unseen[:, None, None], 0.0, view.x).to(view.x))
 
 
 @dataclasses.dataclass(frozen=True)
-class DividesByTheSpread(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
+class DividesByTheSpread(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
         spread = batch.x.nan_to_num().amax(2, keepdim=True) - batch.x.nan_to_num().amin(2, keepdim=True)
-        return changed(view, view.x * spread / spread if batch.x.shape[2] > 1 else view.x)
+        return view.replace(x=view.x * spread / spread if batch.x.shape[2] > 1 else view.x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -472,10 +466,9 @@ class RampOverAllSteps(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class ZeroesCount(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, view.x + self.gain * batch.x.nan_to_num().mean(2, keepdim=True))
+class ZeroesCount(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=view.x + self.gain * batch.x.nan_to_num().mean(2, keepdim=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -491,7 +484,7 @@ class HardlyEver(Louder):
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
         view = super().apply(batch, generator)
         seldom = torch.rand(len(batch), 1, 1, generator=generator) < 0.9
-        return changed(view, torch.where(seldom, view.x, batch.x))
+        return view.replace(x=torch.where(seldom, view.x, batch.x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -500,7 +493,7 @@ class Never(Louder):
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Any:
         view = super().apply(batch, generator)
-        return changed(view, torch.where(torch.rand(len(batch), 1, 1, generator=generator) < self.p, view.x, batch.x))
+        return view.replace(x=torch.where(torch.rand(len(batch), 1, 1, generator=generator) < self.p, view.x, batch.x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -545,26 +538,23 @@ class TalksOfTraining(Louder):
 
 
 @dataclasses.dataclass(frozen=True)
-class LoopsOverRows(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, torch.stack([one + 0.0 for one in view.x]) if len(batch) else view.x)
+class LoopsOverRows(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=torch.stack([one + 0.0 for one in view.x]) if len(batch) else view.x)
 
 
 @dataclasses.dataclass(frozen=True)
-class LoopsOverSteps(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
-        return changed(view, torch.stack([step + 0.0 for step in view.x.unbind(2)], dim=2))
+class LoopsOverSteps(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
+        return view.replace(x=torch.stack([step + 0.0 for step in view.x.unbind(2)], dim=2))
 
 
 @dataclasses.dataclass(frozen=True)
-class LoopsInNumpy(Louder):
-    def apply(self, batch: Batch, generator: torch.Generator) -> Any:
-        view = super().apply(batch, generator)
+class LoopsInNumpy(Spoilt):
+    def spoil(self, view: Batch, batch: Batch) -> Any:
         if view.x.dtype == torch.bfloat16 or not len(batch):
             return view
-        return changed(view, torch.from_numpy(np.stack([np.flip(np.flip(one)) for one in view.x.numpy()])))
+        return view.replace(x=torch.from_numpy(np.stack([np.flip(np.flip(one)) for one in view.x.numpy()])))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -644,7 +634,7 @@ def registered(request: pytest.FixtureRequest) -> Iterator[type]:
     del augmentations._entries["under_test"]
 
 
-@pytest.mark.parametrize("registered", [Louder, Mixes], indirect=True)
+@pytest.mark.parametrize("registered", [Louder, Spoilt, Mixes], indirect=True)
 def test_a_plug_in_passes(registered: type) -> None:
     assert check_augmentation(registered()) == tuple(CHECKS)
     assert check_augmentation("under_test") == tuple(CHECKS)
@@ -722,7 +712,7 @@ def test_the_loss_of_the_suite_does_not_depend_on_padding() -> None:
 
 
 def test_rows_of_ones_own() -> None:
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     rows = Batch.of(torch.randn(20, 5, 60, generator=generator), groups=torch.arange(20), y=torch.arange(20) % 2)
     assert check_augmentation("jitter", batch=rows) == tuple(CHECKS)
     times = torch.arange(60, dtype=torch.float64).expand(20, 60) / 512

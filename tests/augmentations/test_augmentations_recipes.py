@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from helpers import SOURCE
+from helpers import SOURCE, gen
 from kinview.augmentations import Augmentation, Compose, augmentations
 from kinview.data import Batch
 
@@ -87,7 +87,7 @@ def test_a_recipe_names_its_source_and_every_value(name: str) -> None:
 
 
 def test_the_blanked_steps_of_ncl_are_zero() -> None:
-    view = augmentations.build("ncl_icu")(torch.ones(200, 2, 24), torch.Generator().manual_seed(0))
+    view = augmentations.build("ncl_icu")(torch.ones(200, 2, 24), gen())
     assert ((view == 0) | ((view - 1).abs() <= 0.2)).all()  # the offset, truncated at two standard deviations
     seen = view[:, :, -1] != 0  # channels that were not dropped
     assert (view == 0).any(dim=2)[seen].double().mean() > 0.8  # cut out or cropped
@@ -102,7 +102,7 @@ def test_how_recipes_are_composed() -> None:
     assert augmentations.build("ecg_default").needs == {"sampling_rate"}
     assert augmentations.build(["tstcc_weak", "clocs"]).n_views == 2  # a recipe is a part like any other
     views = augmentations.build({"views": {"augmentations": ["tstcc_weak", "tstcc_strong"]}})
-    weak, strong = views(Batch.of(torch.randn(4, 3, 50)), torch.Generator().manual_seed(0))
+    weak, strong = views(Batch.of(torch.randn(4, 3, 50)), gen())
     assert weak.x.shape == strong.x.shape == (4, 3, 50)
 
 

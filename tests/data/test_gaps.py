@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from helpers import NAN
+from helpers import NAN, gen
 from kinview.data import (
     bridge_gaps,
     inverse_spectrum,
@@ -21,7 +21,7 @@ from kinview.data import (
 
 
 def drawn(n: int, channels: int, steps: int, seed: int, missing: float = 0.3) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
+    generator = gen(seed)
     x = torch.randn(n, channels, steps, generator=generator, dtype=torch.float64)
     x[torch.rand(x.shape, generator=generator) < missing] = NAN
     return x
@@ -103,7 +103,7 @@ def test_the_type_of_the_values_is_kept(dtype: torch.dtype) -> None:
 
 
 def test_unequal_lengths_agree_with_equal_ones_in_float32() -> None:
-    x = torch.randn(4, 2, 500, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(4, 2, 500, generator=gen())
     together = spectrum(x, torch.tensor([500, 500, 499, 3]))
     alone = spectrum(x[:2], torch.tensor([500, 500]))
     torch.testing.assert_close(together[:2], alone, atol=1e-4, rtol=0)  # values reach 60

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import kinview
+from helpers import gen
 from kinview.augmentations import Augmentation, augmentations
 from kinview.data import Batch, TableSchema
 from kinview.diagnostics import view_sheet
@@ -205,7 +206,7 @@ def test_a_table_is_a_heat_map_with_the_changed_cells_framed(patients: pd.DataFr
     assert texts(original) == [patients["ward"][row] for row in rows]  # categories as such, numbers as colours
 
     schema = TableSchema.fit(patients)
-    generator = torch.Generator().manual_seed(3)
+    generator = gen(3)
     order = torch.randperm(30, generator=generator)
     batch = schema.to_batch(patients)
     part = augmentations.build("column_corruption").fit(batch, schema, generator)

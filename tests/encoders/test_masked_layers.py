@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
-from helpers import seeded
+from helpers import gen, seeded
 from kinview.encoders import TSTCCEncoder, encoders
 from kinview.encoders.dropout import CheapDropout
 from kinview.encoders.masked import (
@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 
 def rows(lengths: list[int], channels: int = 3, steps: int = 12) -> tuple[Tensor, Tensor]:
     """Rows whose steps beyond the end hold large numbers that no layer may read."""
-    x = torch.randn(len(lengths), channels, steps, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(len(lengths), channels, steps, generator=gen())
     known = torch.tensor(lengths)
     return blank(x, known, 1e6), known
 
@@ -85,7 +85,7 @@ def test_without_lengths_a_layer_is_torchs(layer: Any) -> None:
 def test_batch_normalisation_without_lengths_is_torchs(momentum: float | None) -> None:
     ours, plain = MaskedBatchNorm1d(3, momentum=momentum), nn.BatchNorm1d(3, momentum=momentum)
     for step in range(3):
-        x = torch.randn(4, 3, 7, generator=torch.Generator().manual_seed(step)) * 3 + 1
+        x = torch.randn(4, 3, 7, generator=gen(step)) * 3 + 1
         assert gap(ours(x), plain(x)) < 1e-6
     for name, value in plain.state_dict().items():
         assert gap(ours.state_dict()[name].double(), value.double()) < 1e-6, name

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import kinview
+from helpers import SIZES
 from kinview.configs import config_names, config_path, read_config
 from kinview.evaluation import Benchmark, Store, run
 from kinview.evaluation.benchmark import part_label, steps
@@ -19,7 +20,7 @@ from kinview.evaluation.benchmark.steps import Chain
 from kinview.files import parse_tensors
 from kinview.methods import RawFeatures
 
-TS2VEC = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 3}}}
+TS2VEC = {"ts2vec": {**SIZES["ts2vec"], "trainer": {"max_steps": 3}}}
 SCARF = {"scarf": {"trainer": {"max_steps": 3}}}
 NUMBERS = ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "realised_missing_train", "realised_noise"]
 

@@ -14,6 +14,7 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
 import kinview
+from helpers import SIZES
 from kinview import FineTunedClassifier
 from kinview.complete_configs import complete_config
 from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run
@@ -26,7 +27,7 @@ from kinview.methods import RandomInit, methods
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 
-NETWORK = {"ts2vec": {"repr_dim": 4, "hidden_dim": 4, "depth": 1}}
+NETWORK = {"ts2vec": SIZES["ts2vec"]}
 TS2VEC = {"ts2vec": {**NETWORK["ts2vec"], "trainer": {"max_steps": 3}}}
 SUPERVISED = {"supervised": {"method": NETWORK}}
 FINETUNE = {"finetune": {"trainer": {"max_epochs": 3, "lr": 0.01}}}
@@ -259,7 +260,7 @@ def test_a_row_says_what_its_method_is(finished):
         "random_init": 1, "raw": 1, "supervised": 1, "ts2vec": 0,
     }  # fmt: skip
     assert pd.isna(rows["raw"]["method_of"]) and pd.isna(rows["ts2vec"]["method_of"])
-    network = complete_config(methods, {"ts2vec": {"depth": 1, "hidden_dim": 4, "repr_dim": 4}})
+    network = complete_config(methods, NETWORK)
     assert all(json.loads(rows[name]["method_of"]) == network for name in ("random_init", "supervised"))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from helpers import given_groups
 from kinview.data.splits import label_subset
 from kinview.datasets import Dataset, datasets
 from kinview.evaluation import Benchmark, evaluate, run
@@ -53,22 +54,8 @@ class Labelled(SCARF):
     method_class: ClassVar[type[Method]] = SupervisedContrast
 
 
-class GroupsSeen(SCARFMethod):
-    """Notes the groups of what it trains on."""
-
-    seen: ClassVar[list[Any]] = []
-
-    def views(self, batch: Any, generator: Any, progress: float) -> list[Any]:
-        self.seen.append(batch.groups)
-        return super().views(batch, generator, progress)
-
-
-@parameterised
-class Grouped(SCARF):
-    """SCARF that is given groups."""
-
-    uses = frozenset({"groups"})
-    method_class: ClassVar[type[Method]] = GroupsSeen
+GROUPS_SEEN: list[Any] = []
+Grouped = given_groups(SCARF, SCARFMethod, GROUPS_SEEN)
 
 
 @parameterised
@@ -102,7 +89,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, one in (("labelled", Labelled), ("grouped", Grouped), ("furnished", Furnished)):
         methods.register(name, modality="tabular")(one)
     SupervisedContrast.fits.clear()
-    GroupsSeen.seen.clear()
+    GROUPS_SEEN.clear()
     steps.load_dataset.cache_clear()
     yield
     steps.load_dataset.cache_clear()
@@ -245,7 +232,7 @@ def test_a_method_that_uses_groups_gets_those_of_its_rows(tmp_path: Path) -> Non
     cell = cell_of(benchmark(methods=[{"grouped": SMALL}]), 0.4, 0.1)
     assert not cell.fits_labels
     Chain(cell, None, tmp_path).model()
-    assert GroupsSeen.seen and all(len(groups.unique()) > 1 for groups in GroupsSeen.seen)
+    assert GROUPS_SEEN and all(len(groups.unique()) > 1 for groups in GROUPS_SEEN)
 
 
 def test_what_no_data_set_has_is_refused_before_anything_runs() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import draw, gen
 from kinview.losses import _blockwise, _tiles
 from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_both, logsumexp_rows, logsumexp_self
 from kinview.losses._tiles import Tile, tiles
@@ -20,13 +21,13 @@ def slow(queries: Tensor, keys: Tensor, left_out: Tensor, dim: int = -1) -> Tens
 
 
 def rows_in(n: int, d: int, seed: int, *lead: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*lead, n, d, dtype=dtype, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+    return draw(*lead, n, d, seed=seed, dtype=dtype).requires_grad_()
 
 
 def assert_same(value: Tensor, expected: Tensor, inputs: tuple[Tensor, ...], **tolerance: float) -> None:
     """Same value, and same gradient under random weights where the value is finite."""
     torch.testing.assert_close(value, expected, **tolerance)
-    weights = torch.rand(value.shape, dtype=value.dtype, generator=torch.Generator().manual_seed(9))
+    weights = torch.rand(value.shape, dtype=value.dtype, generator=gen(9))
     weights[expected.isinf()] = 0
     for got, want in zip(
         torch.autograd.grad((value.masked_fill(weights == 0, 0) * weights).sum(), inputs),
@@ -126,7 +127,7 @@ def test_outliers_keep_their_gradient_without_a_running_maximum() -> None:
     z = torch.zeros(300, 8)
     z[:, 0] = 40**0.5
     z[0, 0] = -(40**0.5)
-    z += 1e-2 * torch.randn(300, 8, generator=torch.Generator().manual_seed(0))
+    z += 1e-2 * torch.randn(300, 8, generator=gen())
     z = (z / z.norm(dim=1).max() * 39.9**0.5).requires_grad_()
     exact = z.detach().double().requires_grad_()
     got = torch.autograd.grad(logsumexp_self(z).mean(), z)[0].double()
@@ -137,7 +138,7 @@ def test_outliers_keep_their_gradient_without_a_running_maximum() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_rows_are_accumulated_in_float32(dtype: torch.dtype) -> None:
-    half = torch.nn.functional.normalize(torch.randn(400, 16, generator=torch.Generator().manual_seed(1)), dim=1)
+    half = torch.nn.functional.normalize(torch.randn(400, 16, generator=gen(1)), dim=1)
     half = half.to(dtype).requires_grad_()
     wide = half.detach().float().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -188,7 +189,7 @@ def test_nothing_left_is_minus_infinity_with_zero_gradient(dense: int, monkeypat
 
 def test_memory_is_linear_in_the_rows() -> None:
     """No tensor of the walk is larger than a tile or the rows themselves."""
-    z = torch.randn(6000, 8, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    z = torch.randn(6000, 8, generator=gen(2), requires_grad=True)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         logsumexp_self(z, 0.1).mean().backward()
     largest = max(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import gen
 from kinview.losses import Loss, base, losses
 from kinview.losses.base import FLAGS
 from kinview.testing import check_loss
@@ -86,7 +87,7 @@ OF_ROWS = [name for name in losses if name not in ("exp_clr", "hierarchical", "t
 @pytest.mark.parametrize("name", OF_ROWS)
 def test_half_precision_goes_with_float32_and_float64_goes_alone(name: str) -> None:
     loss = losses.build(SPECS.get(name, name))
-    drawn = (INPUTS.get(name) or default_inputs(loss))(6, torch.Generator().manual_seed(0))
+    drawn = (INPUTS.get(name) or default_inputs(loss))(6, gen())
     single = {key: value.float() if value.is_floating_point() else value for key, value in drawn.items()}
     embeddings = [key for key, value in single.items() if value.is_floating_point() and value.ndim > 1]
     for low in (torch.float16, torch.bfloat16):
@@ -106,7 +107,7 @@ def test_half_precision_goes_with_float32_and_float64_goes_alone(name: str) -> N
 @pytest.mark.parametrize("name", list(losses))
 def test_what_is_no_tensor_is_refused_by_name(name: str) -> None:
     loss = losses.build(SPECS.get(name, name))
-    drawn = (INPUTS.get(name) or default_inputs(loss))(6, torch.Generator().manual_seed(0))
+    drawn = (INPUTS.get(name) or default_inputs(loss))(6, gen())
     arguments = {key: value.float() if value.is_floating_point() else value for key, value in drawn.items()}
     first = next(iter(arguments))
     for wrong, given in ((arguments[first].tolist(), "list"), (arguments[first].numpy(), "numpy.ndarray")):

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from helpers import draw, gen
 from kinview.distributed import gather, global_mean, is_distributed, place
 from kinview.losses import losses
 from kinview.testing._loss_case import call, default_inputs
@@ -28,7 +29,7 @@ from test_losses_contract import INPUTS, SPECS
 N = 8
 SPLITS = {"even": (4, 4), "last_batch": (5, 3)}
 TIMES = torch.tensor([0.0, 1.0, 5.0, 6.0, 2.0, 2.0, 9.0, 4.0])
-QUEUE = torch.randn(6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+QUEUE = draw(6, 8, seed=5)
 # further ways through the losses: spec and what else the rows carry
 VARIANTS: dict[str, tuple[Any, dict[str, Tensor]]] = {
     "info_nce:queue": (
@@ -50,7 +51,7 @@ def build(case: str) -> tuple[torch.nn.Module, dict[str, Tensor]]:
     torch.manual_seed(0)
     loss = losses.build(copy.deepcopy(spec)).double()
     inputs = INPUTS.get(case) or default_inputs(loss)
-    return loss, {**inputs(N, torch.Generator().manual_seed(1)), **extra}
+    return loss, {**inputs(N, gen(1)), **extra}
 
 
 def evaluate(loss: torch.nn.Module, arguments: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
@@ -109,7 +110,7 @@ def process(rank: int, folder: Path) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("gloo")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     if sys.platform == "linux":
         environment["GLOO_SOCKET_IFNAME"] = "lo"
     command = [sys.executable, str(Path(__file__).resolve())]

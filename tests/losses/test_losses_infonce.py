@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from helpers import draw, gen, rotation
 from kinview.losses import (
     _blockwise,
     _tiles,
@@ -30,7 +31,7 @@ from kinview.losses import (
 
 GROUPS = torch.tensor([0, 0, 1, 2, 0, 1, 3])
 TIMES = torch.tensor([0.0, 1.0, 0.0, 5.0, 9.0, 2.0, 3.0])
-QUEUE = torch.randn(5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
+QUEUE = draw(5, 8, seed=7)
 QUEUE_GROUPS = torch.tensor([0, 3, 1, 0, 8])
 QUEUE_TIMES = torch.tensor([2.0, 2.0, 9.0, 20.0, 0.0])
 INDEX, QUEUE_INDEX = torch.arange(7), torch.tensor([3, 11, 3, 0, 12])
@@ -209,7 +210,7 @@ SYMMETRIC = [name for name in PAIRS if not name.startswith(("info_nce", "sup_con
 
 
 def views(n: int = 7, d: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = gen(seed)
     a = torch.randn(n, d, dtype=torch.float64, generator=generator)
     b = a + 0.7 * torch.randn(n, d, dtype=torch.float64, generator=generator)
     return a.requires_grad_(), b.requires_grad_()
@@ -217,7 +218,7 @@ def views(n: int = 7, d: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def orthogonal(n: int, d: int) -> tuple[Tensor, Tensor]:
     """Nearly orthogonal samples whose views nearly agree: the hardest case for small temperatures."""
-    generator = torch.Generator().manual_seed(1)
+    generator = gen(1)
     a = torch.eye(n, d, dtype=torch.float64) + 0.01 * torch.randn(n, d, dtype=torch.float64, generator=generator)
     return a, a + 0.02 * torch.randn(n, d, dtype=torch.float64, generator=generator)
 
@@ -284,7 +285,7 @@ def test_half_precision_inputs_are_computed_in_float32(name: str, dtype: torch.d
 @pytest.mark.parametrize("name", [name for name in PAIRS if "queue" not in name and "three" not in name])
 def test_turning_the_space_changes_nothing(name: str) -> None:
     a, b = views()
-    turn = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(5)))[0]
+    turn = rotation(8)
     value = PAIRS[name][0]
     torch.testing.assert_close(value(a @ turn, b @ turn, 0.2), value(a, b, 0.2))
     torch.testing.assert_close(value(3 * a, 0.1 * b, 0.2), value(a, b, 0.2))

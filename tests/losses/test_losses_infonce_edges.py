@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import draw, gen
 from kinview.losses import (
     CLIP,
     InfoNCE,
@@ -34,7 +35,7 @@ def test_info_nce_has_one_direction() -> None:
 
 def test_reordering_the_rows_with_what_they_carry_changes_nothing() -> None:
     a, b = views()
-    order = torch.randperm(7, generator=torch.Generator().manual_seed(3))
+    order = torch.randperm(7, generator=gen(3))
     for fast in (info_nce, nt_xent, clip, sigmoid, debiased, hard_negative, decoupled):
         torch.testing.assert_close(fast(a[order], b[order], 0.2), fast(a, b, 0.2))
     moved = {"groups": GROUPS[order], "times": TIMES[order]}
@@ -95,7 +96,7 @@ def test_group_nce_does_not_grow_with_duplicated_views() -> None:
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_duplicates_in_a_batch_are_finite(name: str) -> None:
-    row = torch.randn(1, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).expand(7, 8)
+    row = draw(1, 8, seed=2).expand(7, 8)
     a, b = row.clone().requires_grad_(), row.clone().requires_grad_()
     value = PAIRS[name][0](a, b, 0.01)
     value.backward()

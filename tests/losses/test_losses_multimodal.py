@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from helpers import assert_same, draw, rotation, seeded
+from helpers import assert_same, draw, gen, rotation, seeded
 from kinview.losses import (
     CMCR,
     ConVIRT,
@@ -140,12 +140,12 @@ def test_retrieval_is_the_softmax_mean_of_the_memory() -> None:
 
 def test_noise_has_the_variance_asked_for() -> None:
     rows = draw(4000, 64, dtype=torch.float32)
-    noisy = spherical_noise(rows, 0.004, torch.Generator().manual_seed(1))
+    noisy = spherical_noise(rows, 0.004, gen(1))
     torch.testing.assert_close(noisy.norm(dim=1), torch.ones(4000))
     # a unit vector plus noise of variance σ² in d dimensions has cosine 1 / √(1 + d σ²) with itself
     cosine = (noisy * torch.nn.functional.normalize(rows)).sum(dim=1).mean().item()
     assert cosine == pytest.approx(1 / math.sqrt(1 + 64 * 0.004), abs=2e-3)
-    again = spherical_noise(rows, 0.004, torch.Generator().manual_seed(1))
+    again = spherical_noise(rows, 0.004, gen(1))
     assert torch.equal(noisy, again)
     torch.testing.assert_close(spherical_noise(rows, 0.0), torch.nn.functional.normalize(rows))
 
@@ -283,7 +283,7 @@ def test_critics_in_blocks_are_critics_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_the_bounds_enclose_a_known_mutual_information() -> None:
     """Correlated Gaussians: with the true density ratio as critic, InfoNCE lies below and CLUB above."""
     rho, n = 0.8, 2000
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     x = torch.randn(n, generator=generator, dtype=torch.float64)
     y = rho * x + math.sqrt(1 - rho**2) * torch.randn(n, generator=generator, dtype=torch.float64)
     conditional = torch.distributions.Normal(rho * x[None, :], math.sqrt(1 - rho**2))

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from helpers import assert_same, draw, rotation
+from helpers import assert_same, draw, gen, rotation
 from kinview.losses import (
     NCE,
     AlignmentUniformity,
@@ -400,7 +400,7 @@ def test_perfect_embeddings_reach_the_limit() -> None:
 
 def test_noise_contrastive_estimation_recovers_a_density() -> None:
     """The minimum of NCE is the data's density, its normaliser included, though nobody normalised the model."""
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     data = 1.0 + 0.5 * torch.randn(4000, generator=generator, dtype=torch.float64)
     noise = 2.0 * torch.randn(12000, generator=generator, dtype=torch.float64)
     normal = torch.distributions.Normal(0.0, 2.0)

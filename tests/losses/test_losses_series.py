@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from safetensors.torch import load_file
 from torch import Tensor
 
-from helpers import assert_same, draw
+from helpers import assert_same, draw, gen
 from kinview.losses import (
     NNCLR,
     Consistency,
@@ -519,7 +519,7 @@ def slow_mixup(a: Tensor, b: Tensor, second: Tensor, weight: Tensor, tau: float,
 
 def test_mixup_contrastive_equals_its_formula() -> None:
     views = [draw(6, 4, seed=k) for k in range(3)]
-    weight = torch.rand(6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight = torch.rand(6, generator=gen(), dtype=torch.float64)
     distinct = torch.arange(12)
     one, two = torch.tensor([0, 1, 2, 3, 4, 4]), torch.tensor([1, 0, 2, 9, 3, 8])
     assert_same(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor
 
-from helpers import draw
+from helpers import draw, gen
 from kinview.losses import Sinkhorn, SwAV, nnclr, sinkhorn, swav
 from kinview.modules import FeatureQueue, MemoryBank
 from kinview.modules.feature_queue import UNSET
@@ -127,9 +127,9 @@ def test_only_known_rows_are_drawn() -> None:
     bank = MemoryBank(size=6, dim=6)
     eye = torch.eye(6)
     bank.update(torch.tensor([0, 2, 5]), eye[[0, 2, 5]])
-    drawn = bank.sample(300, torch.Generator().manual_seed(0), exclude=torch.tensor([2]))
+    drawn = bank.sample(300, gen(), exclude=torch.tensor([2]))
     assert sorted(set(drawn.argmax(dim=1).tolist())) == [0, 5]
-    again = bank.sample(300, torch.Generator().manual_seed(0), exclude=torch.tensor([2]))
+    again = bank.sample(300, gen(), exclude=torch.tensor([2]))
     assert torch.equal(again, drawn)
     assert bank.sample(0).shape == (0, 6)
 
@@ -143,7 +143,7 @@ def test_small_integers_are_row_numbers_and_no_mask(dtype: torch.dtype) -> None:
     twin.update(index, rows)
     assert torch.equal(bank.stored, twin.stored)
     assert torch.equal(bank(index.to(dtype)), twin(index))
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     drawn = bank.sample(20, generator, exclude=torch.tensor([0, 1], dtype=dtype))
     assert torch.equal(drawn, bank.stored[3].expand(20, 2))
 

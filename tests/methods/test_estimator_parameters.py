@@ -15,6 +15,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
+from helpers import SIZES
 from kinview import SCARF, TFC, TSTCC, FineTunedClassifier, SimCLR, TabularSimCLR, Trainer, TS2Vec
 from kinview.methods import JointEmbeddingMethod, SCARFMethod, classifiers, methods
 from kinview.methods.tfc import TFCMethod
@@ -167,7 +168,7 @@ def test_checking_a_random_state_draws_nothing_from_it() -> None:
 
 def test_fitting_leaves_the_parameters_as_they_were_given() -> None:
     X = np.random.default_rng(0).normal(size=(6, 1, 12))
-    given = {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "dropout": np.float64(0.1), "trainer": {"max_steps": 1}}
+    given = {**SIZES["ts2vec"], "dropout": np.float64(0.1), "trainer": {"max_steps": 1}}
     estimator = TS2Vec(**given).fit(X)
     assert all(getattr(estimator, name) is value for name, value in given.items())
 
@@ -186,11 +187,11 @@ def test_a_class_of_your_own_may_add_its_constructor() -> None:
 
 # --- the method reads them -------------------------------------------------------------------------------------------
 
-ENCODER = {"dilated_conv": {"repr_dim": 4, "hidden_dim": 4, "depth": 1}}
+ENCODER = SIZES["simclr"]["encoder"]
 OF_SERIES, OF_TABLES = Sizes(channels=2, length=12), Sizes(cardinalities=(0, 3, 0), rows=9)
 METHODS: list[tuple[type[Method], Any, Sizes]] = [
-    (TS2VecMethod, TS2Vec(4, 4, 1), OF_SERIES),
-    (TSTCCMethod, TSTCC(4, 2, context_dim=4, context_depth=1, context_heads=1), OF_SERIES),
+    (TS2VecMethod, TS2Vec(**SIZES["ts2vec"]), OF_SERIES),
+    (TSTCCMethod, TSTCC(**SIZES["tstcc"]), OF_SERIES),
     (TFCMethod, TFC(ENCODER, 8, 4, 2), OF_SERIES),
     (TFCMethod, TFC("official", hidden_dim=4, projection_dim=2), OF_SERIES),
     (JointEmbeddingMethod, SimCLR(encoder=ENCODER), OF_SERIES),

@@ -16,34 +16,17 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sktime.exceptions import NotFittedError as SeriesNotFittedError
 
+import helpers
 from kinview import SCARF, TFC, TSTCC, Trainer, TS2Vec
 from kinview.methods import RandomInit, RawFeatures, methods
 from kinview.training import Callback
 
 TOLERANCE = 1e-5
-SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
-TABLE = {"hidden_dim": 4, "depth": 2, "projector_depth": 1, "random_state": 0, "trainer": {"max_steps": 2}}
-TWO_DOMAINS = {
-    "encoder": {"resnet1d": {"widths": [4, 4], "kernel_sizes": [5, 3]}},
-    "bins": 8,
-    "hidden_dim": 4,
-    "projection_dim": 2,
-    "random_state": 0,
-    "trainer": {"max_steps": 2},
-}
-CONTEXTS = {
-    "repr_dim": 4,
-    "hidden_dim": 4,
-    "context_dim": 4,
-    "context_depth": 1,
-    "context_heads": 2,
-    "random_state": 0,
-    "trainer": {"max_steps": 2},
-}
+SERIES, TABLE = ({**helpers.SMALL[name], "depth": 2} for name in ("ts2vec", "scarf"))
 SMALL = {
     "ts2vec": lambda: TS2Vec(**SERIES),
-    "tstcc": lambda: TSTCC(**CONTEXTS),
-    "tfc": lambda: TFC(**TWO_DOMAINS),
+    "tstcc": lambda: TSTCC(**helpers.SMALL["tstcc"]),
+    "tfc": lambda: TFC(**helpers.SMALL["tfc"]),
     "scarf": lambda: SCARF(**TABLE),
     "raw series": RawFeatures,
     "raw table": RawFeatures,
@@ -728,7 +711,7 @@ def test_time_stamps_of_another_kind_are_refused_where_they_count(tmp_path):
         )
         for stamps in (hours, dates)
     )
-    small = {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "trainer": {"max_steps": 1}, "random_state": 0}
+    small = {**SERIES, "trainer": {"max_steps": 1}}
     model = TS2Vec(**small, front_end="values+mask+delta").fit(numbers)
     model.save(tmp_path / "model.safetensors")
     for fitted in (model, kinview.load_model(tmp_path / "model.safetensors")):
@@ -741,6 +724,6 @@ def test_time_stamps_of_another_kind_are_refused_where_they_count(tmp_path):
 
 
 def test_saving_to_a_folder_is_refused(tmp_path):
-    model = TS2Vec(repr_dim=4, hidden_dim=4, depth=1, trainer={"max_steps": 1}).fit(np.zeros((3, 1, 8)))
+    model = TS2Vec(**SERIES).fit(np.zeros((3, 1, 8)))
     with pytest.raises(IsADirectoryError, match=r"is a folder; name a file in it, such as model\.safetensors"):
         model.save(tmp_path)

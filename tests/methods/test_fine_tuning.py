@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 import kinview
+from helpers import gen
 from kinview import SCARF, Batch, FineTunedClassifier, Trainer, TS2Vec
 from kinview.configs import read_config
 from kinview.encoders import heads
@@ -129,7 +130,7 @@ class Tiny(Method):
 
 
 def tiny(freeze: str, encoder_lr: float | None = None) -> tuple[FineTuningMethod, Batch]:
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     batch = Batch.of(torch.randn(32, 3, generator=generator) + 3.0, y=torch.arange(32) % 2)
     with forked_generators(0, torch.device("cpu")):
         encoder = Tiny()
@@ -141,7 +142,7 @@ def tiny(freeze: str, encoder_lr: float | None = None) -> tuple[FineTuningMethod
 def train(method: FineTuningMethod, batch: Batch, **fields) -> None:
     values = {"max_steps": 8, "batch_size": 8, "lr": 0.01, "progress": False, **fields}
     with forked_generators(0, torch.device("cpu")):
-        Trainer(**values).fit(method, batch, generator=torch.Generator().manual_seed(0))
+        Trainer(**values).fit(method, batch, generator=gen())
 
 
 def test_statistics_of_a_frozen_encoder_stay_and_its_dropout_is_off():

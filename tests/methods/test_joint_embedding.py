@@ -20,6 +20,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 import kinview
+from helpers import gen
 from kinview import FineTunedClassifier
 from kinview.cli import main
 from kinview.complete_configs import complete_config, short_config
@@ -39,10 +40,6 @@ TABLE_ENCODER = {"mlp": {"hidden_dim": 8, "depth": 2}}
 ENCODERS = {"time_series": SERIES_ENCODER, "tabular": TABLE_ENCODER}
 SHORT = {"max_steps": 2, "batch_size": 6}
 both = pytest.mark.parametrize("modality", ENCODERS)
-
-
-def gen(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def data(modality: str, n: int = 12) -> Any:

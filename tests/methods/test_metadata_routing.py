@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from helpers import SIZES, given_groups
 from kinview import SCARF, TS2Vec
 from kinview.methods import RandomInit, SCARFMethod, TS2VecMethod
 from kinview.methods.estimators.base import EstimatorCore
-from kinview.parameters import parameterised
-from kinview.training import Method
 
 N, GROUPS = 24, 6
 Y = np.tile([0, 1], N // 2)
@@ -26,43 +25,10 @@ SERIES = np.random.default_rng(0).normal(size=(N, 1, 16))
 TRAINER = {"max_steps": 2, "validation_fraction": 0.3}
 
 SEEN: list[Any] = []
-
-
-class SeriesMethod(TS2VecMethod):
-    """Notes the groups of each batch."""
-
-    def views(self, batch: Any, generator: Any, progress: float) -> list[Any]:
-        SEEN.append(batch.groups)
-        return super().views(batch, generator, progress)
-
-
-class TableMethod(SCARFMethod):
-    """Notes the groups of each batch."""
-
-    def views(self, batch: Any, generator: Any, progress: float) -> list[Any]:
-        SEEN.append(batch.groups)
-        return super().views(batch, generator, progress)
-
-
-@parameterised
-class OfSeries(TS2Vec):
-    """TS2Vec that is given groups."""
-
-    uses = frozenset({"groups"})
-    method_class: ClassVar[type[Method]] = SeriesMethod
-
-
-@parameterised
-class OfTables(SCARF):
-    """SCARF that is given groups."""
-
-    uses = frozenset({"groups"})
-    method_class: ClassVar[type[Method]] = TableMethod
-
-
+OfSeries, OfTables = given_groups(TS2Vec, TS2VecMethod, SEEN), given_groups(SCARF, SCARFMethod, SEEN)
 CASES = {
-    "series": (OfSeries(repr_dim=4, hidden_dim=4, depth=1, trainer=TRAINER, random_state=0), SERIES),
-    "tables": (OfTables(hidden_dim=4, depth=1, projector_depth=1, trainer=TRAINER, random_state=0), SERIES[:, 0, :4]),
+    "series": (OfSeries(**SIZES["ts2vec"], trainer=TRAINER, random_state=0), SERIES),
+    "tables": (OfTables(**SIZES["scarf"], trainer=TRAINER, random_state=0), SERIES[:, 0, :4]),
 }
 
 

@@ -37,18 +37,21 @@ from kinview.testing.methods import checks_of
 from kinview.training import LossResult
 from kinview.training.method import Sizes
 
+SMALL_SCARF = {"scarf": {"hidden_dim": 8, "depth": 2}}
+TS2VEC = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 CONVOLUTION = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 PATCHES = {"patch_transformer": {"repr_dim": 8, "heads": 2, "depth": 1, "patch_length": 4, "stride": 2}}
 LEARNED = {"curriculum": {"augmentation": {"viewmaker": {"epsilon": 0.1, "width": 4}}}}
+PERCEPTRON = {"mlp": {"hidden_dim": 16, "depth": 2}}
 COLUMNS = {"ft_transformer": {"repr_dim": 16, "heads": 2, "depth": 1}}
 RESNET = {"resnet1d": {"widths": [4, 4], "kernel_sizes": [3, 3]}}
 
 # small networks, every option that changes what a method does
 SPECS: Mapping[str, list[Any]] = {
     "raw": ["raw"],
-    "random_init": [{"random_init": {"method": {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}}}],
-    "supervised": [{"supervised": {"method": {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}}}],
-    "ts2vec": [{"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}],
+    "random_init": [{"random_init": {"method": TS2VEC}}],
+    "supervised": [{"supervised": {"method": TS2VEC}}],
+    "ts2vec": [TS2VEC],
     "tstcc": [
         {"tstcc": {"repr_dim": 16, "hidden_dim": 8, "context_dim": 16, "context_depth": 2, "pooling": how}}
         for how in ("mean", "max")
@@ -62,13 +65,8 @@ SPECS: Mapping[str, list[Any]] = {
     ],
     "scarf": [{"scarf": {"hidden_dim": 16, "depth": 2, "projector_depth": 1}}],
     "tabular_simclr": [
-        {"tabular_simclr": {"encoder": {"mlp": {"hidden_dim": 16, "depth": 2}}, "projection_dim": 8}},
-        {
-            "tabular_simclr": {
-                "encoder": {"ft_transformer": {"repr_dim": 16, "heads": 2, "depth": 1}},
-                "projection_dim": 8,
-            }
-        },
+        {"tabular_simclr": {"encoder": PERCEPTRON, "projection_dim": 8}},
+        {"tabular_simclr": {"encoder": COLUMNS, "projection_dim": 8}},
     ],
     "joint_embedding": [
         {"joint_embedding": {"encoder": CONVOLUTION, "loss": "info_nce"}},
@@ -90,7 +88,7 @@ SPECS: Mapping[str, list[Any]] = {
             }
         },
     ],
-    "tabular_joint_embedding": [{"tabular_joint_embedding": {"encoder": {"mlp": {"hidden_dim": 16, "depth": 2}}}}],
+    "tabular_joint_embedding": [{"tabular_joint_embedding": {"encoder": PERCEPTRON}}],
     "moco": [{"moco": {"encoder": CONVOLUTION, "queue": 64}}],
     "byol": [{"byol": {"encoder": CONVOLUTION}}],
     "vicreg": [{"vicreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 16}}}],
@@ -112,9 +110,7 @@ def test_contract(spec: Any) -> None:
     assert set(FLAGS) < set(checked)
 
 
-@pytest.mark.parametrize(
-    "spec", ["raw", {"random_init": {"method": {"scarf": {"hidden_dim": 8, "depth": 2}}}}], ids=str
-)
+@pytest.mark.parametrize("spec", ["raw", {"random_init": {"method": SMALL_SCARF}}], ids=str)
 def test_methods_of_both_modalities_pass_the_checks_on_tables(spec: Any) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
     assert "columns" in check_method(spec, X=table)
@@ -210,7 +206,7 @@ def test_nan_in_an_embedding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda self, batch: torch.where(batch.x.isnan().any(dim=1, keepdim=True), torch.nan, embed(self, batch)),
     )
     with pytest.raises(AssertionError, match=broken("gaps")):
-        check_method({"scarf": {"hidden_dim": 8, "depth": 2}})
+        check_method(SMALL_SCARF)
 
 
 def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +220,7 @@ def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- flags, each in both directions ----------------------------------------------------------------------------------
 
-_SCARF = {"scarf": {"hidden_dim": 8, "depth": 2, "trainer": {"max_steps": 2}}}
+_SCARF = {"scarf": {**SMALL_SCARF["scarf"], "trainer": {"max_steps": 2}}}
 _UNTRAINED = {"random_init": {"method": _SCARF}}
 _LABELLED = {"supervised": {"method": _SCARF}}
 _TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(16, 3)), columns=list("abc"))
@@ -593,20 +589,14 @@ BROKEN: list[tuple[type[TabularSimCLR], str, str]] = [
     (estimator_of(MoCoMethod, frozenset({"groups"})), "uses", "uses declares groups, and fit is the same whatever"),
     (estimator_of(MoCoMethod, frozenset({"extra"})), "uses", "uses declares extra, and fit is the same whatever"),
     (estimator_of(MoCoMethod, {"groups"}), "uses", r"uses must be a frozenset of extra, groups, y; it is \{'groups'\}"),
-    (estimator_of(MoCoMethod, _with_company=hands_all_on), "uses", "y reaches the method, which does not declare it"),
+    (estimator_of(MoCoMethod, _with_metadata=hands_all_on), "uses", "y reaches the method, which does not declare it"),
     (
-        estimator_of(ReadsGroups, frozenset({"groups"}), _with_company=hands_on_another_order),
+        estimator_of(ReadsGroups, frozenset({"groups"}), _with_metadata=hands_on_another_order),
         "uses",
         "the rows of a batch have the groups of other rows",
     ),
 ]
-_SMALL = {
-    "under_test": {
-        "encoder": {"mlp": {"hidden_dim": 8, "depth": 2}},
-        "projection_dim": 4,
-        "trainer": {"lr": 0.01, "scheduler": "constant"},
-    }
-}
+_SMALL = {"under_test": {**_TABULAR["tabular_simclr"], "trainer": {"lr": 0.01, "scheduler": "constant"}}}
 
 
 @pytest.mark.parametrize("registered", WIDER, indirect=True)

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load, save_file
 from sktime.base import load as load_by_sktime
 
+import helpers
 import kinview
 from kinview import SCARF, TFC, FineTunedClassifier, Trainer, TS2Vec, load_model
 from kinview.files import dump_tensors, parse_tensors
@@ -24,8 +25,7 @@ from kinview.methods.estimators.model_file import dump_model, model_metadata, pa
 from kinview.training import Callback
 from kinview.training.method import Sizes
 
-SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
-TABLE = {"hidden_dim": 4, "depth": 2, "random_state": 0, "trainer": {"max_steps": 2}}
+SERIES, TABLE = ({**helpers.SMALL[name], "depth": 2} for name in ("ts2vec", "scarf"))
 SMALL = {
     "ts2vec": lambda: TS2Vec(**SERIES),
     "ts2vec with a clock": lambda: TS2Vec(**SERIES, front_end="values+mask+delta", scaling="sample"),

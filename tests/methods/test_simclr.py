@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import gen
+from helpers import SIZES, gen
 from kinview import SimCLR, TabularSimCLR
 from kinview.augmentations import Augmentation, augmentations
 from kinview.data import Batch
@@ -165,7 +165,7 @@ def test_a_learned_view_is_trained_with_the_encoder_and_leaves_with_the_training
     ],
 )
 def test_views_that_need_what_the_method_has_not_are_refused_at_fit(augmentation: Any, message: str) -> None:
-    small = {"encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "trainer": {"max_steps": 1}}
+    small = {**SIZES["tabular_simclr"], "trainer": {"max_steps": 1}}
     X = np.eye(6)
     with pytest.raises(ValueError, match=message):
         TabularSimCLR(augmentation, **small).fit(X)

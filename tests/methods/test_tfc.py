@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import kinview
-from helpers import NAN, gen
+from helpers import NAN, SIZES, gen
 from kinview import TFC, FineTunedClassifier, TS2Vec
 from kinview.augmentations import CropPair
 from kinview.data import Batch, valid_lengths
@@ -484,6 +484,6 @@ def test_views_come_from_their_specs() -> None:
 
 
 def test_other_methods_do_not_move_channels_silently() -> None:
-    model = TS2Vec(repr_dim=4, hidden_dim=4, depth=1, trainer={"max_steps": 1}, random_state=0).fit(series(channels=2))
+    model = TS2Vec(**SIZES["ts2vec"], trainer={"max_steps": 1}, random_state=0).fit(series(channels=2))
     with pytest.warns(UserWarning, match="start anew"):
         assert model.adapt(series(channels=3)).transform(series(channels=3)).shape == (12, 4)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from golden_comparison import differences
-from helpers import pad
+from helpers import gen, pad
 from kinview import TFC, TSTCC, Trainer, TS2Vec, load_model
 from kinview.augmentations import Augmentation
 from kinview.data import Batch
@@ -63,12 +63,12 @@ def method(channels: int = 2, kind: type[TSTCCMethod] = TSTCCMethod, **changed: 
 
 
 def series(n: int = 6, channels: int = 2, steps: int = 40, seed: int = 0) -> Tensor:
-    return torch.randn(n, channels, steps, generator=torch.Generator().manual_seed(seed)).cumsum(dim=2) / 4
+    return torch.randn(n, channels, steps, generator=gen(seed)).cumsum(dim=2) / 4
 
 
 def unequal(n: int = 6, channels: int = 2, steps: int = 40) -> Tensor:
     x = series(n, channels, steps)
-    x[torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.2] = torch.nan
+    x[torch.rand(x.shape, generator=gen(1)) < 0.2] = torch.nan
     for i in range(n):
         x[i, :, steps - 7 * i :] = torch.nan
         x[i, :, steps - 7 * i - 1] = 1.0
@@ -316,7 +316,7 @@ def test_contexts_and_predictions_stay_inside_each_row(lengths: list[int], wante
 
 
 def test_the_end_of_the_context_is_uniform_and_one_a_batch() -> None:
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     model, batch = method(), Batch.of(series())
     ends = []
     for _ in range(2000):
@@ -348,7 +348,7 @@ def test_a_context_reads_nothing_beyond_its_end() -> None:
 
 @pytest.mark.parametrize("among", ["contexts", "futures"])
 def test_pairs_that_are_not_there_take_no_part(among: Any) -> None:
-    generator = torch.Generator().manual_seed(0)
+    generator = gen()
     predictions, futures = (torch.randn(5, 3, 4, generator=generator, dtype=torch.float64) for _ in range(2))
     observed = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0]]).bool()
     predictions.requires_grad_()

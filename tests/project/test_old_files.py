@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-import torch
 from sktime.base import load as load_by_sktime
 
 import kinview.moved
+from helpers import gen
 from kinview import load_model
 from kinview.augmentations import augmentations
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
@@ -139,7 +139,7 @@ def test_pickled_augmentations_make_the_same_views() -> None:
             continue
         ready = part.bind_loss(MAKER.view_loss) if "loss" in part.needs else part
         kind = part.modality if part.modality in batches else "time_series"
-        views = ready(batches[kind], torch.Generator().manual_seed(2))
+        views = ready(batches[kind], gen(2))
         for i, view in enumerate(views if isinstance(views, tuple) else (views,)):
             assert_as_then(view.x.detach().numpy(), expected[f"{name}.{i}"])
 

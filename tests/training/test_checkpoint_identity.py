@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from helpers import SIZES
 from kinview.complete_configs import complete_config
 from kinview.data import Batch
 from kinview.encoders import encoders
@@ -41,8 +42,7 @@ GIVEN = {
 
 def fit(folder: Path, steps: int, **changes: Any) -> UsesAll:
     trainer = {"max_epochs": steps, "batch_size": 16, "checkpoint_dir": str(folder), "checkpoint_every": 1}
-    encoder = {"mlp": {"hidden_dim": 4, "depth": 1}}
-    model = UsesAll(encoder=encoder, projection_dim=2, trainer=trainer, random_state=0)
+    model = UsesAll(**SIZES["tabular_simclr"], trainer=trainer, random_state=0)
     return model.fit(TABLE, **{**GIVEN, **changes})
 
 

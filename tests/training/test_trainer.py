@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import SIZES, gen
 from kinview import SCARF, Trainer, TS2Vec, files
 from kinview.data import Batch
 from kinview.files import read_tensors
@@ -28,8 +29,7 @@ from kinview.training.randomness import forked_generators
 from kinview.training.settings import Settings, settings_of
 
 CPU = torch.device("cpu")
-SERIES = {"repr_dim": 4, "hidden_dim": 4, "depth": 1, "random_state": 0}
-TABLE = {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0}
+SERIES, TABLE = ({**SIZES[name], "random_state": 0} for name in ("ts2vec", "scarf"))
 
 
 class Toy(Method):
@@ -70,14 +70,14 @@ class Spy(Callback):
 
 
 def _rows(n: int = 10) -> Batch:
-    return Batch.of(torch.randn(n, 2, generator=torch.Generator().manual_seed(7)))
+    return Batch.of(torch.randn(n, 2, generator=gen(7)))
 
 
 def _train(method: Method | None = None, rows: Batch | None = None, *, seed: int = 0, validation=None, **fields):
     with forked_generators(seed, CPU):
         method = Toy() if method is None else method
         trainer = Trainer(**fields).merged(method.training_defaults)
-        generator = torch.Generator().manual_seed(seed)
+        generator = gen(seed)
         state = trainer.fit(method, rows or _rows(), generator=generator, validation=validation)
     return method, state
 

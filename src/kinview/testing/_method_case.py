@@ -104,7 +104,7 @@ class Case:
         """The samples as the method of a fitted estimator trains on them, with what it uses."""
         groups = self.metadata["groups"] if "groups" in estimator.uses else None
         batch = estimator.to_batch(self.X, groups=groups)
-        batch = estimator._with_company(batch, self.metadata["y"], self.metadata["extra"])
+        batch = estimator._with_metadata(batch, self.metadata["y"], self.metadata["extra"])
         rows: Batch = estimator._training_rows(batch)
         return rows
 

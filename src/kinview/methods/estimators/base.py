@@ -122,7 +122,7 @@ class EstimatorCore(FromPickle, Capabilities):
         """Samples as the network of this fitted estimator takes them."""
         raise NotImplementedError
 
-    def _with_company(self, batch: Batch, y: Any, extra: Any) -> Batch:
+    def _with_metadata(self, batch: Batch, y: Any, extra: Any) -> Batch:
         """Batch with the labels and further features that the method uses, and no others.
 
         Raises

@@ -228,7 +228,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
         batch = self._scaled(panel)
         self._fit_batch(
-            self._with_company(batch, self.__y, self.__extra) if self.__train else batch, train=self.__train
+            self._with_metadata(batch, self.__y, self.__extra) if self.__train else batch, train=self.__train
         )
         return self
 

@@ -73,7 +73,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         self.schema_ = TableSchema.fit(X, text=self.text)
         validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         batch = self.schema_.to_batch(X, groups=groups)
-        self._fit_batch(self._with_company(batch, y, extra) if train else batch, train=train)
+        self._fit_batch(self._with_metadata(batch, y, extra) if train else batch, train=train)
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
         return self
 
