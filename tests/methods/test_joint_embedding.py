@@ -159,6 +159,13 @@ def test_the_momentum_encoder_has_the_closed_form() -> None:
         assert not slow.requires_grad
 
 
+def test_the_momentum_encoder_applies_its_copies_in_order() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Dropout(0.5))
+    head, x = torch.nn.Linear(4, 2), torch.randn(5, 3, generator=gen())
+    out = MomentumEncoder(network, head).train()(x)
+    assert torch.equal(out, head(network.eval()(x))) and not out.requires_grad
+
+
 def test_the_queue_holds_the_keys_in_order() -> None:
     method = built(MoCo(encoder=SERIES_ENCODER, queue=10)).train()
     keys, labels = [], []

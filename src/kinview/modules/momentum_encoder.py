@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ class MomentumEncoder(nn.Module):
     Parameters
     ----------
     *modules : nn.Module
-        What is copied, in the order in which :meth:`forward` applies it.
+        What is copied, in the order in which they are applied.
 
     References
     ----------
@@ -58,11 +59,22 @@ class MomentumEncoder(nn.Module):
     >>> follower.follow(0.9, layer)
     >>> round(follower.copies[0].weight.item(), 4), follower.train().copies[0].training
     (0.1, False)
+    >>> follower(torch.ones(1, 1)).requires_grad
+    False
     """
 
     def __init__(self, *modules: nn.Module) -> None:
         super().__init__()
         self.copies = nn.ModuleList(copy.deepcopy(module) for module in modules).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def forward(self, *inputs: Any) -> Any:
+        """Output of the copies, one after the other; the first takes the inputs."""
+        first, *others = self.copies
+        out = first(*inputs)
+        for module in others:
+            out = module(out)
+        return out
 
     def train(self, mode: bool = True) -> MomentumEncoder:
         """Stay in eval mode."""
