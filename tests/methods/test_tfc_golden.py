@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -74,16 +72,3 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="no PyTorch checkpoint"):
         TFC.from_official(path)
-
-
-def test_a_checkpoint_with_code_inside_is_refused_and_not_run(tmp_path):
-    marker = tmp_path / "ran"
-
-    class Payload:
-        def __reduce__(self):
-            return (Path.touch, (marker,))
-
-    torch.save({"model_state_dict": Payload()}, tmp_path / "ckp_last.pt")
-    with pytest.raises(ValueError, match="plain tensors"):
-        TFC.from_official(tmp_path / "ckp_last.pt")
-    assert not marker.exists()

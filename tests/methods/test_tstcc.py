@@ -17,7 +17,7 @@ from torch import Tensor
 
 from golden_comparison import differences
 from helpers import gen, pad
-from kinview import TFC, TSTCC, Trainer, TS2Vec, load_model
+from kinview import TSTCC, Trainer, load_model
 from kinview.augmentations import Augmentation
 from kinview.data import Batch
 from kinview.encoders import TSTCCEncoder, pool_segments
@@ -161,16 +161,6 @@ def test_official_weights_of_a_wrong_shape_are_refused_with_the_file(golden: Pat
             TSTCC.from_official(path)
 
 
-@pytest.mark.parametrize("text", [b"", b"hello\n", b"0", b"]", b"N.", b"c\n", b"h\x05.", b"\x80\x02]q\x00h\x07."])
-def test_a_text_file_is_no_checkpoint(tmp_path: Path, text: bytes) -> None:
-    (tmp_path / "notes.txt").write_bytes(text)
-    for kind in (TSTCC, TFC, TS2Vec):
-        with pytest.raises(ValueError, match=r"notes\.txt is no (PyTorch|TS-TCC|TF-C|TS2Vec) checkpoint"):
-            kind.from_official(tmp_path / "notes.txt")
-        with pytest.raises(FileNotFoundError):
-            kind.from_official(tmp_path / "absent.pt")
-
-
 def test_a_checkpoint_of_a_parallel_model_is_read(golden: Path, tmp_path: Path) -> None:
     arrays = load_file(golden / "tstcc_small.safetensors")
     plain = official_checkpoint(arrays)
@@ -181,19 +171,6 @@ def test_a_checkpoint_of_a_parallel_model_is_read(golden: Path, tmp_path: Path) 
         TSTCC.from_official(tmp_path / file).transform(arrays["x"].numpy()) for file in ("plain.pt", "parallel.pt")
     )
     assert one.equals(other)
-
-
-def test_a_checkpoint_with_code_inside_is_refused_and_not_run(tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-
-    class Payload:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (marker,))
-
-    torch.save({"model_state_dict": {"weight": Payload()}}, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match="plain tensors"):
-        TSTCC.from_official(tmp_path / "model.pt")
-    assert not marker.exists()
 
 
 # ----------------------------------------------------------------------------------------- a direct transcription

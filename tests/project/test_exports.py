@@ -179,7 +179,8 @@ def revealed_types(names: list[tuple[str, str]], folder: Path) -> list[str]:
     (folder / "uses.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache"), "uses.py"],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=600,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(SOURCE.parent)}, capture_output=True, text=True, check=False,
+        timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     told = dict(re.findall(r'^uses.py:(\d+): note: Revealed type is "(.*)"$', done.stdout, re.MULTILINE))
