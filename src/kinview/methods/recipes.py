@@ -9,10 +9,26 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinview.parameters import parameterised
 from kinview.registry import Entry
+
+if TYPE_CHECKING:  # classes that are made when they are asked for, as a type checker sees them
+    from kinview.methods.joint_embedding.estimators import JointEmbedding, TabularJointEmbedding
+
+    class BYOL(JointEmbedding): ...
+
+    class TabularBYOL(TabularJointEmbedding): ...
+
+    class MoCo(JointEmbedding): ...
+
+    class TabularMoCo(TabularJointEmbedding): ...
+
+    class VICReg(JointEmbedding): ...
+
+    class TabularVICReg(TabularJointEmbedding): ...
+
 
 __all__ = ["classes_of"]
 
