@@ -109,7 +109,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         Raises
         ------
         ValueError
-            For input that is no panel of numbers; the message says what to do.
+            For input that is not a panel of numbers; the message says what to do.
         """
         return self._fit_or_initialise(X, y, groups, extra, train=True)
 
