@@ -392,7 +392,7 @@ def test_foreign_files_are_refused(tmp_path, saved):
         load_model(path)
 
 
-def test_a_checkpoint_is_no_model(tmp_path):
+def test_a_checkpoint_is_not_a_model(tmp_path):
     TS2Vec(**{**SERIES, "trainer": {"max_steps": 1, "checkpoint_dir": str(tmp_path)}}).fit(_series())
     with pytest.raises(ValueError, match=r"is not a kinview model .its format is 'kinview-checkpoint'"):
         load_model(tmp_path / "checkpoint.safetensors")

@@ -185,7 +185,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
             self.method_.get_submodule(part).load_state_dict(state)
         except (RuntimeError, ValueError, AssertionError) as error:  # no network, other weights
             raise ValueError(
-                f"{os.fspath(path)} is no complete official checkpoint of {type(self).__name__}: {error}"
+                f"{os.fspath(path)} is not a complete official checkpoint of {type(self).__name__}: {error}"
             ) from error
         self.training_ = None
         self._is_fitted = True
