@@ -278,7 +278,7 @@ class Registry:
         """
         if name not in self.recipes():
             self[name]  # an error that knows the parts too
-            raise ValueError(f"{name!r} is no recipe but a part by itself. Recipes: {', '.join(self.recipes())}")
+            raise ValueError(f"{name!r} is not a recipe but a part by itself. Recipes: {', '.join(self.recipes())}")
         return copy.deepcopy(_read_recipe(str(self._recipes), name))
 
     def __getitem__(self, name: str) -> Entry:
@@ -321,7 +321,7 @@ class Registry:
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
 
     def _unread(self, spec: str) -> str:
-        """What is wrong with text that is no name but looks like YAML."""
+        """What is wrong with text that is not a name but looks like YAML."""
         import yaml
 
         try:
@@ -329,7 +329,7 @@ class Registry:
         except yaml.YAMLError as error:
             place = getattr(error, "problem_mark", None)
             where = "" if place is None else f" at line {place.line + 1}, column {place.column + 1}"
-            reason = getattr(error, "problem", None) or "it is no YAML"
+            reason = getattr(error, "problem", None) or "it is not YAML"
             return f"the spec of {self._a_noun} does not parse as YAML{where} ({reason}): {spec!r}"
         if isinstance(read, str):
             return f"{self._a_noun} is written as its name or as {{name: {{parameter: value}}}}; got {spec!r}"

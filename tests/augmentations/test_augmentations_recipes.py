@@ -109,5 +109,5 @@ def test_how_recipes_are_composed() -> None:
 def test_a_name_that_is_neither_is_refused_with_both() -> None:
     with pytest.raises(ValueError, match="unknown augmentation 'tstc_strong'; did you mean 'tstcc_strong'"):
         augmentations.build("tstc_strong")
-    with pytest.raises(ValueError, match=r"'jitter' is no recipe but a part by itself\. Recipes: clocs, "):
+    with pytest.raises(ValueError, match=r"'jitter' is not a recipe but a part by itself\. Recipes: clocs, "):
         augmentations.recipe("jitter")

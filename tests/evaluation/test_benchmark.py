@@ -418,7 +418,7 @@ def test_config_without_a_required_key_is_refused():
     ("change", "message"),
     [
         ({"methods": ["scraf"]}, "did you mean 'scarf'"),
-        ({"methods": ["scarf"], "datasets": ["toy"]}, "'toy' is time_series, and none of the methods reads that"),
+        ({"methods": ["scarf"], "datasets": ["toy"]}, "'toy' is time_series, and none of the methods supports that"),
         ({"methods": [{"ts2vec": {"repr_dims": 3}}]}, "did you mean 'repr_dim'"),
         ({"methods": [{"scarf": {"trainer": {"device": "cuda"}}}]}, "the benchmark sets the trainer's device"),
         ({"corruptions": [{"mcar": {"rate": 0.1}}]}, "the benchmark's levels give the rate"),

@@ -472,7 +472,7 @@ BAD_SERIES = [
 
 
 @pytest.mark.parametrize(("X", "message"), BAD_SERIES)
-def test_what_is_no_panel_is_refused(X, message):
+def test_what_is_not_a_panel_is_refused(X, message):
     for name in OF_SERIES:
         fitted = SMALL[name]().fit(_series(3, channels=1))
         with pytest.raises(ValueError, match=message):

@@ -422,7 +422,7 @@ def test_a_plug_in_brings_a_recipe(own_recipes: Any) -> None:
         ("simclr", {}, "'simclr' is already registered"),
         ("own", {"colour": 1}, r"unknown keys \['colour'\]"),
         ("own", {"modality": {"time_series": {"joint_embedding": {"quue": 3}}}}, "sets 'quue'"),
-        ("own", {"modality": {"time_series": "no_method"}}, "'no_method', which is no method"),
+        ("own", {"modality": {"time_series": "no_method"}}, "'no_method', which is not a method"),
     ],
 )
 def test_a_wrong_recipe_is_refused_by_name(own_recipes: Any, name: str, changed: Any, message: str) -> None:

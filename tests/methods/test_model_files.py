@@ -382,7 +382,7 @@ def test_foreign_files_are_refused(tmp_path, saved):
     with pytest.raises(ValueError, match="was not written by kinview: its header carries no checksum"):
         load_model(path)
     path.write_bytes(dump_tensors({"weight": torch.zeros(3)}, {"format": "pt"}))
-    with pytest.raises(ValueError, match=r"is no kinview model .its format is 'pt'"):
+    with pytest.raises(ValueError, match=r"is not a kinview model .its format is 'pt'"):
         load_model(path)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
     with pytest.raises(ValueError, match=r"foreign.safetensors"):
@@ -392,9 +392,9 @@ def test_foreign_files_are_refused(tmp_path, saved):
         load_model(path)
 
 
-def test_a_checkpoint_is_no_model(tmp_path):
+def test_a_checkpoint_is_not_a_model(tmp_path):
     TS2Vec(**{**SERIES, "trainer": {"max_steps": 1, "checkpoint_dir": str(tmp_path)}}).fit(_series())
-    with pytest.raises(ValueError, match=r"is no kinview model .its format is 'kinview-checkpoint'"):
+    with pytest.raises(ValueError, match=r"is not a kinview model .its format is 'kinview-checkpoint'"):
         load_model(tmp_path / "checkpoint.safetensors")
 
 

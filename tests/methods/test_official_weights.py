@@ -15,9 +15,9 @@ every_kind = pytest.mark.parametrize("kind", [TSTCC, TFC, TS2Vec])
 
 @every_kind
 @pytest.mark.parametrize("text", [b"", b"hello\n", b"0", b"]", b"N.", b"c\n", b"h\x05.", b"\x80\x02]q\x00h\x07."])
-def test_a_text_file_is_no_checkpoint(tmp_path: Path, kind: Any, text: bytes) -> None:
+def test_a_text_file_is_not_a_checkpoint(tmp_path: Path, kind: Any, text: bytes) -> None:
     (tmp_path / "notes.txt").write_bytes(text)
-    with pytest.raises(ValueError, match=r"notes\.txt is no (PyTorch|TS-TCC|TF-C|TS2Vec) checkpoint"):
+    with pytest.raises(ValueError, match=r"notes\.txt is not a (PyTorch|TS-TCC|TF-C|TS2Vec) checkpoint"):
         kind.from_official(tmp_path / "notes.txt")
 
 

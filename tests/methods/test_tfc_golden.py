@@ -37,7 +37,7 @@ def test_a_checkpoint_of_the_official_trainer_gives_the_same_model_also_when_sav
 
 
 @pytest.mark.parametrize("fault", ["foreign entry", "missing layer", "missing projector", "missing bias", "no tensors"])
-def test_what_is_no_official_checkpoint_is_refused(golden, tmp_path, fault):
+def test_what_is_not_an_official_checkpoint_is_refused(golden, tmp_path, fault):
     state = _state(golden)
     path = tmp_path / "ckp_last.pt"
     faulty = {
@@ -48,7 +48,7 @@ def test_what_is_no_official_checkpoint_is_refused(golden, tmp_path, fault):
         "no tensors": {"model_state_dict": {"epoch": 3}},
     }[fault]
     torch.save(faulty, path)
-    with pytest.raises(ValueError, match=r"ckp_last\.pt (is no|holds no|has encoders of 1 layers)"):
+    with pytest.raises(ValueError, match=r"ckp_last\.pt (is not a|holds no|has encoders of 1 layers)"):
         TFC.from_official(path)
 
 
@@ -63,12 +63,12 @@ def test_a_checkpoint_of_a_parallel_model_gives_the_same_model(golden, tmp_path)
 @pytest.mark.parametrize("value", [torch.zeros(3), torch.zeros(0, 0), torch.tensor(1.0), torch.zeros(256, 33)])
 def test_weights_of_a_wrong_shape_are_refused_with_the_file(golden, tmp_path, name, value):
     torch.save({**_state(golden), name: value}, tmp_path / "ckp_last.pt")
-    with pytest.raises(ValueError, match=r"ckp_last\.pt is no .*checkpoint"):
+    with pytest.raises(ValueError, match=r"ckp_last\.pt is not a .*checkpoint"):
         TFC.from_official(tmp_path / "ckp_last.pt")
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path):
     path = tmp_path / "ckp_last.pt"
     path.write_bytes(b"not a checkpoint")
-    with pytest.raises(ValueError, match="no PyTorch checkpoint"):
+    with pytest.raises(ValueError, match="is not a PyTorch checkpoint"):
         TFC.from_official(path)

@@ -35,7 +35,7 @@ def test_both_kinds_of_official_checkpoint_give_one_model(golden, tmp_path, aver
 
 
 @pytest.mark.parametrize("content", ["nothing", "foreign"])
-def test_what_is_no_official_checkpoint_is_refused(tmp_path, content):
+def test_what_is_not_an_official_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "model.pt"
     if content == "nothing":
         path.write_bytes(b"not a checkpoint")
@@ -51,7 +51,7 @@ def test_weights_of_a_wrong_shape_are_refused_with_the_file(golden, tmp_path, na
     arrays = load_file(golden / "ts2vec_small.safetensors")
     state = {name.removeprefix("state."): t for name, t in arrays.items() if name.startswith("state.")}
     torch.save({**state, name: value}, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=r"model\.pt is no .*checkpoint"):
+    with pytest.raises(ValueError, match=r"model\.pt is not a .*checkpoint"):
         TS2Vec.from_official(tmp_path / "model.pt")
 
 

@@ -109,11 +109,11 @@ def test_an_official_checkpoint_becomes_an_estimator(golden: Path, tmp_path: Pat
     assert np.array_equal(load_model(tmp_path / "model.safetensors").transform(X), z)
 
 
-def test_what_is_no_official_checkpoint_is_refused(golden: Path, tmp_path: Path) -> None:
+def test_what_is_not_an_official_checkpoint_is_refused(golden: Path, tmp_path: Path) -> None:
     arrays = load_file(golden / "tstcc_small.safetensors")
     path = tmp_path / "ckp_last.pt"
     path.write_bytes(b"not a checkpoint")
-    with pytest.raises(ValueError, match="no PyTorch checkpoint of plain tensors"):
+    with pytest.raises(ValueError, match="is not a PyTorch checkpoint of plain tensors"):
         TSTCC.from_official(path)
     for content in ({"weight": torch.zeros(2)}, torch.zeros(3), {"model_state_dict": {}}):
         torch.save(content, path)
@@ -122,7 +122,7 @@ def test_what_is_no_official_checkpoint_is_refused(golden: Path, tmp_path: Path)
     foreign = official_checkpoint(arrays)
     foreign["model_state_dict"]["conv_block4.0.weight"] = torch.zeros(1)
     torch.save(foreign, path)
-    with pytest.raises(ValueError, match=r"is no TS-TCC checkpoint: it has an entry 'conv_block4\.0\.weight'"):
+    with pytest.raises(ValueError, match=r"is not a TS-TCC checkpoint: it has an entry 'conv_block4\.0\.weight'"):
         TSTCC.from_official(path)
     for part, name in (
         ("temporal_contr_model_state_dict", "Wk.1.weight"),
@@ -132,7 +132,7 @@ def test_what_is_no_official_checkpoint_is_refused(golden: Path, tmp_path: Path)
         incomplete = official_checkpoint(arrays)
         del incomplete[part][name]
         torch.save(incomplete, path)
-        with pytest.raises(ValueError, match=r"is no complete .*(TS-TCC|TSTCC)"):
+        with pytest.raises(ValueError, match=r"is not a complete .*(TS-TCC|TSTCC)"):
             TSTCC.from_official(path)
 
 
@@ -157,7 +157,7 @@ def test_official_weights_of_a_wrong_shape_are_refused_with_the_file(golden: Pat
         faulty[part].pop(name, None)
         faulty[part] |= {} if value is None else {name: value}
         torch.save(faulty, path)
-        with pytest.raises(ValueError, match=r"ckp_last\.pt is no .*checkpoint"):
+        with pytest.raises(ValueError, match=r"ckp_last\.pt is not a .*checkpoint"):
             TSTCC.from_official(path)
 
 

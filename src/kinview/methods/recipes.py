@@ -81,7 +81,7 @@ def _class_of(
     chosen = {} if isinstance(spec, str) else dict(spec[base_name] or {})
     if base_name not in entries:
         raise ValueError(
-            f"the recipe {name!r} is made of {base_name!r}, which is no method; known: {', '.join(entries)}"
+            f"the recipe {name!r} is made of {base_name!r}, which is not a method; known: {', '.join(entries)}"
         )
     base: Any = entries[base_name].target
     trainer = chosen.pop("trainer", {})

@@ -86,34 +86,34 @@ class Cell:
         shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment"]
         shared += ["label_fraction", "label_noise", "label_noise_rate"] if self.fits_labels else []
         spec = {name: self.spec[name] for name in shared}
-        struck = self._named(self.pretrain_corruption)
-        parts = (["corruption"] if struck else []) + (["label_noise"] if self.fits_labels else [])
+        corruption = self._named(self.pretrain_corruption)
+        parts = (["corruption"] if corruption else []) + (["label_noise"] if self.fits_labels else [])
         code = self._code_of("steps", "dataset", "method", *parts)
-        return content_hash({"step": "pretrain", "corruption": struck, "code": code, **spec})
+        return content_hash({"step": "pretrain", "corruption": corruption, "code": code, **spec})
 
     @property
     def pretrain_corruption(self) -> tuple[Any, float] | None:
-        """What strikes the training set before the model is fitted."""
+        """Corruption applied to the training set before the model is fitted."""
         return self.corruption_of("train") if self.pretrain_on == "corrupted" else None
 
     def embed_key(self, part: Literal["train", "test"]) -> str:
         """Content hash of the embedding of the train or test set."""
-        struck = self._named(self.corruption_of(part))
-        code = self._code_of("corruption") if struck else {}  # the model's key has the rest
+        corruption = self._named(self.corruption_of(part))
+        code = self._code_of("corruption") if corruption else {}  # the model's key has the rest
         return content_hash(
-            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": struck, "code": code}
+            {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": corruption, "code": code}
         )
 
     def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
-        """Mechanism and severity that strike a part of the data, None where it stays clean."""
+        """Mechanism and severity of the corruption of a part of the data, None where it stays clean."""
         return (self.corruption, self.severity) if self.corrupt in (part, "both") else None
 
     def _code_of(self, *played: str) -> dict[str, str]:
         return {part: self.code[part] for part in played if part in self.code}
 
-    def _named(self, struck: tuple[Any, float] | None) -> tuple[Any, float] | None:
-        """What strikes a part, with the complete config of the mechanism."""
-        return None if struck is None else (self.spec["corruption"], self.severity)
+    def _named(self, corruption: tuple[Any, float] | None) -> tuple[Any, float] | None:
+        """Corruption applied to a part, with the complete config of the mechanism."""
+        return None if corruption is None else (self.spec["corruption"], self.severity)
 
 
 def part_label(config: Any) -> str:
@@ -251,7 +251,7 @@ class Part:
         modality = getattr(part, "modality", entry.modality)  # of the method inside, where there is one
         return cls(part, config, entry, modality)
 
-    def reads(self, modality: str) -> bool:
+    def supports(self, modality: str) -> bool:
         """Whether the part works on data of this modality."""
         return self.modality in (None, "any", modality)
 

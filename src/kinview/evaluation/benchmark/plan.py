@@ -46,13 +46,13 @@ class Benchmark:
     corruptions : sequence of specs
         Parts of the registry ``corruptions``, without their rate.
     severities : sequence of float
-        Shares of the observed cells to remove, in [0, 1). The clean condition is always part of the grid.
+        Fractions of the observed cells to remove, in [0, 1). The clean condition is always part of the grid.
     corrupt : {"train", "test", "both"}
-        Which part of the data a corruption strikes.
+        Which part of the data a corruption is applied to.
     label_noise : sequence of specs
         Parts of the registry ``label_noise``, without their rate. Noise is in training labels only.
     label_noise_rates : sequence of float
-        Shares of the training labels, in [0, 1].
+        Fractions of the training labels, in [0, 1].
     label_fractions : sequence of float
         Fractions of the training labels that are known, in (0, 1]. A method that uses labels is fitted on the rows that
         keep theirs, with the noisy labels that the probe sees; any other method is fitted on all rows, without labels.
@@ -189,7 +189,8 @@ class Benchmark:
         Raises
         ------
         ValueError
-            If a part or data set is unknown, a data set has no class label for every sample, or no method reads it.
+            If a part or data set is unknown, or a data set has a sample without a class label or no method that
+            supports it.
         """
         from kinview.datasets import datasets
         from kinview.evaluation.benchmark import steps
@@ -215,20 +216,20 @@ class Benchmark:
             dataset = steps.load_dataset(name, self.data_dir, options)
             fingerprint = dataset.fingerprint()
             dataset.require_classes()
-            able = [
+            applicable = [
                 _part_for(dataset, spec)
                 for spec, part in zip(self.methods, parts, strict=True)
-                if part.reads(dataset.modality)
+                if part.supports(dataset.modality)
             ]
-            if not able:
+            if not applicable:
                 raise ValueError(
-                    f"data set {name!r} is {dataset.modality}, and none of the methods reads that: add a method for it "
-                    f"or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
+                    f"data set {name!r} is {dataset.modality}, and none of the methods supports that: add a method for "
+                    f"it or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
                 )
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
-            conditions = list(self._conditions([kind for kind in kinds if kind.reads(dataset.modality)], noises))
-            for part, seed, condition, probe in itertools.product(able, self.seeds, conditions, probes):
+            conditions = list(self._conditions([kind for kind in kinds if kind.supports(dataset.modality)], noises))
+            for part, seed, condition, probe in itertools.product(applicable, self.seeds, conditions, probes):
                 if part.why_not_with(probe) is not None:
                     continue
                 played = {**condition, "method": part.config, "probe": probe.config}
@@ -294,18 +295,18 @@ class Benchmark:
 
     def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[dict[str, Any]]:
         """Fields of the cells of one data set, method, probe and seed; clean first."""
-        struck = [(None, 0.0), *itertools.product(kinds, [float(s) for s in self.severities if s > 0])]
+        corrupted = [(None, 0.0), *itertools.product(kinds, [float(s) for s in self.severities if s > 0])]
         noisy = [(None, 0.0), *itertools.product(noises, [float(r) for r in self.label_noise_rates if r > 0])]
         budgets = [1.0, *(float(fraction) for fraction in self.label_fractions if fraction < 1)]
-        for (kind, severity), (noise, rate), fraction in itertools.product(struck, noisy, budgets):
+        for (kind, severity), (noise, rate), fraction in itertools.product(corrupted, noisy, budgets):
             factors = (kind is not None) + (noise is not None) + (fraction < 1)
             if self.crossed or factors <= 1:
-                strikes_train = kind is not None and self.corrupt in ("train", "both")
+                corrupts_train = kind is not None and self.corrupt in ("train", "both")
                 yield {
                     "corruption": kind.config if kind else None,
                     "severity": severity,
                     "corrupt": self.corrupt if kind else None,
-                    "pretrain_on": self.pretrain_on if strikes_train else "clean",
+                    "pretrain_on": self.pretrain_on if corrupts_train else "clean",
                     "label_noise": noise.config if noise else None,
                     "label_noise_rate": rate,
                     "label_fraction": fraction,

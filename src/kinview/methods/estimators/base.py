@@ -329,7 +329,7 @@ def described_parameters(part: Any, values: Mapping[str, Any]) -> dict[str, Any]
 def fingerprint(batch: Batch) -> str:
     """SHA-256 over all fields of training rows: shapes, values, gaps, times, groups, labels, and what is extra.
 
-    Where a row came from in its data set is no part of it.
+    Where a row came from in its data set is not part of it.
     """
     import hashlib
 

@@ -29,7 +29,7 @@ class Capabilities:
         ``transform`` takes ``missing="keep"``, and then passes NaN on to whoever reads its result.
     control : bool
         A control, which representation methods have to beat. It does not pre-train: its ``fit`` trains nothing, or
-        trains with labels. What is no control trains a network of its own.
+        trains with labels. What is not a control trains a network of its own.
     network_of : str or None
         For a control around the network of another method: the parameter that holds the spec of that method. Its value
         None stands for the default method of the modality. Such a control has ``initialise``, and no ``trainer``.
@@ -70,7 +70,7 @@ class Capabilities:
         return self.uses_labels and self.network_of is not None
 
     def network_method(self, modality: str) -> Any:
-        """Spec of the method whose network a control has on data of a modality; None for what is no such control."""
+        """Spec of the method whose network a control has on data of a modality; None for what is not such a control."""
         if self.network_of is None:
             return None
         return getattr(self, self.network_of)

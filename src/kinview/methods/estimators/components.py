@@ -22,7 +22,7 @@ def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
     Raises
     ------
     ValueError
-        If the spec is no augmentation, or one for another modality; the parameter is named.
+        If the spec is not an augmentation, or is one for another modality; the parameter is named.
     """
     view = augmentations.build(spec)
     if not isinstance(view, Augmentation):
@@ -48,7 +48,7 @@ def encoder_of(parameter: str, spec: Any, sizes: Sizes) -> nn.Module:
     Raises
     ------
     ValueError
-        If the spec is no name and no mapping, or an encoder of the other modality; the parameter is named.
+        If the spec is neither a name nor a mapping, or is an encoder of the other modality; the parameter is named.
     """
     if not isinstance(spec, str | Mapping):
         raise ValueError(

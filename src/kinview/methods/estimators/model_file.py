@@ -223,7 +223,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 def _check_format(metadata: dict[str, str], source: str) -> int:
     """Version of the format."""
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"{source} is no kinview model (its format is {metadata.get('format', 'unknown')!r})")
+        raise ValueError(f"{source} is not a kinview model (its format is {metadata.get('format', 'unknown')!r})")
     version = metadata.get("format_version", "")
     if not version.isdigit() or int(version) > FORMAT_VERSION:
         raise ValueError(

@@ -18,7 +18,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If it is no PyTorch file, or holds more than tensors and plain containers.
+        If it is not a PyTorch file, or holds more than tensors and plain containers.
     OSError
         If it cannot be opened.
     """
@@ -28,12 +28,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
         raise
     except Exception as error:  # bytes of any kind: the reader of pickles fails on them in any way
         raise ValueError(
-            f"{os.fspath(path)} is no PyTorch checkpoint of plain tensors: {type(error).__name__}: {error}"
+            f"{os.fspath(path)} is not a PyTorch checkpoint of plain tensors: {type(error).__name__}: {error}"
         ) from error
 
 
 def state_dict_of(part: Any) -> dict[str, Tensor] | None:
-    """Names and tensors, without the prefix that ``nn.DataParallel`` adds; None for what is no state dict."""
+    """Names and tensors, without the prefix that ``nn.DataParallel`` adds; None for what is not a state dict."""
     if not isinstance(part, Mapping):
         return None
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in part.items()):
@@ -51,9 +51,10 @@ def check_dimensions(state: Mapping[str, Tensor], dimensions: Mapping[str, int],
     """
     for name, number in dimensions.items():
         if name not in state:
-            raise ValueError(f"{source} is no complete {method} checkpoint: {name} is missing")
+            raise ValueError(f"{source} is not a complete {method} checkpoint: {name} is missing")
         shape = tuple(state[name].shape)
         if len(shape) != number or 0 in shape:
             raise ValueError(
-                f"{source} is no {method} checkpoint: {name} has the shape {shape}, and {number} dimension(s) expected"
+                f"{source} is not a {method} checkpoint: {name} has the shape {shape}, and {number} dimension(s) "
+                f"expected"
             )

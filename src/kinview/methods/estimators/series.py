@@ -109,7 +109,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         Raises
         ------
         ValueError
-            For input that is no panel of numbers; the message says what to do.
+            For input that is not a panel of numbers; the message says what to do.
         """
         return self._fit_or_initialise(X, y, groups, extra, train=True)
 
@@ -185,7 +185,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
             self.method_.get_submodule(part).load_state_dict(state)
         except (RuntimeError, ValueError, AssertionError) as error:  # no network, other weights
             raise ValueError(
-                f"{os.fspath(path)} is no complete official checkpoint of {type(self).__name__}: {error}"
+                f"{os.fspath(path)} is not a complete official checkpoint of {type(self).__name__}: {error}"
             ) from error
         self.training_ = None
         self._is_fitted = True

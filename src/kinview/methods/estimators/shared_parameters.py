@@ -115,7 +115,7 @@ def temperature(default: float, source: str) -> Any:
 
 
 def text() -> Any:
-    """Columns of a table that are no categories."""
+    """Columns of a table that are not categories."""
     return choice(
         "refuse",
         get_args(TextRule),

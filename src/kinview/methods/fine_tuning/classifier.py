@@ -204,9 +204,9 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         given = methods.build(spec, for_modality=modality)
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
-        reader = fitted or (given if around is None else methods.build(around, for_modality=modality))
-        series, table = isinstance(reader, SeriesEstimator), isinstance(reader, TabularEstimator)
-        check_samples(methods.name_of(reader), SERIES if series else TABLE if table else "any", X, len(labels))
+        inner = fitted or (given if around is None else methods.build(around, for_modality=modality))
+        series, table = isinstance(inner, SeriesEstimator), isinstance(inner, TabularEstimator)
+        check_samples(methods.name_of(inner), SERIES if series else TABLE if table else "any", X, len(labels))
         if fitted is not None:
             return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
         if self.transfer:

@@ -137,7 +137,7 @@ def loss_of(parameter: str, spec: Any) -> Loss:
     Raises
     ------
     ValueError
-        If the spec is no loss, or one that needs what no pair of views gives.
+        If the spec is not a loss, or is one that needs what no pair of views gives.
     """
     loss = losses.build(spec)
     if not isinstance(loss, Loss):

@@ -288,7 +288,7 @@ class TFC(SeriesEstimator):
         Raises
         ------
         ValueError
-            If the file is no such checkpoint.
+            If the file is not such a checkpoint.
 
         Notes
         -----

@@ -26,14 +26,14 @@ def official_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dic
     Raises
     ------
     ValueError
-        If the file is no state dict of the official network, bare or under ``model_state_dict``.
+        If the file is not a state dict of the official network, bare or under ``model_state_dict``.
     """
     stored = read_checkpoint(path)
     if isinstance(stored, Mapping) and isinstance(stored.get("model_state_dict"), Mapping):
         stored = stored["model_state_dict"]
     official = state_dict_of(stored)
     if official is None:
-        raise ValueError(f"{os.fspath(path)} is no TF-C checkpoint: it holds no state dict")
+        raise ValueError(f"{os.fspath(path)} is not a TF-C checkpoint: it holds no state dict")
     return renamed(official, os.fspath(path))
 
 
@@ -49,14 +49,14 @@ def renamed(official: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor]
     for name, value in official.items():
         prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
         if prefix is None:
-            raise ValueError(f"{source} is no TF-C checkpoint: it has an entry {name!r}")
+            raise ValueError(f"{source} is not a TF-C checkpoint: it has an entry {name!r}")
         state[_PREFIXES[prefix] + name.removeprefix(prefix)] = value
     # the official files written by torch before 0.4.1 lack the counter, which eval mode does not read
     for domain in ("time", "frequency"):
         state.setdefault(f"{domain}_projector.1.num_batches_tracked", torch.tensor(0))
     layers = {name.split(".")[3] for name in state if name.startswith("time_encoder.transformer.layers.")}
     if layers != {str(i) for i in range(len(layers))} or not layers:
-        raise ValueError(f"{source} is no complete TF-C checkpoint: {len(layers)} layers, {len(official)} entries")
+        raise ValueError(f"{source} is not a complete TF-C checkpoint: {len(layers)} layers, {len(official)} entries")
     projections = [f"{domain}_projector.{layer}.weight" for domain in ("time", "frequency") for layer in (0, 3)]
     check_dimensions(state, dict.fromkeys(projections, 2), source, "TF-C")
     sizes = {

@@ -257,7 +257,7 @@ class TS2Vec(SeriesEstimator):
         Raises
         ------
         ValueError
-            If the file is no such checkpoint.
+            If the file is not such a checkpoint.
 
         Notes
         -----

@@ -20,11 +20,11 @@ def official_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dic
     Raises
     ------
     ValueError
-        If the file is no state dict of the official network or of its AveragedModel.
+        If the file is not a state dict of the official network or of its AveragedModel.
     """
     official = state_dict_of(read_checkpoint(path))
     if official is None:
-        raise ValueError(f"{os.fspath(path)} is no TS2Vec checkpoint: it holds no state dict")
+        raise ValueError(f"{os.fspath(path)} is not a TS2Vec checkpoint: it holds no state dict")
     official.pop("n_averaged", None)
     return renamed(official, os.fspath(path))
 
@@ -47,10 +47,10 @@ def renamed(official: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor]
         elif name in ("input_fc.weight", "input_fc.bias"):
             state[name] = value
         else:
-            raise ValueError(f"{source} is no TS2Vec checkpoint: it has an entry {name!r}")
+            raise ValueError(f"{source} is not a TS2Vec checkpoint: it has an entry {name!r}")
     last = f"blocks.{max(blocks, default=0)}.conv2.weight"
     if "input_fc.weight" not in state or last not in state or blocks != set(range(len(blocks))):
-        raise ValueError(f"{source} is no complete TS2Vec checkpoint: {len(blocks)} blocks, {len(official)} entries")
+        raise ValueError(f"{source} is not a complete TS2Vec checkpoint: {len(blocks)} blocks, {len(official)} entries")
     check_dimensions(state, {"input_fc.weight": 2, last: 3}, source, "TS2Vec")
     hidden, channels = state["input_fc.weight"].shape
     sizes = {

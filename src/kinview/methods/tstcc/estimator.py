@@ -278,7 +278,7 @@ class TSTCC(SeriesEstimator):
         Raises
         ------
         ValueError
-            If the file is no such checkpoint.
+            If the file is not such a checkpoint.
 
         Notes
         -----

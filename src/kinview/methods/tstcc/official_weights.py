@@ -39,7 +39,7 @@ def official_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dic
     Raises
     ------
     ValueError
-        If the file is no checkpoint of the official encoder and its temporal module.
+        If the file is not a checkpoint of the official encoder and its temporal module.
     """
     stored = read_checkpoint(path)
     given = stored if isinstance(stored, Mapping) else {}
@@ -48,7 +48,7 @@ def official_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dic
     )
     if model is None or temporal is None:
         raise ValueError(
-            f"{os.fspath(path)} is no TS-TCC checkpoint: it has to hold the state dicts model_state_dict and "
+            f"{os.fspath(path)} is not a TS-TCC checkpoint: it has to hold the state dicts model_state_dict and "
             f"temporal_contr_model_state_dict"
         )
     return renamed(model, temporal, os.fspath(path))
@@ -78,9 +78,9 @@ def renamed(
     shapes = {kind: {tuple(part.shape) for part in parts.values()} for kind, parts in predictions.items()}
     token = state.get("predictor.context.token")
     if token is None or not heads or any(set(p) != set(heads) for p in predictions.values()):
-        raise ValueError(f"{source} is no complete TS-TCC checkpoint: {len(model) + len(temporal)} entries")
+        raise ValueError(f"{source} is not a complete TS-TCC checkpoint: {len(model) + len(temporal)} entries")
     if [len(shape) for kind in ("weight", "bias") for shape in shapes[kind]] != [2, 1]:
-        raise ValueError(f"{source} is no TS-TCC checkpoint: the predictions Wk have the shapes {shapes}")
+        raise ValueError(f"{source} is not a TS-TCC checkpoint: the predictions Wk have the shapes {shapes}")
     for kind, parts in predictions.items():
         state[f"predictor.heads.{kind}"] = torch.cat([parts[k] for k in heads])
     state["predictor.context.token"] = token.flatten()
@@ -108,8 +108,8 @@ def _segments(model: Mapping[str, Tensor], repr_dim: int, source: str) -> int:
     columns = model["logits.weight"].shape[1]
     if columns % repr_dim:
         raise ValueError(
-            f"{source} is no TS-TCC checkpoint: its classifier reads {columns} values (logits.weight), no multiple of "
-            f"the {repr_dim} features of a step"
+            f"{source} is not a TS-TCC checkpoint: its classifier reads {columns} values (logits.weight), not a "
+            f"multiple of the {repr_dim} features of a step"
         )
     return columns // repr_dim
 
@@ -119,4 +119,4 @@ def _our_name(name: str, source: str) -> str:
         match = re.fullmatch(pattern, name)
         if match is not None:
             return match.expand(ours)
-    raise ValueError(f"{source} is no TS-TCC checkpoint: it has an entry {name!r}")
+    raise ValueError(f"{source} is not a TS-TCC checkpoint: it has an entry {name!r}")
