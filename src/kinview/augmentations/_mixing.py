@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kinview.augmentations._random import partners
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import complete
 
@@ -18,7 +18,7 @@ __all__ = ["Mixed", "Mixing", "neighbour_of", "realised"]
 Mixed = tuple[Tensor, dict[str, Tensor]]
 
 
-class Mixing(Augmentation):
+class Mixing(SeriesAugmentation):
     """An augmentation that mixes each row with another one, its partner.
 
     No row is its own partner, unless it is alone: then it is its own view. Where the partner has no value (a gap, or
@@ -27,7 +27,6 @@ class Mixing(Augmentation):
     realised: it is the greater the more values the partner lacks, and 1 where the partner has none.
     """
 
-    modality: ClassVar[Modality] = "time_series"
     mixes_rows: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
