@@ -30,7 +30,7 @@ class Filling(SeriesAugmentation):
     def __post_init__(self) -> None:
         """Check the parameters, and say of this instance whether it makes gaps."""
         super().__post_init__()
-        object.__setattr__(self, "makes_gaps", self.fill == "missing")
+        self._set(makes_gaps=self.fill == "missing")
 
 
 class Masking(Filling):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kinview.augmentations._random import partners
-from kinview.augmentations._series import SeriesAugmentation
+from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.data.gaps import complete
 
@@ -18,7 +18,7 @@ __all__ = ["Mixed", "Mixing", "neighbour_of", "realised"]
 Mixed = tuple[Tensor, dict[str, Tensor]]
 
 
-class Mixing(SeriesAugmentation):
+class Mixing(Augmentation):
     """An augmentation that mixes each row with another one, its partner.
 
     No row is its own partner, unless it is alone: then it is its own view. Where the partner has no value (a gap, or
@@ -27,10 +27,11 @@ class Mixing(SeriesAugmentation):
     realised: it is the greater the more values the partner lacks, and 1 where the partner has none.
     """
 
+    modality: ClassVar[Modality] = "time_series"
     mixes_rows: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """View of ``(n, C, T)`` series, with partner and coefficient in ``extra``."""
+        """View of ``(n, ...)`` values, with partner and coefficient in ``extra``."""
         partner = partners(len(batch), generator).to(batch.x.device)
         x, weights = self.mixed(batch, partner, generator)
         if len(batch) == 1:
@@ -39,7 +40,7 @@ class Mixing(SeriesAugmentation):
 
     @abstractmethod
     def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
-        """Mixed values ``(n, C, T)``, and weights of the own row ``(n,)``, "coefficient" among them."""
+        """Mixed values ``(n, ...)``, and weights of the own row ``(n,)``, "coefficient" among them."""
 
 
 def neighbour_of(x: Tensor, partner: Tensor) -> Tensor:

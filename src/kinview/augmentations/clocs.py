@@ -67,7 +67,7 @@ class AdjacentSegments(SeriesAugmentation):
     def __post_init__(self) -> None:
         """Check the parameters; there are as many views as segments."""
         super().__post_init__()
-        object.__setattr__(self, "n_views", self.n_segments)
+        self._set(n_views=self.n_segments)
 
     def apply(self, batch: Batch, generator: torch.Generator) -> tuple[Batch, ...]:
         """The segments of ``(n, C, T)`` series."""
@@ -162,8 +162,7 @@ class LeadViews(SeriesAugmentation):
     def __post_init__(self) -> None:
         """Check the parameters; there are as many views as leads."""
         super().__post_init__()
-        object.__setattr__(self, "n_views", self.n_leads)
-        object.__setattr__(self, "min_channels", self.n_leads)
+        self._set(n_views=self.n_leads, min_channels=self.n_leads)
 
     def apply(self, batch: Batch, generator: torch.Generator) -> tuple[Batch, ...]:
         """One lead of ``(n, C, T)`` series a view."""
