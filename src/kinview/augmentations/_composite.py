@@ -34,23 +34,21 @@ class Composite(Augmentation):
         super().__post_init__()
         given = getattr(self, self.parts_field)
         built = _built_list(type(self).__name__, given) if self.parts_field == "augmentations" else _built(given)
-        object.__setattr__(self, self.parts_field, built)
+        self._set(**{self.parts_field: built})
         parts = self.parts
         networks = [part.network for part in parts if part.network is not None]
-        flags = {
-            "modality": _common_modality(type(self).__name__, parts),
-            "n_views": self._views_made(),
-            "moves_time": any(part.moves_time for part in parts),
-            "makes_gaps": any(part.makes_gaps for part in parts),
-            "mixes_rows": any(part.mixes_rows for part in parts),
-            "mixes_channels": any(part.mixes_channels for part in parts),
-            "changes_length": any(part.changes_length for part in parts),
-            "min_channels": max(part.min_channels for part in parts),
-            "needs": frozenset[str]().union(*(part.needs for part in parts)),
-            "network": nn.ModuleList(networks) if len(networks) > 1 else networks[0] if networks else None,
-        }
-        for name, value in flags.items():
-            object.__setattr__(self, name, value)
+        self._set(
+            modality=_common_modality(type(self).__name__, parts),
+            n_views=self._views_made(),
+            moves_time=any(part.moves_time for part in parts),
+            makes_gaps=any(part.makes_gaps for part in parts),
+            mixes_rows=any(part.mixes_rows for part in parts),
+            mixes_channels=any(part.mixes_channels for part in parts),
+            changes_length=any(part.changes_length for part in parts),
+            min_channels=max(part.min_channels for part in parts),
+            needs=frozenset[str]().union(*(part.needs for part in parts)),
+            network=nn.ModuleList(networks) if len(networks) > 1 else networks[0] if networks else None,
+        )
 
     @property
     def parts(self) -> tuple[Augmentation, ...]:

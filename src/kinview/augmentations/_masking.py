@@ -8,30 +8,33 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import observed_mean
 
-__all__ = ["FILLS", "Masking"]
+__all__ = ["FILLS", "Filling", "Masking"]
 
 FILLS = ("zero", "mean", "missing")
 
 
-class Masking(Augmentation):
-    """An augmentation that hides values: :meth:`hidden` says which, the parameter ``fill`` what takes their place.
+class Filling(SeriesAugmentation):
+    """An augmentation that puts something in the place of values, which the parameter ``fill`` says.
 
     "zero" puts 0, "mean" the mean of the observed values of that series and channel, "missing" a gap (NaN). What was
     missing before stays missing. ``makes_gaps`` says of the class that it may, of an instance whether it does.
     """
 
     fill: str
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the parameters, and say of this instance whether it makes gaps."""
         super().__post_init__()
-        object.__setattr__(self, "makes_gaps", self.fill == "missing")
+        self._set(makes_gaps=self.fill == "missing")
+
+
+class Masking(Filling):
+    """An augmentation that hides values: :meth:`hidden` says which."""
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series with the hidden values replaced."""

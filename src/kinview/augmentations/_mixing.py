@@ -31,7 +31,7 @@ class Mixing(Augmentation):
     mixes_rows: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """View of ``(n, C, T)`` series, with partner and coefficient in ``extra``."""
+        """View of ``(n, ...)`` values, with partner and coefficient in ``extra``."""
         partner = partners(len(batch), generator).to(batch.x.device)
         x, weights = self.mixed(batch, partner, generator)
         if len(batch) == 1:
@@ -40,7 +40,7 @@ class Mixing(Augmentation):
 
     @abstractmethod
     def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
-        """Mixed values ``(n, C, T)``, and weights of the own row ``(n,)``, "coefficient" among them."""
+        """Mixed values ``(n, ...)``, and weights of the own row ``(n,)``, "coefficient" among them."""
 
 
 def neighbour_of(x: Tensor, partner: Tensor) -> Tensor:

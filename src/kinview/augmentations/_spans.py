@@ -11,7 +11,7 @@ __all__ = ["drawn_spans", "spans"]
 
 
 def drawn_spans(
-    size: tuple[int, int, int], lengths: Tensor, fraction: float, positions: int, generator: torch.Generator
+    size: tuple[int, ...], lengths: Tensor, fraction: float, positions: int, generator: torch.Generator
 ) -> Tensor:
     """1 within spans of random width and place, each inside its row, 0 elsewhere: ``(n, channels or 1, positions)``.
 

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from kinview.augmentations._random import among_largest, integers
+from kinview.augmentations import augmentations
+from kinview.augmentations._random import among_largest, integers, weights
 from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from kinview.data.table import TableSchema
 
 __all__ = [
+    "CellCorruption",
+    "ExactCorruption",
     "FittedToColumns",
     "Marginals",
-    "check_columns",
     "chosen_cells",
     "column_count",
     "discrete_columns",
@@ -59,25 +61,43 @@ def discrete_columns(batch: Batch, schema: TableSchema | None) -> Bool[Tensor, "
     return torch.tensor(kinds, dtype=torch.bool, device=device)
 
 
-def check_columns(name: str, fitted: Tensor | None, x: Tensor) -> Tensor:
-    """Returns what was learned (its last dimension is the columns), on the device of x.
-
-    Raises
-    ------
-    ValueError
-        Before ``fit``, or on another number of columns.
-    """
-    if fitted is None:
-        raise ValueError(f"{name} learns from training rows: call fit(batch, schema) on them first")
-    if fitted.shape[-1] != x.shape[1]:
-        raise ValueError(f"{name} was fitted on {fitted.shape[-1]} columns; got {x.shape[1]}")
-    return fitted.to(x.device)
-
-
-class FittedToColumns(Augmentation):
-    """An augmentation of tables that learns something of each column from training rows."""
+class CellCorruption(Augmentation):
+    """An augmentation of tables that replaces each cell with probability ``corruption_rate``."""
 
     modality: ClassVar[Modality] = "tabular"
+    corruption_rate: float
+
+    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Corrupted copy of a table ``(n, columns)``."""
+        x, known = batch.x, self._known(batch.x)
+        if self._keeps_all(x, known):
+            return batch
+        weight = self._weight(x, generator)
+        return batch.replace(x=chosen_cells(x, weight, self._replacement(batch, known, generator)))
+
+    def _known(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What was learned, on the device of x."""
+        return ()
+
+    def _keeps_all(self, x: Tensor, known: tuple[Tensor, ...]) -> bool:
+        """Whether no cell is replaced, so that nothing is drawn."""
+        return self.corruption_rate == 0 or x.shape[1] == 0
+
+    def _weight(self, x: Tensor, generator: torch.Generator) -> Float[Tensor, "n columns"]:
+        """1 for the cells to replace, else 0."""
+        return weights(tuple(x.shape), self.corruption_rate, generator, x)
+
+    @abstractmethod
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        """Values ``(n, columns)`` to take the place of cells; what is missing replaces nothing."""
+
+
+class FittedToColumns(CellCorruption):
+    """A corruption of tables that learns something of each column from training rows.
+
+    What it learns are the fields that its constructor does not take; the last dimension of the first is the columns.
+    """
+
     needs: ClassVar[frozenset[str]] = frozenset({"schema"})
 
     def fit(
@@ -91,10 +111,40 @@ class FittedToColumns(Augmentation):
     def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
         """Values of the fitted copy's fields."""
 
+    def _known(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What was learned, in the order of the fields.
+
+        Raises
+        ------
+        ValueError
+            Before ``fit``, or on another number of columns.
+        """
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]  # every subclass is a dataclass
+        known = [getattr(self, field.name) for field in fields if not field.init]
+        if known[0] is None:
+            raise ValueError(f"{self._name} learns from training rows: call fit(batch, schema) on them first")
+        if known[0].shape[-1] != x.shape[1]:
+            raise ValueError(f"{self._name} was fitted on {known[0].shape[-1]} columns; got {x.shape[1]}")
+        return tuple(value.to(x.device) for value in known)
+
+    @property
+    def _name(self) -> str:
+        """Name under which it, or what it derives from, is registered."""
+        names = {entry.target: entry.name for entry in augmentations.imported()}
+        return next((names[kind] for kind in type(self).__mro__ if kind in names), type(self).__name__)
+
+
+class ExactCorruption(FittedToColumns):
+    """One that replaces the same number of cells, q = max(1, ⌊rate · columns⌋), in every row."""
+
+    def _weight(self, x: Tensor, generator: torch.Generator) -> Float[Tensor, "n columns"]:
+        n, columns = x.shape
+        return exactly(n, columns, column_count(self.corruption_rate, columns), generator).to(x)
+
 
 @dataclasses.dataclass(frozen=True)
 class Marginals(FittedToColumns):
-    """An augmentation that learns the observed training values of every column, each sorted on its own.
+    """A corruption that draws from the observed training values of every column, each sorted on its own.
 
     Values are drawn as they are, codes too, so that it needs no schema to know which they are.
     """
@@ -109,12 +159,9 @@ class Marginals(FittedToColumns):
         values, _ = torch.sort(batch.x, dim=0)  # NaN last; sorted apart, no training row can be put together again
         return {"_marginals": values, "_counts": (~torch.isnan(values)).sum(dim=0)}
 
-    def _replaced(self, name: str, x: Tensor, weight: Tensor, generator: torch.Generator) -> Tensor:
-        """The cells of weight 1 redrawn, each from the column's training values; gaps and unknown columns stay."""
-        marginals = check_columns(name, self._marginals, x)
-        counts = self._counts
-        assert counts is not None
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        marginals, counts = known
         # one uniform draw a cell picks the donor row of that cell's own column
-        donors = integers(tuple(x.shape), 0, counts.to(generator.device), generator).to(x.device)
+        donors = integers(tuple(batch.x.shape), 0, counts.to(generator.device), generator).to(batch.x.device)
         # a column never observed has NaN alone to offer, which replaces nothing
-        return chosen_cells(x, weight, marginals.gather(0, donors).to(x.dtype))
+        return marginals.gather(0, donors).to(batch.x.dtype)

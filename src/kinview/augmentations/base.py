@@ -180,10 +180,14 @@ class Augmentation(FromPickle, ABC):
     def _with(self, **values: Any) -> Self:
         """Copy with parameters changed or things learned; what was learned before stays."""
         changed = copy.copy(self)
-        for name, value in values.items():
-            object.__setattr__(changed, name, value)
+        changed._set(**values)
         changed.__post_init__()
         return changed
+
+    def _set(self, **values: Any) -> None:
+        """Set parameters or flags of this instance, which is frozen for everyone else."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def _check(self, batch: Batch) -> None:
         name = type(self).__name__

@@ -14,7 +14,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._clinical import lead_gains, peak_to_peak, sines
 from kinview.augmentations._random import bernoulli, normal, uniform
 from kinview.augmentations._sampling import of_known_rate, sampling_rates
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.parameters import flag, real
 
@@ -28,7 +28,7 @@ __all__ = ["BaselineWander"]
     reference="Lenis et al., Comput. Math. Methods Med. 2017",
 )
 @dataclasses.dataclass(frozen=True)
-class BaselineWander(Augmentation):
+class BaselineWander(SeriesAugmentation):
     r"""Add a slow wander: a sum of sines below half a hertz with random amplitudes and phases.
 
     .. math:: v_s = x_s + g\,A\,P \sqrt{\tfrac{3}{4K}} \sum_{k=1}^{K} a_k \cos(2\pi k f_\Delta s / r + \phi_k),
@@ -89,7 +89,6 @@ class BaselineWander(Augmentation):
     shared: bool = flag(True)
     sampling_rate: float | None = real(None, above=0)
 
-    modality: ClassVar[Modality] = "time_series"
     needs: ClassVar[frozenset[str]] = frozenset({"sampling_rate"})
 
     def __post_init__(self) -> None:
@@ -113,8 +112,7 @@ class BaselineWander(Augmentation):
     def _wander(self, x: Float[Tensor, "n c t"], rates: Tensor, generator: torch.Generator) -> Tensor:
         n, channels, steps = x.shape
         number = round(self.highest / self.resolution)
-        sources = 1 if self.shared else channels
-        size = (n, sources, number)
+        size = self._each(x, number)
         amplitudes = uniform(size, generator, x).mul_(self.amplitude * math.sqrt(0.75 / number))
         phases = uniform(size, generator, x, 0.0, 2 * math.pi)
         if self.shared:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinview.augmentations import augmentations
-from kinview.augmentations._random import normal, weights
-from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, discrete_columns
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._random import normal
+from kinview.augmentations._tables import CellCorruption, FittedToColumns, discrete_columns
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -75,20 +74,18 @@ class GaussianNoise(FittedToColumns):
         spread = (x - x.nanmean(dim=0)).square().nanmean(dim=0).sqrt().nan_to_num()
         return {"_scale": spread.masked_fill(discrete_columns(batch, schema), 0).to(batch.x.dtype)}
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Disturbed copy of a table ``(n, columns)``."""
-        x = batch.x
-        scale = check_columns("gaussian_noise", self._scale, x).to(x.dtype)
-        if self.sigma == 0 or self.corruption_rate == 0:
-            return batch
-        weight = weights(tuple(x.shape), self.corruption_rate, generator, x)
-        noise = normal(tuple(x.shape), generator, x).mul_(self.sigma * scale)
-        return batch.replace(x=chosen_cells(x, weight, noise.add_(x)))
+    def _keeps_all(self, x: Tensor, known: tuple[Tensor, ...]) -> bool:
+        return self.sigma == 0 or super()._keeps_all(x, known)
+
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        (scale,) = known
+        noise = normal(tuple(batch.x.shape), generator, batch.x).mul_(self.sigma * scale.to(batch.x.dtype))
+        return noise.add_(batch.x)
 
 
 @augmentations.register("zero_out", modality="tabular", family="tables", reference="Ucar et al., SubTab, NeurIPS 2021")
 @dataclasses.dataclass(frozen=True)
-class ZeroOut(Augmentation):
+class ZeroOut(CellCorruption):
     r"""Set each cell to zero with probability p.
 
     Zero is the training mean of a standardised number, and of a category the code of those never seen. Missing cells
@@ -118,15 +115,8 @@ class ZeroOut(Augmentation):
 
     corruption_rate: float = real(0.3, low=0, high=1, neutral=0)
 
-    modality: ClassVar[Modality] = "tabular"
-
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Copy of a table ``(n, columns)`` with zeros."""
-        if self.corruption_rate == 0:
-            return batch
-        x = batch.x
-        weight = weights(tuple(x.shape), self.corruption_rate, generator, x)
-        return batch.replace(x=chosen_cells(x, weight, x.new_zeros(()).expand_as(x)))
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        return batch.x.new_zeros(()).expand_as(batch.x)
 
 
 @augmentations.register("mean_mask", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022")
@@ -172,14 +162,9 @@ class MeanMask(FittedToColumns):
         centre = batch.x.double().nanmean(dim=0).to(batch.x.dtype)
         return {"_centre": torch.where(discrete_columns(batch, schema), _modes(batch.x), centre)}
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Copy of a table ``(n, columns)`` with means."""
-        x = batch.x
-        centre = check_columns("mean_mask", self._centre, x).to(x.dtype)
-        if self.corruption_rate == 0:
-            return batch
-        weight = weights(tuple(x.shape), self.corruption_rate, generator, x)
-        return batch.replace(x=chosen_cells(x, weight, centre.expand_as(x)))
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        (centre,) = known
+        return centre.to(batch.x.dtype).expand_as(batch.x)
 
 
 def _modes(x: Float[Tensor, "rows columns"]) -> Float[Tensor, " columns"]:

@@ -9,7 +9,7 @@ import torch
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import changed_orders
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 
 __all__ = ["ChannelPermutation"]
@@ -19,7 +19,7 @@ __all__ = ["ChannelPermutation"]
     "channel_permutation", modality="time_series", family="time domain", reference="Saeed et al., IMWUT 2019"
 )
 @dataclasses.dataclass(frozen=True)
-class ChannelPermutation(Augmentation):
+class ChannelPermutation(SeriesAugmentation):
     """Put the channels of a series in another order, drawn for each row among those that are not the old one.
 
     Notes
@@ -39,7 +39,6 @@ class ChannelPermutation(Augmentation):
              [1., 1.]]])
     """
 
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
     mixes_channels: ClassVar[bool] = True
 

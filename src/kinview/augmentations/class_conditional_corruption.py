@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers
-from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, column_count, exactly
+from kinview.augmentations._tables import ExactCorruption
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -25,7 +25,7 @@ __all__ = ["ClassConditionalCorruption"]
     "class_conditional_corruption", modality="tabular", family="tables", reference="Cui et al., 2024"
 )
 @dataclasses.dataclass(frozen=True)
-class ClassConditionalCorruption(FittedToColumns):
+class ClassConditionalCorruption(ExactCorruption):
     r"""In every row exactly q columns, drawn afresh, take independent draws from the marginals of the row's own class.
 
     :math:`q = \max(1, \lfloor c M \rfloor)` of the M columns; each drawn cell takes the value that a training row of
@@ -99,29 +99,19 @@ class ClassConditionalCorruption(FittedToColumns):
         counts = torch.cat([(~torch.isnan(x)).sum(dim=0, keepdim=True), seen])
         return {"_marginals": marginals, "_classes": classes, "_starts": starts, "_counts": counts}
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Corrupted copy of a table ``(n, columns)``."""
-        x = batch.x
-        marginals = check_columns("class_conditional_corruption", self._marginals, x)
-        n, columns = x.shape
-        if self.corruption_rate == 0 or columns == 0:
-            return batch
-        assert self._starts is not None
-        assert self._counts is not None
-        block = self._blocks(batch)
-        counts = self._counts.to(x.device)[block]
-        weight = exactly(n, columns, column_count(self.corruption_rate, columns), generator).to(x)
-        donors = integers((n, columns), 0, counts.to(generator.device), generator).to(x.device)
-        donors = (donors + self._starts.to(x.device)[block][:, None]).clamp_max(len(marginals) - 1)
-        values = marginals.gather(0, donors).to(x.dtype).masked_fill_(counts == 0, torch.nan)
-        return batch.replace(x=chosen_cells(x, weight, values))
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        marginals, classes, starts, counts = known
+        block = self._blocks(batch, classes)
+        counts = counts[block]
+        donors = integers(tuple(batch.x.shape), 0, counts.to(generator.device), generator).to(batch.x.device)
+        donors = (donors + starts[block][:, None]).clamp_max(len(marginals) - 1)
+        return marginals.gather(0, donors).to(batch.x.dtype).masked_fill_(counts == 0, torch.nan)
 
-    def _blocks(self, batch: Batch) -> Int64[Tensor, " n"]:
+    def _blocks(self, batch: Batch, classes: Tensor) -> Int64[Tensor, " n"]:
         """Block of each row's class; 0, all rows, where it is unknown."""
         assert batch.y is not None
-        assert self._classes is not None
         y = batch.y.to(batch.x.device)
-        classes = self._classes.to(y)
+        classes = classes.to(y)
         if len(classes) == 0:
             return torch.zeros(len(y), dtype=torch.int64, device=y.device)
         place = torch.searchsorted(classes, y.contiguous()).clamp_max(len(classes) - 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers, orders
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import none_ends_early, valid_lengths
 from kinview.parameters import whole
@@ -22,7 +22,7 @@ __all__ = ["AdjacentSegments", "LeadViews"]
     "adjacent_segments", modality="time_series", family="clinical", reference="Kiyasseh et al., CLOCS, ICML 2021"
 )
 @dataclasses.dataclass(frozen=True)
-class AdjacentSegments(Augmentation):
+class AdjacentSegments(SeriesAugmentation):
     r"""Segments of one recording that follow one another without overlap (CMSC): positives over time.
 
     View m = 0, ..., M − 1 holds the steps [b + m l, b + (m + 1) l). Without ``length`` a series of L steps is cut into
@@ -60,7 +60,6 @@ class AdjacentSegments(Augmentation):
     n_segments: int = whole(2, low=2, high=64)
     length: int | None = whole(None, low=1)
 
-    modality: ClassVar[Modality] = "time_series"
     n_views: ClassVar[int] = 2
     moves_time: ClassVar[bool] = True
     changes_length: ClassVar[bool] = True
@@ -68,7 +67,7 @@ class AdjacentSegments(Augmentation):
     def __post_init__(self) -> None:
         """Check the parameters; there are as many views as segments."""
         super().__post_init__()
-        object.__setattr__(self, "n_views", self.n_segments)
+        self._set(n_views=self.n_segments)
 
     def apply(self, batch: Batch, generator: torch.Generator) -> tuple[Batch, ...]:
         """The segments of ``(n, C, T)`` series."""
@@ -116,7 +115,7 @@ def _segment(batch: Batch, start: Tensor, own: Tensor, width: int, number: int) 
     "lead_views", modality="time_series", family="clinical", reference="Kiyasseh et al., CLOCS, ICML 2021"
 )
 @dataclasses.dataclass(frozen=True)
-class LeadViews(Augmentation):
+class LeadViews(SeriesAugmentation):
     r"""Leads of one recording, one a view (CMLC): positives across space.
 
     Each view is ``(n, 1, T)``: of the C channels of a row M different ones, in random order, afresh for each row.
@@ -155,7 +154,6 @@ class LeadViews(Augmentation):
 
     n_leads: int = whole(4, low=2, high=256)
 
-    modality: ClassVar[Modality] = "time_series"
     n_views: ClassVar[int] = 4
     min_channels: ClassVar[int] = 4
     mixes_channels: ClassVar[bool] = True
@@ -164,8 +162,7 @@ class LeadViews(Augmentation):
     def __post_init__(self) -> None:
         """Check the parameters; there are as many views as leads."""
         super().__post_init__()
-        object.__setattr__(self, "n_views", self.n_leads)
-        object.__setattr__(self, "min_channels", self.n_leads)
+        self._set(n_views=self.n_leads, min_channels=self.n_leads)
 
     def apply(self, batch: Batch, generator: torch.Generator) -> tuple[Batch, ...]:
         """One lead of ``(n, C, T)`` series a view."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import torch
-
 from kinview.augmentations import augmentations
-from kinview.augmentations._tables import Marginals, check_columns, column_count, exactly
-from kinview.data.batch import Batch
+from kinview.augmentations._tables import ExactCorruption, Marginals
 from kinview.parameters import real
 
 __all__ = ["ColumnCorruption"]
@@ -18,7 +15,7 @@ __all__ = ["ColumnCorruption"]
     "column_corruption", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022"
 )
 @dataclasses.dataclass(frozen=True)
-class ColumnCorruption(Marginals):
+class ColumnCorruption(Marginals, ExactCorruption):
     r"""In every row exactly q columns, drawn afresh, take independent draws from their training marginals.
 
     :math:`q = \max(1, \lfloor c M \rfloor)` of the M columns; each drawn cell takes the value that a training row,
@@ -49,6 +46,8 @@ class ColumnCorruption(Marginals):
 
     Examples
     --------
+    >>> import torch
+    >>> from kinview.data import Batch
     >>> train = Batch.of(torch.arange(12.0).reshape(4, 3))
     >>> corrupt = ColumnCorruption(0.6).fit(train)
     >>> rows = Batch.of(torch.full((2, 3), -1.0))
@@ -57,12 +56,3 @@ class ColumnCorruption(Marginals):
     """
 
     corruption_rate: float = real(0.6, low=0, high=1, neutral=0)
-
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Corrupted copy of a table ``(n, columns)``."""
-        n, columns = batch.x.shape
-        check_columns("column_corruption", self._marginals, batch.x)
-        if self.corruption_rate == 0 or columns == 0:
-            return batch
-        weight = exactly(n, columns, column_count(self.corruption_rate, columns), generator).to(batch.x)
-        return batch.replace(x=self._replaced("column_corruption", batch.x, weight, generator))

@@ -99,16 +99,14 @@ class ColumnSubsets(Augmentation):
     def __post_init__(self) -> None:
         """Check the parameters, and say what these make of the flags."""
         super().__post_init__()
-        flags = {
-            "n_views": self.n_subsets,
-            "min_channels": self.n_subsets,
-            "makes_gaps": self.representation == "missing",
-            "mixes_channels": self.representation == "narrow",
-            "changes_length": self.representation == "narrow",
-            "needs": frozenset() if self.grouping == "contiguous" else frozenset({"schema"}),
-        }
-        for name, value in flags.items():
-            object.__setattr__(self, name, value)
+        self._set(
+            n_views=self.n_subsets,
+            min_channels=self.n_subsets,
+            makes_gaps=self.representation == "missing",
+            mixes_channels=self.representation == "narrow",
+            changes_length=self.representation == "narrow",
+            needs=frozenset() if self.grouping == "contiguous" else frozenset({"schema"}),
+        )
 
     def fit(
         self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None

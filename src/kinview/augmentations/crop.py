@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.parameters import whole
 
@@ -21,7 +21,7 @@ __all__ = ["CropPair"]
     "crop_pair", modality="time_series", family="time domain", reference="Yue et al., TS2Vec, AAAI 2022"
 )
 @dataclasses.dataclass(frozen=True)
-class CropPair(Augmentation):
+class CropPair(SeriesAugmentation):
     r"""Two random crops of the same series that overlap; one draw of lengths a batch, one shift a row.
 
     With T steps: :math:`l \sim U\{2^{u+1} \dots T\}`, :math:`left \sim U\{0 \dots T-l\}`,
@@ -61,7 +61,6 @@ class CropPair(Augmentation):
 
     temporal_unit: int = whole(0, low=0)
 
-    modality: ClassVar[Modality] = "time_series"
     n_views: ClassVar[int] = 2
     changes_length: ClassVar[bool] = True
     moves_time: ClassVar[bool] = True

@@ -11,7 +11,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._clinical import peak_to_peak
 from kinview.augmentations._random import integers, uniform
 from kinview.augmentations._sampling import of_known_rate, sampling_rates
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
 from kinview.parameters import interval, real, whole
@@ -23,7 +23,7 @@ __all__ = ["ElectrodeMotion"]
     "electrode_motion", modality="time_series", family="clinical", reference="Moody et al., Comput. Cardiol. 1984"
 )
 @dataclasses.dataclass(frozen=True)
-class ElectrodeMotion(Augmentation):
+class ElectrodeMotion(SeriesAugmentation):
     r"""Add jumps of the baseline that decay exponentially.
 
     .. math:: v_s = x_s + A\,P \sum_{e=1}^{E} g_e \exp\!\left(-\frac{s - b_e}{r\,\tau_e}\right) [s \ge b_e],
@@ -76,7 +76,6 @@ class ElectrodeMotion(Augmentation):
     duration: tuple[float, float] = interval((0.1, 0.5), above=0)
     sampling_rate: float | None = real(None, above=0)
 
-    modality: ClassVar[Modality] = "time_series"
     needs: ClassVar[frozenset[str]] = frozenset({"sampling_rate"})
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:

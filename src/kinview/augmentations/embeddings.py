@@ -6,10 +6,11 @@ import dataclasses
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from kinview.augmentations import augmentations
-from kinview.augmentations._mixing import neighbour_of, realised
-from kinview.augmentations._random import beta, normal, partners, weights
+from kinview.augmentations._mixing import Mixed, Mixing, neighbour_of, realised
+from kinview.augmentations._random import beta, normal, weights
 from kinview.augmentations._tables import chosen_cells
 from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
@@ -109,7 +110,7 @@ class FeatureDropout(Augmentation):
     "embedding_mixup", modality="embedding", family="embedding space", reference="Verma et al., ICML 2019"
 )
 @dataclasses.dataclass(frozen=True)
-class EmbeddingMixup(Augmentation):
+class EmbeddingMixup(Mixing):
     r"""Mix each embedding with that of another row.
 
     .. math:: v_i = \lambda_i z_i + (1 - \lambda_i) z_{b(i)}, \quad \lambda_i \sim \mathrm{Beta}(\alpha, \alpha)
@@ -146,18 +147,11 @@ class EmbeddingMixup(Augmentation):
     dominant: bool = flag(True)
 
     modality: ClassVar[Modality] = "embedding"
-    mixes_rows: ClassVar[bool] = True
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Mixed embeddings ``(n, D)``."""
+    def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
+        """A weighted sum."""
         z = batch.x
-        n = len(batch)
-        partner = partners(n, generator).to(z.device)
-        weight = beta((n,), self.alpha, generator, z)
+        weight = beta((len(batch),), self.alpha, generator, z)
         if self.dominant:
             weight = torch.maximum(weight, 1 - weight)
-        if n < 2:
-            return batch.replace(extra={**batch.extra, "partner": partner, "coefficient": torch.ones_like(weight)})
-        other = neighbour_of(z, partner)
-        extra = {**batch.extra, "partner": partner, "coefficient": realised(weight, z, partner)}
-        return batch.replace(x=torch.lerp(other, z, weight[:, None]), extra=extra)
+        return neighbour_of(z, partner).lerp_(z, weight[:, None]), {"coefficient": realised(weight, z, partner)}

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import uniform
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spectral import in_range, out_of_range
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.data.gaps import bridge_gaps, complete, valid_lengths
 from kinview.data.spectrum import inverse_spectrum, spectrum
@@ -25,10 +25,9 @@ __all__ = ["BandStop", "HighPass", "LowPass"]
 _SLOW, _TREND, _CENTERS, _WIDTH = (0.1, 0.5), (0.01, 0.1), (0.028, 0.825), 0.05  # fractions of the Nyquist frequency
 
 
-class _Filter(Augmentation):
+class _Filter(SeriesAugmentation):
     """A gain for each frequency, drawn for each row."""
 
-    modality: ClassVar[Modality] = "time_series"
     sampling_rate: float | None
     _band: ClassVar[str] = "cutoff"  # the parameter that holds a range of frequencies
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import among_largest, largest, uniform
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spectral import Lines, lines_of, with_change
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.parameters import choice, real, whole
 
@@ -22,7 +21,7 @@ _REFERENCE = "Zhang et al., TF-C, NeurIPS 2022"
 
 @augmentations.register("frequency_dropout", modality="time_series", family="frequency domain", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
-class FrequencyDropout(Augmentation):
+class FrequencyDropout(SeriesAugmentation):
     r"""Remove E lines of the spectrum, drawn for each series and channel.
 
     Of the lines :math:`k = 1 \dots K`, :math:`K = \lfloor L / 2 \rfloor`, of the spectrum :math:`X` of a series of L
@@ -61,8 +60,6 @@ class FrequencyDropout(Augmentation):
     lines: int = whole(1, low=0, neutral=0)
     share: float = real(0.1, low=0, high=1, neutral=0)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series."""
         if self.lines == 0 and self.share == 0:
@@ -75,7 +72,7 @@ class FrequencyDropout(Augmentation):
 
 @augmentations.register("frequency_addition", modality="time_series", family="frequency domain", reference=_REFERENCE)
 @dataclasses.dataclass(frozen=True)
-class FrequencyAddition(Augmentation):
+class FrequencyAddition(SeriesAugmentation):
     r"""Raise the amplitude of E weak lines of the spectrum, drawn for each series and channel.
 
     With :math:`A_{max}` the largest amplitude of the lines :math:`k = 1 \dots \lfloor L / 2 \rfloor` of a series of L
@@ -123,8 +120,6 @@ class FrequencyAddition(Augmentation):
     share: float = real(0.0, low=0, high=1, neutral=0)
     alpha: float | None = real(None, low=0, neutral=0)
     mode: str = choice("raise", ("raise", "add"))
-
-    modality: ClassVar[Modality] = "time_series"
 
     def _explicit(self) -> FrequencyAddition:
         """With α written out."""

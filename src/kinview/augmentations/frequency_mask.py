@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 
 from kinview.augmentations import augmentations
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spans import drawn_spans
 from kinview.augmentations._spectral import lines_of, with_change
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.parameters import flag, real, whole
 
@@ -24,7 +23,7 @@ __all__ = ["FrequencyMask"]
     reference="after Park et al., SpecAugment, Interspeech 2019",
 )
 @dataclasses.dataclass(frozen=True)
-class FrequencyMask(Augmentation):
+class FrequencyMask(SeriesAugmentation):
     r"""Remove bands of neighbouring lines from the spectrum of each series and channel.
 
     Of the K lines :math:`1 \dots \lfloor L / 2 \rfloor` of a series of L steps, a band of
@@ -64,16 +63,13 @@ class FrequencyMask(Augmentation):
     masks: int = whole(1, low=1)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series."""
         if self.width == 0:
             return batch
         spectra = lines_of(batch)
-        n, channels, bins = spectra.values.shape
-        size = (n, 1 if self.shared else channels, self.masks)
-        masked = drawn_spans(size, spectra.lengths // 2, self.width, bins - 1, generator)
+        lines = spectra.values.shape[2] - 1
+        masked = drawn_spans(self._each(batch.x, self.masks), spectra.lengths // 2, self.width, lines, generator)
         change = torch.zeros_like(spectra.values)
         change[:, :, 1:] = spectra.values[:, :, 1:] * -masked
         return with_change(batch, change, spectra)

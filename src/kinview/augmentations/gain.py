@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import bernoulli, normal, uniform
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.parameters import flag, real
 
@@ -20,7 +18,7 @@ __all__ = ["Offset", "Scaling", "SignFlip"]
 
 @augmentations.register("scaling", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
-class Scaling(Augmentation):
+class Scaling(SeriesAugmentation):
     r"""Multiply a series by one random factor: :math:`y = a x`, :math:`a \sim N(\mu, \sigma^2)` for each channel.
 
     Parameters
@@ -55,13 +53,11 @@ class Scaling(Augmentation):
     mean: float = real(1.0, neutral=1)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, each times its factor."""
         if self.sigma == 0 and self.mean == 1:
             return batch
-        factor = normal(_one_each(batch.x, self.shared), generator, batch.x)
+        factor = normal(self._each(batch.x, 1), generator, batch.x)
         return batch.replace(x=batch.x * factor.mul_(self.sigma).add_(self.mean))
 
 
@@ -69,7 +65,7 @@ class Scaling(Augmentation):
     "offset", modality="time_series", family="time domain", reference="Yèche et al., NCL, ICML 2021"
 )
 @dataclasses.dataclass(frozen=True)
-class Offset(Augmentation):
+class Offset(SeriesAugmentation):
     r"""Add one random number to a series: :math:`y = x + b`, one b for each channel.
 
     :math:`b \sim N(0, \sigma^2)`, redrawn where :math:`|b| > 2\sigma`: the truncated normal of NCL's channel bias.
@@ -100,21 +96,19 @@ class Offset(Augmentation):
     sigma: float = real(0.1, low=0, neutral=0)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, each plus its offset."""
         if self.sigma == 0:
             return batch
         edge = math.erf(math.sqrt(2.0))  # probability of two standard deviations
         wide = batch.x.new_empty(0, dtype=torch.float64)
-        level = uniform(_one_each(batch.x, self.shared), generator, wide, -edge, edge)
+        level = uniform(self._each(batch.x, 1), generator, wide, -edge, edge)
         return batch.replace(x=batch.x + (torch.erfinv(level) * (math.sqrt(2.0) * self.sigma)).to(batch.x.dtype))
 
 
 @augmentations.register("sign_flip", modality="time_series", family="time domain", reference="Wen et al., IJCAI 2021")
 @dataclasses.dataclass(frozen=True)
-class SignFlip(Augmentation):
+class SignFlip(SeriesAugmentation):
     r"""Turn a series upside down: :math:`y = -x` with probability p.
 
     Parameters
@@ -143,15 +137,9 @@ class SignFlip(Augmentation):
     p: float = real(1.0, low=0, high=1, neutral=0)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, some of them negated."""
         if self.p == 0:
             return batch
-        turned = bernoulli(_one_each(batch.x, self.shared), self.p, generator, batch.x)
+        turned = bernoulli(self._each(batch.x, 1), self.p, generator, batch.x)
         return batch.replace(x=batch.x * (1 - 2 * turned.to(batch.x.dtype)))
-
-
-def _one_each(x: Tensor, shared: bool) -> tuple[int, int, int]:
-    return (x.shape[0], 1 if shared else x.shape[1], 1)

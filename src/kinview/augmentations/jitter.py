@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import normal
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -18,7 +17,7 @@ __all__ = ["Jitter"]
 
 @augmentations.register("jitter", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
-class Jitter(Augmentation):
+class Jitter(SeriesAugmentation):
     r"""Add Gaussian noise, drawn for each value: :math:`y = x + \epsilon`, :math:`\epsilon \sim N(0, \sigma^2)`.
 
     Parameters
@@ -44,8 +43,6 @@ class Jitter(Augmentation):
     """
 
     sigma: float = real(0.8, low=0, neutral=0)
-
-    modality: ClassVar[Modality] = "time_series"
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Noisy copy of ``(n, C, T)`` series."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers
-from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, column_count, exactly
+from kinview.augmentations._tables import ExactCorruption
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -25,7 +25,7 @@ __all__ = ["JointRowSwap"]
     "joint_row_swap", modality="tabular", family="tables", reference="Bahri et al., SCARF, ICLR 2022"
 )
 @dataclasses.dataclass(frozen=True)
-class JointRowSwap(FittedToColumns):
+class JointRowSwap(ExactCorruption):
     r"""In every row exactly q columns, drawn afresh, take the values of one training row.
 
     :math:`q = \max(1, \lfloor c M \rfloor)` of the M columns; the donor is one training row, uniform, for all of them,
@@ -68,13 +68,10 @@ class JointRowSwap(FittedToColumns):
         """The training rows themselves."""
         return {"_rows": batch.x.clone()}
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Corrupted copy of a table ``(n, columns)``."""
-        x = batch.x
-        rows = check_columns("joint_row_swap", self._rows, x)
-        n, columns = x.shape
-        if self.corruption_rate == 0 or columns == 0 or len(rows) == 0:
-            return batch
-        weight = exactly(n, columns, column_count(self.corruption_rate, columns), generator).to(x)
-        donors = rows.index_select(0, integers((n,), 0, len(rows), generator).to(x.device)).to(x.dtype)
-        return batch.replace(x=chosen_cells(x, weight, donors))
+    def _keeps_all(self, x: Tensor, known: tuple[Tensor, ...]) -> bool:
+        return super()._keeps_all(x, known) or len(known[0]) == 0
+
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        (rows,) = known
+        donors = integers((len(batch),), 0, len(rows), generator).to(rows.device)
+        return rows.index_select(0, donors).to(batch.x.dtype)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from kinview.augmentations import augmentations
+from kinview.augmentations._masking import FILLS, Filling
 from kinview.augmentations._random import orders
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.data.gaps import observed_mean
 from kinview.parameters import choice, real
@@ -22,7 +21,7 @@ __all__ = ["LeadDropout"]
 
 @augmentations.register("lead_dropout", modality="time_series", family="clinical", reference="Oh et al., CHIL 2022")
 @dataclasses.dataclass(frozen=True)
-class LeadDropout(Augmentation):
+class LeadDropout(Filling):
     r"""Blank leads of a recording at random; one at least falls off, and one at least stays.
 
     Every channel is dropped with probability p, given that neither none nor all are: of C channels a row loses a number
@@ -55,15 +54,7 @@ class LeadDropout(Augmentation):
     """
 
     p: float = real(0.5, low=0, high=1, neutral=0)
-    fill: str = choice("zero", ("zero", "mean", "missing"))
-
-    modality: ClassVar[Modality] = "time_series"
-    makes_gaps: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the parameters; only a missing lead is a gap."""
-        super().__post_init__()
-        object.__setattr__(self, "makes_gaps", self.fill == "missing")
+    fill: str = choice("zero", FILLS)
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Series ``(n, C, T)`` without some of their channels."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import argsorted, bernoulli, uniform
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spectral import lines_of, with_change
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.parameters import real, whole
 
@@ -19,7 +18,7 @@ __all__ = ["BandShuffle", "DominantShuffle"]
 
 @augmentations.register("band_shuffle", modality="time_series", family="frequency domain", reference="kinview")
 @dataclasses.dataclass(frozen=True)
-class BandShuffle(Augmentation):
+class BandShuffle(SeriesAugmentation):
     r"""Shuffle the lines of the spectrum within each of several bands, drawn for each series and channel.
 
     The lines :math:`0 < k < L / 2` of a series of L steps are cut into bands of equal width (the last may be narrower).
@@ -53,8 +52,6 @@ class BandShuffle(Augmentation):
 
     bands: int = whole(16, low=1)
     p: float = real(1.0, low=0, high=1, neutral=0)
-
-    modality: ClassVar[Modality] = "time_series"
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series."""
@@ -92,7 +89,7 @@ class BandShuffle(Augmentation):
     "dominant_shuffle", modality="time_series", family="mixing", reference="Zhao et al., Dominant Shuffle, 2024"
 )
 @dataclasses.dataclass(frozen=True)
-class DominantShuffle(Augmentation):
+class DominantShuffle(SeriesAugmentation):
     r"""Shuffle the k strongest lines of the spectrum of each series and channel among themselves.
 
     Of the lines :math:`0 < j < L / 2` of a series of L steps, the k with the largest amplitude pass their complex
@@ -127,8 +124,6 @@ class DominantShuffle(Augmentation):
     """
 
     k: int = whole(4, low=2)
-
-    modality: ClassVar[Modality] = "time_series"
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series."""

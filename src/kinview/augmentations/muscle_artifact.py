@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._clinical import peak_to_peak
 from kinview.augmentations._random import normal, uniform
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
 from kinview.parameters import interval, real
@@ -22,7 +21,7 @@ __all__ = ["MuscleArtifact"]
     "muscle_artifact", modality="time_series", family="clinical", reference="Friesen et al., IEEE TBME 1990"
 )
 @dataclasses.dataclass(frozen=True)
-class MuscleArtifact(Augmentation):
+class MuscleArtifact(SeriesAugmentation):
     r"""Add a burst of muscle activity: white noise that swells and fades.
 
     .. math:: v_s = x_s + A\,P\,\sin^2\!\left(\pi \frac{s + 1/2 - b}{d}\right) \epsilon_s \quad (b < s + 1/2 < b + d),
@@ -65,8 +64,6 @@ class MuscleArtifact(Augmentation):
 
     amplitude: float = real(0.1, low=0, neutral=0)
     duration: tuple[float, float] = interval((0.25, 1.0), low=0, high=1)
-
-    modality: ClassVar[Modality] = "time_series"
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Series ``(n, C, T)`` with a burst each."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import changed_orders, integers
 from kinview.augmentations._resampling import move_steps
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
 from kinview.parameters import choice, whole
@@ -22,7 +22,7 @@ __all__ = ["Permutation"]
 
 @augmentations.register("permutation", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
-class Permutation(Augmentation):
+class Permutation(SeriesAugmentation):
     r"""Cut a series into k segments and put them in another order; all channels move together.
 
     For each row :math:`k \sim U\{min\_segments \dots max\_segments\}`, but at most its number of steps; the order is
@@ -63,7 +63,6 @@ class Permutation(Augmentation):
     min_segments: int = whole(2, low=1, neutral=1)
     segments: str = choice("random", ("random", "equal"))
 
-    modality: ClassVar[Modality] = "time_series"
     moves_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._clinical import lead_gains, peak_to_peak, sines
 from kinview.augmentations._random import uniform
 from kinview.augmentations._sampling import of_known_rate, sampling_rates
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.parameters import real, whole
 
@@ -25,7 +25,7 @@ _SLACK = 0.01  # stamps in single precision tell the rate no better
     "powerline", modality="time_series", family="clinical", reference="Friesen et al., IEEE TBME 1990"
 )
 @dataclasses.dataclass(frozen=True)
-class Powerline(Augmentation):
+class Powerline(SeriesAugmentation):
     r"""Add mains hum: a sine of 50 or 60 Hz and its harmonics.
 
     .. math:: v_s = x_s + g\,A\,P\,\frac{1}{K} \sum_{k=1}^{K} a_k \cos(2\pi k f s / r + \phi),
@@ -78,7 +78,6 @@ class Powerline(Augmentation):
     harmonics: int = whole(3, low=1, high=64)
     sampling_rate: float | None = real(None, above=0)
 
-    modality: ClassVar[Modality] = "time_series"
     needs: ClassVar[frozenset[str]] = frozenset({"sampling_rate"})
 
     def __post_init__(self) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kinview.augmentations import augmentations
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import observed_bounds
 from kinview.parameters import choice, whole
@@ -19,7 +18,7 @@ __all__ = ["Quantize"]
 
 @augmentations.register("quantize", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
-class Quantize(Augmentation):
+class Quantize(SeriesAugmentation):
     r"""Round the values of each series and channel to a few levels.
 
     "uniform": the range of the observed values is cut into ``levels`` bins of equal width; a value becomes the middle
@@ -54,8 +53,6 @@ class Quantize(Augmentation):
 
     levels: int = whole(10, low=1, high=100_000)
     how: str = choice("uniform", ("uniform", "quantile"))
-
-    modality: ClassVar[Modality] = "time_series"
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series on their levels."""

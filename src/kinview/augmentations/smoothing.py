@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import uniform
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import bridge_gaps, complete, valid_lengths
 from kinview.parameters import choice, interval, whole
@@ -34,7 +33,7 @@ _DIRECT = 256  # weights up to which a sum takes less time than transforms
     "smooth", modality="time_series", family="time domain", reference="Chen et al., SimCLR, ICML 2020"
 )
 @dataclasses.dataclass(frozen=True)
-class Smooth(Augmentation):
+class Smooth(SeriesAugmentation):
     r"""Blur a series by a Gaussian window of random width, one for all its channels.
 
     :math:`y_t = \sum_k w_k x_{t+k}`, :math:`w_k \propto \exp(-k^2 / 2\sigma^2)` for :math:`|k| \le 4 \max(sigma)`, with
@@ -64,8 +63,6 @@ class Smooth(Augmentation):
 
     sigma: tuple[float, float] = interval((0.5, 2.0), low=0, high=1000, neutral=0)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, each blurred by its own width."""
         low, high = self.sigma
@@ -81,7 +78,7 @@ class Smooth(Augmentation):
 
 @augmentations.register("convolve", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
-class Convolve(Augmentation):
+class Convolve(SeriesAugmentation):
     r"""Convolve a series with a window: :math:`y_t = \sum_k w_k x_{t-k}`, :math:`\sum w = 1`.
 
     Parameters
@@ -113,8 +110,6 @@ class Convolve(Augmentation):
     window: str = choice("hann", tuple(_WINDOWS))
     size: int = whole(7, low=1, neutral=1)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, each convolved."""
         x = batch.x
@@ -130,7 +125,7 @@ class Convolve(Augmentation):
 
 @augmentations.register("pool", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
-class Pool(Augmentation):
+class Pool(SeriesAugmentation):
     r"""Lower the resolution, not the length: every block of steps takes the mean, largest or smallest of its values.
 
     Parameters
@@ -157,8 +152,6 @@ class Pool(Augmentation):
 
     size: int = whole(2, low=1, neutral=1)
     kind: str = choice("mean", ("mean", "max", "min"))
-
-    modality: ClassVar[Modality] = "time_series"
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series in blocks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -10,12 +11,32 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import normal, uniform
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spectral import Lines, lines_of, with_change
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.parameters import flag, real
 
 __all__ = ["AmplitudeJitter", "PhaseJitter", "Surrogate"]
+
+
+class _LineNoise(SeriesAugmentation):
+    """A random change of every line of the spectrum."""
+
+    _strength: ClassVar[str] = "sigma"  # the parameter that is 0 where nothing changes
+
+    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """View of ``(n, C, T)`` series."""
+        if getattr(self, self._strength) == 0:
+            return batch
+        spectra = lines_of(batch)
+        return with_change(batch, spectra.values * self._factor(spectra, generator), spectra)
+
+    @abstractmethod
+    def _factor(self, spectra: Lines, generator: torch.Generator) -> Tensor:
+        """What is added to each line, as a multiple of it."""
+
+    def _size(self, spectra: Lines) -> tuple[int, ...]:
+        return self._each(spectra.values, spectra.values.shape[2])
 
 
 @augmentations.register(
@@ -25,7 +46,7 @@ __all__ = ["AmplitudeJitter", "PhaseJitter", "Surrogate"]
     reference="after Gao et al., RobustTAD, 2020 (arXiv 2002.09545)",
 )
 @dataclasses.dataclass(frozen=True)
-class AmplitudeJitter(Augmentation):
+class AmplitudeJitter(_LineNoise):
     r"""Multiply the amplitude of every line of the spectrum by a random factor, and keep its phase.
 
     :math:`|X_k| \leftarrow |X_k| \, e^{\sigma \varepsilon_k}`, :math:`\varepsilon_k \sim N(0, 1)`, for the lines
@@ -61,15 +82,9 @@ class AmplitudeJitter(Augmentation):
     sigma: float = real(0.2, low=0, neutral=0)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """View of ``(n, C, T)`` series."""
-        if self.sigma == 0:
-            return batch
-        spectra = lines_of(batch)
-        factor = normal(_size(spectra, self.shared), generator, spectra.like).mul_(self.sigma).expm1_()
-        return with_change(batch, spectra.values * factor.masked_fill_(~spectra.oscillating, 0.0), spectra)
+    def _factor(self, spectra: Lines, generator: torch.Generator) -> Tensor:
+        drawn = normal(self._size(spectra), generator, spectra.like).mul_(self.sigma)
+        return drawn.expm1_().masked_fill_(~spectra.oscillating, 0.0)
 
 
 @augmentations.register(
@@ -79,7 +94,7 @@ class AmplitudeJitter(Augmentation):
     reference="after Gao et al., RobustTAD, 2020 (arXiv 2002.09545)",
 )
 @dataclasses.dataclass(frozen=True)
-class PhaseJitter(Augmentation):
+class PhaseJitter(_LineNoise):
     r"""Turn the phase of every line of the spectrum by a random angle, and keep its amplitude.
 
     :math:`\theta_k \leftarrow \theta_k + \sigma \varepsilon_k`, :math:`\varepsilon_k \sim N(0, 1)`, for the lines of a
@@ -114,21 +129,15 @@ class PhaseJitter(Augmentation):
     sigma: float = real(0.3, low=0, neutral=0)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """View of ``(n, C, T)`` series."""
-        if self.sigma == 0:
-            return batch
-        spectra = lines_of(batch)
-        return _turned(batch, spectra, normal(_size(spectra, self.shared), generator, spectra.like).mul_(self.sigma))
+    def _factor(self, spectra: Lines, generator: torch.Generator) -> Tensor:
+        return _turn(spectra, normal(self._size(spectra), generator, spectra.like).mul_(self.sigma))
 
 
 @augmentations.register(
     "surrogate", modality="time_series", family="frequency domain", reference="Theiler et al., Physica D 1992"
 )
 @dataclasses.dataclass(frozen=True)
-class Surrogate(Augmentation):
+class Surrogate(_LineNoise):
     r"""Series with the same amplitude spectrum and random phases: the linear correlations stay, all else goes.
 
     :math:`\theta_k \leftarrow \theta_k + \phi_k`, :math:`\phi_k \sim U(-\pi s, \pi s)`, for the lines of a series of L
@@ -166,25 +175,13 @@ class Surrogate(Augmentation):
     spread: float = real(1.0, low=0, high=1, neutral=0)
     shared: bool = flag(True)
 
-    modality: ClassVar[Modality] = "time_series"
+    _strength: ClassVar[str] = "spread"
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """View of ``(n, C, T)`` series."""
-        if self.spread == 0:
-            return batch
-        spectra = lines_of(batch)
+    def _factor(self, spectra: Lines, generator: torch.Generator) -> Tensor:
         limit = torch.pi * self.spread
-        return _turned(
-            batch, spectra, uniform(_size(spectra, self.shared), generator, spectra.like, low=-limit, high=limit)
-        )
+        return _turn(spectra, uniform(self._size(spectra), generator, spectra.like, low=-limit, high=limit))
 
 
-def _size(spectra: Lines, shared: bool) -> tuple[int, int, int]:
-    n, channels, bins = spectra.values.shape
-    return n, 1 if shared else channels, bins
-
-
-def _turned(batch: Batch, spectra: Lines, angle: Tensor) -> Batch:
-    """The batch with each line's phase turned; the mean and the Nyquist line have none."""
-    turn = torch.complex(angle.cos().sub_(1.0), angle.sin()).masked_fill_(~spectra.turning, 0.0)
-    return with_change(batch, spectra.values * turn, spectra)
+def _turn(spectra: Lines, angle: Tensor) -> Tensor:
+    """Change of each line as a factor, where its phase turns; the mean and the Nyquist line have none."""
+    return torch.complex(angle.cos().sub_(1.0), angle.sin()).masked_fill_(~spectra.turning, 0.0)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kinview.augmentations import augmentations
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spans import drawn_spans
 from kinview.augmentations._spectral import centred, out_of_range
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.parameters import flag, real, whole
 
@@ -28,7 +27,7 @@ _WEIGHT = 1.5  # that constant
     reference="Park et al., SpecAugment, Interspeech 2019",
 )
 @dataclasses.dataclass(frozen=True)
-class SpectrogramMask(Augmentation):
+class SpectrogramMask(SeriesAugmentation):
     r"""Mask bands of frequencies and stretches of time in the short-time Fourier transform, and go back to the series.
 
     The transform of the series less its mean has Hann windows of ``window`` steps, a quarter of that apart. Of its K
@@ -85,8 +84,6 @@ class SpectrogramMask(Augmentation):
     time_width: float = real(0.1, low=0, high=1, neutral=0)
     time_masks: int = whole(1, low=1)
     shared: bool = flag(False)
-
-    modality: ClassVar[Modality] = "time_series"
 
     def __post_init__(self) -> None:
         """Check the parameters, the window's divisibility too."""

@@ -56,15 +56,30 @@ class BinomialMask(Masking):
 
     def hidden(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
         """Independent steps."""
-        n, channels, steps = batch.x.shape
-        size = (n, 1 if self.shared else channels, steps)
         like = torch.empty((), device=batch.x.device)
-        return uniform(size, generator, like).lt_(self.p) if self.p else None
+        return uniform(self._each(batch.x, batch.x.shape[2]), generator, like).lt_(self.p) if self.p else None
+
+
+class _Spans(Masking):
+    """Spans of a fraction ``length`` of each series, at independent places."""
+
+    length: float
+
+    def _placed(self, number: int, batch: Batch, generator: torch.Generator) -> Tensor | None:
+        """1 within so many spans, half as many as there are steps at most."""
+        if self.length == 0:
+            return None
+        own = valid_lengths(batch.x, batch.times)[:, None, None]
+        width = torch.maximum((self.length * own + 1e-9).long(), own.clamp_max(1))
+        size = self._each(batch.x, number)
+        start = integers(size, 0, (own - width + 1).to(generator.device), generator).to(own.device)
+        counts = torch.arange(number, device=own.device) < (own // 2).clamp_min(1)
+        return spans(start, start + width * counts, batch.x.shape[2])
 
 
 @augmentations.register("continuous_mask", modality="time_series", family="masking", reference=_TS2VEC)
 @dataclasses.dataclass(frozen=True)
-class ContinuousMask(Masking):
+class ContinuousMask(_Spans):
     r"""Mask several spans of steps, each of the same fraction of the series, at independent places.
 
     In a series of L steps, :math:`\min(spans, \max(1, \lfloor L / 2 \rfloor))` spans of
@@ -103,22 +118,14 @@ class ContinuousMask(Masking):
 
     def hidden(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
         """Spans that may overlap."""
-        if self.length == 0:
-            return None
-        n, channels, steps = batch.x.shape
-        own = valid_lengths(batch.x, batch.times)[:, None, None]
-        width = torch.maximum((self.length * own + 1e-9).long(), own.clamp_max(1))
-        size = (n, 1 if self.shared else channels, self.spans)
-        start = integers(size, 0, (own - width + 1).to(generator.device), generator).to(own.device)
-        counts = torch.arange(self.spans, device=own.device) < (own // 2).clamp_min(1)
-        return spans(start, start + width * counts, steps)
+        return self._placed(self.spans, batch, generator)
 
 
 @augmentations.register(
     "cutout", modality="time_series", family="masking", reference="after DeVries and Taylor, Cutout, 2017"
 )
 @dataclasses.dataclass(frozen=True)
-class Cutout(Masking):
+class Cutout(_Spans):
     r"""Mask one span of steps at a random place.
 
     In a series of L steps, the :math:`l = \max(1, \lfloor length \cdot L \rfloor)` steps from
@@ -156,14 +163,7 @@ class Cutout(Masking):
 
     def hidden(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
         """One span."""
-        if self.length == 0:
-            return None
-        n, channels, steps = batch.x.shape
-        own = valid_lengths(batch.x, batch.times)[:, None, None]
-        width = torch.maximum((self.length * own + 1e-9).long(), own.clamp_max(1))
-        size = (n, 1 if self.shared else channels, 1)
-        start = integers(size, 0, (own - width + 1).to(generator.device), generator).to(own.device)
-        return spans(start, start + width, steps)
+        return self._placed(1, batch, generator)
 
 
 @augmentations.register("last_mask", modality="time_series", family="masking", reference=_TS2VEC)

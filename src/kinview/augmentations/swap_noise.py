@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import torch
-
 from kinview.augmentations import augmentations
-from kinview.augmentations._random import weights
-from kinview.augmentations._tables import Marginals, check_columns
-from kinview.data.batch import Batch
+from kinview.augmentations._tables import Marginals
 from kinview.parameters import real
 
 __all__ = ["SwapNoise"]
@@ -51,6 +47,8 @@ class SwapNoise(Marginals):
 
     Examples
     --------
+    >>> import torch
+    >>> from kinview.data import Batch
     >>> swap = SwapNoise().fit(Batch.of(torch.arange(50.0).reshape(10, 5)))
     >>> view = swap(torch.full((2000, 5), -1.0), torch.Generator().manual_seed(0))
     >>> round((view != -1).float().mean().item(), 2)
@@ -58,11 +56,3 @@ class SwapNoise(Marginals):
     """
 
     corruption_rate: float = real(0.3, low=0, high=1, neutral=0)
-
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Corrupted copy of a table ``(n, columns)``."""
-        check_columns("swap_noise", self._marginals, batch.x)
-        if self.corruption_rate == 0:
-            return batch
-        weight = weights(tuple(batch.x.shape), self.corruption_rate, generator, batch.x)
-        return batch.replace(x=self._replaced("swap_noise", batch.x, weight, generator))

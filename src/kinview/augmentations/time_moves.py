@@ -10,7 +10,7 @@ import torch
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import bernoulli
 from kinview.augmentations._resampling import move_steps
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import none_ends_early, valid_lengths
 from kinview.parameters import choice, real
@@ -22,7 +22,7 @@ __all__ = ["TimeReverse", "TimeShift"]
     "time_reverse", modality="time_series", family="time domain", reference="Saeed et al., IMWUT 2019"
 )
 @dataclasses.dataclass(frozen=True)
-class TimeReverse(Augmentation):
+class TimeReverse(SeriesAugmentation):
     r"""Run a series backwards: :math:`y_t = x_{L-1-t}`.
 
     Notes
@@ -41,7 +41,6 @@ class TimeReverse(Augmentation):
     tensor([[[3., 2., 1., nan]]])
     """
 
-    modality: ClassVar[Modality] = "time_series"
     moves_time: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -57,7 +56,7 @@ class TimeReverse(Augmentation):
     "time_shift", modality="time_series", family="time domain", reference="Mohsenvand et al., ML4H 2020"
 )
 @dataclasses.dataclass(frozen=True)
-class TimeShift(Augmentation):
+class TimeShift(SeriesAugmentation):
     r"""Move a series by a random number of steps: :math:`y_t = x_{t-k}`, all channels together.
 
     :math:`|k| \sim U\{1 \dots m\}` with either sign, :math:`m = \lfloor max\_shift \cdot L \rfloor`, at least 1 and at
@@ -92,7 +91,6 @@ class TimeShift(Augmentation):
     max_shift: float = real(0.1, low=0, high=1, neutral=0)
     mode: str = choice("circular", ("circular", "edge"))
 
-    modality: ClassVar[Modality] = "time_series"
     moves_time: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinview.augmentations import augmentations
-from kinview.augmentations._random import integers, uniform, weights
-from kinview.augmentations._tables import FittedToColumns, check_columns, chosen_cells, discrete_columns
+from kinview.augmentations._random import integers, uniform
+from kinview.augmentations._tables import FittedToColumns, discrete_columns
 from kinview.data.batch import Batch
 from kinview.parameters import real
 
@@ -81,22 +81,15 @@ class UniformRange(FittedToColumns):
         values, counts = _distinct(x.masked_fill(~discrete, torch.nan))
         return {"_range": ends, "_values": values, "_counts": counts, "_discrete": discrete}
 
-    def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Corrupted copy of a table ``(n, columns)``."""
+    def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         x = batch.x
-        low, high = check_columns("uniform_range", self._range, x).to(x.dtype).unbind()
-        if self.corruption_rate == 0:
-            return batch
-        assert self._values is not None
-        assert self._counts is not None
-        assert self._discrete is not None
-        weight = weights(tuple(x.shape), self.corruption_rate, generator, x)
+        ends, values, counts, discrete = known
+        low, high = ends.to(x.dtype).unbind()
         drawn = torch.lerp(low, high, uniform(tuple(x.shape), generator, x))
-        if len(self._values):
-            pick = integers(tuple(x.shape), 0, self._counts.to(generator.device), generator).to(x.device)
-            codes = self._values.to(x).gather(0, pick)
-            drawn = torch.where(self._discrete.to(x.device), codes, drawn)
-        return batch.replace(x=chosen_cells(x, weight, drawn))
+        if len(values) == 0:
+            return drawn
+        pick = integers(tuple(x.shape), 0, counts.to(generator.device), generator).to(x.device)
+        return torch.where(discrete, values.to(x.dtype).gather(0, pick), drawn)
 
 
 def _distinct(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from kinview.augmentations import augmentations
 from kinview.augmentations._masking import FILLS, Masking
 from kinview.augmentations._random import bernoulli, uniform
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.parameters import choice, flag, real
 
@@ -76,7 +76,7 @@ class ChannelDropout(Masking):
 
 @augmentations.register("observation_dropout", modality="time_series", family="masking", reference="kinview")
 @dataclasses.dataclass(frozen=True)
-class ObservationDropout(Augmentation):
+class ObservationDropout(SeriesAugmentation):
     r"""Make observed values missing: each with probability p, independently.
 
     Parameters
@@ -100,13 +100,11 @@ class ObservationDropout(Augmentation):
     p: float = real(0.2, low=0, high=1, neutral=0)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, C, T)`` series with more gaps."""
         if self.p == 0:
             return batch
-        n, channels, steps = batch.x.shape
-        gone = bernoulli((n, 1 if self.shared else channels, steps), self.p, generator, batch.x)
+        gone = bernoulli(self._each(batch.x, batch.x.shape[2]), self.p, generator, batch.x)
         return batch.replace(x=batch.x.masked_fill(gone, torch.nan))

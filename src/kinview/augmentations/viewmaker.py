@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import uniform
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import observed_mean, observed_std, valid_lengths
 from kinview.parameters import real, whole
@@ -31,7 +31,7 @@ _NOISE = (-math.sqrt(3), math.sqrt(3))  # of unit variance, like the series that
     "viewmaker", modality="time_series", family="learned", reference="Tamkin et al., Viewmaker Networks, ICLR 2021"
 )
 @dataclasses.dataclass(frozen=True)
-class Viewmaker(Augmentation):
+class Viewmaker(SeriesAugmentation):
     r"""Add a perturbation that a network learns, within a budget; it is trained to make the encoder's task hard.
 
     .. math:: v = x + \delta, \quad
@@ -98,7 +98,6 @@ class Viewmaker(Augmentation):
         default=None, init=False, repr=False, compare=False
     )
 
-    modality: ClassVar[Modality] = "time_series"
     mixes_channels: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"schema"})
 

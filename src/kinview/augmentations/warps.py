@@ -11,8 +11,8 @@ from torch import Tensor
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import normal
 from kinview.augmentations._resampling import at_positions, fine, stay_at_end
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._splines import spline_curves
-from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.data.gaps import observed_bounds, valid_lengths
 from kinview.parameters import choice, flag, real, whole
@@ -27,7 +27,7 @@ _SLOWEST = 0.1  # of the usual speed: a slower clock stands still in places, and
     "magnitude_warp", modality="time_series", family="time domain", reference="Um et al., ICMI 2017"
 )
 @dataclasses.dataclass(frozen=True)
-class MagnitudeWarp(Augmentation):
+class MagnitudeWarp(SeriesAugmentation):
     r"""Multiply a series by a smooth random curve: :math:`y_t = a(t)\, x_t`.
 
     a is the cubic spline (not-a-knot) through ``knots`` + 2 values drawn from :math:`N(1, \sigma^2)`, spaced evenly
@@ -61,23 +61,19 @@ class MagnitudeWarp(Augmentation):
     knots: int = whole(4, low=0, high=1000)
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, each times its curve."""
         if self.sigma == 0:
             return batch
         x = batch.x
-        wide = x.new_empty(0, dtype=fine(x))
-        size = (len(batch), 1 if self.shared else x.shape[1], self.knots + 2)
-        values = normal(size, generator, wide).mul_(self.sigma).add_(1)
+        values = _drawn(x, self._each(x, self.knots + 2), generator).mul_(self.sigma).add_(1)
         curve = spline_curves(values, valid_lengths(x, batch.times), x.shape[2])
         return batch.replace(x=curve.mul_(x).to(x.dtype) if curve.shape == x.shape else x * curve.to(x.dtype))
 
 
 @augmentations.register("time_warp", modality="time_series", family="time domain", reference="Um et al., ICMI 2017")
 @dataclasses.dataclass(frozen=True)
-class TimeWarp(Augmentation):
+class TimeWarp(SeriesAugmentation):
     r"""Run a series by a clock whose speed changes smoothly: :math:`y_t = x(\tau(t))`, all channels together.
 
     .. math:: \tau(t) = (L - 1) \frac{\int_0^t v}{\int_0^{L-1} v}
@@ -117,7 +113,6 @@ class TimeWarp(Augmentation):
     sigma: float = real(0.2, low=0, neutral=0)
     knots: int = whole(4, low=0, high=1000)
 
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -125,10 +120,14 @@ class TimeWarp(Augmentation):
         if self.sigma == 0:
             return batch
         x = batch.x
-        wide = x.new_empty(0, dtype=fine(x))
-        values = normal((len(batch), self.knots + 2), generator, wide).mul_(self.sigma).add_(1)
+        values = _drawn(x, (len(x), self.knots + 2), generator).mul_(self.sigma).add_(1)
         lengths = valid_lengths(x, batch.times)
         return batch.replace(x=at_positions(x, stay_at_end(_clock(values, lengths, x.shape[2]), lengths)))
+
+
+def _drawn(x: Tensor, size: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Standard normal values at knots, as fine as positions in series like x have to be."""
+    return normal(size, generator, x.new_empty(0, dtype=fine(x)))
 
 
 def _clock(values: Tensor, lengths: Tensor, steps: int) -> Tensor:
@@ -159,7 +158,7 @@ def _integral(speed: Tensor) -> Tensor:
 
 @augmentations.register("drift", modality="time_series", family="time domain", reference="tsaug, 2020")
 @dataclasses.dataclass(frozen=True)
-class Drift(Augmentation):
+class Drift(SeriesAugmentation):
     r"""Let the level of a series drift smoothly away from where it begins.
 
     A random walk of ``points`` + 2 Gaussian steps, spaced evenly from the first to the last step of the series, becomes
@@ -199,16 +198,12 @@ class Drift(Augmentation):
     kind: str = choice("additive", ("additive", "multiplicative"))
     shared: bool = flag(False)
 
-    modality: ClassVar[Modality] = "time_series"
-
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series with their drift."""
         if self.max_drift == 0:
             return batch
         x = batch.x
-        wide = x.new_empty(0, dtype=fine(x))
-        size = (len(batch), 1 if self.shared else x.shape[1], self.points + 2)
-        walk = normal(size, generator, wide).cumsum(dim=2)
+        walk = _drawn(x, self._each(x, self.points + 2), generator).cumsum(dim=2)
         curve = spline_curves(walk - walk[:, :, :1], valid_lengths(x, batch.times), x.shape[2])
         largest = torch.linalg.vector_norm(curve, ord=torch.inf, dim=2, keepdim=True)
         scale = self.max_drift / torch.where(largest > 0, largest, 1)

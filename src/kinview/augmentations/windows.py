@@ -11,7 +11,7 @@ from torch import Tensor
 from kinview.augmentations import augmentations
 from kinview.augmentations._random import bernoulli, uniform
 from kinview.augmentations._resampling import at_positions, at_stamps, fine, stay_at_end
-from kinview.augmentations.base import Augmentation, Modality
+from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
 from kinview.parameters import interval, real
@@ -23,7 +23,7 @@ __all__ = ["RandomCropResize", "Resample", "WindowSlice", "WindowWarp"]
     "window_warp", modality="time_series", family="time domain", reference="Le Guennec et al., AALTD 2016"
 )
 @dataclasses.dataclass(frozen=True)
-class WindowWarp(Augmentation):
+class WindowWarp(SeriesAugmentation):
     r"""Stretch or squeeze one random window of a series, and bring the whole back to its length.
 
     A window of w = ``window`` · (L − 1) begins uniformly within the series and takes s times as long, s one of the two
@@ -59,7 +59,6 @@ class WindowWarp(Augmentation):
     window: float = real(0.1, above=0, below=1)
     scales: tuple[float, float] = interval((0.5, 2.0), above=0, neutral=1)
 
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -87,7 +86,7 @@ class WindowWarp(Augmentation):
     "window_slice", modality="time_series", family="time domain", reference="Le Guennec et al., AALTD 2016"
 )
 @dataclasses.dataclass(frozen=True)
-class WindowSlice(Augmentation):
+class WindowSlice(SeriesAugmentation):
     r"""Take a random slice of a series and stretch it over the whole length.
 
     :math:`y_t = x(b + r t)` with ratio r and begin :math:`b \sim U(0, (1 - r)(L - 1))`; all channels share the slice.
@@ -116,7 +115,6 @@ class WindowSlice(Augmentation):
 
     ratio: float = real(0.9, above=0, high=1, neutral=1)
 
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -130,7 +128,7 @@ class WindowSlice(Augmentation):
     "random_crop_resize", modality="time_series", family="time domain", reference="Mehari & Strodthoff, CBM 2022"
 )
 @dataclasses.dataclass(frozen=True)
-class RandomCropResize(Augmentation):
+class RandomCropResize(SeriesAugmentation):
     r"""Take a random slice of random length and stretch it over the whole length.
 
     :math:`y_t = x(b + r t)` with :math:`r \sim U(ratio)` and begin :math:`b \sim U(0, (1 - r)(L - 1))`; all channels
@@ -161,7 +159,6 @@ class RandomCropResize(Augmentation):
 
     ratio: tuple[float, float] = interval((0.5, 1.0), above=0, high=1, neutral=1)
 
-    modality: ClassVar[Modality] = "time_series"
     makes_gaps: ClassVar[bool] = True
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -173,7 +170,7 @@ class RandomCropResize(Augmentation):
 
 @augmentations.register("resample", modality="time_series", family="time domain", reference="Qian et al., KDD 2022")
 @dataclasses.dataclass(frozen=True)
-class Resample(Augmentation):
+class Resample(SeriesAugmentation):
     r"""Read the same signal at other instants, closer together, from a random one on.
 
     :math:`y_t = x(b + r t)` with :math:`r \sim U(rate)` and begin :math:`b \sim U(0, (1 - r)(L - 1))`; the time stamps
@@ -205,7 +202,6 @@ class Resample(Augmentation):
 
     rate: tuple[float, float] = interval((0.5, 0.75), above=0, high=1, neutral=1)
 
-    modality: ClassVar[Modality] = "time_series"
     moves_time: ClassVar[bool] = True
     makes_gaps: ClassVar[bool] = True
 

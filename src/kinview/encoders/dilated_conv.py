@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import FrontEndMode, MissingRule
-from kinview.encoders.masked import inside, unless_full
+from kinview.encoders.masked import input_projection, inside, unless_full
 from kinview.parameters import check_fraction, check_integer
 
 __all__ = ["DilatedConvEncoder", "dilated_conv"]
@@ -88,7 +88,7 @@ class DilatedConvEncoder(SeriesEncoder):
         self.padding = padding
         self.repr_dim = repr_dim
         self.padding_independent = padding == "masked"
-        self.input_fc = _input_projection(channels, self.front_end.out_channels, hidden_dim)
+        self.input_fc = input_projection(channels, self.front_end.out_channels, hidden_dim)
         widths = [hidden_dim] * (depth + 1) + [repr_dim]
         self.blocks = nn.ModuleList(
             _Block(widths[i], widths[i + 1], dilation=2**i, final=i == depth) for i in range(depth + 1)
@@ -118,23 +118,6 @@ class DilatedConvEncoder(SeriesEncoder):
         if self.padding == "official" or unless_full(lengths, steps) is None:
             return None
         return inside(lengths, steps).T.to(like.dtype)[:, :, None]
-
-
-def _input_projection(channels: int, features: int, hidden_dim: int) -> nn.Linear:
-    """Linear layer over values (and mask and delta): those beside the values start with weight zero.
-
-    So an untrained network is the one without them, draw by draw, and what they are worth has to be learned.
-    """
-    values = nn.Linear(channels, hidden_dim)
-    if features == channels:
-        return values
-    layer = nn.Linear(features, hidden_dim, device="meta").to_empty(device="cpu")  # draws no random number
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[:, :channels] = values.weight
-        assert layer.bias is not None and values.bias is not None
-        layer.bias.copy_(values.bias)
-    return layer
 
 
 class _Block(nn.Module):

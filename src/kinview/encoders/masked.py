@@ -27,6 +27,7 @@ __all__ = [
     "MaskedSequential",
     "blank",
     "input_convolution",
+    "input_projection",
     "inside",
     "unless_full",
 ]
@@ -119,6 +120,20 @@ def input_convolution(
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[:, :channels] = values.weight
+    return layer
+
+
+def input_projection(channels: int, features: int, out_features: int, steps: int = 1) -> nn.Linear:
+    """The same as a linear layer over so many steps of all channels, the values of all steps in front."""
+    values = nn.Linear(channels * steps, out_features)
+    if features == channels:
+        return values
+    layer = nn.Linear(features * steps, out_features, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[:, : channels * steps] = values.weight
+        assert layer.bias is not None and values.bias is not None
+        layer.bias.copy_(values.bias)
     return layer
 
 

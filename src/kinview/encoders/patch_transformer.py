@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import FrontEndMode, MissingRule
-from kinview.encoders.masked import blank, inside
+from kinview.encoders.masked import blank, input_projection, inside
 from kinview.parameters import check_fraction
 
 __all__ = ["PatchTransformer"]
@@ -90,7 +90,7 @@ class PatchTransformer(SeriesEncoder):
         if repr_dim % heads or repr_dim % 2:
             raise ValueError(f"repr_dim must be even and a multiple of heads={heads}; got {repr_dim}")
         self.repr_dim, self.patch_length, self.stride = repr_dim, patch_length, stride
-        self.patches = _patch_projection(channels, self.front_end.out_channels, patch_length, repr_dim)
+        self.patches = input_projection(channels, self.front_end.out_channels, repr_dim, patch_length)
         layer = nn.TransformerEncoderLayer(
             repr_dim, heads, feed_forward_dim, dropout, F.gelu, batch_first=True, norm_first=True
         )
@@ -125,17 +125,3 @@ def sinusoids(count: int, dim: int) -> Float[Tensor, "positions dim"]:
     rate = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))
     angle = torch.arange(count)[:, None] * rate
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
-
-
-def _patch_projection(channels: int, features: int, patch_length: int, repr_dim: int) -> nn.Linear:
-    """Linear layer over the steps of all channels; those beside the values start with weight zero, without a draw."""
-    values = nn.Linear(channels * patch_length, repr_dim)
-    if features == channels:
-        return values
-    layer = nn.Linear(features * patch_length, repr_dim, device="meta").to_empty(device="cpu")
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[:, : channels * patch_length] = values.weight
-        assert layer.bias is not None and values.bias is not None
-        layer.bias.copy_(values.bias)
-    return layer

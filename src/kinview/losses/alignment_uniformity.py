@@ -11,6 +11,7 @@ from torch import Tensor
 from kinview.distributed import gather, global_mean
 from kinview.losses import losses
 from kinview.losses._blockwise import logsumexp_self
+from kinview.losses._checks import check_not_negative
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_positive, check_views, full_precision
@@ -114,7 +115,7 @@ def alignment_uniformity(
     0.0
     """
     check_views("alignment_uniformity", a=a, b=b)
-    _check_weights(alignment_weight, uniformity_weight)
+    check_not_negative(alignment_weight=alignment_weight, uniformity_weight=uniformity_weight)
     spread = (uniformity(a, scale) + uniformity(b, scale)) / 2
     return alignment_weight * alignment(a, b, exponent) + uniformity_weight * spread
 
@@ -123,12 +124,6 @@ def _check(exponent: float, scale: float) -> None:
     if not 1 <= exponent < math.inf:
         raise ValueError(f"exponent must be at least 1; got {exponent!r}")
     check_positive(scale, "scale")
-
-
-def _check_weights(alignment_weight: float, uniformity_weight: float) -> None:
-    for name, value in (("alignment_weight", alignment_weight), ("uniformity_weight", uniformity_weight)):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{name} must not be negative; got {value!r}")
 
 
 @losses.register("alignment_uniformity", modality="any", reference="Wang and Isola, ICML 2020")
@@ -147,7 +142,7 @@ class AlignmentUniformity(Loss):
         scale: float = 2.0,
     ) -> None:
         super().__init__()
-        _check_weights(alignment_weight, uniformity_weight)
+        check_not_negative(alignment_weight=alignment_weight, uniformity_weight=uniformity_weight)
         _check(exponent, scale)
         self.alignment_weight = alignment_weight
         self.uniformity_weight = uniformity_weight

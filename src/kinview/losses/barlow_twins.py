@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kinview.distributed import gather
 from kinview.losses import losses
+from kinview.losses._checks import check_not_negative
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_positive, check_views, full_precision, widen
 
@@ -64,8 +65,7 @@ def _standardise(z: Float[Tensor, "n d"], eps: float) -> Float[Tensor, "n d"]:
 
 
 def _check(off_diagonal_weight: float, eps: float) -> None:
-    if not 0 <= off_diagonal_weight < float("inf"):
-        raise ValueError(f"off_diagonal_weight must not be negative; got {off_diagonal_weight!r}")
+    check_not_negative(off_diagonal_weight=off_diagonal_weight)
     check_positive(eps, "eps")
 
 

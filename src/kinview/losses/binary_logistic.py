@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kinview.distributed import gather
 from kinview.losses import losses
+from kinview.losses._checks import check_not_negative
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_finite, check_fraction, check_views, full_precision, widen
 
@@ -110,8 +111,7 @@ def binary_logistic(
 
 
 def _check(negative_weight: float, positive_rate: float) -> None:
-    if not 0 <= negative_weight < float("inf"):
-        raise ValueError(f"negative_weight must not be negative; got {negative_weight!r}")
+    check_not_negative(negative_weight=negative_weight)
     check_fraction(positive_rate, "positive_rate", below=True)
 
 

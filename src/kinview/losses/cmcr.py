@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kinview.distributed import global_mean
 from kinview.losses import losses
+from kinview.losses._checks import check_not_negative
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
 from kinview.losses.clip import clip
@@ -120,8 +121,7 @@ def spherical_noise(
     tensor([1., 1.])
     """
     check_finite("spherical_noise", rows=rows)
-    if not 0 <= variance < float("inf"):
-        raise ValueError(f"variance must not be negative; got {variance!r}")
+    check_not_negative(variance=variance)
     with full_precision(rows):
         clean = unit(rows)
         noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=clean.device)
@@ -131,8 +131,7 @@ def spherical_noise(
 def _check(temperature: float, pseudo_temperature: float, intra_weight: float) -> None:
     check_temperature(temperature)
     check_positive(pseudo_temperature, "pseudo_temperature")
-    if not 0 <= intra_weight < float("inf"):
-        raise ValueError(f"intra_weight must not be negative; got {intra_weight!r}")
+    check_not_negative(intra_weight=intra_weight)
 
 
 @losses.register("cmcr", modality="any", reference="Wang et al., C-MCR, NeurIPS 2023")

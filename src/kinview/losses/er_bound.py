@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor
 from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
+from kinview.losses._checks import check_one_of
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_temperature, check_views, full_precision, widen
@@ -71,7 +72,7 @@ def er_bound(
     """
     check_views("er_bound", a=a, b=b)
     check_temperature(temperature)
-    _check_density(density)
+    check_one_of(Density, density=density)
     with full_precision(a):
         first, total = place(len(b), b.device)
         itself = Diagonal(first)
@@ -111,15 +112,10 @@ class ERBound(Loss):
     def __init__(self, temperature: float = 0.1, density: Density = "von_mises_fisher") -> None:
         super().__init__()
         check_temperature(temperature)
-        _check_density(density)
+        check_one_of(Density, density=density)
         self.temperature = temperature
         self.density: Density = density
 
     def forward(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """The loss of two views ``(n, d)``."""
         return er_bound(a, b, self.temperature, self.density)
-
-
-def _check_density(density: str) -> None:
-    if density not in get_args(Density):
-        raise ValueError(f"density must be one of {', '.join(get_args(Density))}; got {density!r}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from kinview.losses import losses
+from kinview.losses._checks import check_one_of
 from kinview.losses._pyramid import Mode, Plan, contrasted
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_finite, check_tensors
@@ -218,8 +217,7 @@ def _check_parameters(alpha: float, temporal_unit: int, temporal_sharpness: floa
         raise ValueError(f"temporal_unit must not be negative; got {temporal_unit!r}")
     if temporal_sharpness is not None and not 0 < temporal_sharpness < float("inf"):
         raise ValueError(f"temporal_sharpness must be positive and finite, or None; got {temporal_sharpness!r}")
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}")
+    check_one_of(Mode, mode=mode)
 
 
 def _check_weights(weights: Tensor, n: int) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
+from kinview.losses._checks import check_not_negative
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_views, full_precision, softplus, widen
 
@@ -44,7 +45,7 @@ def n_pair(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], regularization: flo
     1.3863
     """
     check_views("n_pair", a=a, b=b)
-    _check(regularization)
+    check_not_negative(regularization=regularization)
     with full_precision(a):
         a, b = widen(a), widen(b)
         start, _ = place(len(a), a.device)
@@ -52,11 +53,6 @@ def n_pair(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], regularization: flo
         gap = softplus(logsumexp_rows(a, gather(b), masks=(Diagonal(start),)) - (a * b).sum(dim=1))
         lengths = a.square().sum(dim=1) + b.square().sum(dim=1)
         return global_mean(gap + regularization / 4 * lengths)
-
-
-def _check(regularization: float) -> None:
-    if not 0 <= regularization < float("inf"):
-        raise ValueError(f"regularization must not be negative; got {regularization!r}")
 
 
 @losses.register("n_pair", modality="any", reference="Sohn, NeurIPS 2016")
@@ -68,7 +64,7 @@ class NPair(Loss):
 
     def __init__(self, regularization: float = 0.002) -> None:
         super().__init__()
-        _check(regularization)
+        check_not_negative(regularization=regularization)
         self.regularization = regularization
 
     def forward(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> Float[Tensor, ""]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +11,7 @@ from torch import Tensor
 from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
+from kinview.losses._checks import check_one_of
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_finite, check_tensors, full_precision, softplus, widen
 
@@ -72,7 +73,7 @@ def temporal_cpc(
     if 0 in predictions.shape:
         raise ValueError(f"temporal_cpc needs rows, steps and dimensions; predictions is {tuple(predictions.shape)}")
     check_finite("temporal_cpc", predictions=predictions, futures=futures)
-    _check_among(among)
+    check_one_of(Among, among=among)
     with full_precision(predictions):
         anchors, keys = (futures, predictions) if among == "contexts" else (predictions, futures)
         anchors, keys = widen(anchors), widen(keys)
@@ -97,7 +98,7 @@ class TemporalCPC(Loss):
 
     def __init__(self, among: Among = "contexts") -> None:
         super().__init__()
-        _check_among(among)
+        check_one_of(Among, among=among)
         self.among: Among = among
 
     def forward(
@@ -124,8 +125,3 @@ def _barred(anchors: Tensor, keys: Tensor, observed: Tensor) -> tuple[Tensor, Te
     """One more coordinate, which puts the similarity of a key that is not there below every other."""
     bar = torch.where(observed, 0.0, -_FAR).to(keys.dtype).unsqueeze(2)
     return torch.cat([anchors, torch.ones_like(bar)], dim=2), torch.cat([keys, bar], dim=2)
-
-
-def _check_among(among: str) -> None:
-    if among not in get_args(Among):
-        raise ValueError(f"among must be one of {', '.join(get_args(Among))}; got {among!r}")

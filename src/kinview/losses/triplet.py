@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kinview.distributed import gather
 from kinview.losses import losses
+from kinview.losses._checks import check_one_of
 from kinview.losses._pairs import distances, identities, masked_mean, same_identity
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_bool, check_positive, check_views, full_precision, widen
@@ -107,8 +108,7 @@ def _semi_hard(
 
 def _check(margin: float, mining: str) -> None:
     check_positive(margin, "margin")
-    if mining not in get_args(Mining):
-        raise ValueError(f"mining must be one of {', '.join(get_args(Mining))}; got {mining!r}")
+    check_one_of(Mining, mining=mining)
 
 
 @losses.register("triplet", modality="any", reference="Schroff et al., FaceNet, CVPR 2015")

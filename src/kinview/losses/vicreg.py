@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kinview.distributed import gather
 from kinview.losses import losses
+from kinview.losses._checks import check_not_negative
 from kinview.losses.base import Loss
 from kinview.tensor_checks import check_positive, check_views, full_precision, widen
 
@@ -78,10 +79,7 @@ def vicreg(
 
 
 def _check(invariance: float, variance: float, covariance: float, target_std: float, eps: float) -> None:
-    weights = {"invariance_weight": invariance, "variance_weight": variance, "covariance_weight": covariance}
-    for name, value in weights.items():
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must not be negative; got {value!r}")
+    check_not_negative(invariance_weight=invariance, variance_weight=variance, covariance_weight=covariance)
     check_positive(target_std, "target_std")
     check_positive(eps, "eps")
 
