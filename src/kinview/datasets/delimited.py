@@ -250,8 +250,9 @@ def _check_nameless(frame: pd.DataFrame, places: set[int], source: Path) -> None
         observed = frame[place].notna()
         if observed.any():
             row = int(observed.to_numpy().argmax())
+            cell = str(frame[place].iloc[row])
             raise ValueError(
-                f"{source}: column {place} (the first is 0) has no name, but {frame[place].iloc[row]!r} in row {row}; "
+                f"{source}: column {place} (the first is 0) has no name, but {cell!r} in row {row}; "
                 f"give it a name in the first line"
             )
 

@@ -271,6 +271,12 @@ def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.In
             raise ValueError(
                 f"time {name!r} is {stamps[row]} in row {row} (id {keys[series[row]]!r}); it must be finite"
             )
+        if (np.abs(stamps) > EXACT).any():
+            row = int((np.abs(stamps) > EXACT).argmax())
+            raise ValueError(
+                f"time {name!r} is {stamps[row]} in row {row} (id {keys[series[row]]!r}), a float beyond 2^53, where "
+                f"stamps would be rounded; write all of them as whole numbers, or subtract the first"
+            )
         return stamps
     dates = utc_dates(column)
     unread = dates.isna().to_numpy()

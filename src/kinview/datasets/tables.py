@@ -152,7 +152,7 @@ def read_wide(
     warn_of_row_numbers(X, source.name)
     names = _names_of_rows(frame, columns.index)
     if group is None:
-        warn_of_persons(frame, [*columns.features, *columns.index, *columns.dropped], source.name)
+        warn_of_persons(frame, [*columns.features, *columns.dropped], source.name)
         if keys and names is not None and not names.is_unique:
             warnings.warn(
                 f"{source.name}: index {columns.index} names several rows alike, which a split may part; give the "
