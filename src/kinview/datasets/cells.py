@@ -27,6 +27,7 @@ __all__ = [
 Kind = Literal["missing", "number", "boolean", "date", "nearly", "text"]
 
 EXACT = 2**53  # beyond it a float does not hold every whole number
+_INT64 = 2**63
 _FEW = 0.1  # fraction of the observed cells up to which text among numbers counts as a few cells
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
@@ -72,6 +73,8 @@ def is_text(column: pd.Series) -> bool:
 def number_column(column: pd.Series, decimal: str, thousands: str | None) -> pd.Series:
     """Text as numbers, written with this decimal sign and these thousands; unchanged unless all cells are numbers.
 
+    Whole numbers that float64 would round stay text.
+
     Examples
     --------
     >>> number_column(pd.Series(["1.234,5", None, "-7"]), ",", ".").tolist()
@@ -84,11 +87,15 @@ def number_column(column: pd.Series, decimal: str, thousands: str | None) -> pd.
     plain = [_plain(str(cell), decimal, thousands) for cell in distinct]
     if any(cell is None for cell in plain):
         return column
-    values = pd.to_numeric(pd.Series(plain, dtype=object))
-    if (codes >= 0).all():
-        return pd.Series(values.to_numpy()[codes], index=column.index)
-    taken = values.to_numpy(dtype=np.float64)[np.maximum(codes, 0)]
-    return pd.Series(np.where(codes >= 0, taken, np.nan), index=column.index)
+    whole = all(re.fullmatch(r"[+-]?\d+", str(cell)) for cell in plain)
+    if whole and any(abs(int(str(cell))) >= _INT64 for cell in plain):
+        return column
+    if whole and (codes >= 0).all():
+        return pd.Series(np.array([int(str(cell)) for cell in plain], dtype=np.int64)[codes], index=column.index)
+    if whole and any(abs(int(str(cell))) > EXACT for cell in plain):
+        return column
+    values = np.array([float(str(cell)) for cell in plain] + [np.nan])  # exact, as Python reads them
+    return pd.Series(values[codes], index=column.index)
 
 
 def settle(column: pd.Series, missing: Sequence[str], decimal: str = ".", thousands: str | None = None) -> pd.Series:

@@ -10,15 +10,19 @@ from kinview.datasets.cells import cell_kind
 
 __all__ = ["counts_rows", "has_header"]
 
+_FEW_ROWS = 5  # from which texts that come again tell that another is none of them
 _COUNTED = 3  # columns from which a first line 0, 1, 2, ... may be names
 
 
 def has_header(rows: Sequence[Sequence[str]], source: str, *, decimal: str = ".", thousands: str | None = None) -> bool:
-    """Whether the first row is names: text over a column of numbers, dates or booleans is a name.
+    """Whether the first row is names: a name is a text over a column of numbers, and whatever is unlike its column.
 
-    A number with a sign or a fraction, a date or a boolean over a column of its own kind is data. Where no column
+    That is text, a number, date or boolean over a column all of another kind (but not what is nearly a number), and a
+    text that is none of the few texts below it (at most half as many as rows, of which there are five or more). A
+    number with a sign or a fraction, a date or a boolean over a column of its own kind is data. Where no column
     says so, a first line of distinct texts is names, one of numbers is data, and one whose first cell is empty over
-    the numbers or distinct texts of the rows is the names of a table with names of rows.
+    distinct texts is names, the first of which belongs to the names of the rows. An empty cell over 0, 1, 2, ... or
+    1, 2, 3, ... is names whatever follows.
 
     Parameters
     ----------
@@ -42,6 +46,9 @@ def has_header(rows: Sequence[Sequence[str]], source: str, *, decimal: str = "."
     first, body = [cell.strip() for cell in rows[0]], rows[1:]
     width = len(first)
     columns = [[row[place].strip() for row in body if place < len(row)] for place in range(width)]
+    rows_are_named = not first[0] and any(first) and len(columns[0]) > 0 and all(columns[0])
+    if rows_are_named and counts_rows(columns[0]) and int(columns[0][0]) in (0, 1):
+        return True
     kinds = [cell_kind(cell, decimal=decimal, thousands=thousands) for cell in first]
     said = [_evidence(*c, decimal, thousands) for c in zip(first, kinds, columns)]
     names, data = said.count("name"), said.count("datum")
@@ -53,7 +60,7 @@ def has_header(rows: Sequence[Sequence[str]], source: str, *, decimal: str = "."
         )
     if names or data:
         return names > 0
-    if not first[0] and width > 1 and all(first[1:]) and _names_rows(columns[0]):
+    if rows_are_named and all(first[1:]) and len(set(columns[0])) == len(columns[0]):
         return True
     repeated = sum(cell in column for cell, column in zip(first, columns) if cell)
     if all(kind in ("text", "nearly") for kind in kinds):
@@ -89,18 +96,18 @@ def _evidence(
     cell: str, kind: str, column: list[str], decimal: str, thousands: str | None
 ) -> Literal["name", "datum", ""]:
     """What a first cell says over its column."""
-    below = {cell_kind(other, decimal=decimal, thousands=thousands) for other in column} - {"missing"}
-    if len(below) != 1 or below <= {"text", "nearly"}:
+    observed = [other for other in column if cell_kind(other) != "missing"]
+    below = {cell_kind(other, decimal=decimal, thousands=thousands) for other in observed}
+    if kind in ("missing", "nearly"):
         return ""
-    if kind == "text":
+    if kind == "text" and "text" in below:
+        few = len(observed) >= _FEW_ROWS and 2 * len(set(observed)) <= len(observed)
+        return "name" if few and cell not in observed else ""
+    if len(below) != 1 or below == {"nearly"}:
+        return ""
+    if kind not in below:
         return "name"
-    return "datum" if kind in below and not cell.isdigit() else ""
-
-
-def _names_rows(cells: list[str]) -> bool:
-    if not cells or not all(cells):
-        return False
-    return counts_rows(cells) and int(cells[0]) in (0, 1) if cells[0].isdigit() else len(set(cells)) == len(cells)
+    return "" if cell.isdigit() else "datum"
 
 
 def _unclear(first: list[str], why: str, source: str) -> ValueError:

@@ -215,6 +215,9 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
     frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
     if not frame.columns.is_unique:
         raise ValueError(f"{source} has two columns named {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
+    if "" in frame.columns[1:]:
+        place = frame.columns[1:].get_loc("") + 1
+        raise ValueError(f"{source}: column {place} (the first is 0) has no name; give it one")
     return frame
 
 
