@@ -46,6 +46,13 @@ def test_numbers_of_rows(values: np.ndarray, expected: bool) -> None:
     assert numbers_rows(values.astype(np.float64), SERIES[: len(values)]) is expected
 
 
+def test_unique_numbers_under_the_name_of_a_key_number_the_rows() -> None:
+    sparse = np.random.default_rng(1).choice(10**6, 30, replace=False).astype(np.float64)
+    for name in ("row_id", "ID", "Unnamed: 0", "index", "event no"):
+        assert numbers_rows(sparse, name=name) and not numbers_rows(np.r_[sparse, sparse], name=name)
+    assert not numbers_rows(sparse, name="platelets")
+
+
 def test_what_grows_within_few_series_is_a_measurement() -> None:
     counts = np.cumsum(np.random.default_rng(0).integers(1, 10**6, 30)).astype(np.float64)
     assert not numbers_rows(counts) and not numbers_rows(counts, np.repeat([0, 1], 15))

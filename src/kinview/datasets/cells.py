@@ -40,7 +40,7 @@ _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:[ ,.'\u00a0\u202f]\d{3})+(?:[.,]\d+)?", re.ASCII)
 _SIGNED = re.compile(r"[<>=~≤≥$€£]*\s*[+-]?[\d.,]*\d[\d.,]*\s*%?", re.ASCII)
 _NO_VALUE = re.compile(
-    r"[^\w]+|n\.?\s*a\.?|n/?d|none|nil|missing|unknown|not (?:done|available|measured|known)|#\w+[/!?\w]*",
+    r"[^\w]+|n\.?\s*[ad]\.?|n/d|none|nil|missing|unknown|not (?:done|available|measured|known)|#\w+[/!?\w]*",
     re.IGNORECASE,
 )
 
@@ -147,7 +147,9 @@ def code_column(column: pd.Series, missing: Sequence[str] = MISSING) -> pd.Serie
     return values.astype(column.cat.categories.dtype)
 
 
-def refuse_nearly_numbers(frame: pd.DataFrame, source: str, remedy: str = "drop=") -> None:
+def refuse_nearly_numbers(
+    frame: pd.DataFrame, source: str, remedy: str = "drop=", *, decimal: str = ".", thousands: str | None = None
+) -> None:
     """Refuse a text column that is numeric but for a few cells; the message has the first of them and the remedy.
 
     A column of text is numeric but for a few cells where it has numbers, and either all its other cells are nearly
@@ -163,7 +165,7 @@ def refuse_nearly_numbers(frame: pd.DataFrame, source: str, remedy: str = "drop=
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype) or not is_text(column):
             continue
-        found = _first_odd(column)
+        found = _first_odd(column, decimal, thousands)
         if found is not None:
             row, cell, example = found
             but = f"numeric but for {cell!r} in row {row}" if example else f"{cell!r} in row {row}, nearly a number"
@@ -219,14 +221,15 @@ def _is_nearly(cell: str) -> bool:
     return any(pattern.fullmatch(cell) for pattern in (_COMMA, _GROUPED, _SIGNED, _NO_VALUE))
 
 
-def _first_odd(column: pd.Series) -> tuple[int, str, bool] | None:
+def _first_odd(column: pd.Series, decimal: str, thousands: str | None) -> tuple[int, str, bool] | None:
     """Row and text of the first cell that keeps a column from being numeric, and whether others are plain numbers."""
     codes, distinct = pd.factorize(column)
     sampled = np.linspace(0, len(distinct) - 1, min(len(distinct), 10_000), dtype=np.int64)
-    kinds = [cell_kind(str(distinct[i])) for i in sampled]
+    kinds = [cell_kind(str(distinct[i]), decimal=decimal, thousands=thousands) for i in sampled]
     if len(distinct) == 0 or ("text" in kinds and kinds.count("text") > 0.5 * len(kinds)):
         return None  # many texts: no need to look at each
-    kinds = kinds if len(sampled) == len(distinct) else [cell_kind(str(cell)) for cell in distinct]
+    if len(sampled) < len(distinct):
+        kinds = [cell_kind(str(cell), decimal=decimal, thousands=thousands) for cell in distinct]
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
     tally = {kind: int(counts[[k == kind for k in kinds]].sum()) for kind in ("number", "nearly", "text")}
     odd = np.array([kind not in ("number", "missing") for kind in kinds])

@@ -20,14 +20,20 @@ _PERSON = re.compile(
     r"|(?:pat|subj|p|s|sub|rec|record|stay|icustay|hadm|visit)[_ .-]?(?:id|nr)|mrn|pid|empi)",
     re.IGNORECASE,
 )
+_KEY = re.compile(
+    r"unnamed: ?\d+|index|idx|id|uid|key|(?:row|rec|record|event|sample|obs|observation|case|entry)[_ .-]?"
+    r"(?:id|nr|no|number|index|key)",
+    re.IGNORECASE,
+)
 
 
-def numbers_rows(values: NDArray[np.float64], series: NDArray[np.int64] | None = None) -> bool:
+def numbers_rows(values: NDArray[np.float64], series: NDArray[np.int64] | None = None, name: str = "") -> bool:
     """Whether whole numbers rather number the rows than measure: one of three signs, in at least five rows.
 
-    They count the rows from 0 or 1; or no number stands twice although numbers drawn at random from their range would
-    hold at least ten equal pairs (a shuffled index, an identifier); or they only grow (or only fall) over the rows of
-    the whole file, across at least five changes of the series.
+    They count the rows from 0 or 1; or no number stands twice, and either the name is that of a key (``row_id``,
+    ``index``) or numbers drawn at random from their range would hold at least ten equal pairs (a shuffled index, an
+    identifier); or they only grow (or only fall) over the rows of the whole file, across at least five changes of the
+    series.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ def numbers_rows(values: NDArray[np.float64], series: NDArray[np.int64] | None =
         A numeric column, NaN = missing; a column with gaps does not number the rows.
     series : ndarray of shape (n,), optional
         Number of the series of each row, in long format.
+    name : str
+        Of the column.
 
     Examples
     --------
@@ -44,19 +52,20 @@ def numbers_rows(values: NDArray[np.float64], series: NDArray[np.int64] | None =
     n = len(values)
     if n < _FEWEST or not np.isfinite(values).all() or (values != np.round(values)).any():
         return False
-    steps = np.diff(values)
     if numbers_in_order(values):
         return True
+    with np.errstate(over="ignore"):
+        steps, span = np.diff(values), float(values.max() - values.min()) + 1
     growing = bool((steps > 0).all() or (steps < 0).all())
     if series is not None and growing and int((np.diff(series) != 0).sum()) >= _CHANGES:
         return True
-    span = float(values.max() - values.min()) + 1
-    return n * (n - 1) / 2 / span >= _COLLISIONS and (growing or len(np.unique(values)) == n)
+    suspect = _KEY.fullmatch(name.strip()) is not None or n * (n - 1) / 2 / span >= _COLLISIONS
+    return suspect and (growing or len(np.unique(values)) == n)
 
 
 def numbers_in_order(values: NDArray[np.generic]) -> bool:
     """Whether numbers are 0, 1, 2, ... or 1, 2, 3, ..."""
-    return len(values) > 0 and bool(values[0] in (0, 1)) and bool((np.diff(values) == 1).all())
+    return len(values) > 0 and bool(values[0] in (0, 1)) and np.array_equal(values, np.arange(len(values)) + values[0])
 
 
 def constant_within(columns: pd.DataFrame, series: NDArray[np.int64]) -> list[str]:
@@ -92,10 +101,12 @@ def persons(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
 
 def warn_of_persons(frame: pd.DataFrame, names: Sequence[str], source: str, rows: str = "rows") -> None:
     """Warn where no group is given although a column looks like the patient or subject of several rows."""
-    for name in persons(frame, names):
+    found = persons(frame, names)
+    if found:
+        look = f"column {found[0]!r} looks" if len(found) == 1 else f"columns {', '.join(map(repr, found))} look"
         warnings.warn(
-            f"{source}: column {name!r} looks like a patient or subject with several {rows}, which a split may part; "
-            f"name it as the group (group={name!r}, --group)",
+            f"{source}: {look} like a patient or subject with several {rows}, which a split may part; name the group "
+            f"(group={found[0]!r}, --group)",
             UserWarning,
             stacklevel=4,
         )
@@ -106,7 +117,7 @@ def warn_of_row_numbers(X: pd.DataFrame, source: str) -> None:
     found = [
         str(name)
         for name, dtype in X.dtypes.items()
-        if dtype.kind in "iuf" and numbers_rows(X[name].to_numpy(dtype=np.float64))
+        if dtype.kind in "iuf" and numbers_rows(X[name].to_numpy(dtype=np.float64), name=str(name))
     ]
     if found:
         warnings.warn(

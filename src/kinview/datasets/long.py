@@ -53,9 +53,9 @@ def read_long(
     Without ``columns`` and ``value`` the channels are the numeric columns that have no other part to play, and may be
     measurements. Left out, with a warning by name, are columns that are no numbers, and in a file of five rows or more
     those that hold one value in each id, where an id has several rows (an outcome, a static value, another id), and
-    those that number the rows: they count them from 0 or 1, or no whole number stands twice although numbers drawn at
-    random from their range would hold at least ten equal pairs, or they only grow over the whole file across at least
-    five changes of the id.
+    those that number the rows: they count them from 0 or 1; or no whole number stands twice, and either the name is
+    that of a key (``row_id``, ``index``) or numbers drawn at random from their range would hold at least ten equal
+    pairs; or they only grow over the whole file across at least five changes of the id.
     A column that is numeric but for a few cells is refused. A first column without a name is left out.
 
     Parameters
@@ -117,14 +117,12 @@ def read_long(
     """
     source = Path(path)
     parts = [column for column in (*several(id), variable, label, group) if column is not None]
-    frame = read_frame(source, TextFormat(header, sep, na_values, decimal, thousands), codes=parts)
+    format = TextFormat(header, sep, na_values, decimal, thousands)
+    frame = read_frame(source, format, codes=parts)
     names = list(frame.columns)
     for place in {column_position(names, column, source) for column in parts}:
         frame[names[place]] = code_column(frame[names[place]])
-    return from_long(
-        frame, id=id, time=time, columns=columns, value=value, variable=variable, label=label, group=group,
-        resample=resample, source=source.name,
-    )  # fmt: skip
+    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source.name, format)
 
 
 def from_long(
@@ -141,6 +139,22 @@ def from_long(
     source: str = "frame",
 ) -> Samples:
     """Time series from a DataFrame in long format; parameters as :func:`read_long`, the frame is not modified."""
+    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source, TextFormat())
+
+
+def _from_long(
+    frame: pd.DataFrame,
+    id: str | int | Sequence[str | int],
+    time: str | int,
+    columns: str | Sequence[str | int] | None,
+    value: str | int | None,
+    variable: str | int | None,
+    label: str | int | None,
+    group: str | int | None,
+    resample: float | str | None,
+    source: str,
+    format: TextFormat,
+) -> Samples:
     if variable is not None and value is None:
         raise ValueError(f"variable={variable!r} needs value=, the column of the measured values")
     if value is not None and columns is not None:
@@ -156,7 +170,8 @@ def from_long(
     series, keys = _series(frame, ids, where)
     chosen = several(value) if value is not None else None if columns is None else several(columns)
     taken = {*ids, stamp, label, group}
-    channels = _measurements(frame, series, taken, source) if chosen is None else [name(c) for c in chosen]
+    channels = _measurements(frame, series, taken, source, format) if chosen is None else [name(c) for c in chosen]
+    refuse_rounded(frame[channels], source, "columns= names the others")
     if group is None and len(ids) == 1:
         others = [column for column in frame.columns if column not in (*channels, *taken, "")]
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
@@ -186,14 +201,16 @@ def from_long(
     return Samples(pd.DataFrame(values, index=index, columns=names.rename(variable)), y, groups)
 
 
-def _measurements(frame: pd.DataFrame, series: NDArray[np.int64], taken: set[Any], source: str) -> list[Any]:
+def _measurements(
+    frame: pd.DataFrame, series: NDArray[np.int64], taken: set[Any], source: str, format: TextFormat
+) -> list[Any]:
     """Numeric columns that may be measurements; a warning lists the others."""
     free = [column for column in frame.columns if column not in taken and column != ""]
     numeric = [column for column in free if _is_numeric(frame[column])]
+    texts = frame[[column for column in free if column not in numeric]]
     refuse_nearly_numbers(
-        frame[[column for column in free if column not in numeric]], source, "columns= names the others"
+        texts, source, "columns= names the others", decimal=format.decimal, thousands=format.thousands
     )
-    refuse_rounded(frame[numeric], source, "columns= names the others")
     constant = constant_within(frame[numeric], series)
     rows = [
         column

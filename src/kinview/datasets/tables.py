@@ -139,7 +139,7 @@ def read_wide(
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
     if not _is_typed(source):
-        refuse_nearly_numbers(X, source.name)
+        refuse_nearly_numbers(X, source.name, decimal=decimal, thousands=thousands)
     refuse_rounded(X, source.name)
     if modality != TABLE:
         if keys:
@@ -216,7 +216,7 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
     if not frame.columns.is_unique:
         raise ValueError(f"{source} has two columns named {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
     if "" in frame.columns[1:]:
-        place = frame.columns[1:].get_loc("") + 1
+        place = list(frame.columns).index("", 1)
         raise ValueError(f"{source}: column {place} (the first is 0) has no name; give it one")
     return frame
 
