@@ -653,3 +653,20 @@ def test_interrupted_training_continues(tmp_path: Path) -> None:
     assert subprocess.run(straight, capture_output=True, timeout=300, env=environment).returncode == 0
     resumed, whole = (read_tensors(tmp_path / f"{name}.safetensors")[0] for name in ("m", "straight"))
     assert all(resumed[name].equal(whole[name]) for name in whole)
+
+
+def test_how_a_text_file_is_written_is_said_by_options(run: Run, tmp_path: Path) -> None:
+    file, model, table = tmp_path / "x.csv", tmp_path / "x.safetensors", tmp_path / "z.csv"
+    file.write_text("007|0|70,5|-\n007|1|1.071,5|1,5\n07|0|n.d.|2,5\n")
+    data = ("--data", file, "--id", 0, "--time", "1", "--header", "false", "--sep", "|", "--decimal", ",")
+    data += ("--thousands", ".", "--na_values", "-,n.d.")
+    assert run("pretrain", *data, "--method", "raw", "--output", model)[:2] == (
+        0,
+        f"read x.csv: 2 channels: x2, x3; apart from these: 0 (id), 1 (time)\nsaved {model}: raw fitted on 2 series of "
+        f"x.csv, 0.0 s; 2 channels: x2, x3\n",
+    )
+    by_column = (*data[:-1], '{"x2": "n.d.", "x3": ["-"]}')
+    assert run("embed", *by_column, "--model", model, "--output", table)[0] == 0
+    assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["x0", "007", "07"]
+    code, _, said = run("pretrain", *data[:-2], "--method", "raw", "--output", model)
+    assert code == 2 and "column 'x2' is numeric but for 'n.d.' in row 2; name it as missing (na_values='n.d.')" in said

@@ -70,7 +70,12 @@ def test_a_table_with_categories_and_gaps(run: Run, tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "patients.csv", index=False)
     file = tmp_path / "sheet.svg"
     words = ("--data", tmp_path / "patients.csv", "--label", "died", "--augmentation", "scarf", "--samples", 5)
-    assert run(*words, "--output", file) == (0, f"saved {file}: 5 rows of patients.csv and their views\n", "")
+    assert run(*words, "--output", file) == (
+        0,
+        f"read patients.csv: 2 columns: age, ward; apart from these: died (label)\n"
+        f"saved {file}: 5 rows of patients.csv and their views\n",
+        "",
+    )
     texts = svg_texts(file)
     assert {"column_corruption", "recipe scarf, patients.csv, seed 0", "age", "ward", "changed"} <= set(texts)
     assert texts.count("icu") + texts.count("er") == 15

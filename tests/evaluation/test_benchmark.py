@@ -404,7 +404,7 @@ def test_options_of_a_data_set_reach_its_reader_and_every_key(small, tmp_path):
 
 def test_data_without_a_label_for_every_sample_are_refused(tmp_path):
     (tmp_path / "half").mkdir()
-    (tmp_path / "half" / "half.csv").write_text("a,y\n" + "".join(f"{i},{i % 2 or ''}\n" for i in range(20)))
+    (tmp_path / "half" / "half.csv").write_text("a,y\n" + "".join(f"{i / 2},{i % 2 or ''}\n" for i in range(20)))
     with pytest.raises(ValueError, match="the label of half is missing for"):
         Benchmark("b", ["half"], ["raw"], data_dir=str(tmp_path)).cells()
 

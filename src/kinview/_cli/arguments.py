@@ -20,7 +20,7 @@ __all__ = ["Metric", "new_parser", "parse"]
 
 Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"]
 
-_TEXT_LISTS = ("channels", "columns", "datasets", "drop", "id", "index")
+_TEXT_LISTS = ("channels", "columns", "datasets", "drop", "id", "index", "na_values")
 _LISTS = (
     "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds", "severities",
 )  # fmt: skip
@@ -123,6 +123,8 @@ def _normalised(words: Sequence[str]) -> list[str]:
 
 def _bracketed(key: str, value: str) -> str:
     """``a,b`` as a YAML list. Names stay text, also where they look like numbers."""
+    if key == "na_values" and value.startswith("{"):  # by column
+        return value
     if value.startswith("[") or value == "null" or not (key in _TEXT_LISTS or key in _LISTS):
         return value
     return json.dumps([part.strip() for part in value.split(",")]) if key in _TEXT_LISTS else f"[{value}]"

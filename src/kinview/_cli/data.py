@@ -6,18 +6,22 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kinview._cli.text import count, say
+
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from kinview.datasets.dataset import Dataset, Samples
 
-__all__ = ["DataOptions", "Source"]
+__all__ = ["DataOptions", "Source", "inputs"]
 
 _TEST_FRACTION = 0.3
 _LISTS = ("drop", "index", "id", "columns")
+_ROLES = ("label", "group", "drop", "index", "id", "time", "variable")  # options that name columns and make no feature
 _READER = (
-    "label", "group", "drop", "index", "id", "time", "columns", "value", "variable", "resample", "modality",
+    *_ROLES, "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal", "thousands",
 )  # fmt: skip
+_MOST_NAMES = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,21 +51,32 @@ class DataOptions:
     format : str
         Format of a file; auto goes by its extension, and takes a table for long format where --id is given.
     label : str or int, optional
-        Column of the labels. In wide tables also its position, -1 for the last.
+        Column of the labels, or its position, -1 for the last.
     group : str, optional
-        Column of the group (patient, subject); groups are never parted by a split.
+        Column of the group (patient, subject); groups are never parted by a split. Any column may also be given by its
+        position, the first is 0.
     drop : list of str, optional
         Wide table: columns to leave out (identifiers, free text).
     index : list of str, optional
         Wide table: columns that name the rows; no features, but embed writes them beside the representations.
     modality : str, optional
         Wide table: what a row is, a sample of a table or a time series.
+    header : bool, optional
+        Text file: whether its first line names the columns; told by its cells unless given.
+    sep : str, optional
+        Text file: sign between the columns, such as ; or |; told by the first lines unless given.
+    na_values : list of str or mapping, optional
+        Text file: further cells that are missing, such as n.d. or -999; by column '{lactate: [-]}'.
+    decimal : str, optional
+        Text file: the decimal sign, "," where it is a comma.
+    thousands : str, optional
+        Text file: the sign between thousands.
     id : list of str, optional
         Long format: column or columns that tell the series apart; the first of several is the group.
     time : str, optional
         Long format: column of the time stamps.
     columns : list of str, optional
-        Long format: columns that are channels; every numeric one unless given.
+        Long format: columns that are channels; every numeric one that may be a measurement unless given.
     value : str, optional
         Long format with one row a measurement: column of the values.
     variable : str, optional
@@ -87,6 +102,11 @@ class DataOptions:
     drop: list[str] | str | None = None
     index: list[str] | str | None = None
     modality: Literal["tabular", "time_series"] | None = None
+    header: bool | None = None
+    sep: str | None = None
+    na_values: list[str] | dict[str, Any] | str | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: str | None = None
     id: list[str] | str | None = None
     time: str | None = None
     columns: list[str] | str | None = None
@@ -117,15 +137,19 @@ class DataOptions:
         return cls(**{field.name: options.pop(field.name) for field in dataclasses.fields(cls)})
 
     def load(self) -> Dataset:
-        """The data set with its training and test part."""
+        """The data set with its training and test part; what its samples are made of is printed."""
+        from kinview.datasets.dataset import Samples
         from kinview.datasets.folders import load_path
         from kinview.datasets.named import load
 
         fraction = _TEST_FRACTION if self.test_fraction is None else self.test_fraction
         split: dict[str, Any] = {"split_seed": self.split_seed, "test_fraction": fraction}
         if self.dataset is not None:
-            return load(self.dataset, data_dir=self.data_dir, **split, **self._reader)
-        return load_path(str(self.data), self.format, **split, **self._reader)
+            data = load(self.dataset, data_dir=self.data_dir, **split, **self._reader)
+        else:
+            data = load_path(str(self.data), self.format, **split, **self._reader)
+        self._say_inputs(data.name, Samples(data.X_train, modality=data.modality))
+        return data
 
     def source(self) -> Source:
         """The parts of the data; a file stays whole unless a test fraction is given."""
@@ -134,12 +158,27 @@ class DataOptions:
 
         if self.data is not None and self.test_fraction is None and not Path(self.data).is_dir():
             name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}
+            self._say_inputs(name, parts["all"])
         else:
             data = self.load()
             train = Samples(data.X_train, data.y_train, data.groups_train, data.modality)
             test = Samples(data.X_test, data.y_test, data.groups_test, data.modality)
             name, parts = data.name, {"train": train, "test": test}
-        return Source(name, parts, self.group or "group")
+        by_position = self.group is not None and self.group.removeprefix("-").isdigit()
+        return Source(name, parts, "group" if self.group is None or by_position else self.group)
+
+    def _say_inputs(self, name: str, samples: Samples) -> None:
+        """Say which columns are read as channels or features and which are not, before the work begins."""
+        if not hasattr(samples.X, "columns"):
+            return
+        roles = [(role, getattr(self, role)) for role in _ROLES if getattr(self, role) is not None]
+        others = [
+            f"{column} ({role})" for role, given in roles for column in (given if isinstance(given, list) else [given])
+        ]
+        say(
+            f"read {name}: {inputs(samples, most=_MOST_NAMES)}"
+            + (f"; apart from these: {', '.join(others)}" if others else "")
+        )
 
     @property
     def _reader(self) -> dict[str, Any]:
@@ -147,3 +186,15 @@ class DataOptions:
         if "id" in given and len(given["id"]) == 1:
             given["id"] = given["id"][0]
         return given | (self.reader_options or {})
+
+
+def inputs(samples: Samples, most: int = 8) -> str:
+    """Number of the channels or columns that a method sees, and the names of so many."""
+    from kinview.data.modality import FEATURE
+
+    kind = FEATURE[samples.modality]
+    if not hasattr(samples.X, "columns"):
+        return count(samples.X.shape[1], kind)
+    names = [str(name) for name in samples.X.columns]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{count(len(names), kind)}: {', '.join(names[:most])}{more}"

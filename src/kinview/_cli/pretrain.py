@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
-from kinview._cli.data import DataOptions
+from kinview._cli.data import DataOptions, inputs
 from kinview._cli.models import check_output, check_reads, with_parameters
 from kinview._cli.text import count, say
 
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
     from jsonargparse import Namespace
 
-    from kinview.datasets.dataset import Samples
 
 __all__ = ["parse", "pretrain", "run"]
-
-_SHOWN_NAMES = 8
 
 
 def pretrain(
@@ -75,19 +72,7 @@ def pretrain(
     state = getattr(estimator, "training_", None)
     if state is not None:
         facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}"]
-    say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s; {_inputs(samples)}")
-
-
-def _inputs(samples: Samples) -> str:
-    """Number and names of the channels or columns that a method sees."""
-    from kinview.data.modality import FEATURE
-
-    kind = FEATURE[samples.modality]
-    if not hasattr(samples.X, "columns"):
-        return count(samples.X.shape[1], kind)
-    names = [str(name) for name in samples.X.columns]
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return f"{count(len(names), kind)}: {', '.join(names[:_SHOWN_NAMES])}{more}"
+    say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s; {inputs(samples)}")
 
 
 def parse(words: Sequence[str]) -> Namespace:

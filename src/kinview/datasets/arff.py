@@ -13,6 +13,7 @@ import pandas as pd
 
 from kinview.data.labels import as_labels
 from kinview.datasets.dataset import Samples, stack
+from kinview.datasets.dates import declared_dates
 from kinview.datasets.text import numbers, parse_csv, read_text
 
 __all__ = ["is_relational", "read_arff", "read_arff_table"]
@@ -27,6 +28,7 @@ class _Attribute:
     name: str
     kind: str  # "numeric", "nominal", "string", "date" or "relational"
     values: tuple[str, ...] = ()
+    format: str = ""  # of a date, as declared
 
 
 def read_arff(path: str | os.PathLike[str]) -> Samples:
@@ -138,7 +140,9 @@ def _attribute(line: str, source: Path) -> _Attribute:
     word = kind.split(None, 1)[0].lower() if kind else ""
     if word in _NUMERIC:
         return _Attribute(name, "numeric")
-    if word in ("string", "date", "relational"):
+    if word == "date":
+        return _Attribute(name, word, format=_unquoted(kind[len(word) :].strip()))
+    if word in ("string", "relational"):
         return _Attribute(name, word)
     raise ValueError(f"{source}: attribute {name!r} has the unknown type {kind!r}")
 
@@ -186,13 +190,17 @@ def _table(attributes: list[_Attribute], rows: list[str], source: Path) -> pd.Da
                 )
             frame[attribute.name] = pd.Categorical(column, categories=list(attribute.values))
         elif attribute.kind == "date":
-            frame[attribute.name] = pd.to_datetime(column)
+            frame[attribute.name] = declared_dates(column, attribute.format, attribute.name, str(source))
     return frame
 
 
 def _quoted_rows(rows: list[str]) -> list[tuple[int, list[str]]]:
     cells = csv.reader(rows, quotechar=_quote(rows), skipinitialspace=True)
     return [(number, [cell.strip() for cell in row]) for number, row in enumerate(cells, 1)]
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] in "'\"" and text[-1] == text[0] else text
 
 
 def _quote(rows: list[str]) -> str:

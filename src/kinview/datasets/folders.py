@@ -13,7 +13,7 @@ from kinview.datasets.arff import is_relational, read_arff
 from kinview.datasets.dataset import Dataset, Samples, split
 from kinview.datasets.long import read_long
 from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
-from kinview.datasets.tables import PARQUET, read_wide
+from kinview.datasets.tables import PARQUET, read_wide, refuse_container
 from kinview.datasets.wfdb import is_wfdb, read_wfdb
 from kinview.registry import suggestion
 
@@ -209,7 +209,7 @@ def _format_of(source: Path, options: dict[str, Any]) -> str:
     if suffix == ".arff":
         return "arff" if is_relational(source) else "wide"
     if "id" in options:
-        return "long"
+        return "long"  # and refused by name where it is compressed or a workbook
     if suffix in _TABLES:
         return "wide"
     if suffix == ".hea" or (suffix == ".dat" and source.with_suffix(".hea").exists()):
@@ -221,6 +221,7 @@ def _format_of(source: Path, options: dict[str, Any]) -> str:
         )
     if suffix in _ARCHIVE:
         return _ARCHIVE[suffix]
+    refuse_container(source)
     raise ValueError(f"cannot tell the format of {source.name}; give format= one of {', '.join(_READERS)}")
 
 

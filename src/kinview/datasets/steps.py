@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["bin_edges", "bin_numbers", "bin_width", "fill_bins", "to_steps"]
+__all__ = ["bin_edges", "bin_numbers", "bin_unit", "bin_width", "fill_bins", "to_steps"]
 
 Stamp = TypeVar("Stamp", bound=np.generic)
 
@@ -64,8 +64,8 @@ def to_steps(
     return values, series[new], stamps[new]
 
 
-def bin_width(resample: float | str, time: str, *, dates: bool) -> float | int:
-    """Width of a bin: in the unit of the stamps, or for dates in whole nanoseconds.
+def bin_width(resample: float | str, time: str, stamps: NDArray[np.generic], *, durations: bool = False) -> float | int:
+    """Width of a bin: in the unit of the stamps, or for dates in whole ticks of :func:`bin_unit`.
 
     Raises
     ------
@@ -74,19 +74,18 @@ def bin_width(resample: float | str, time: str, *, dates: bool) -> float | int:
 
     Examples
     --------
-    >>> bin_width("30min", "charttime", dates=True)
+    >>> bin_width("30min", "charttime", np.array(["2024-05-31"], dtype="datetime64[s]"))
     1800000000000
     """
-    if dates:
-        try:
-            duration = pd.Timedelta(resample) if isinstance(resample, str) else pd.NaT
-        except ValueError:
-            duration = pd.NaT
-        if pd.isna(duration) or duration <= pd.Timedelta(0):
+    if stamps.dtype.kind == "M":
+        duration = _duration(resample)
+        if duration is None:
             raise ValueError(
                 f"resample={resample!r}: column {time!r} holds dates, so give a duration such as '1h' or '30min'"
             )
-        return int(duration.as_unit("ns").value)
+        return _ticks(duration, stamps, time, resample)
+    if durations and (duration := _duration(resample)) is not None:
+        return duration.total_seconds()
     try:
         width = float(resample)
     except ValueError:
@@ -95,7 +94,26 @@ def bin_width(resample: float | str, time: str, *, dates: bool) -> float | int:
         ) from None
     if not (np.isfinite(width) and width > 0):
         raise ValueError(f"resample={resample!r} must be a positive number")
-    return width
+    if stamps.dtype.kind != "i":
+        return width
+    if width != int(width):
+        raise ValueError(
+            f"resample={resample!r}: column {time!r} holds whole numbers beyond 2^53, so give a whole number"
+        )
+    return int(width)
+
+
+def bin_unit(stamps: NDArray[np.generic]) -> str:
+    """Unit in which dates are binned: nanoseconds, or microseconds where some lie beyond 1678 to 2261.
+
+    Examples
+    --------
+    >>> bin_unit(np.array(["2024-05-31"], dtype="datetime64[s]")), bin_unit(np.array(["2300"], dtype="datetime64[s]"))
+    ('ns', 'us')
+    """
+    years = stamps.astype("datetime64[Y]")
+    early, late = np.datetime64("1678", "Y"), np.datetime64("2261", "Y")  # whole years, so that an edge fits as well
+    return "ns" if len(years) == 0 or (years.min() >= early and years.max() <= late) else "us"
 
 
 def bin_numbers(stamps: NDArray[np.generic], width: float | int) -> NDArray[np.int64]:
@@ -107,14 +125,37 @@ def bin_numbers(stamps: NDArray[np.generic], width: float | int) -> NDArray[np.i
     array([-1,  0,  3,  3])
     """
     if stamps.dtype.kind == "M":
-        return stamps.astype("datetime64[ns]").astype(np.int64) // int(width)
+        return stamps.astype(f"datetime64[{bin_unit(stamps)}]").astype(np.int64) // int(width)
+    if stamps.dtype.kind == "i":
+        return stamps.astype(np.int64) // int(width)
     # 0.3 / 0.1 is 2.9999999999999996: without the small shift a stamp on an edge would fall into the bin before.
     return np.floor(stamps.astype(np.float64) / width + 1e-9).astype(np.int64)
 
 
-def bin_edges(bins: NDArray[np.int64], width: float | int) -> NDArray[np.generic]:
-    """Left edges: numbers, or dates where the width is a whole number of nanoseconds (see :func:`bin_width`)."""
-    return (bins * width).astype("datetime64[ns]") if isinstance(width, int) else bins * width
+def bin_edges(bins: NDArray[np.int64], width: float | int, stamps: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Left edges, of the kind of the stamps: numbers, or dates (see :func:`bin_width`)."""
+    edges = bins * width
+    return edges.astype(f"datetime64[{bin_unit(stamps)}]") if stamps.dtype.kind == "M" else edges
+
+
+def _duration(resample: float | str) -> pd.Timedelta | None:
+    """A positive duration that text names, else None."""
+    try:
+        duration = pd.Timedelta(resample) if isinstance(resample, str) else pd.NaT
+    except ValueError:
+        return None
+    return None if pd.isna(duration) or duration <= pd.Timedelta(0) else duration
+
+
+def _ticks(duration: pd.Timedelta, stamps: NDArray[np.generic], time: str, resample: float | str) -> int:
+    nanoseconds = int(duration.as_unit("ns").value)
+    if bin_unit(stamps) == "ns":
+        return nanoseconds
+    if nanoseconds % 1000:
+        raise ValueError(
+            f"resample={resample!r}: column {time!r} has dates beyond 1678 to 2261, so give whole microseconds"
+        )
+    return nanoseconds // 1000
 
 
 def fill_bins(

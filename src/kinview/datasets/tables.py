@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import csv
+import dataclasses
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,51 +15,79 @@ import pandas as pd
 from kinview.data.labels import as_labels
 from kinview.data.modality import TABLE, Modality
 from kinview.datasets.arff import read_arff_table
+from kinview.datasets.cells import code_column, refuse_nearly_numbers, refuse_rounded
 from kinview.datasets.dataset import Samples
-from kinview.datasets.text import delimiter, is_number, parse_csv, read_text, utc_dates
+from kinview.datasets.dates import date_columns
+from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
+from kinview.datasets.features import numbers_in_order, warn_of_persons, warn_of_row_numbers
+from kinview.datasets.parquet import read_parquet
 
-__all__ = ["PARQUET", "column_name", "read_frame", "read_wide"]
+__all__ = ["PARQUET", "read_frame", "read_wide", "refuse_container", "several"]
 
 PARQUET = (".parquet", ".pq")
 
-_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?"
+_COMPRESSED = {
+    ".gz": "gunzip", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".7z": "7z x",
+    ".tar": "tar -xf", ".tgz": "tar -xf",
+}  # fmt: skip
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
 
 
 def read_wide(
     path: str | os.PathLike[str],
     label: str | int | None = None,
-    drop: str | Sequence[str] = (),
+    drop: str | int | Sequence[str | int] = (),
     *,
-    group: str | None = None,
-    index: str | Sequence[str] = (),
+    group: str | int | None = None,
+    index: str | int | Sequence[str | int] = (),
     header: bool | None = None,
+    sep: str | None = None,
+    na_values: NA = (),
+    decimal: str = ".",
+    thousands: str | None = None,
     modality: Modality = TABLE,
     channels: int = 1,
     interleaved: bool = False,
 ) -> Samples:
     r"""Read a wide table: one row a sample, one column a feature, a label column among them.
 
-    Empty cells, ``?``, ``NA``, ``NaN`` and ``null`` are missing; ``None`` is a category. In delimited text, a feature
-    whose observed cells are all ISO 8601 dates (``2024-05-31``, ``2024-05-31 13:30``, ``2024-05-31T13:30:00Z``) becomes
-    a date, in UTC where it has a time zone; numbers and years stay numbers. Parquet and ARFF keep their types.
+    Empty cells, ``?``, ``NA``, ``NaN``, ``null`` and ``\N`` are missing; ``None`` is a category. In delimited text, a
+    feature whose observed cells are all ISO 8601 dates (``2024-05-31``, ``2024-05-31 13:30``,
+    ``2024-05-31T13:30:00Z``) becomes a date, in UTC where it has a time zone; numbers and years stay numbers. Parquet
+    and ARFF keep their types, decimals become numbers.
+
+    Groups and index columns are codes: text, and numbers only where text and number are one to one (``7``, not
+    ``07``). A first column without a name holds the names of the rows: no feature, and the index of X, named
+    ``index``, unless it counts the rows.
 
     Parameters
     ----------
     path : path
-        ``.parquet``/``.pq``, ``.arff``, or delimited text (any other extension; tabs, semicolons, commas or spaces).
+        ``.parquet``/``.pq``, ``.arff``, or delimited text (any other extension).
     label : str or int, optional
         Column of the labels: its name, or its position (``-1`` is the last). Rows with an empty cell have no label.
         Default: no labels, all are features.
-    drop : str or sequence of str, optional
+    drop : str, int or sequence of these, optional
         Columns to leave out (identifiers, free text).
-    group : str, optional
+    group : str or int, optional
         Column of the group (patient, subject) of each row; it is not a feature.
-    index : str or sequence of str, optional
+    index : str, int or sequence of these, optional
         Columns that name the rows (record, patient and visit): no features, but the index of X; of several columns an
         index of tuples, because a MultiIndex stands for time series. Tables only.
     header : bool, optional
-        Whether the first line of a text file names the columns. Default: it does if no cell of it is a number or
-        empty and no two are equal. Columns without names are called ``x0``, ``x1``, ...
+        Whether the first line of a text file names the columns. Default: it does where a text stands over a column of
+        numbers, dates or booleans, or where all its cells are distinct texts; a line of numbers is data, and a line
+        that could be either is refused. Columns without names are called ``x0``, ``x1``, ...
+    sep : str, optional
+        Sign between the columns of a text file, ``\s+`` for blanks. Default: the one of tab, semicolon, ``|`` and comma
+        that stands equally often in the first lines, quoted cells apart, else blanks.
+    na_values : str, sequence of str, or mapping, optional
+        Further cells of a text file that are missing, such as ``"-"`` or ``-999``; by column as
+        ``{"lactate": ["-", "n.d."]}``.
+    decimal : {".", ","}, default "."
+        Decimal sign of a text file.
+    thousands : str, optional
+        Sign between the thousands of a text file, ``","`` for ``1,234``.
     modality : {"tabular", "time_series"}, default "tabular"
         ``"time_series"``: each row is one series, its columns in order are its values.
     channels : int, default 1
@@ -73,127 +103,168 @@ def read_wide(
     Raises
     ------
     ValueError
-        If a named column does not exist, a group is missing, or a time series has a column that is not numeric, an
-        index, or columns that do not divide by the number of channels.
+        If a named column does not exist, two share a name, a group is missing, a column is numeric but for a few cells
+        (``98%``, ``1,234``, ``-``), or holds whole numbers beyond 2^53 (both where it is a feature), or a time series
+        has a column that is not numeric, an index, or columns that do not divide by the number of channels.
+
+    Warns
+    -----
+    UserWarning
+        If a feature numbers the rows, or no group is given although a column looks like the patient or subject of
+        several rows, or the index names several rows alike.
 
     Examples
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp(), "demo.csv")
-    >>> _ = path.write_text("age,sex,outcome\n61,F,1\n,M,0\n")
-    >>> samples = read_wide(path, label="outcome")
+    >>> _ = path.write_text("age;sex;outcome\n61,5;F;1\n;M;0\n")
+    >>> samples = read_wide(path, label="outcome", decimal=",")
     >>> samples.X["age"].tolist(), samples.y.tolist()
-    ([61.0, nan], [1, 0])
+    ([61.5, nan], [1, 0])
     """
     source = Path(path)
-    frame = read_frame(source, header=header)
-    dropped = [column_name(frame, name, source) for name in ([drop] if isinstance(drop, str) else drop)]
-    y_name = None if label is None else column_name(frame, label, source)
-    group_name = None if group is None else column_name(frame, group, source)
-    keys = [column_name(frame, name, source) for name in ([index] if isinstance(index, str) else index)]
-    y = None if y_name is None else as_labels(frame[y_name])
+    keys, dropped = several(index), several(drop)
+    named = [column for column in (label, group) if column is not None]
+    format = TextFormat(header, sep, na_values, decimal, thousands)
+    frame = read_frame(source, format, codes=[*named, *keys])
+    columns = _Columns.found(list(frame.columns), label, group, keys, dropped, source)
+    y = None if columns.label is None else as_labels(frame[columns.label])
     groups = None
-    if group_name is not None:
-        if frame[group_name].isna().any():
-            raise ValueError(f"column {group_name!r} of {source.name} has rows without a group; every row needs one")
-        groups = frame[group_name].to_numpy()
-    X = frame.drop(columns=[name for name in {*dropped, *keys, y_name, group_name} if name is not None])
+    if columns.group is not None:
+        codes = code_column(frame[columns.group])
+        if codes.isna().any():
+            raise ValueError(f"column {columns.group!r} of {source.name} has rows without a group; every row needs one")
+        groups = codes.to_numpy()
+    X = frame[columns.features]
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
-    if modality == TABLE:
-        if source.suffix.lower() not in (*PARQUET, ".arff"):
-            X = _with_dates(X)
-        return Samples(X if not keys else X.set_axis(_names_of_rows(frame[keys]), axis=0), y, groups, TABLE)
-    if keys:
-        raise ValueError(f"index={keys} names the rows of a table; with modality='time_series' use drop, or group")
-    return Samples(_as_series(X, channels, interleaved, source), y, groups)
+    if not _is_typed(source):
+        refuse_nearly_numbers(X, source.name, decimal=decimal, thousands=thousands)
+    refuse_rounded(X, source.name)
+    if modality != TABLE:
+        if keys:
+            raise ValueError(
+                f"index={columns.index} names the rows of a table; with modality='time_series' use drop, or group"
+            )
+        return Samples(_as_series(X, channels, interleaved, source), y, groups)
+    if not _is_typed(source):
+        X = date_columns(X)
+    warn_of_row_numbers(X, source.name)
+    names = _names_of_rows(frame, columns.index)
+    if group is None:
+        warn_of_persons(frame, [*columns.features, *columns.dropped], source.name)
+        if keys and names is not None and not names.is_unique:
+            warnings.warn(
+                f"{source.name}: index {columns.index} names several rows alike, which a split may part; give the "
+                f"patient or subject as the group (group=, --group)",
+                UserWarning,
+                stacklevel=2,
+            )
+    return Samples(X if names is None else X.set_axis(names, axis=0), y, groups, TABLE)
 
 
-def read_frame(source: Path, *, header: bool | None = None) -> pd.DataFrame:
-    """Read a whole table as a DataFrame with text column names.
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """Names of the columns by the part that they play; "" is a first column without a name."""
+
+    label: str | None
+    group: str | None
+    index: list[str]
+    dropped: list[str]
+    features: list[str]
+
+    @classmethod
+    def found(
+        cls, names: list[str], label: Any, group: Any, index: list[Any], dropped: list[Any], source: Path
+    ) -> _Columns:
+        def name(column: str | int) -> str:
+            return names[column_position(names, column, source)]
+
+        parts = [None if column is None else name(column) for column in (label, group)]
+        index, dropped = [name(column) for column in index], [name(column) for column in dropped]
+        features = [column for column in names if column and column not in (*parts, *index, *dropped)]
+        if not index and "" in names and "" not in (*parts, *dropped):
+            index = [""]
+        return cls(parts[0], parts[1], index, dropped, features)
+
+
+def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[str | int] = ()) -> pd.DataFrame:
+    """Read a whole table as a DataFrame with text column names; "" is a first column that holds the names of the rows.
+
+    The columns in ``codes`` (ids, groups, labels, names of rows) are exact: categories of text in delimited text, whole
+    numbers with a gap as such in Parquet.
 
     Raises
     ------
     ValueError
-        If the file is not readable as a table, or two columns share a name.
+        If the file is not readable as a table, two columns share a name, or ``format`` says how the text of a file is
+        written that is no text.
     """
-    suffix = source.suffix.lower()
+    format = format or TextFormat()
     if not source.is_file():
         raise FileNotFoundError(f"there is no file {source}")
-    if suffix in PARQUET:
-        frame = _read_parquet(source)
-    elif suffix == ".arff":
-        frame = read_arff_table(source)
-    else:
-        frame = _read_delimited(source, header)
+    refuse_container(source)
+    if not _is_typed(source):
+        return read_delimited(source, format, codes)
+    if not format.is_default and format != TextFormat(header=True):
+        given = ", ".join(
+            f"{field.name}=" for field in dataclasses.fields(format) if getattr(format, field.name) != field.default
+        )
+        raise ValueError(f"{source.name} is not delimited text, so {given} says nothing about it; leave it out")
+    frame = read_parquet(source, codes) if source.suffix.lower() in PARQUET else read_arff_table(source)
     frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
+    if not frame.columns.is_unique:
+        raise ValueError(f"{source} has two columns named {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
+    if "" in frame.columns[1:]:
+        place = list(frame.columns).index("", 1)
+        raise ValueError(f"{source}: column {place} (the first is 0) has no name; give it one")
     return frame
 
 
-def column_name(frame: pd.DataFrame, column: str | int, source: Path) -> str:
-    """Name of a column given by name or position; the message of a miss lists what there is.
+def refuse_container(source: Path) -> None:
+    """Refuse a compressed file or a workbook by what to do with it.
 
     Raises
     ------
     ValueError
-        If there is no such column.
+        If the extension is that of one.
     """
-    if isinstance(column, str) and column in frame.columns:
-        return column
-    text = str(column)
-    if text.lstrip("-").isdigit() and -frame.shape[1] <= int(text) < frame.shape[1]:
-        return str(frame.columns[int(text)])
-    names = [str(name) for name in frame.columns]
-    shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
-    raise ValueError(f"{source.name} has no column {column!r}; its columns are: {shown}")
+    suffix = source.suffix.lower()
+    if suffix in _COMPRESSED:
+        raise ValueError(
+            f"{source.name} is compressed: unpack it first ({_COMPRESSED[suffix]}), then give {source.stem}"
+        )
+    if suffix in _WORKBOOKS:
+        raise ValueError(
+            f"{source.name} is a workbook: save the sheet as CSV (UTF-8) in the program that wrote it, or with "
+            f"pandas.read_excel(...).to_csv(...), and give that file"
+        )
 
 
-def _read_parquet(source: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(source)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{source} cannot be read as Parquet: {error}") from None
-    # An index with a name is a column that pandas had set aside.
-    return frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+def several(columns: str | int | Sequence[str | int]) -> list[str | int]:
+    """One column or several as a list."""
+    return [columns] if isinstance(columns, str | int) else list(columns)
 
 
-def _read_delimited(source: Path, header: bool | None) -> pd.DataFrame:
-    text = read_text(source)
-    first = text.lstrip("\n").split("\n", 1)[0].rstrip("\r")
-    separator = delimiter(first)
-    cells = first.split() if separator == r"\s+" else next(csv.reader([first], delimiter=separator))
-    cells = [cell.strip() for cell in cells]
-    distinct = len(set(cells)) == len(cells)
-    if header is None:
-        header = distinct and not any(is_number(cell) for cell in cells)
-    if header and not distinct:
-        repeated = next(cell for cell in cells if cells.count(cell) > 1)
-        raise ValueError(f"{source} has two columns named {repeated!r}; rename one")
-    if header:
-        return parse_csv(text, source, sep=separator, header=0, index_col=False)
-    names = [f"x{i}" for i in range(len(cells))]
-    return parse_csv(text, source, sep=separator, header=None, names=names, index_col=False)
+def _is_typed(source: Path) -> bool:
+    return source.suffix.lower() in (*PARQUET, ".arff")
 
 
-def _with_dates(X: pd.DataFrame) -> pd.DataFrame:
-    """Text columns whose observed cells are all ISO 8601 dates as dates in UTC, the others as they are."""
-    found: dict[str, pd.Series] = {}
-    for name in (str(name) for name, dtype in X.dtypes.items() if dtype.kind == "O"):  # text, before pandas 3 and after
-        observed = X[name].dropna()
-        if len(observed) and observed.str.fullmatch(_DATE).all():
-            dates = utc_dates(X[name])
-            if int(dates.notna().sum()) == len(observed):  # 2024-13-40 looks like a date and is none
-                found[name] = dates
-    return X.assign(**found)
-
-
-def _names_of_rows(keys: pd.DataFrame) -> pd.Index:
-    index: pd.Index = pd.Index(keys.iloc[:, 0], name=keys.columns[0])
-    if keys.shape[1] > 1:
-        rows = np.empty(len(keys), dtype=object)
-        rows[:] = list(keys.itertuples(index=False, name=None))
-        index = pd.Index(rows, tupleize_cols=False, name=tuple(keys.columns))
-    return index
+def _names_of_rows(frame: pd.DataFrame, keys: list[str]) -> pd.Index | None:
+    """Index that these columns make; None without any, and for a nameless one that only counts the rows."""
+    if not keys:
+        return None
+    columns = [code_column(frame[name]) for name in keys]
+    if keys == [""]:
+        counted = columns[0].dtype == np.int64 and numbers_in_order(columns[0].to_numpy())
+        if counted or columns[0].isna().all():
+            return None
+    index: pd.Index = pd.Index(columns[0], name=keys[0] or "index")
+    if len(keys) == 1:
+        return index
+    rows = np.empty(len(frame), dtype=object)
+    rows[:] = list(pd.concat(columns, axis=1).itertuples(index=False, name=None))
+    return pd.Index(rows, tupleize_cols=False, name=tuple(keys))
 
 
 def _as_series(X: pd.DataFrame, channels: int, interleaved: bool, source: Path) -> np.ndarray:
@@ -202,7 +273,7 @@ def _as_series(X: pd.DataFrame, channels: int, interleaved: bool, source: Path) 
         raise ValueError(f"{source.name}: column {text[0]!r} is not numeric, so it is not a step of a series; drop it")
     if channels < 1 or X.shape[1] % channels:
         raise ValueError(f"channels={channels} does not divide the {X.shape[1]} value columns of {source.name}")
-    values = X.to_numpy(dtype=np.float64)
+    values = X.to_numpy(dtype=np.float64, na_value=np.nan)
     if interleaved:
         return np.ascontiguousarray(values.reshape(len(X), -1, channels).transpose(0, 2, 1))
     return values.reshape(len(X), channels, -1)

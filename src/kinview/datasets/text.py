@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text", "utc_dates"]
+__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text"]
 
 # What stands for "not observed" in a text cell. "None" is left out: tables use it as an ordinary category.
-MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>")
-
-_ZONE = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)$"
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>", "\\N")
 
 
 def read_text(path: Path) -> str:
@@ -71,8 +69,12 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def parse_csv(text: str, source: Path, *, missing: Sequence[str] = MISSING, **options: Any) -> pd.DataFrame:
-    """Parse delimited text with pandas; only the given cells count as missing, and errors name the file.
+def parse_csv(
+    text: str | Path, source: Path, *, missing: Sequence[str] | Mapping[Any, Sequence[str]] = MISSING, **options: Any
+) -> pd.DataFrame:
+    """Parse delimited text (or the file that holds it) with pandas; only the given cells count as missing.
+
+    Errors name the file.
 
     Raises
     ------
@@ -84,16 +86,19 @@ def parse_csv(text: str, source: Path, *, missing: Sequence[str] = MISSING, **op
             # pandas only warns when it cuts lines that are longer than the first.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame: pd.DataFrame = pd.read_csv(
-                io.StringIO(text),
+                io.StringIO(text) if isinstance(text, str) else text,
                 keep_default_na=False,
-                na_values=list(missing),
+                na_values=dict(missing) if isinstance(missing, Mapping) else list(missing),
                 skipinitialspace=True,
                 low_memory=False,
                 float_precision="round_trip",
                 **options,
             )
     except pd.errors.ParserWarning:
-        raise ValueError(f"{source} has lines with more cells than its first line") from None
+        raise ValueError(
+            f"{source} has lines with more cells than its first line (where the rows have names, their column needs "
+            f"one too, which may be empty: R's write.csv writes it, write.table does not)"
+        ) from None
     except (ValueError, IndexError) as error:
         raise ValueError(f"{source} cannot be read: {str(error).strip()}") from None
     return frame
@@ -116,26 +121,3 @@ def numbers(cells: list[str], source: Path, line: int) -> NDArray[np.float64]:
     if bad:
         raise ValueError(f"{source}, line {line}: {bad[0]!r} is not a number")
     return np.array(cells, dtype=np.float64)
-
-
-def utc_dates(column: pd.Series) -> pd.Series:
-    """ISO 8601 dates in UTC, without a zone; one that names none counts as UTC, and what is not a date becomes NaT.
-
-    Examples
-    --------
-    >>> utc_dates(pd.Series(["2024-05-31T01:10+02:00", "2024-05-31 02:10"])).astype(str).tolist()
-    ['2024-05-30 23:10:00', '2024-05-31 02:10:00']
-    """
-
-    def parsed(cells: pd.Series) -> pd.Series:
-        return pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
-
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return parsed(column)
-    cells = column.reset_index(drop=True)
-    zoned = cells.astype(str).str.contains(_ZONE)
-    if zoned.all() or not zoned.any():
-        return parsed(column)
-    # apart, since before pandas 3 a date without a zone takes on that of the row before
-    dates: pd.Series = pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])])
-    return dates.sort_index().set_axis(column.index)

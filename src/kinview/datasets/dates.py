@@ -1,0 +1,123 @@
+"""Dates in files: ISO 8601 in text, and the formats that ARFF declares."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from kinview.datasets.cells import ISO_DATE
+
+__all__ = ["date_columns", "declared_dates", "strptime_format", "utc_dates"]
+
+_ZONE = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)$"
+# Java's SimpleDateFormat, which ARFF names, as strptime has it
+_JAVA = {
+    "yyyy": "%Y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d", "DDD": "%j", "HH": "%H",
+    "H": "%H", "hh": "%I", "h": "%I", "mm": "%M", "m": "%M", "ss": "%S", "s": "%S", "SSS": "%f", "a": "%p", "Z": "%z",
+    "XXX": "%z", "XX": "%z", "X": "%z", "EEEE": "%A", "EEE": "%a",
+}  # fmt: skip
+_TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
+
+
+def utc_dates(column: pd.Series) -> pd.Series:
+    """ISO 8601 dates in UTC, without a zone; one that names none counts as UTC, and what is not a date becomes NaT.
+
+    Examples
+    --------
+    >>> utc_dates(pd.Series(["2024-05-31T01:10+02:00", "2024-05-31 02:10"])).astype(str).tolist()
+    ['2024-05-30 23:10:00', '2024-05-31 02:10:00']
+    """
+
+    def parsed(cells: pd.Series) -> pd.Series:
+        return pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
+
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return parsed(column)
+    cells = column.reset_index(drop=True)
+    zoned = cells.astype(str).str.contains(_ZONE)
+    if zoned.all() or not zoned.any():
+        return parsed(column)
+    # apart, since before pandas 3 a date without a zone takes on that of the row before
+    dates: pd.Series = pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])])
+    return dates.sort_index().set_axis(column.index)
+
+
+def date_columns(X: pd.DataFrame) -> pd.DataFrame:
+    """Text columns whose observed cells are all ISO 8601 dates as dates in UTC, the others as they are.
+
+    Examples
+    --------
+    >>> date_columns(pd.DataFrame({"day": ["2024-05-31", None], "code": ["2024-05", "2024-06"]})).dtypes["day"].kind
+    'M'
+    """
+    found: dict[str, pd.Series] = {}
+    for name in (str(name) for name, dtype in X.dtypes.items() if dtype.kind == "O"):  # text, before pandas 3 and after
+        observed = X[name].dropna()
+        if len(observed) and all(isinstance(cell, str) and ISO_DATE.fullmatch(cell) for cell in observed):
+            dates = utc_dates(X[name])
+            if int(dates.notna().sum()) == len(observed):  # 2024-13-40 looks like a date and is none
+                found[name] = dates
+    return X.assign(**found)
+
+
+def strptime_format(declared: str) -> str:
+    """A date format of ARFF (Java's SimpleDateFormat) in the signs of ``strptime``.
+
+    Raises
+    ------
+    ValueError
+        If it has no year of four digits, so that the day would be a guess, or a sign that is unknown.
+
+    Examples
+    --------
+    >>> strptime_format("dd.MM.yyyy'T'HH:mm")
+    '%d.%m.%YT%H:%M'
+    """
+    found, end = "", 0
+    for match in _TOKEN.finditer(declared):
+        token = match.group()
+        if match.start() != end:
+            break
+        end = match.end()
+        if match.group(2) is None:
+            text = token if match.group(1) is None else match.group(1).replace("''", "'") or "'"
+            found += text.replace("%", "%%")
+        elif token in _JAVA:
+            found += _JAVA[token]
+        else:
+            raise ValueError(f"the date format {declared!r} has {token!r}; known are: {', '.join(_JAVA)}")
+    if end != len(declared):
+        raise ValueError(f"the date format {declared!r} cannot be read from {declared[end:]!r} on")
+    if "%Y" not in found:
+        raise ValueError(
+            f"the date format {declared!r} has no year of four digits (yyyy), so it does not say which day is meant; "
+            f"write whole dates, or durations as numbers"
+        )
+    return found
+
+
+def declared_dates(column: pd.Series, declared: str, name: str, source: str) -> pd.Series:
+    """A date attribute of ARFF by its declared format, ISO 8601 without one; in UTC where it has a zone.
+
+    Raises
+    ------
+    ValueError
+        If the format says no day, or a cell does not have it; the message names the attribute and the line.
+    """
+    if declared:
+        try:
+            format = strptime_format(declared)
+        except ValueError as error:
+            raise ValueError(f"{source}: attribute {name!r}: {error}") from None
+        dates = pd.to_datetime(column.str.strip(), format=format, utc=True, errors="coerce").dt.tz_localize(None)
+    else:
+        dates = utc_dates(column)
+    unread = (dates.isna() & column.notna()).to_numpy()
+    if unread.any():
+        row = int(unread.argmax())
+        raise ValueError(
+            f"{source}: {column.iloc[row]!r} in data line {row + 1} is not a date of attribute {name!r}: expected "
+            f"{declared or 'ISO 8601 (2024-05-31T13:30:00), since no format is declared'}"
+        )
+    return dates
