@@ -32,8 +32,10 @@ BASE = {
     "moved",
     "old_pickles",
     "parameters",
+    "printable",
     "registry",
     "tensor_checks",
+    "yaml_text",
 }
 ALLOWED = {
     **{name: set() for name in BASE},

@@ -66,7 +66,7 @@ def read_config(family: str, name: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is not found, is not YAML, or does not hold one mapping.
+        If the file is not found, is not YAML, has a key twice, is too large, or does not hold one mapping.
     """
     import yaml
 
@@ -77,6 +77,8 @@ def read_config(family: str, name: str) -> dict[str, Any]:
         config = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not readable as YAML: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     if not isinstance(config, Mapping):
         raise ValueError(f"{path} must hold one mapping, key: value; it holds {type(config).__name__}")
     return {str(key): value for key, value in config.items()}
