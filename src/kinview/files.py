@@ -87,7 +87,9 @@ def no_space_left(path: str | os.PathLike[str], needed: int | None = None) -> st
     with contextlib.suppress(OSError):
         free = f"{shutil.disk_usage(Path(path).absolute().parent).free / 1e6:,.1f} MB are free"
     amount = "" if needed is None else f"{needed / 1e6:,.1f} MB are needed, "
-    return f"cannot write {os.fspath(path)}: its disk is full ({amount}{free}); free some space, or write to another disk"
+    return (
+        f"cannot write {os.fspath(path)}: its disk is full ({amount}{free}); free some space, or write to another disk"
+    )
 
 
 def _explained(error: OSError, target: Path, size: int) -> OSError:

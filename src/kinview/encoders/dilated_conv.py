@@ -128,7 +128,9 @@ def _input_projection(channels: int, features: int, hidden_dim: int) -> nn.Linea
     values = nn.Linear(channels, hidden_dim)
     if features == channels:
         return values
-    layer = nn.Linear(features, hidden_dim, device="meta").to_empty(device="cpu")  # draws no random number
+    layer = nn.Linear(features, hidden_dim, device="meta").to_empty(
+        device=values.weight.device
+    )  # draws no random number
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[:, :channels] = values.weight

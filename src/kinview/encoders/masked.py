@@ -115,7 +115,9 @@ def input_convolution(
     values = MaskedConv1d(channels, out_channels, kernel_size, **shape)
     if features == channels:
         return values
-    layer = MaskedConv1d(features, out_channels, kernel_size, **shape, device="meta").to_empty(device="cpu")
+    layer = MaskedConv1d(features, out_channels, kernel_size, **shape, device="meta").to_empty(
+        device=values.weight.device
+    )
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[:, :channels] = values.weight

@@ -132,7 +132,7 @@ def _patch_projection(channels: int, features: int, patch_length: int, repr_dim:
     values = nn.Linear(channels * patch_length, repr_dim)
     if features == channels:
         return values
-    layer = nn.Linear(features * patch_length, repr_dim, device="meta").to_empty(device="cpu")
+    layer = nn.Linear(features * patch_length, repr_dim, device="meta").to_empty(device=values.weight.device)
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[:, : channels * patch_length] = values.weight

@@ -114,7 +114,9 @@ def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | 
             f"{len(results.failed)} cells failed, the first: {some['dataset']}, {some['method']}, {some['probe']}, "
             f"{_plain(some['condition'])}, seed {some['seed']}: {_one_line(some.get('message'))}"
         )
-    folded = [textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in map(printable, notes)]
+    folded = [
+        textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in map(printable, notes)
+    ]
     return printable("\n\n".join([*blocks, "\n".join(folded)])).rstrip()
 
 

@@ -131,7 +131,9 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         if self.modality_ == TABLE:
             self.schema_ = TableSchema.from_config(facts["schema"])
         else:
-            self.channels_, self.length_ = tuple(facts["channels"]), facts["length"]
+            self.channels_, self.length_ = tuple(facts["channels"]), int(facts["length"])
+            if len(self.fill_) != len(self.channels_):
+                raise ValueError(f"{len(self.channels_)} channels are named, and {len(self.fill_)} means are stored")
             self.span_ = None if facts["span"] is None else (facts["span"][0], facts["span"][1])
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -19,6 +20,7 @@ from kinview.complete_configs import complete_parameters
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
+from kinview.methods.estimators.bounded_build import bounded, check_described, needed_for_embedding
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
@@ -86,14 +88,14 @@ class EstimatorCore(FromPickle, Capabilities):
 
         Raises
         ------
-        RuntimeError
-            If a tensor that embedding needs is absent, or one is of no use to this network.
+        ValueError
+            If a tensor that embedding needs is absent, or one does not fit into this network; nothing is allocated then.
         """
-        self._build_untrained(sizes)
-        absent, unknown = self.method_.load_state_dict(tensors, strict=False)
-        absent = sorted(set(absent) & set(self.method_.inference_state()))
-        if absent or unknown:
-            raise RuntimeError(f"the network lacks {absent or 'nothing'} and has no place for {unknown or 'nothing'}")
+        self._build_untrained(sizes, stored=tensors)
+        absent, _ = self.method_.load_state_dict(tensors, strict=False)
+        needed = sorted(set(absent) & needed_for_embedding(self.method_, tensors))
+        if needed:
+            raise ValueError(f"the network needs the tensors {', '.join(needed[:5])}, and they are not stored")
 
     @property
     def fitted_network(self) -> EstimatorCore | None:
@@ -166,11 +168,14 @@ class EstimatorCore(FromPickle, Capabilities):
         build = cast("Callable[[Any, Sizes], Method]", self.method_class)
         return build(self, sizes)
 
-    def _build_untrained(self, sizes: Sizes, seed: int = 0) -> None:
-        """Become an estimator with initial weights on the CPU, which the caller replaces."""
+    def _build_untrained(self, sizes: Sizes, seed: int = 0, stored: Mapping[str, Tensor] | None = None) -> None:
+        """Become an estimator with initial weights on the CPU, which the caller replaces (by what is stored)."""
         self._check_parameters()
         self.sizes_ = sizes
-        with forked_generators(seed, torch.device("cpu")):
+        if stored is not None:
+            with forked_generators(seed, torch.device("cpu")):
+                check_described(lambda: self._build(sizes), stored)
+        with forked_generators(seed, torch.device("cpu")), nullcontext() if stored is None else bounded(stored):
             self.method_ = self._build(sizes)
         self.method_.eval()
 
