@@ -115,8 +115,8 @@ def _new_part(target: Path) -> tuple[Path, IO[bytes]]:
 def _remove_leftover_parts(folder: Path) -> None:
     """Remove temporary files whose writers are dead.
 
-    On this machine a lock tells, which ends with its process; a part of another machine, or on a disk without locks, has
-    to be a day old.
+    On this machine a lock tells, which ends with its process; a part of another machine, or on a disk without locks,
+    has to be a day old.
     """
     with contextlib.suppress(OSError):  # whatever cannot be seen or removed is in nobody's way
         for entry in list(os.scandir(folder)):

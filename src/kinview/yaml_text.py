@@ -16,7 +16,7 @@ _DIGITS = 400  # of one number
 
 
 def read_yaml(text: str) -> Any:
-    """Value of a YAML document, in plain data; nothing in it is executed.
+    r"""Value of a YAML document, in plain data; nothing in it is executed.
 
     Numbers are those of YAML 1.2: ``1e-3`` is one, which PyYAML by itself, at YAML 1.1, takes for text.
 
@@ -25,14 +25,14 @@ def read_yaml(text: str) -> Any:
     yaml.YAMLError
         If the text is not YAML, or more than one document.
     ValueError
-        If a key stands twice (it is named, with both lines), a value holds itself, or the text is longer, deeper or, with
-        its aliases written out, larger than what people write.
+        If a key stands twice (it is named, with both lines), a value holds itself, or the text is longer, deeper or,
+        with its aliases written out, larger than what people write.
 
     Examples
     --------
     >>> read_yaml("{lr: 1e-3, name: '1e-3'}")
     {'lr': 0.001, 'name': '1e-3'}
-    >>> read_yaml("lr: 1\\nlr: 2")
+    >>> read_yaml("lr: 1\nlr: 2")
     Traceback (most recent call last):
     ...
     ValueError: the key 'lr' stands twice, in line 1 and in line 2; keep one of them
@@ -149,7 +149,8 @@ def _bounded(base: Any) -> Any:
             self.levels[-1] = max(self.levels[-1], height)
             if self.values > _VALUES:
                 raise ValueError(
-                    f"YAML of more than {_VALUES:,} values is refused (line {line}; an alias counts as what it stands for)"
+                    f"YAML of more than {_VALUES:,} values is refused (line {line}; an alias counts as what it "
+                    f"stands for)"
                 )
             if len(self.levels) - 2 + height > _DEPTH:
                 raise ValueError(f"YAML that is nested more than {_DEPTH} levels deep is refused (line {line})")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from torch import nn
 
 import kinview
-from kinview import SCARF, TFC, FineTunedClassifier, SimCLR, TS2Vec, TSTCC, load_model
+from kinview import SCARF, TFC, TSTCC, FineTunedClassifier, SimCLR, TS2Vec, load_model
 from kinview.files import dump_tensors, parse_tensors
 from kinview.methods import MoCo, RandomInit, RawFeatures, TabularSimCLR, methods
 from kinview.methods.estimators import bounded_build
@@ -74,11 +74,11 @@ CLAIMS = [
     ("tfc", "parameters", ("bins",), HUGE),
     ("tfc", "parameters", ("projection_dim",), 2**31),
     ("tstcc", "fitted", ("sizes", "channels"), HUGE),
-    ("moco", "parameters", ("queue_size",), 2**40),
-    ("moco", "parameters", ("queue_size",), HUGE),
-    ("simclr", "parameters", ("projector",), {"mlp": {"hidden_dim": 2**40}}),
+    ("moco", "parameters", ("queue",), 2**22),
+    ("moco", "parameters", ("queue",), HUGE),
+    ("simclr", "parameters", ("projection_dim",), 2**22),
     ("scarf", "parameters", ("hidden_dim",), 2**25),
-    ("scarf", "parameters", ("encoder_depth",), 2**31),
+    ("scarf", "parameters", ("depth",), 2**20),
     ("scarf", "fitted", ("sizes", "cardinalities"), [0, 2**40]),
     ("scarf", "fitted", ("sizes", "cardinalities"), [0] * 10**5),
     ("random series", "fitted", ("of", "ts2vec", "depth"), HUGE),
@@ -99,8 +99,6 @@ def test_a_network_that_the_tensors_do_not_fit_is_refused(
 ) -> None:
     content = json.loads(parse_tensors(files[name], "a file")[1][part])
     for key in path:
-        if key not in content:
-            pytest.skip(f"no {key}")
         content = content[key]
     largest = 0
     to_parameter = nn.Parameter.__new__
@@ -127,14 +125,17 @@ def test_a_length_that_is_merely_claimed_costs_nothing(files: dict[str, bytes]) 
 def test_what_is_not_stored_is_bounded(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     parse_model(files["simclr"], "good")
     monkeypatch.setattr(bounded_build, "_NOT_STORED", 1_000)
-    with pytest.raises(ValueError, match=r"weights of the network that is described are not stored; at most 1,000"):
+    with pytest.raises(
+        ValueError,
+        match=r"weights of the network that is described are not stored; at most 1,000|of more than .* weights",
+    ):
         parse_model(files["simclr"], "good")
 
 
 class _ReadsItsValues(nn.Linear):
     def __init__(self, size: int) -> None:
         super().__init__(size, size)
-        self.norm = float(self.weight.norm())
+        self.norm = float(self.weight.detach().norm())
 
 
 def test_a_part_that_reads_values_while_it_is_built_is_counted() -> None:
@@ -229,7 +230,7 @@ def test_random_cut_and_flipped_files_are_value_errors(files: dict[str, bytes], 
                 assert bytes(damaged) == data or data[:2] == b"PK"
     for size in (0, 1, 7, 8, 30, 3000):
         path.write_bytes(draw.randbytes(size))
-        with pytest.raises(ValueError, match="model.safetensors"):
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
             load_model(path)
 
 

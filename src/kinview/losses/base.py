@@ -106,8 +106,8 @@ def _refuse_flag(owner: str, name: str) -> None:
 def own_generator() -> torch.Generator:
     """Generator in the state of the global one, which stays where it is: for the initial weights of a loss.
 
-    So building a loss leaves the caller's random numbers alone, and the weights follow the seed all the same. Two losses
-    built one after the other have equal weights.
+    So building a loss leaves the caller's random numbers alone, and the weights follow the seed all the same. Two
+    losses built one after the other have equal weights.
     """
     device = torch.empty(0).device  # the default one; "meta" draws nothing
     if device.type in ("cpu", "meta"):
@@ -119,7 +119,9 @@ def own_generator() -> torch.Generator:
 
 def linear(in_features: int, out_features: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
     """``nn.Linear`` whose initial weights, the same as torch's, are drawn from a generator of their own."""
-    layer = nn.utils.skip_init(nn.Linear, in_features, out_features, bias, device=torch.empty(0).device)
+    layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, in_features, out_features, bias, device=torch.empty(0).device
+    )
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     if bias:
         bound = 1 / math.sqrt(in_features)

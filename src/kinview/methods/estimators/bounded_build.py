@@ -149,11 +149,11 @@ def needed_for_embedding(method: Method, tensors: Mapping[str, Tensor]) -> set[s
     raise AssertionError("there is a length")
 
 
-class _Spending(TorchDispatchMode):
+class _Spending(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count the values that operations make, and stop at a limit."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.left = limit
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -103,8 +103,8 @@ def described(estimator: Any, facts: Mapping[str, Any]) -> Any:
 def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
     """Unfitted estimator from a complete config; what has its default now is as if it had not been given.
 
-    Its fitted facts say which modality it had, for a recipe that serves several. What it says of a run, to the trainer of
-    another one (a checkpoint folder, callbacks), is left out.
+    Its fitted facts say which modality it had, for a recipe that serves several. What the config says of a run (a
+    checkpoint folder, callbacks) is left out.
     """
     modality, config = fitted_modality(facts), without_run_fields(config)
     check_whole_numbers(config)
