@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
+from pathlib import Path
 from typing import Any
 
-__all__ = ["check_yaml", "read_yaml", "write_yaml"]
+__all__ = ["check_yaml", "read_yaml", "write_yaml", "yaml_file_text"]
 
 # what is read is written by people, and a list of ten thousand columns is within it
 _CHARACTERS = 1_000_000
@@ -35,7 +36,7 @@ def read_yaml(text: str) -> Any:
     >>> read_yaml("lr: 1\nlr: 2")
     Traceback (most recent call last):
     ...
-    ValueError: the key 'lr' stands twice, in line 1 and in line 2; keep one of them
+    ValueError: the key 'lr' stands twice, in lines 1 and 2; keep one of them
     """
     import yaml
 
@@ -44,6 +45,28 @@ def read_yaml(text: str) -> Any:
         return None if loader.root is None else loader.construct_document(loader.root)
     except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:  # "2024-99-99", "!!int x"
         raise yaml.YAMLError(f"a value cannot be read: {error}") from None
+
+
+def yaml_file_text(path: Path) -> str:
+    """Text of a YAML file, checked as by :func:`check_yaml`; a refusal names the file.
+
+    Raises
+    ------
+    yaml.YAMLError, UnicodeDecodeError
+        If it is not YAML, or no text.
+    ValueError
+        As :func:`read_yaml`.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(4 * _CHARACTERS + 1)  # no character is longer
+    if len(data) > 4 * _CHARACTERS:
+        raise ValueError(f"{path}: a YAML file of more than {4 * _CHARACTERS:,} bytes is refused")
+    text = data.decode("utf-8")
+    try:
+        check_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return text
 
 
 def check_yaml(text: str) -> None:
@@ -163,10 +186,8 @@ def _bounded(base: Any) -> Any:
                 if isinstance(key, ScalarNode) and not key.tag.endswith(":merge"):
                     name, line = self._key(key), key.start_mark.line + 1
                     if name in lines:
-                        raise ValueError(
-                            f"the key {key.value!r} stands twice, in line {lines[name]} and in line {line}; keep one "
-                            f"of them"
-                        )
+                        places = f"in line {line}" if lines[name] == line else f"in lines {lines[name]} and {line}"
+                        raise ValueError(f"the key {key.value!r} stands twice, {places}; keep one of them")
                     lines[name] = line
 
         def _key(self, node: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import functools
 import json
@@ -11,12 +12,13 @@ import textwrap
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace, get_loader, set_loader
 
 from kinview._cli.text import without_markup
-from kinview.yaml_text import check_yaml
+from kinview.yaml_text import check_yaml, yaml_file_text
 
 __all__ = ["Metric", "new_parser", "parse"]
 
@@ -126,8 +128,12 @@ def _check_values(words: Sequence[str]) -> None:
     """Refuse a value that is YAML without end, or with a key twice, before anything reads or repeats it."""
     import yaml
 
-    for word in words:
+    for word in _normalised(words):
         name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if name == "--config" and Path(value).is_file():
+            with contextlib.suppress(yaml.YAMLError, UnicodeDecodeError):  # the parser says where
+                yaml_file_text(Path(value))
+            continue
         try:
             check_yaml(value)
         except yaml.YAMLError:

@@ -70,15 +70,13 @@ def read_config(family: str, name: str) -> dict[str, Any]:
     """
     import yaml
 
-    from kinview.files import read_yaml
+    from kinview.yaml_text import read_yaml, yaml_file_text
 
     path = config_path(family, name)
     try:
-        config = read_yaml(path.read_text(encoding="utf-8"))
+        config = read_yaml(yaml_file_text(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not readable as YAML: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
     if not isinstance(config, Mapping):
         raise ValueError(f"{path} must hold one mapping, key: value; it holds {type(config).__name__}")
     return {str(key): value for key, value in config.items()}

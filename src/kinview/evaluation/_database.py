@@ -208,7 +208,7 @@ def explained(url: str, *, opening: bool = False) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         raise _in_words(error, url, opening=opening) from None
     except (sa.exc.SQLAlchemyError, ValueError, TypeError) as error:
-        if opening:
+        if opening and type(error) is ValueError:  # our own
             raise
         shown = sa.make_url(url).render_as_string()
         raise ValueError(f"{shown} is damaged: a value in it cannot be read ({error}); {_RESTORE}") from None

@@ -114,10 +114,10 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
             result[...] = np.nan
             for c in range(channels):
                 start = c * self.length_
-                result[:, start : start + min(steps, self.length_)] = x[:, c, : self.length_]
+                result[:, start : start + min(steps, self.length_)] = x[:, c, : self.length_].astype(np.float32)
             return
         for i in range(n):
-            row = np.empty((channels, self.length_))
+            row = np.empty((channels, self.length_), dtype=np.float32)
             clock = np.arange(steps, dtype=float) if times is None else _since_start(times[i].numpy())
             if self.span_ is not None and times is not None:
                 grid = np.linspace(*self.span_, self.length_)
