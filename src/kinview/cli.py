@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kinview import __version__
+from kinview._cli.text import complain
+from kinview.printable import printable
 
 __all__ = ["main"]
 
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ended:  # --help and --print_config end the parser this way
         return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt as interrupt:
-        _complain(": ".join(["interrupted", *map(str, interrupt.args)]))
+        complain(": ".join(["interrupted", *map(str, interrupt.args)]))
         return _INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more at exit; what is left goes nowhere.
@@ -70,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _PIPE_CLOSED
     except Exception as error:
         if verbose:
-            traceback.print_exc()
-        _complain(f"error: {_one_line(error)}")
+            sys.stderr.write(printable(traceback.format_exc()))
+        complain(f"error: {_one_line(error)}")
         return 2
 
 
@@ -115,26 +117,22 @@ def _one_line(error: Exception) -> str:
 @contextlib.contextmanager
 def _own_warnings(verbose: bool) -> Iterator[None]:
     """Show the package's own warnings as one line each, and those of libraries only where asked."""
-    if verbose:
-        yield
-        return
 
     def show(message: Warning | str, *details: Any) -> None:
+        if verbose:
+            sys.stderr.write(printable(warnings.formatwarning(message, *details[:3])))
+            return
         frame = inspect.currentframe()
         while frame is not None and frame.f_globals.get("__name__") in (__name__, "warnings"):
             frame = frame.f_back
         if frame is not None and str(frame.f_globals.get("__name__")).startswith("kinview."):
-            _complain(f"warning: {' '.join(str(message).split())}")
+            complain(f"warning: {' '.join(str(message).split())}")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always")
+        if not verbose:
+            warnings.simplefilter("always")
         warnings.showwarning = show  # type: ignore[assignment]
         yield
-
-
-def _complain(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(f"kinview: {text}\n")
 
 
 if __name__ == "__main__":

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import secrets
+import shutil
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+
+from kinview.yaml_text import read_yaml, write_yaml
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +27,8 @@ __all__ = [
     "canonical_json",
     "content_hash",
     "dump_tensors",
+    "no_space_left",
+    "parse_json",
     "parse_tensors",
     "read_tensors",
     "read_yaml",
@@ -28,30 +36,121 @@ __all__ = [
 ]
 
 _HEADER_LIMIT = 10_000_000  # bytes; a header beyond this is refused before it is parsed
+_JSON_VALUES = 2_000_000  # in one text; 5 MB of "[],[],[]" would take a hundred times as much memory
+_PART = re.compile(r"^\..+\.([0-9a-f]{8})-[0-9a-f]{16}\.part$")
+_PART_AGE = 24 * 3600  # seconds after which a part is taken for left over where nothing tells its owner
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
     """Write a file so that readers see the old content or the new, never a part of it.
 
-    The bytes go to a temporary file in the same folder, are flushed to disk, and replace ``path`` in one rename.
+    The bytes go to a temporary file in the same folder, are flushed to disk, and replace ``path`` in one rename. What
+    processes that were killed while they wrote have left in that folder is removed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written (a full disk, say): it is named, with what to do. The old one is still there.
     """
     target = Path(path)
     payload = data.encode("utf-8") if isinstance(data, str) else data
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; make it first")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    _remove_leftover_parts(target.parent)
     try:
-        with temporary.open("xb") as stream:
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        temporary, stream = _new_part(target)
+        try:
+            with stream:
+                stream.write(payload)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o777)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _explained(error, target, len(payload)) from error
     return target
+
+
+def no_space_left(path: str | os.PathLike[str], needed: int | None = None) -> str:
+    """What to say where a disk is full: which file, how much is needed and free, what to do.
+
+    Examples
+    --------
+    >>> no_space_left("results.db")  # doctest: +ELLIPSIS
+    'cannot write results.db: its disk is full (... MB are free); free some space, or write to another disk'
+    """
+    free = "space unknown"
+    with contextlib.suppress(OSError):
+        free = f"{shutil.disk_usage(Path(path).absolute().parent).free / 1e6:,.1f} MB are free"
+    amount = "" if needed is None else f"{needed / 1e6:,.1f} MB are needed, "
+    return (
+        f"cannot write {os.fspath(path)}: its disk is full ({amount}{free}); free some space, or write to another disk"
+    )
+
+
+def _explained(error: OSError, target: Path, size: int) -> OSError:
+    """The same error, with the file that was to be written in its message."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OSError(error.errno, f"{error.strerror}: {no_space_left(target, size)}")
+    reason = error.strerror or str(error)
+    made = type(error)(error.errno, f"cannot write {target}: {reason}") if error.errno else None
+    return made or type(error)(f"cannot write {target}: {reason}")
+
+
+def _new_part(target: Path) -> tuple[Path, IO[bytes]]:
+    """A temporary file beside a target. Its lock says that its writer lives, its name on which machine."""
+    while True:
+        temporary = target.with_name(f".{target.name}.{_machine()}-{secrets.token_hex(8)}.part")
+        stream = temporary.open("xb")
+        _try_lock(stream)
+        if not hasattr(os, "fstat") or os.fstat(stream.fileno()).st_nlink:
+            return temporary, stream
+        stream.close()  # taken for left over in the moment between opening and locking
+
+
+def _remove_leftover_parts(folder: Path) -> None:
+    """Remove temporary files whose writers are dead.
+
+    On this machine a lock tells, which ends with its process; a part of another machine, or on a disk without locks,
+    has to be a day old.
+    """
+    with contextlib.suppress(OSError):  # whatever cannot be seen or removed is in nobody's way
+        for entry in list(os.scandir(folder)):
+            found = _PART.match(entry.name)
+            if found and (_is_unlocked(entry.path) if found[1] == _machine() else _is_old(entry)):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_old(entry: os.DirEntry[str]) -> bool:
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _PART_AGE
+
+
+def _is_unlocked(path: str) -> bool:
+    with open(path, "rb") as stream:  # noqa: PTH123 (a path of os.scandir)
+        locked = _try_lock(stream)
+        return time.time() - os.fstat(stream.fileno()).st_mtime > _PART_AGE if locked is None else locked
+
+
+def _try_lock(stream: IO[bytes]) -> bool | None:
+    """Whether the file is ours now; None where the system or the disk has no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
+
+
+def _machine() -> str:
+    """Eight letters for this machine, which do not tell its name."""
+    return hashlib.sha256(platform.node().encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def canonical_json(value: Any) -> str:
@@ -68,6 +167,43 @@ def content_hash(value: Any) -> str:
     True
     """
     return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+
+
+def parse_json(text: str | bytes, source: str) -> Any:
+    """Value of a JSON text that comes from a file: of bounded size and depth, and no key twice.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, too deep, too large, or has a key that stands twice; the source is named.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 2]}', "the header")
+    {'a': [1, 2]}
+    >>> parse_json('{"a": 1, "a": 2}', "the header")
+    Traceback (most recent call last):
+    ...
+    ValueError: the header has the key 'a' twice
+    """
+    decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+    if sum(map(decoded.count, ",[{")) > _JSON_VALUES:
+        raise ValueError(f"{source} is refused: more than {_JSON_VALUES:,} values")
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            raise ValueError(f"{source} has the key {twice!r} twice")
+        return made
+
+    try:
+        return json.loads(decoded, object_pairs_hook=mapping)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{source} is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{source} is refused: it is nested too deeply") from None
 
 
 def dump_tensors(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> bytes:
@@ -109,7 +245,7 @@ def parse_tensors(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], di
 
     try:
         start = _body_start(data)
-        header = json.loads(data[8:start].decode("utf-8"))
+        header = parse_json(data[8:start], "its header")
         metadata = header.get("__metadata__", {})
         if not isinstance(metadata, dict):
             raise ValueError("its metadata are not a mapping")
@@ -153,76 +289,3 @@ def _checksum(header: dict[str, Any], body: bytes) -> str:
     described = {name: entry for name, entry in header.items() if name != "__metadata__"}
     signed = canonical_json([described, header.get("__metadata__", {})])
     return hashlib.sha256(signed.encode("utf-8", "surrogatepass") + body).hexdigest()
-
-
-def read_yaml(text: str) -> Any:
-    """Value of a YAML document, in plain data; nothing in it is executed.
-
-    Numbers are those of YAML 1.2: ``1e-3`` is one, which PyYAML by itself, at YAML 1.1, takes for text.
-
-    Raises
-    ------
-    yaml.YAMLError
-        If the text is not YAML, or more than one document.
-
-    Examples
-    --------
-    >>> read_yaml("{lr: 1e-3, name: '1e-3'}")
-    {'lr': 0.001, 'name': '1e-3'}
-    """
-    loader = _yaml_classes()[0](text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
-def write_yaml(value: Any, *, in_one_line: bool = False) -> str:
-    """Plain data as YAML that :func:`read_yaml` reads back, keys in their order.
-
-    Examples
-    --------
-    >>> write_yaml({"lr": 0.001, "name": "1e-3"}, in_one_line=True)
-    "{lr: 0.001, name: '1e-3'}"
-    """
-    import yaml
-
-    text = str(
-        yaml.dump(
-            value,
-            Dumper=_yaml_classes()[1],
-            sort_keys=False,
-            allow_unicode=True,
-            default_flow_style=True if in_one_line else None,
-            width=10**6 if in_one_line else 100,
-        )
-    )
-    return text.removesuffix("...\n").rstrip("\n") if in_one_line else text
-
-
-@functools.cache
-def _yaml_classes() -> tuple[Any, Any]:
-    """Loader and dumper with the numbers of YAML 1.2, and texts that are read back as they were."""
-    import yaml
-
-    number = re.compile(
-        r"(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
-        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    )
-    tag = "tag:yaml.org,2002:float"
-
-    def with_numbers(base: Any) -> Any:
-        made: Any = type(base.__name__, (base,), {})
-        known = base.yaml_implicit_resolvers.items()
-        made.yaml_implicit_resolvers = {first: [pair for pair in pairs if pair[0] != tag] for first, pairs in known}
-        made.add_implicit_resolver(tag, number, list("-+0123456789."))
-        return made
-
-    def text(dumper: Any, value: str) -> Any:
-        # other quotes would write these as they are, and a reader takes them for the end of a line
-        style = '"' if any(separator in value for separator in "\x85\u2028\u2029") else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    dumper = with_numbers(yaml.SafeDumper)
-    dumper.add_representer(str, text)
-    return with_numbers(yaml.SafeLoader), dumper

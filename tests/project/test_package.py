@@ -32,8 +32,10 @@ BASE = {
     "moved",
     "old_pickles",
     "parameters",
+    "printable",
     "registry",
     "tensor_checks",
+    "yaml_text",
 }
 ALLOWED = {
     **{name: set() for name in BASE},
@@ -219,7 +221,7 @@ def test_yaml_is_read_and_written_in_one_place() -> None:
     offences = [
         f"{place(path, call)} {name}"
         for path in MODULES
-        if path != SOURCE / "files.py"
+        if path != SOURCE / "yaml_text.py"
         for name, call in dotted_calls(path)
         if refused.fullmatch(name)
     ]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import functools
 import json
 import re
 import textwrap
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, get_loader, set_loader
 
 from kinview._cli.text import without_markup
+from kinview.yaml_text import check_yaml, yaml_file_text
 
 __all__ = ["Metric", "new_parser", "parse"]
 
@@ -29,6 +33,9 @@ _METAVARS = {
     "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "file": "FILE", "model": "FILE",
     "output": "FILE", "output_dir": "FOLDER", "store": "URL",
 }  # fmt: skip
+
+
+_SHOWN = 60  # characters of a value that is refused
 
 
 class _Help(argparse.HelpFormatter):
@@ -76,9 +83,25 @@ def new_parser(command: str, usage: str, description: str) -> ArgumentParser:
         formatter_class=_Help,
         exit_on_error=False,
         allow_abbrev=False,
+        parser_mode=_bounded_yaml(),
     )
     parser.add_argument("--config", action="config", help="YAML file whose keys are these options; an option wins")
     return parser
+
+
+@functools.cache
+def _bounded_yaml() -> str:
+    """Name of the way in which values and files of options are read: jsonargparse's YAML, bounded, no key twice."""
+    import yaml
+
+    read = get_loader("yaml")
+
+    def load(text: str) -> Any:
+        check_yaml(text)
+        return read(text)
+
+    set_loader("kinview_yaml", load, (yaml.YAMLError,))
+    return "kinview_yaml"
 
 
 def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
@@ -92,12 +115,32 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     ValueError
         If the words do not fit the parser.
     """
+    _check_values(words)
     try:
         options: Namespace = parser.parse_args(_normalised(words))
     except argparse.ArgumentError as error:
         raise ValueError(f"{error}{_hint(parser, words)} (see {parser.prog} --help)") from error
     del options.config
     return options
+
+
+def _check_values(words: Sequence[str]) -> None:
+    """Refuse a value that is YAML without end, or with a key twice, before anything reads or repeats it."""
+    import yaml
+
+    for word in _normalised(words):
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if name == "--config" and Path(value).is_file():
+            with contextlib.suppress(yaml.YAMLError, UnicodeDecodeError):  # the parser says where
+                yaml_file_text(Path(value))
+            continue
+        try:
+            check_yaml(value)
+        except yaml.YAMLError:
+            continue  # text
+        except ValueError as error:
+            shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+            raise ValueError(f"{error}: in {name}{equals}{shown}") from None
 
 
 def _normalised(words: Sequence[str]) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import Metric, new_parser, parse as parse_words
 from kinview._cli.models import shown_url
-from kinview._cli.text import count, say, terminal_width
+from kinview._cli.text import complain, count, say, terminal_width
 from kinview.evaluation.benchmark.plan import Benchmark
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def run(options: Namespace) -> int:
     embeddings = benchmark.embeddings(folder / "cache")
     write_report(frame, page, benchmark=benchmark, embeddings=embeddings, metric=options.metric)
     say(
-        format_table(frame, options.metric, width=terminal_width()),
+        *format_table(frame, options.metric, width=terminal_width()).split("\n"),
         "",
         f"{count(len(frame), 'cell')} in {shown_url(store)}; report:",
     )
@@ -104,9 +103,9 @@ def _tell_failures(failed: pd.DataFrame) -> None:
         first = cells.iloc[0]
         where = ", ".join(str(first[name]) for name in ("dataset", "method", "probe")) + f", seed {first['seed']}"
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        sys.stderr.write(f"kinview: failed: {where}{others}: {' '.join(str(message).split())}\n")
+        complain(f"failed: {where}{others}: {' '.join(str(message).split())}")
     if len(groups) > _SHOWN_FAILURES:
-        sys.stderr.write(f"kinview: failed: {len(groups) - _SHOWN_FAILURES} further causes, see the report\n")
+        complain(f"failed: {len(groups) - _SHOWN_FAILURES} further causes, see the report")
 
 
 def _parser() -> ArgumentParser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.text import count, plain, say, size, table
-from kinview.files import read_tensors
+from kinview.files import parse_json, read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +37,7 @@ def run(options: Namespace) -> None:
     try:
         describe = {"kinview-model": _model, "kinview-checkpoint": _checkpoint}.get(kind, _other)
         rows, shown = describe(metadata, tensors)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a complete {kind or 'kinview'} file: {error!r}") from error
     say(*table([("file", f"{path}, {size(path.stat().st_size)}, its SHA-256 is right"), *rows]))
     say("", *_tensor_lines(shown))
@@ -54,11 +53,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _model(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
-    fitted = json.loads(metadata["fitted"])
+    fitted = parse_json(metadata["fitted"], "its part 'fitted'")
     rows = [
         ("kind", f"model, format {metadata['format_version']}, written by kinview {metadata['kinview_version']}"),
         ("method", metadata["method"]),
-        *_mapping_rows("parameters", _given(metadata["method"], json.loads(metadata["parameters"]), fitted)),
+        *_mapping_rows(
+            "parameters",
+            _given(metadata["method"], parse_json(metadata["parameters"], "its part 'parameters'"), fitted),
+        ),
         *_input_rows(fitted),
         ("weights", f"{_weights(tensors.values()):,} in {count(len(tensors), 'tensor')}"),
     ]
@@ -77,8 +79,8 @@ def _given(method: str, parameters: dict[str, Any], fitted: Mapping[str, Any]) -
 
 
 def _checkpoint(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:
-    identity = json.loads(metadata["identity"])
-    state = json.loads(tensors["facts"].numpy().tobytes())["state"]
+    identity = parse_json(metadata["identity"], "its part 'identity'")
+    state = parse_json(tensors["facts"].numpy().tobytes(), "its tensor 'facts'")["state"]
     method = {name: value for name, value in tensors.items() if name.startswith("method/")}
     rest: dict[str, list[Tensor]] = {}
     for name, value in tensors.items():

@@ -53,7 +53,7 @@ def report(
         raise ValueError(f"{shown} has no benchmark {benchmark!r}; it holds {', '.join(names) or 'none'}")
     name = benchmark or next(iter(names), None)
     frame = results.frame(benchmark=name)
-    say(format_table(frame, metric, width=terminal_width()))
+    say(*format_table(frame, metric, width=terminal_width()).split("\n"))
     if page is not None or csv is not None:
         say("")
     if csv is not None:

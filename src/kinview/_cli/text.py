@@ -10,13 +10,25 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["count", "plain", "say", "size", "table", "terminal_width", "without_markup"]
+from kinview.printable import printable
+
+__all__ = ["complain", "count", "plain", "say", "size", "table", "terminal_width", "without_markup"]
 
 
 def say(*lines: str) -> None:
-    """Write lines to standard output."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    """Write lines to standard output; what in them would act on a terminal is shown, not sent."""
+    sys.stdout.write("".join(f"{_one_line(line)}\n" for line in lines))
     sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """Write one line to standard error, in the same way."""
+    sys.stdout.flush()
+    sys.stderr.write(f"kinview: {_one_line(text)}\n")
+
+
+def _one_line(text: str) -> str:
+    return printable(text).replace("\n", r"\n")
 
 
 def terminal_width() -> int:
@@ -93,6 +105,7 @@ def table(
     """
     from tabulate import tabulate
 
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, *([header] if header else []))]
     folded = {len(widths) - 1: 1.0} if folded is None else folded
     room = terminal_width() - sum(width + 2 for i, width in enumerate(widths) if i not in folded) - 2 * len(folded) + 2

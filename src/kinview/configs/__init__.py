@@ -66,15 +66,15 @@ def read_config(family: str, name: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is not found, is not YAML, or does not hold one mapping.
+        If the file is not found, is not YAML, has a key twice, is too large, or does not hold one mapping.
     """
     import yaml
 
-    from kinview.files import read_yaml
+    from kinview.yaml_text import read_yaml, yaml_file_text
 
     path = config_path(family, name)
     try:
-        config = read_yaml(path.read_text(encoding="utf-8"))
+        config = read_yaml(yaml_file_text(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not readable as YAML: {error}") from None
     if not isinstance(config, Mapping):

@@ -116,7 +116,9 @@ def input_convolution(
     values = MaskedConv1d(channels, out_channels, kernel_size, **shape)
     if features == channels:
         return values
-    layer = MaskedConv1d(features, out_channels, kernel_size, **shape, device="meta").to_empty(device="cpu")
+    layer = MaskedConv1d(features, out_channels, kernel_size, **shape, device="meta").to_empty(
+        device=values.weight.device
+    )
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[:, :channels] = values.weight
@@ -128,7 +130,7 @@ def input_projection(channels: int, features: int, out_features: int, steps: int
     values = nn.Linear(channels * steps, out_features)
     if features == channels:
         return values
-    layer = nn.Linear(features * steps, out_features, device="meta").to_empty(device="cpu")
+    layer = nn.Linear(features * steps, out_features, device="meta").to_empty(device=values.weight.device)
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[:, : channels * steps] = values.weight

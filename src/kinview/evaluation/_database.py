@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
-import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinview.files import canonical_json
+from kinview.files import canonical_json, no_space_left, parse_json
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -96,7 +97,11 @@ def completed_config(config: str) -> str:
     from kinview.complete_configs import complete_config, frozen_defaults
     from kinview.methods import methods
 
-    return canonical_json(complete_config(methods, json.loads(config), frozen=frozen_defaults("0.1.0")))
+    try:
+        given = parse_json(config, "a method_config")
+    except ValueError as error:
+        raise ValueError(f"the store is damaged: {error}; {_RESTORE}") from None
+    return canonical_json(complete_config(methods, given, frozen=frozen_defaults("0.1.0")))
 
 
 def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,14 +191,52 @@ def make_engine(url: str) -> sa.Engine:
 
 
 @contextlib.contextmanager
-def explained(url: str) -> Iterator[None]:
-    """Turn a driver's error at opening into one that says what to do."""
+def explained(url: str, *, opening: bool = False) -> Iterator[None]:
+    """Turn a driver's error into one that names the store and says what to do.
+
+    Raises
+    ------
+    OSError
+        Where the disk is full or fails.
+    ValueError
+        Where the store is damaged, may not be written to, or is none.
+    """
     import sqlalchemy as sa
 
     try:
         yield
     except sa.exc.DBAPIError as error:
+        raise _in_words(error, url, opening=opening) from None
+    except (sa.exc.SQLAlchemyError, ValueError, TypeError) as error:
+        if opening and type(error) is ValueError:  # our own
+            raise
         shown = sa.make_url(url).render_as_string()
-        raise ValueError(
-            f"{shown} cannot be used as a result store ({error.orig}); give the URL of a kinview store or of a new one"
-        ) from None
+        raise ValueError(f"{shown} is damaged: a value in it cannot be read ({error}); {_RESTORE}") from None
+
+
+_RESTORE = "use a backup of it, or start a new store with another URL (its results are computed again)"
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
+
+
+def _in_words(error: sa.exc.DBAPIError, url: str, *, opening: bool) -> Exception:
+    """A driver's error as one for people."""
+    import sqlalchemy as sa
+
+    parsed = sa.make_url(url)
+    shown, name = parsed.render_as_string(), str(getattr(error.orig, "sqlite_errorname", ""))
+    reason = " ".join(str(error.orig).split())
+    if name.startswith("SQLITE_FULL") or getattr(error.orig, "sqlstate", None) == "53100":
+        file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+        told = no_space_left(file) if file else f"{shown}: the disk of the database is full ({reason}); free some space"
+        return OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {told}")
+    if name.startswith("SQLITE_IOERR"):
+        return OSError(errno.EIO, f"the disk of {shown} fails ({reason}); is it full, or no longer there?")
+    if name.startswith("SQLITE_NOTADB") or (opening and not name.startswith(_DAMAGED)):
+        return ValueError(
+            f"{shown} cannot be used as a result store ({reason}); give the URL of a kinview store or of a new one"
+        )
+    if name.startswith(_DAMAGED) or "Could not decode to UTF-8" in reason or "no such" in reason:
+        return ValueError(f"{shown} is damaged ({reason}); {_RESTORE}")
+    if may_not_write(error):
+        return ValueError(f"{shown} may not be written to ({reason}); change its permissions, or give another URL")
+    return ValueError(f"{shown} cannot be read or written ({reason}); try again, or use a backup of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import os
@@ -84,7 +85,7 @@ class Store:
         self._engine = make_engine(self.url)
         self._absent: frozenset[str] = frozenset()  # columns that a store to read only lacks
         self._completes = False  # and whether its configs are those of schema 1
-        with explained(self.url):
+        with explained(self.url, opening=True):
             self._open(create)
 
     def __repr__(self) -> str:
@@ -127,7 +128,7 @@ class Store:
         statement = insert.on_conflict_do_update(
             index_elements=["hash"], set_={**replaced, "attempts": cells.c.attempts + 1}
         )
-        with self._engine.begin() as connection:
+        with self._connected(write=True) as connection:
             connection.execute(statement)
 
     def plan(self, benchmark: str, keys: Sequence[str]) -> None:
@@ -137,7 +138,7 @@ class Store:
         """
         plans = tables()["plans"]
         rows = [{"benchmark": benchmark, "hash": key, "position": i} for i, key in enumerate(dict.fromkeys(keys))]
-        with self._engine.begin() as connection:
+        with self._connected(write=True) as connection:
             connection.execute(plans.delete().where(plans.c.benchmark == benchmark))
             if rows:
                 connection.execute(plans.insert(), rows)
@@ -148,7 +149,7 @@ class Store:
 
         cells = tables()["cells"]
         found: set[str] = set()
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             for part in _chunks(list(keys)):
                 query = sa.select(cells.c.hash).where(cells.c.hash.in_(part), cells.c.status == "ok")
                 found.update(connection.execute(query).scalars())
@@ -159,7 +160,7 @@ class Store:
         import sqlalchemy as sa
 
         plans = tables()["plans"]
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             query = sa.select(plans.c.benchmark).distinct().order_by(plans.c.benchmark)
             return list(connection.execute(query).scalars())
 
@@ -186,7 +187,7 @@ class Store:
         columns = [column.name for column in cells.columns]
         selected = [sa.null().label(one.name) if one.name in self._absent else one for one in cells.columns]
         rows: list[Any] = []
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             if keys is not None:
                 wanted = list(dict.fromkeys(keys))
                 for part in _chunks(wanted):
@@ -219,6 +220,12 @@ class Store:
         buffer = io.BytesIO()
         self.frame(benchmark=benchmark).to_parquet(buffer, index=False)
         return atomic_write(path, buffer.getvalue())
+
+    @contextlib.contextmanager
+    def _connected(self, *, write: bool = False) -> Iterator[Any]:
+        """A connection, in a transaction where it writes; a driver's error becomes one for people."""
+        with explained(self.url), self._engine.begin() if write else self._engine.connect() as connection:
+            yield connection
 
     def _open(self, create: bool) -> None:
         """Prepare; while another process turns a new SQLite file into WAL mode, SQLite refuses instead of waiting."""

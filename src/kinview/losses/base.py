@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 from kinview.old_pickles import FromPickle
@@ -11,7 +13,7 @@ from kinview.registry import changed_parameters
 from kinview.tensor_checks import check_views, full_precision, widen
 
 # with what an author of a loss needs to check and to compute it as the others do
-__all__ = ["FLAGS", "Loss", "check_views", "full_precision", "widen"]
+__all__ = ["FLAGS", "Loss", "check_views", "full_precision", "linear", "own_generator", "widen"]
 
 FLAGS = ("needs_labels", "needs_groups", "needs_negatives", "symmetric", "gathers")
 
@@ -99,3 +101,29 @@ class Loss(FromPickle, nn.Module, metaclass=_FrozenFlags):
 def _refuse_flag(owner: str, name: str) -> None:
     if name in FLAGS:
         raise AttributeError(f"{owner}.{name} is a frozen flag; declare it in the body of the class")
+
+
+def own_generator() -> torch.Generator:
+    """Generator in the state of the global one, which stays where it is: for the initial weights of a loss.
+
+    So building a loss leaves the caller's random numbers alone, and the weights follow the seed all the same. Two
+    losses built one after the other have equal weights.
+    """
+    device = torch.empty(0).device  # the default one; "meta" draws nothing
+    if device.type in ("cpu", "meta"):
+        generator = torch.Generator()
+        generator.set_state(torch.get_rng_state())
+        return generator
+    return torch.Generator(device).manual_seed(torch.initial_seed())
+
+
+def linear(in_features: int, out_features: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+    """``nn.Linear`` whose initial weights, the same as torch's, are drawn from a generator of their own."""
+    layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, in_features, out_features, bias, device=torch.empty(0).device
+    )
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    if bias:
+        bound = 1 / math.sqrt(in_features)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kinview.distributed import gather
 from kinview.losses import losses
-from kinview.losses.base import Loss
+from kinview.losses.base import Loss, linear, own_generator
 from kinview.tensor_checks import check_finite, check_integer, check_precision, check_tensors, full_precision, widen
 
 __all__ = ["FactorCL", "PairCritic", "club_bound", "nce_bound"]
@@ -66,14 +66,21 @@ class PairCritic(nn.Module):
         Dimensions of the two sides.
     hidden_dim : int, default 512
         Width of the two hidden layers, ReLU (official code).
+    generator : torch.Generator, optional
+        Of the initial weights; by default one in the state of the global generator, which stays where it is.
     """
 
-    def __init__(self, x_dim: int, y_dim: int, hidden_dim: int = 512) -> None:
+    def __init__(
+        self, x_dim: int, y_dim: int, hidden_dim: int = 512, *, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
+        draw = own_generator() if generator is None else generator
         # one linear layer on the concatenation is the sum of two: each row goes through it once, not n times
-        self.from_x = nn.Linear(x_dim, hidden_dim)
-        self.from_y = nn.Linear(y_dim, hidden_dim, bias=False)
-        self.score = nn.Sequential(nn.ReLU(), nn.Linear(hidden_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, 1))
+        self.from_x = linear(x_dim, hidden_dim, draw)
+        self.from_y = linear(y_dim, hidden_dim, draw, bias=False)
+        self.score = nn.Sequential(
+            nn.ReLU(), linear(hidden_dim, hidden_dim, draw), nn.ReLU(), linear(hidden_dim, 1, draw)
+        )
 
     def forward(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> Float[Tensor, "n n"]:
         """Score of x_j with y_i at row i and column j."""
@@ -153,9 +160,12 @@ class FactorCL(Loss):
             "given": (dim_a + extra_a, dim_b + extra_b),
             "removed_given": (dim_a + extra_a, dim_b + extra_b),
         }
-        self.critics = nn.ModuleDict({term: PairCritic(*size, hidden_dim) for term, size in sizes.items()})
-        self.heads_a = nn.ModuleDict({term: _head(dim_a) for term in sizes if term != "own_b"})
-        self.heads_b = nn.ModuleDict({term: _head(dim_b) for term in sizes if term != "own_a"})
+        draw = own_generator()
+        self.critics = nn.ModuleDict(
+            {term: PairCritic(*size, hidden_dim, generator=draw) for term, size in sizes.items()}
+        )
+        self.heads_a = nn.ModuleDict({term: _head(dim_a, draw) for term in sizes if term != "own_b"})
+        self.heads_b = nn.ModuleDict({term: _head(dim_b, draw) for term in sizes if term != "own_a"})
 
     def forward(
         self,
@@ -226,5 +236,5 @@ class FactorCL(Loss):
         check_precision("factor_cl", **given)
 
 
-def _head(dim: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
+def _head(dim: int, generator: torch.Generator) -> nn.Sequential:
+    return nn.Sequential(linear(dim, dim, generator), nn.ReLU(), linear(dim, dim, generator))

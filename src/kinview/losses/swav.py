@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._two_views import unit
-from kinview.losses.base import Loss
+from kinview.losses.base import Loss, own_generator
 from kinview.losses.sinkhorn import sinkhorn
 from kinview.tensor_checks import (
     check_finite,
@@ -161,7 +161,9 @@ class SwAV(Loss):
         self.temperature = temperature
         self.epsilon = epsilon
         self.iterations = iterations
-        self.prototypes = nn.Parameter(F.normalize(nn.init.normal_(torch.empty(n_prototypes, dim)), dim=1))
+        self.prototypes = nn.Parameter(
+            F.normalize(nn.init.normal_(torch.empty(n_prototypes, dim), generator=own_generator()), dim=1)
+        )
 
     def forward(
         self,

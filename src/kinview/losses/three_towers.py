@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.losses import losses
-from kinview.losses.base import Loss
+from kinview.losses.base import Loss, linear, own_generator
 from kinview.losses.clip import clip
 from kinview.tensor_checks import (
     check_finite,
@@ -123,8 +123,9 @@ class ThreeTowers(Loss):
         self.temperature = temperature
         self.max_scale = max_scale
         shared = dim if head_dim is None else head_dim
-        self.a_to_third, self.b_to_third = nn.Linear(dim, shared), nn.Linear(dim, shared)
-        self.third_to_a, self.third_to_b = nn.Linear(third_dim, shared), nn.Linear(third_dim, shared)
+        draw = own_generator()
+        self.a_to_third, self.b_to_third = linear(dim, shared, draw), linear(dim, shared, draw)
+        self.third_to_a, self.third_to_b = linear(third_dim, shared, draw), linear(third_dim, shared, draw)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     def forward(

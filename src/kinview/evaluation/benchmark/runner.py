@@ -20,6 +20,7 @@ from kinview.evaluation.benchmark.fingerprint import own_version
 from kinview.evaluation.benchmark.grid import Cell
 from kinview.evaluation.benchmark.plan import Benchmark
 from kinview.evaluation.store import Store
+from kinview.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,5 +210,5 @@ class _Progress:
 
     def _say(self, text: str) -> None:
         if self._enabled:
-            sys.stderr.write(f"{self._name}: {text}\n")
+            sys.stderr.write(printable(f"{self._name}: {text}\n"))
             sys.stderr.flush()

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from kinview.evaluation.report.cells import METRICS, Results, read_results, records
 from kinview.evaluation.statistics import paired_differences, scoreboard, summarize
+from kinview.printable import printable
 
 __all__ = ["NOTHING", "Entry", "compare_with_controls", "entries", "format_table", "verdict_words"]
 
@@ -113,8 +114,10 @@ def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | 
             f"{len(results.failed)} cells failed, the first: {some['dataset']}, {some['method']}, {some['probe']}, "
             f"{_plain(some['condition'])}, seed {some['seed']}: {_one_line(some.get('message'))}"
         )
-    folded = [textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in notes]
-    return "\n\n".join([*blocks, "\n".join(folded)]).rstrip()
+    folded = [
+        textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in map(printable, notes)
+    ]
+    return printable("\n\n".join([*blocks, "\n".join(folded)])).rstrip()
 
 
 def check_metric(frame: pd.DataFrame, metric: str) -> None:
@@ -211,7 +214,7 @@ def _blocks(results: Results, table: Mapping[Key, Entry], probe: str, width: int
 
 
 def _block(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str:
-    heads = ["", *(textwrap.fill(label, _HEAD_WIDTH, break_long_words=False) for label in columns)]
+    heads = ["", *(textwrap.fill(printable(label), _HEAD_WIDTH, break_long_words=False) for label in columns)]
     rows = zip(names, *columns.values())
     return _plain(tabulate(rows, heads, tablefmt="plain", disable_numparse=True, preserve_whitespace=True))
 
@@ -254,4 +257,4 @@ def _plain(text: object) -> str:
 
 
 def _one_line(text: object) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return " ".join(printable(str(text)).split())

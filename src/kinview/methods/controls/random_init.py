@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -46,6 +48,8 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     method: Any = shared.network_of()
     random_state: Any = shared.random_state("Seed of the initial weights.")
 
+    __metadata_request__transform: ClassVar[dict[str, str]] = {"out": UNUSED}  # no metadata of samples
+
     control: ClassVar[bool] = True
     network_of: ClassVar[str | None] = "method"
 
@@ -76,10 +80,10 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
         self.estimator_ = estimator.initialise(X, groups=groups)
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Representations by the untrained network."""
+    def transform(self, X: Any, *, out: np.ndarray | None = None) -> Any:
+        """Representations by the untrained network; ``out`` is the array that they are written into."""
         check_is_fitted(self)
-        return self.estimator_.transform(X)
+        return self.estimator_.transform(X) if out is None else self.estimator_.transform(X, out=out)
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
+from kinview.methods.estimators.outputs import checked_out
 from kinview.old_pickles import FromPickle
 from kinview.parameters import parameterised
 
@@ -49,6 +51,8 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
     [[1.0, 2.0, 3.0], [0.0, 1.0, 2.0]]
     """
 
+    __metadata_request__transform: ClassVar[dict[str, str]] = {"out": UNUSED}  # no metadata of samples
+
     passes_missing: ClassVar[bool] = True
     control: ClassVar[bool] = True
 
@@ -67,16 +71,27 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         return self
 
     def transform(
-        self, X: Any, missing: Literal["interpolate", "keep"] = "interpolate"
+        self,
+        X: Any,
+        missing: Literal["interpolate", "keep"] = "interpolate",
+        *,
+        out: np.ndarray | None = None,
     ) -> Float[np.ndarray, "n features"]:
-        """Features ``(n, C·T)`` of series or ``(n, columns)`` of tables."""
+        """Features ``(n, C·T)`` of series or ``(n, columns)`` of tables; ``out`` is the array they are written into."""
         if missing not in ("interpolate", "keep"):
             raise ValueError(f"missing must be 'interpolate' or 'keep'; got {missing!r}")
         check_is_fitted(self)
         if self.modality_ == TABLE:
-            return self._table(self.schema_.to_batch(X), missing)
+            made = self._table(self.schema_.to_batch(X), missing)
+            if out is None:
+                return made
+            checked_out(out, made.shape)[...] = made
+            return out
         panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
-        return self._series(panel, missing)
+        shape = (len(panel.batch), len(self.channels_) * self.length_)
+        result = np.empty(shape, dtype=np.float32) if out is None else checked_out(out, shape)
+        self._series(panel, missing, result)
+        return result
 
     def _table(self, batch: Batch, missing: str) -> Float[np.ndarray, "n features"]:
         x = batch.x if missing == "keep" else torch.where(torch.isnan(batch.x), self.fill_, batch.x)
@@ -90,17 +105,19 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         result: np.ndarray = torch.cat(parts, dim=1).numpy()
         return result
 
-    def _series(self, panel: Panel, missing: str) -> Float[np.ndarray, "n features"]:
+    def _series(self, panel: Panel, missing: str, result: Float[np.ndarray, "n features"]) -> None:
         x, times = panel.batch.x.numpy(), panel.batch.times
         n, channels, steps = x.shape
         lengths = valid_lengths(panel.batch.x, times).numpy()
         as_they_are = times is None and steps == self.length_ and bool((lengths == steps).all())
         if missing == "keep" and times is None:
-            kept = np.full((n, channels, self.length_), np.nan)
-            kept[:, :, : min(steps, self.length_)] = x[:, :, : self.length_]
-            return kept.reshape(n, -1).astype(np.float32)
-        out = np.empty((n, channels, self.length_))
+            result[...] = np.nan
+            for c in range(channels):
+                start = c * self.length_
+                result[:, start : start + min(steps, self.length_)] = x[:, c, : self.length_].astype(np.float32)
+            return
         for i in range(n):
+            row = np.empty((channels, self.length_), dtype=np.float32)
             clock = np.arange(steps, dtype=float) if times is None else _since_start(times[i].numpy())
             if self.span_ is not None and times is not None:
                 grid = np.linspace(*self.span_, self.length_)
@@ -109,10 +126,10 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
                 grid = np.linspace(0, end, self.length_)
             for c in range(channels):
                 seen = np.isfinite(x[i, c]) & np.isfinite(clock)
-                out[i, c] = np.interp(grid, clock[seen], x[i, c, seen]) if seen.any() else float(self.fill_[c])
+                row[c] = np.interp(grid, clock[seen], x[i, c, seen]) if seen.any() else float(self.fill_[c])
                 if missing == "keep" and not seen.any():
-                    out[i, c] = np.nan
-        return out.reshape(n, -1).astype(np.float32)
+                    row[c] = np.nan
+            result[i] = row.reshape(-1)  # (channels, length) -> (channels · length)
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
@@ -131,7 +148,9 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         if self.modality_ == TABLE:
             self.schema_ = TableSchema.from_config(facts["schema"])
         else:
-            self.channels_, self.length_ = tuple(facts["channels"]), facts["length"]
+            self.channels_, self.length_ = tuple(facts["channels"]), int(facts["length"])
+            if len(self.fill_) != len(self.channels_):
+                raise ValueError(f"{len(self.channels_)} channels are named, and {len(self.fill_)} means are stored")
             self.span_ = None if facts["span"] is None else (facts["span"][0], facts["span"][1])
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -19,8 +20,10 @@ from kinview.complete_configs import complete_parameters
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
+from kinview.methods.estimators.bounded_build import bounded, check_described, needed_for_embedding
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
+from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters
@@ -86,14 +89,14 @@ class EstimatorCore(FromPickle, Capabilities):
 
         Raises
         ------
-        RuntimeError
-            If a tensor that embedding needs is absent, or one is of no use to this network.
+        ValueError
+            If a tensor that embedding needs is absent, or one does not fit; nothing is allocated then.
         """
-        self._build_untrained(sizes)
-        absent, unknown = self.method_.load_state_dict(tensors, strict=False)
-        absent = sorted(set(absent) & set(self.method_.inference_state()))
-        if absent or unknown:
-            raise RuntimeError(f"the network lacks {absent or 'nothing'} and has no place for {unknown or 'nothing'}")
+        self._build_untrained(sizes, stored=tensors)
+        absent, _ = self.method_.load_state_dict(tensors, strict=False)
+        needed = sorted(set(absent) & needed_for_embedding(self.method_, tensors))
+        if needed:
+            raise ValueError(f"the network needs the tensors {', '.join(needed[:5])}, and they are not stored")
 
     @property
     def fitted_network(self) -> EstimatorCore | None:
@@ -166,11 +169,14 @@ class EstimatorCore(FromPickle, Capabilities):
         build = cast("Callable[[Any, Sizes], Method]", self.method_class)
         return build(self, sizes)
 
-    def _build_untrained(self, sizes: Sizes, seed: int = 0) -> None:
-        """Become an estimator with initial weights on the CPU, which the caller replaces."""
+    def _build_untrained(self, sizes: Sizes, seed: int = 0, stored: Mapping[str, Tensor] | None = None) -> None:
+        """Become an estimator with initial weights on the CPU, which the caller replaces (by what is stored)."""
         self._check_parameters()
         self.sizes_ = sizes
-        with forked_generators(seed, torch.device("cpu")):
+        if stored is not None:
+            with forked_generators(seed, torch.device("cpu")):
+                check_described(lambda: self._build(sizes), stored)
+        with forked_generators(seed, torch.device("cpu")), nullcontext() if stored is None else bounded(stored):
             self.method_ = self._build(sizes)
         self.method_.eval()
 
@@ -260,19 +266,26 @@ class EstimatorCore(FromPickle, Capabilities):
             "data": fingerprint(rows),
         }
 
-    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """Representations of all rows, in chunks, on the CPU in float32."""
-        return self._in_chunks(batch, self.method_.embed)
+    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
+        """Representations of all rows, in chunks, on the CPU in float32, or in the array that is given."""
+        return self._in_chunks(batch, self.method_.embed, out)
 
     @torch.no_grad()
-    def _in_chunks(self, batch: Batch, embed: Any) -> Tensor:
+    def _in_chunks(self, batch: Batch, embed: Any, out: np.ndarray | None = None) -> Tensor:
+        """What ``embed`` makes of the rows; each chunk is written into the result, so that no second one is held."""
         device = next(self.method_.parameters()).device
         a_row = max(512, batch.x.shape[1]) if batch.x.ndim == 2 else batch.x.shape[2] * 64
         chunk = max(1, min(len(batch), _CHUNK_VALUES // a_row))
-        parts = [
-            embed(batch.rows(rows).to(device)).float().cpu() for rows in torch.split(torch.arange(len(batch)), chunk)
-        ]
-        return torch.cat(parts)
+        result: Any = None
+        done = 0
+        for rows in torch.split(torch.arange(len(batch)), chunk):
+            part = embed(batch.rows(rows).to(device)).float().cpu()
+            if result is None:
+                shape = (len(batch), *part.shape[1:])
+                result = torch.empty(shape) if out is None else checked_out(out, shape)
+            result[done : done + len(rows)] = part if out is None else part.numpy()
+            done += len(rows)
+        return result if out is None else torch.empty(0)  # what is in an array may be of another type
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; ``trainer__<field>`` reaches into the trainer, also where none was given yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,8 +21,9 @@ from torch import Tensor
 import kinview
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
 from kinview.data.modality import SERIES, TABLE, Modality
-from kinview.files import atomic_write, dump_tensors, parse_tensors
+from kinview.files import atomic_write, dump_tensors, parse_json, parse_tensors
 from kinview.methods import classifiers, methods
+from kinview.methods.estimators.bounded_build import check_whole_numbers
 from kinview.registry import changed_parameters
 from kinview.training.settings import RUN_FIELDS
 from kinview.training.trainer import Trainer
@@ -42,6 +44,13 @@ __all__ = [
 FORMAT = "kinview-model"
 FORMAT_VERSION = 2
 _DEFAULTS_OF = {1: "0.1.0"}  # formats that leave out what has its default, and whose defaults these are
+
+
+# what reading a file raises that says something else than its version of kinview writes; a ValueError says what
+_INCOMPLETE = (
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError),
+    MemoryError,
+)
 
 
 class FittedState(Protocol):
@@ -94,9 +103,11 @@ def described(estimator: Any, facts: Mapping[str, Any]) -> Any:
 def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
     """Unfitted estimator from a complete config; what has its default now is as if it had not been given.
 
-    Its fitted facts say which modality it had, for a recipe that serves several.
+    Its fitted facts say which modality it had, for a recipe that serves several. What the config says of a run (a
+    checkpoint folder, callbacks) is left out.
     """
-    modality = fitted_modality(facts)
+    modality, config = fitted_modality(facts), without_run_fields(config)
+    check_whole_numbers(config)
     name = config if isinstance(config, str) else next(iter(config))
     registry = classifiers if name in classifiers else methods
     return registry.build(short_config(registry, config, for_modality=modality), for_modality=modality)
@@ -121,6 +132,8 @@ def without_run_fields(part: Any) -> Any:
             name: _lasting(value) if name == "trainer" and isinstance(value, Mapping) else without_run_fields(value)
             for name, value in part.items()
         }
+    if isinstance(part, list | tuple):
+        return type(part)(map(without_run_fields, part)) if type(part) in (list, tuple) else part
     if isinstance(part, type) or not hasattr(part, "get_params"):
         return part
     given = part.get_params(deep=False)
@@ -147,17 +160,21 @@ def parse_model(data: bytes, source: str) -> Any:
     tensors, metadata = parse_tensors(data, source)
     version = _check_format(metadata, source)
     try:
-        config, facts = {metadata["method"]: json.loads(metadata["parameters"])}, json.loads(metadata["fitted"])
+        config, facts = {metadata["method"]: _part(metadata, "parameters")}, _part(metadata, "fitted")
         if version in _DEFAULTS_OF:
             frozen = frozen_defaults(_DEFAULTS_OF[version])
             config, facts = _completed(config, frozen), _completed_facts(facts, frozen)
         estimator = rebuilt(config, facts)
         estimator.restore_fitted_state(facts, tensors)
         if "trainer" in metadata:
-            estimator.trainer_ = Trainer(**json.loads(metadata["trainer"]))
-    except (KeyError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{source} is not a complete kinview model: {error}") from error
+            estimator.trainer_ = Trainer(**_lasting(_part(metadata, "trainer")))
+    except _INCOMPLETE as error:
+        raise ValueError(f"{source} is not a complete kinview model: {error or type(error).__name__}") from error
     return estimator
+
+
+def _part(metadata: Mapping[str, str], name: str) -> Any:
+    return parse_json(metadata[name], f"its part {name!r}")
 
 
 def _completed(config: Any, frozen: Mapping[str, Any]) -> Any:
@@ -209,15 +226,28 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         source = source.with_name(source.name + ".zip")
     if not source.is_file():
         raise FileNotFoundError(f"there is no model file {source}")
-    if not zipfile.is_zipfile(source):
-        return source.read_bytes()
+    return _read_member(source) if zipfile.is_zipfile(source) else source.read_bytes()
+
+
+def _read_member(source: Path) -> bytes:
+    """The model inside a zip file, which is stored there as it is: what is compressed may be of any size."""
+    damage = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, struct.error, OverflowError, ValueError)
+    refusal = None
     try:
         with zipfile.ZipFile(source) as archive:
-            if "_obj" not in archive.namelist():
-                raise ValueError(f"{source} is a zip file without a kinview model inside")
-            return archive.read("_obj")
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+            members = [member for member in archive.infolist() if member.filename == "_obj"]
+            if len(members) != 1:
+                refusal = f"{source} is a zip file without a kinview model inside"
+            elif members[0].compress_type != zipfile.ZIP_STORED or members[0].file_size > source.stat().st_size:
+                refusal = (
+                    f"{source} is refused: the model inside is compressed, {members[0].compress_size:,} bytes for "
+                    f"{members[0].file_size:,}; unpack the zip file and load the file _obj in it"
+                )
+            else:
+                return archive.read(members[0])
+    except damage as error:
         raise ValueError(f"{source} is a damaged zip file: {error}; use a fresh copy") from error
+    raise ValueError(refusal)
 
 
 def _check_format(metadata: dict[str, str], source: str) -> int:

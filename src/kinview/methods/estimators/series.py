@@ -121,18 +121,29 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
         return self._fit_or_initialise(X, None, groups, None, train=False)
 
-    def transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+    def transform(self, X: Any, y: Any = None, *, out: np.ndarray | None = None) -> pd.DataFrame:
         """Representations of series: a DataFrame ``(n, D)`` with the input's index.
 
         A series without any observation gets the zero vector.
+
+        Parameters
+        ----------
+        X : panel
+            Series with the channels of fit; see :func:`kinview.data.read_panel`.
+        y : None
+            Not used.
+        out : ndarray (n, D), optional
+            Where to write them, a ``numpy.memmap`` for example; the DataFrame shows it. By default a new array of
+            float32.
         """
         self.check_is_fitted()
         self.__panel = self._read(X, channels=self.channels_)
+        self.__out = out
         try:
             result: pd.DataFrame = super().transform(self._for_sktime(X))
             return result
         finally:
-            del self.__panel
+            del self.__panel, self.__out
 
     def adapt(self, X: Any) -> Self:
         """A copy for series of another data set, with the same weights: channels and scaling are those of X.
@@ -237,8 +248,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         if panel is None:
             panel = self._checked_panel(X, channels=self.channels_)
         self._check_time_unit(panel)
-        embedding = self._embed(self._scaled(panel)).numpy()
-        return pd.DataFrame(embedding, index=panel.index, columns=self._feature_names(embedding.shape[1]))
+        embedded = self._embed(self._scaled(panel), self.__out)
+        values = embedded.numpy() if self.__out is None else self.__out
+        return pd.DataFrame(values, index=panel.index, columns=self._feature_names(values.shape[1]), copy=False)
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Series as the network takes them: with the channels of fit, scaled.

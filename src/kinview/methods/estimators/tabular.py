@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
@@ -34,6 +35,8 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
     feature_names_in_ : ndarray of str
         Their names, where the input has string names.
     """
+
+    __metadata_request__transform: ClassVar[dict[str, str]] = {"out": UNUSED}  # no metadata of samples
 
     text: Any
     schema_: TableSchema
@@ -77,9 +80,18 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
         return self
 
-    def transform(self, X: Any) -> Float[Any, "n d"]:
-        """Representations ``(n, D)`` of rows."""
-        return self._embed(self.to_batch(X)).numpy()
+    def transform(self, X: Any, *, out: np.ndarray | None = None) -> Float[Any, "n d"]:
+        """Representations ``(n, D)`` of rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array (n, columns)
+            With the columns of fit.
+        out : ndarray (n, D), optional
+            Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32.
+        """
+        embedded = self._embed(self.to_batch(X), out)
+        return embedded.numpy() if out is None else out
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Rows as the network takes them: encoded with the columns of fit; ``groups`` as in :meth:`fit`."""
@@ -88,12 +100,12 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
             validate_data(self, X, reset=False, dtype=None, ensure_all_finite="allow-nan")
         return self.schema_.to_batch(X, groups=groups)
 
-    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
         """In float64, then rounded: in float32 the last bit would depend on a row's place in the batch."""
         if next(self.method_.parameters()).device.type == "mps":  # has no float64
-            return super()._embed(batch)
+            return super()._embed(batch, out)
         precise = copy.deepcopy(self.method_).double()
-        return self._in_chunks(batch.replace(x=batch.x.double()), precise.embed)
+        return self._in_chunks(batch, lambda rows: precise.embed(rows.replace(x=rows.x.double())), out)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")

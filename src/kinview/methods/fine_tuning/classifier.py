@@ -24,6 +24,7 @@ from kinview.methods import classifiers, methods
 from kinview.methods.controls.random_init import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import EstimatorCore, as_trainer, described_parameters, fingerprint, own_copy
+from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
 from kinview.methods.estimators.series import SeriesEstimator, transferred
@@ -38,6 +39,7 @@ from kinview.training.settings import resolve_device, settings_of
 __all__ = ["FineTunedClassifier"]
 
 _LEAST_HELD_OUT = 10
+_LONGEST_LABEL = 100_000  # bytes, of a label in a file
 
 
 @classifiers.register(
@@ -235,6 +237,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     def _restore_head(self, head: dict[str, Tensor]) -> None:
         """Fitted encoder and head as one network, which is not to be trained on."""
         self._layers, self._n_classes = [], len(self.classes_)
+        check_described(self._build_head, head)
         self._build_untrained(self.encoder_.sizes_)
         self._tuned.head.load_state_dict(head)
         self._tuned.release()
@@ -244,8 +247,11 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         return sizes
 
     def _build(self, sizes: Sizes) -> FineTuningMethod:
+        return FineTuningMethod(self, self.encoder_.method_, self._build_head(), self._layers)
+
+    def _build_head(self) -> nn.Module:
         head: nn.Module = heads.build(self.head, in_features=self._repr_dim, n_classes=self._n_classes)
-        return FineTuningMethod(self, self.encoder_.method_, head, self._layers)
+        return head
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:
         common = {"batch_size": 16, "validation_fraction": 0.2}
@@ -333,7 +339,10 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         encoder = rebuilt(facts["of"], facts["facts"])
         encoder.restore_fitted_state(facts["facts"], _under(tensors, "encoder/"))
         self.encoder_ = encoder
-        self.classes_ = np.array(facts["classes"], dtype=np.dtype(facts["classes_dtype"]))
+        kind = np.dtype(facts["classes_dtype"])
+        if kind.itemsize > _LONGEST_LABEL:
+            raise ValueError(f"its labels are said to be of {kind.itemsize:,} bytes; at most {_LONGEST_LABEL:,}")
+        self.classes_ = np.array(facts["classes"], dtype=kind)
         self._repr_dim = facts["repr_dim"]
         self._restore_head(_under(tensors, "head/"))
         self.training_ = None
