@@ -106,3 +106,11 @@ def test_errors_say_what_to_do():
         label_subset([1.0, float("nan")], 0.5, 0)
     with pytest.raises(ValueError, match="use 0 < fraction <= 1"):
         label_subset([1, 2], 0.0, 0)
+
+
+@pytest.mark.parametrize("code", [">i8", ">i2", ">f8", ">u4"])
+def test_labels_and_groups_of_another_byte_order(code):
+    y = np.array([0, 1] * 10)
+    assert label_subset(y.astype(code), 0.5, 0).tolist() == label_subset(y, 0.5, 0).tolist()
+    native, other = (holdout(20, 0.3, gen(0), groups=part, y=part) for part in (y, y.astype(code)))
+    assert all(torch.equal(a, b) for a, b in zip(native, other, strict=True))

@@ -2,6 +2,8 @@ import datetime as dt
 import decimal
 import json
 import os
+import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kinview import SCARF
 from kinview.data import TableSchema
+from kinview.data.table import Column
 
 nan = float("nan")
 D = decimal.Decimal
 date_objects = [dt.date(2020, 1, 1), dt.date(2020, 1, 2), None, dt.date(2020, 1, 4)]
-texts = ["a", "b", None, "a"]
+texts = ["a", "b", None, "a"] * 5
 numbers = [1, 2, None, 4]
 truths = [True, False, None, True]
 seconds = pd.to_timedelta([1, 2, None, 4], unit="s")
@@ -150,27 +154,27 @@ def test_date_columns_of_every_dtype(column):
 def test_text_and_categories_of_every_dtype(column):
     schema = TableSchema.fit(pd.DataFrame({"c": column}))
     assert schema.columns[0].categories == ("a", "b")
-    assert schema.columns[0].counts == (2, 1)
+    assert schema.columns[0].counts == (10, 5)
     assert schema.categorical == (True,)
     assert schema.cardinalities == (3,)
-    assert str(encoded(column)) == str([1.0, 2.0, nan, 1.0])
+    assert str(encoded(column)) == str([1.0, 2.0, nan, 1.0] * 5)
 
 
 def test_categories_of_numbers_do_not_depend_on_their_dtype():
-    schema = TableSchema.fit(pd.DataFrame({"c": pd.Categorical([1, 2, 10])}))
+    schema = TableSchema.fit(pd.DataFrame({"c": pd.Categorical([1, 2, 10] * 5)}))
     assert schema.columns[0].categories == ("1", "10", "2")
     for other in (pd.Categorical([1.0, 2.0, 10.0]), [1.0, 2.0, 10.0], ["1", "2", "10"], [D(1), 2, "10"]):
         assert schema.to_batch(pd.DataFrame({"c": other})).x.flatten().tolist() == [1, 3, 2]
 
 
 def test_mixed_objects_are_categories_whatever_the_order_of_rows():
-    schema = TableSchema.fit(pd.DataFrame({"c": pd.Series(["a", 1, None], dtype=object)}))
+    schema = TableSchema.fit(pd.DataFrame({"c": pd.Series(["a", 1, None] * 5, dtype=object)}))
     for cells in ([True, 1, "a"], [1, True, "a"]):
         assert schema.to_batch(pd.DataFrame({"c": pd.Series(cells, dtype=object)})).x.flatten().tolist() == [1, 1, 2]
 
 
 def test_unseen_categories_are_code_zero_and_declared_ones_count_only_when_observed():
-    schema = TableSchema.fit(pd.DataFrame({"c": pd.Categorical(["a", "c"], categories=["a", "b", "c"])}))
+    schema = TableSchema.fit(pd.DataFrame({"c": pd.Categorical(["a", "c"] * 5, categories=["a", "b", "c"])}))
     assert schema.to_batch(pd.DataFrame({"c": ["b", "c", "zebra", None]})).x.flatten()[:3].tolist() == [0, 2, 0]
 
 
@@ -236,6 +240,7 @@ def test_numbers_come_back_and_gaps_stay(values):
     assert torch.equal(schema.marginals[0], torch.from_numpy(np.sort(x[~np.isnan(x)]).astype(np.float32)))
 
 
+@pytest.mark.filterwarnings("ignore:column 'c' has . categories, none of 5 training rows:UserWarning")
 @given(st.lists(st.sampled_from(["a", "b", "ä", "", "other"]) | st.none(), min_size=1, max_size=30), st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
 def test_categories_come_back_and_rows_are_independent(values, row):
@@ -243,7 +248,10 @@ def test_categories_come_back_and_rows_are_independent(values, row):
     schema = TableSchema.fit(frame)
     codes = schema.to_batch(frame).x[:, 0]
     back = [None if code != code else schema.columns[0].categories[int(code) - 1] for code in codes.tolist()]
-    assert back == values
+    assert back == [value if values.count(value) >= 5 else None for value in values]
+    assert (codes != codes).tolist() == [value is None for value in values]
+    loaded = TableSchema.from_config(json.loads(json.dumps(schema.to_config())))
+    assert loaded.columns == schema.columns  # so that a model and its file encode alike
     one = frame.iloc[[row % len(values)]]
     assert str(schema.to_batch(one).x[0].tolist()) == str(codes[row % len(values)].reshape(1).tolist())
 
@@ -278,23 +286,48 @@ def test_config_round_trip_through_json():
     assert torch.equal(loaded.to_batch(frame).x.nan_to_num(-9), schema.to_batch(frame).x.nan_to_num(-9))
 
 
-def test_rare_categories_are_stored_as_other():
+def test_rare_categories_are_one_from_fit_on():
     cells = ["common"] * 9 + ["five"] * 5 + ["pair"] * 2 + ["zoe"] * 3 + ["adam"] * 1
     frame = pd.DataFrame({"c": cells, "d": ["x", "y"] * 10})
     schema = TableSchema.fit(frame)
-    assert schema.columns[0].categories == ("adam", "common", "five", "pair", "zoe")
+    assert schema.columns[0].categories == ("common", "five", None) and schema.columns[0].counts == (9, 5, 0)
+    assert schema.columns[1].categories == ("x", "y")
     text = json.dumps(schema.to_config())
     assert not any(name in text for name in ("adam", "pair", "zoe"))
     loaded = TableSchema.from_config(json.loads(text))
-    assert loaded.cardinalities == schema.cardinalities == (6, 3)
+    assert loaded.columns == schema.columns and loaded.cardinalities == schema.cardinalities == (4, 3)
     probe = pd.DataFrame(
         {"c": ["common", "five", "adam", "pair", "zoe", "never", None], "d": ["x", "y", "never"] * 2 + ["x"]}
     )
-    x = loaded.to_batch(probe).x
-    assert x[:6, 0].tolist() == [2, 3, 5, 5, 5, 5]  # frequent ones keep their code, all others share that of "zoe"
-    assert bool(x[6, 0].isnan())
-    assert x[:3, 1].tolist() == [1, 2, 0]  # nothing rare here: unseen stays 0
-    assert loaded.to_config() == schema.to_config()
+    for either in (schema, loaded):
+        x = either.to_batch(probe).x
+        assert x[:6, 0].tolist() == [1, 2, 3, 3, 3, 3] and bool(x[6, 0].isnan())
+        assert x[:3, 1].tolist() == [1, 2, 0]  # nothing rare here: unseen stays 0
+    assert schema.marginals[0].tolist() == [1] * 9 + [2] * 5 + [3] * 6
+
+
+def test_a_column_whose_categories_are_all_rare_is_warned_about_by_name():
+    frame = pd.DataFrame({"ward": ["a", "b", "c", "d"] * 4, "age": np.arange(16.0)})
+    with pytest.warns(UserWarning, match="column 'ward' has 4 categories, none of 5 training rows or more"):
+        schema = TableSchema.fit(frame)
+    assert schema.columns[0].categories == (None,)
+    assert TableSchema.fit(frame.assign(ward=["a"] * 4 + [None] * 12)).cardinalities == (2, 0)  # nothing is lost
+
+
+def test_a_schema_of_0_1_0_keeps_its_codes_and_says_what_its_file_will_not_tell_apart():
+    cells = ["common"] * 9 + ["pair"] * 2 + ["zoe"] * 3 + ["adam"] * 1
+    old = TableSchema((Column("c", "categorical", ("adam", "common", "pair", "zoe"), (1, 9, 2, 3)),))
+    again = pickle.loads(pickle.dumps(old))
+    for schema in (old, again):
+        assert schema.to_batch(pd.DataFrame({"c": [*cells[8:], "never"]})).x.flatten().tolist() == [
+            *(2, 3, 3, 4, 4, 4, 1, 0)
+        ]
+    with pytest.warns(UserWarning, match=r"column\(s\) 'c': the file does not tell categories of fewer than 5"):
+        config = old.to_config()
+    assert (config["columns"][0]["categories"], config["columns"][0]["other"]) == ([None, "common", None, None], 4)
+    loaded = TableSchema.from_config(config)
+    assert loaded.to_batch(pd.DataFrame({"c": ["common", "adam", "never"]})).x.flatten().tolist() == [2, 4, 4]
+    assert loaded.to_config() == config
 
 
 def test_a_damaged_config_is_refused():
@@ -352,9 +385,46 @@ def test_arrays_lists_tensors_and_whatever_offers_to_pandas():
         x = TableSchema.fit(X).to_batch(X).x
         assert x.dtype == torch.float32
         assert str(x.tolist()) == str(expected.tolist())
-    objects = np.array([["a", 1.0], ["b", None], ["a", 3.0]], dtype=object)
+    objects = np.array([["a", 1.0], ["b", None], ["a", 3.0]] * 5, dtype=object)
     assert [column.kind for column in TableSchema.fit(objects).columns] == ["categorical", "numeric"]
     assert TableSchema.fit(np.array([[True], [False]])).columns[0].kind == "boolean"
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([pd.NA, 1, 3], [nan, 1, 3]),
+        ([pd.NaT, 1, 3], [nan, 1, 3]),
+        ([D("1.5"), 1, 2.5], [1.5, 1, 2.5]),
+        ([Fraction(1, 2), D("1.5"), None], [0.5, 1.5, nan]),
+        ([10**30, 1, 2], [1e30, 1, 2]),
+        ([dt.datetime(1970, 1, 2), dt.datetime(1970, 1, 3), pd.NaT], [86400, 172800, nan]),
+        ([dt.timedelta(seconds=1), dt.timedelta(seconds=3), None], [1, 3, nan]),
+    ],
+    ids=str,
+)
+def test_cells_that_scikit_learn_does_not_read_are_read_in_arrays_as_in_frames(cells, expected):
+    rows = [[cell, float(i)] for i, cell in enumerate(cells)]
+    array = np.empty((3, 2), dtype=object)
+    array[:, 0], array[:, 1] = cells, [0.0, 1.0, 2.0]
+    for X in (array, rows, pd.DataFrame({"x0": pd.Series(cells, dtype=object), "x1": [0.0, 1.0, 2.0]})):
+        schema = TableSchema.fit(X)
+        np.testing.assert_allclose(schema.to_batch(X).x[:, 0], standardised(expected), rtol=1e-6)
+        model = SCARF(hidden_dim=2, depth=1, trainer={"max_steps": 1}, random_state=0).fit(X)
+        assert model.transform(X).shape == (3, 2)
+
+
+def test_a_value_beyond_float64_in_an_array_names_its_column():
+    for value in (10**400, D("Infinity")):
+        with pytest.raises(ValueError, match=r"Input X contains infinity or a value .*: column 'x1', 1 row"):
+            TableSchema.fit(np.array([[1, 2], [3, value]], dtype=object))
+
+
+@pytest.mark.parametrize("code", [">f8", ">i4", ">f4"])
+def test_columns_of_another_byte_order(code):
+    values = np.array([1, 2, 4, 8])
+    for X in (values.astype(code)[:, None], pd.DataFrame({"x0": values.astype(code)})):
+        np.testing.assert_allclose(TableSchema.fit(X).to_batch(X).x[:, 0], standardised(values), rtol=1e-6)
 
 
 def test_labels_and_groups_travel_along():
@@ -371,9 +441,9 @@ def test_ids_and_free_text_are_refused_by_name_unless_asked_for(dtype):
     with pytest.raises(ValueError, match=r"'mrn' \(28 distinct texts in 29 rows\): drop .*text='categorical'") as error:
         TableSchema.fit(frame)
     assert "patient" not in str(error.value)
-    assert TableSchema.fit(frame, text="categorical").cardinalities == (29, 0)
-    assert TableSchema.fit(frame.astype({"mrn": "category"})).cardinalities == (29, 0)
-    assert TableSchema.fit(frame.iloc[:9]).cardinalities == (10, 0)
+    for kept in ({"X": frame, "text": "categorical"}, {"X": frame.astype({"mrn": "category"})}, {"X": frame.iloc[:9]}):
+        with pytest.warns(UserWarning, match=r"column 'mrn' has \d+ categories, none of 5 training rows or more"):
+            assert TableSchema.fit(**kept).cardinalities == (2, 0)
     with pytest.raises(ValueError, match="text='drop' is unknown"):
         TableSchema.fit(frame, text="drop")
 
@@ -415,6 +485,16 @@ def test_the_input_is_never_modified():
         (pd.Series([[1]] * 2), TypeError, "column 'c' holds list objects"),
         (pd.Series([[1]] * 2, dtype=pd.ArrowDtype(pa.list_(pa.int64()))), TypeError, "column 'c' holds list objects"),
         (pd.Series([object()] * 2), TypeError, "column 'c' holds object objects"),
+        (pd.Series(["x", D("Infinity")] * 6, dtype=object), ValueError, "infinity .*: column 'c', a category"),
+        (pd.Series(["x", np.inf] * 6, dtype=object), ValueError, "infinity .*: column 'c', a category"),
+        (pd.Categorical([1.0, np.inf]), ValueError, "infinity .*: column 'c', a category"),
+        (pd.Series([2, D("Infinity")], dtype=object), ValueError, "infinity .*: column 'c', 1 row.*position 1"),
+        (pd.Series([D(1), D("1E+400")], dtype=object), ValueError, "too large .*: column 'c', 1 row.*position 1"),
+        (pd.Series(["x", D("1E+999999")], dtype=object), ValueError, "too large .*: column 'c', a category"),
+        (pd.Series([10**400, 1], dtype=object), ValueError, "too large .*: column 'c', 1 row.*position 0"),
+        (pd.Series([10**5000, "x"], dtype=object), ValueError, "too large .*: column 'c', a category"),
+        (pd.Series([D("sNaN"), D(1)], dtype=object), ValueError, "column 'c' holds the signalling NaN"),
+        (pd.Series(["x", D("sNaN")], dtype=object), ValueError, "column 'c' holds the signalling NaN"),
         ([1e308, -1e308], ValueError, r"column 'c' spans -1e\+308 to 1e\+308, too wide"),
     ],
 )

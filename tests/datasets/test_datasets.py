@@ -336,8 +336,8 @@ def test_fingerprint_sees_every_content_and_nothing_else() -> None:
     nan[0, 0, 0] = np.nan
     changed = [
         {"X_train": X + 1}, {"X_test": nan}, {"X_train": X.reshape(2, 1, 4)}, {"X_train": X.astype(np.float32)},
-        {"y_train": y[::-1]}, {"y_test": y.astype(str)}, {"groups_train": y}, {"groups_test": y}, {"y_train": None},
-        {"X_train": mixed(), "modality": "tabular", "X_test": mixed()},
+        {"y_train": y[::-1]}, {"y_test": np.array(["a", "b"])}, {"groups_train": y}, {"groups_test": y},
+        {"y_train": None}, {"X_train": mixed(), "modality": "tabular", "X_test": mixed()},
         {"X_train": mixed(s=["x", "y"]), "modality": "tabular", "X_test": mixed()},
         {"X_train": mixed(c=pd.Categorical(["v", "u"])), "modality": "tabular", "X_test": mixed()},
         {"X_train": mixed(n=pd.array([1, None], dtype="Int64")), "modality": "tabular", "X_test": mixed()},

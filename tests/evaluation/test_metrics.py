@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn import metrics as sk
@@ -97,8 +98,52 @@ def test_a_class_unknown_to_the_classifier_counts_as_wrong_and_is_named():
     assert result["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
     assert result["auroc"] == pytest.approx((2.5 / 3 + 2.5 / 3) / 2)
     assert result["notes"] == ["class c was not in the training labels: wrong by definition, no score"]
-    nothing = evaluate(["c", "d"], [[2, 1], [1, 2]], ["a", "b"])
-    assert nothing["accuracy"] == 0.0 and "no class has a score" in nothing["notes"][-1]
+    one = evaluate(["a", "c"], [[2, 1], [2, 1]], ["a", "b"])
+    assert one["accuracy"] == 0.5 and one["notes"][0] == "class b is not in the test set"
+
+
+def test_labels_without_a_class_in_common_are_an_error_that_shows_both():
+    with pytest.raises(ValueError, match=r"the classes and y_true have no class in common: 'a', 'b' against 'c', 'd'"):
+        evaluate(["c", "d"], [[2, 1], [1, 2]], ["a", "b"])
+    with pytest.raises(ValueError, match=r"no class in common: 0, 1 against '0', '1'; give both the same labels"):
+        evaluate(["0", "1"], [[2, 1], [1, 2]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("y_true", "classes"),
+    [
+        ([False, True, True], [0, 1]),
+        (np.array([0, 1, 1]), np.array([False, True])),
+        (np.array([0, 1, 1], dtype=">i8"), [0, 1]),
+        ([0, 1, 1], np.array([0, 1], dtype=">i2")),
+        ([0.0, 1.0, 1.0], np.array([0, 1], dtype="u1")),
+        (np.array([0, 1, 1], dtype=object), [False, True]),
+        (pd.array([0, 1, 1], dtype="Int64"), [0, 1]),
+        ([b"a", b"b", b"b"], ["a", "b"]),
+        (["a", "b", "b"], np.array([b"a", b"b"])),
+        (np.array(["a", "b", "b"], dtype=object), np.array(["a", "b"])),
+        (pd.Series(["a", "b", "b"], dtype="string"), np.array(["a", "b"])),
+        (pd.Categorical(["a", "b", "b"]), np.array(["a", "b"], dtype=object)),
+    ],
+)
+def test_labels_are_compared_as_values_whatever_holds_them(y_true, classes):
+    scores = [[2, 1], [1, 2], [2, 1]]
+    for y_pred in (None, np.asarray(classes)[[0, 1, 0]], np.asarray(y_true)[[0, 1, 0]]):
+        assert evaluate(y_true, scores, classes, y_pred)["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_an_index_that_names_the_samples_aligns_labels_scores_and_predictions():
+    y_true = pd.Series(["a", "b", "b"], index=["p1", "p2", "p3"])
+    scores = pd.DataFrame([[2, 1], [1, 2], [0, 3]], index=["p1", "p2", "p3"], columns=["a", "b"])
+    y_pred = pd.Series(["b", "a", "b"], index=["p2", "p1", "p3"])
+    for truth, predicted in ((y_true, y_pred), (y_true[::-1], y_pred), (y_true, None), (y_true[::-1], None)):
+        assert evaluate(truth, scores, ["a", "b"], predicted)["accuracy"] == 1.0
+    assert evaluate(y_true, scores.to_numpy(), ["a", "b"], y_pred)["accuracy"] == 1.0
+    assert evaluate(y_true, scores[["b", "a"]], ["a", "b"])["accuracy"] == 1.0
+    with pytest.raises(
+        ValueError, match=r"the index of y_true holds other samples than the scores: 'p4' is not in the scores"
+    ):
+        evaluate(y_true.set_axis(["p1", "p2", "p4"]), scores, ["a", "b"])
 
 
 def test_predictions_other_than_the_largest_score():

@@ -330,3 +330,31 @@ def test_svm_on_raw_ecg200_gives_the_known_accuracy():
     train, test = (np.loadtxt(folder / f"ECG200_{part}.tsv") for part in ("TRAIN", "TEST"))
     probe = SVM().fit(train[:, 1:], train[:, 0])
     assert np.mean(probe.predict(test[:, 1:]) == test[:, 0]) == pytest.approx(0.92)
+
+
+@pytest.mark.parametrize("above", [1, 2, 3, 50])
+@pytest.mark.parametrize("counts", [(40, 30, 30), (96, 2, 2), (98, 1, 1), (34, 33, 33)])
+def test_a_set_a_little_larger_than_max_rows_is_subsampled_too(above, counts):
+    codes = np.repeat([0, 1, 2], counts)
+    rows = stratified_rows(codes, len(codes) - above, random_state=0)
+    assert len(rows) == len(np.unique(rows)) == len(codes) - above
+    drawn = np.bincount(codes[rows], minlength=3)
+    assert drawn.min() >= 1 and np.abs(drawn - np.array(counts) * len(rows) / len(codes)).max() <= 2
+
+
+@pytest.mark.parametrize("probe", [Linear(max_rows=50), SVM(max_rows=50)])
+def test_a_subsample_loses_no_class(probe):
+    codes = np.r_[np.repeat([0, 1], 500), 2, 2]
+    Z = np.random.default_rng(0).normal(size=(len(codes), 2)) + codes[:, None]
+    assert probe.fit(Z, codes).predict_scores(Z[:3]).shape == (3, 3)
+    with pytest.raises(ValueError, match="max_rows=2 rows cannot hold one of each of 3 classes; raise max_rows"):
+        type(probe)(max_rows=2).fit(Z, codes)
+
+
+@pytest.mark.parametrize("name", ["linear", "knn", "svm", "xgboost"])
+def test_labels_of_another_byte_order_and_object_labels_give_the_same_scores(name):
+    y = np.resize([0, 1, 1], 60)
+    Z = np.random.default_rng(0).normal(size=(60, 2)) + y[:, None]
+    expected = probes.build(name).fit(Z, y).predict_scores(Z)
+    for other in (y.astype(">i8"), y.astype(object), y.astype(bool), pd.array(y, dtype="Int64")):
+        assert np.array_equal(probes.build(name).fit(Z, other).predict_scores(Z), expected)

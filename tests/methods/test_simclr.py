@@ -121,7 +121,7 @@ def test_a_view_without_an_observation_is_left_out() -> None:
 
 def test_series_and_tables_share_one_method() -> None:
     X = np.random.default_rng(0).normal(size=(12, 1, 16))
-    table = pd.DataFrame({"a": X[:, 0, 0], "b": list("xyz") * 4})
+    table = pd.DataFrame({"a": X[:, 0, 0], "b": list("xy") * 6})
     one = SimCLR("jitter", encoder=ENCODER, trainer={"max_steps": 2}, random_state=0).fit(X)
     other = TabularSimCLR(encoder={"mlp": {"hidden_dim": 8}}, trainer={"max_steps": 2}, random_state=0).fit(table)
     assert type(one.method_) is type(other.method_) is JointEmbeddingMethod

@@ -18,6 +18,7 @@ __all__ = ["Column", "Kind", "encode_column", "fit_column", "looks_like_ids"]
 Kind = Literal["numeric", "boolean", "categorical", "datetime"]
 
 _NUMBERS = {"floating", "integer", "mixed-integer-float", "decimal"}  # of pandas' infer_dtype
+_MIXED = {"mixed", "mixed-integer"}
 _DATES = {"datetime64", "datetime", "date"}
 _DURATIONS = {"timedelta64", "timedelta"}
 _TICKS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}  # per second
@@ -36,7 +37,8 @@ class Column:
     kind : {"numeric", "boolean", "categorical", "datetime"}
         Durations are numeric, in seconds.
     categories : tuple of str or None
-        Category of code 1, 2, ... (sorted at fit); None for a code whose category was too rare to be stored.
+        Category of code 1, 2, ..., sorted; None for the code that the rare ones share, and in a model that kinview
+        0.1.0 saved for each code of a rare one.
     counts : tuple of int
         Training rows of each category; 0 where it is None.
     other : int
@@ -62,7 +64,7 @@ def fit_column(name: str, values: pd.Series) -> Column:
     Raises
     ------
     ValueError
-        If it holds infinite or complex numbers.
+        If it holds infinite or complex numbers, or numbers that float64 cannot hold.
     TypeError
         If it holds objects that are neither numbers, text, dates nor booleans.
     """
@@ -126,6 +128,8 @@ def encode_column(column: Column, values: pd.Series) -> NDArray[np.float64]:
 
 def _kind_of(name: str, values: pd.Series) -> Kind:
     dtype = values.dtype
+    if values.dtype == object and any(isinstance(cell, Decimal) and cell.is_snan() for cell in values):
+        raise ValueError(f"column {name!r} holds the signalling NaN of decimal numbers; write None for missing")
     if isinstance(dtype, pd.CategoricalDtype) or _is_dictionary(dtype):
         return "categorical"
     if pd.api.types.is_bool_dtype(dtype):
@@ -143,6 +147,8 @@ def _kind_of(name: str, values: pd.Series) -> Kind:
         return "numeric"
     if inferred in _DATES | {"period"}:
         return "datetime"
+    if inferred in _MIXED and all(map(_is_number, values.dropna())):
+        return "numeric"
     return "categorical"
 
 
@@ -161,10 +167,7 @@ def _numbers(name: str, kind: Kind, values: pd.Series) -> NDArray[np.float64]:
     numbers = _seconds(values) if found == "datetime" else _plain_numbers(values)
     infinite = np.isinf(numbers)
     if infinite.any():
-        raise ValueError(
-            f"Input X contains infinity or a value too large for dtype('float64'): column {name!r}, "
-            f"{int(infinite.sum())} row(s), the first at position {int(infinite.argmax())}; write NaN for missing"
-        )
+        raise _infinite(name, f"{int(infinite.sum())} row(s), the first at position {int(infinite.argmax())}")
     return numbers
 
 
@@ -172,7 +175,7 @@ def _plain_numbers(values: pd.Series) -> NDArray[np.float64]:
     if values.dtype.kind == "m" or pd.api.types.infer_dtype(values, skipna=True) in _DURATIONS:
         return pd.TimedeltaIndex(values).total_seconds().to_numpy(dtype=np.float64)
     if values.dtype == object:
-        values = values.where(values.notna(), np.nan)
+        values = values.where(values.notna(), np.nan).map(_as_float)
     return values.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -208,7 +211,9 @@ def _key(name: str, value: Any) -> str:
         return value.decode("utf-8", errors="replace")
     if isinstance(value, bool | np.bool_):
         return str(int(value))
-    if isinstance(value, float | np.floating | Decimal) and value == value // 1:
+    if _is_number(value) and np.isinf(_as_float(value)):
+        raise _infinite(name, "a category")
+    if isinstance(value, float | np.floating | Decimal) and int(value) == value:
         return str(int(value))
     if isinstance(value, str) or (isinstance(value, Number) and not isinstance(value, complex)):
         return str(value)
@@ -217,6 +222,26 @@ def _key(name: str, value: Any) -> str:
     if isinstance(value, pd.Interval | pd.Period | pd.Timedelta):
         return str(value)
     raise _no_cell(name, value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a cell is a number, of any type that float64 takes; a boolean is none."""
+    return isinstance(value, Number) and not isinstance(value, complex | bool | np.bool_)
+
+
+def _as_float(value: Any) -> float:
+    """Nearest float64; infinite where there is none, for which Python has an error or not, by the type."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _infinite(name: str, where: str) -> ValueError:
+    return ValueError(
+        f"Input X contains infinity or a value too large for dtype('float64'): column {name!r}, {where}; write NaN for "
+        f"missing"
+    )
 
 
 def _no_cell(name: str, value: Any) -> TypeError:

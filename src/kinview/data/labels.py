@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ __all__ = [
     "batch_labels",
     "check_classes",
     "check_labels",
+    "check_shared",
+    "common_labels",
     "distinct",
     "encode_classes",
     "encode_labels",
@@ -29,6 +32,12 @@ __all__ = [
 
 _MANY_CLASSES = 20  # whole-number labels with more, some of them unique, are rather a regression target
 _DATES = (datetime.date, datetime.timedelta, pd.Period, np.datetime64, np.timedelta64)
+_NUMBERS = {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}  # of pandas' infer_dtype
+_INT64 = np.iinfo(np.int64)
+_CANONICAL = re.compile(r"0|-?[1-9][0-9]{0,18}")  # as str(int) writes it, without a zero in front
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_PADDED = re.compile(r"[+-]?0[0-9].*")
+_AS_CLASSES = "if they are classes, such as grades in half points, give them as text"
 
 
 # --- of a file and of a batch: labels may be missing -----------------------------------------------------------------
@@ -37,19 +46,24 @@ _DATES = (datetime.date, datetime.timedelta, pd.Period, np.datetime64, np.timede
 def as_labels(values: Any) -> NDArray[Any]:
     """Labels as one array: integers where all are whole numbers (also written as text), floats, booleans or text.
 
-    Missing labels are NaN among floats and None among others; the array then holds objects.
+    A whole number written as text is one where text and number are one to one: ``7``, not ``07`` (nor ``+7``, nor one
+    beyond int64). Where one label has a zero in front, all are text. Bytes are text in UTF-8. Missing labels are NaN
+    among floats and None among others; the array then holds objects.
 
     Raises
     ------
     ValueError
-        If a text ends with a NUL character: NumPy's text would drop it, and two labels could become one.
+        If a text ends with a NUL character: NumPy's text would drop it, and two labels could become one. If bytes are
+        not UTF-8.
 
     Examples
     --------
     >>> as_labels(["1", "0", None]), as_labels([0.5, None])
     (array([1, 0, None], dtype=object), array([0.5, nan]))
+    >>> as_labels(["07", "7"]).tolist(), as_labels(["1.0", "2.0"]).tolist()
+    (['07', '7'], [1, 2])
     """
-    column = pd.Series(values).reset_index(drop=True)
+    column = pd.Series(_native(values)).reset_index(drop=True)
     missing = column.isna().to_numpy()
     if missing.any():
         observed = as_labels(column[~missing])
@@ -57,15 +71,44 @@ def as_labels(values: Any) -> NDArray[Any]:
         y = np.full(len(column), np.nan if is_float else None, dtype=np.float64 if is_float else object)
         y[~missing] = observed.tolist()
         return y
-    if pd.api.types.is_bool_dtype(column.dtype):
+    if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.infer_dtype(column) == "boolean":
         return column.to_numpy(dtype=bool)
-    numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
-    if np.isnan(numbers).any():
-        text = column.astype(str).str.strip()
-        _check_ends(text, "the label")
-        return np.asarray(text.to_numpy(), dtype=np.str_)
+    if column.dtype == object:
+        column = column.map(_decoded)
+    text = column.astype(str).str.strip()
+    if text.map(_DIGITS.fullmatch).notna().all():
+        is_number = all(_CANONICAL.fullmatch(cell) and _INT64.min <= int(cell) <= _INT64.max for cell in text)
+        return text.astype(np.int64).to_numpy() if is_number else _texts(text)
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+    if np.isnan(numbers).any() or text.map(_PADDED.fullmatch).notna().any():
+        return _texts(text)
     exact = (numbers == np.round(numbers)).all() and bool(np.abs(numbers).max(initial=0.0) < 2**53)
     return numbers.astype(np.int64) if exact else numbers
+
+
+def common_labels(*parts: NDArray[Any] | None) -> tuple[NDArray[Any] | None, ...]:
+    """Labels of the parts of one data set, all of one type; parts that agree, and None, are returned as they are.
+
+    Whole numbers and fractions become floats, numbers and text become text, and booleans beside 0 and 1 become these.
+
+    Examples
+    --------
+    >>> train, test = common_labels(np.array([7, 12]), np.array(["07", "12"]))
+    >>> train.tolist(), test.tolist()
+    (['7', '12'], ['07', '12'])
+    """
+    given = [part for part in parts if part is not None]
+    observed = [part[~np.asarray(pd.isna(part))] for part in given]
+    kinds = {_kind(values) for values in observed if len(values)}
+    if len(kinds) < 2:
+        return parts
+    values = [value for part in given for value in part.tolist()]
+    if kinds == {"b", "i"} and all(value in (0, 1) for value in values if not pd.isna(value)):
+        values = [value if pd.isna(value) else int(value) for value in values]
+    labels = as_labels(pd.Series(values, dtype=object))
+    ends = np.cumsum([len(part) for part in given])
+    pieces = iter(np.split(labels, ends[:-1]))
+    return tuple(None if part is None else next(pieces) for part in parts)
 
 
 def distinct(labels: NDArray[Any]) -> NDArray[Any]:
@@ -113,7 +156,9 @@ def integer_codes(values: Any, n: int, name: str) -> Int64[np.ndarray, " n"]:
 def _label_values(y: Any, n: int) -> NDArray[Any]:
     values = _column(y, n, "y")
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
-        return np.array(values, dtype=values.dtype.newbyteorder("="))
+        return np.array(values)
+    if pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS:  # in a nullable column or as objects
+        return values.to_numpy(dtype=np.float64, na_value=np.nan) if values.isna().any() else np.array(values.tolist())
     _check_complete(values, "y")
     return pd.factorize(values.astype(str), sort=True)[0].astype(np.int64)
 
@@ -122,7 +167,7 @@ def _column(values: Any, n: int, name: str) -> pd.Series:
     if hasattr(values, "detach"):  # a tensor
         values = values.detach().cpu().numpy()
     extension = isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray)
-    column = pd.Series(values if extension else np.asarray(values).ravel()).reset_index(drop=True)
+    column = pd.Series(_native(values if extension else np.asarray(values).ravel())).reset_index(drop=True)
     if len(column) != n:
         raise ValueError(f"{name} has {len(column)} entries for {n} rows; give one a row (a series counts as one)")
     return column
@@ -149,7 +194,10 @@ def check_labels(y: Any, name: str = "y") -> Shaped[np.ndarray, " n"]:
         raise ValueError(f"{name} is empty; give one label a row")
     _check_complete(labels, name)
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.floor(labels)):
-        raise ValueError(f"{name} holds real numbers such as {labels[labels != np.floor(labels)][0]}, not class labels")
+        raise ValueError(
+            f"{name} holds real numbers such as {labels[labels != np.floor(labels)][0]}, not class labels; "
+            f"{_AS_CLASSES}: {name}.astype(str)"
+        )
     return labels
 
 
@@ -197,15 +245,18 @@ def encode_labels(
 def positions(labels: Shaped[np.ndarray, " n"], classes: Any) -> Int64[np.ndarray, " n"]:
     """Position of each label in ``classes``, -1 where it is not one of them.
 
+    Labels are compared as values, whatever array holds them: text in any container and bytes (UTF-8) alike, numbers of
+    any size and byte order alike, False and True as 0 and 1. Text is no number.
+
     Raises
     ------
     ValueError
         If a class is given twice.
     """
-    index = pd.Index(np.asarray(classes))
+    index = pd.Index(_comparable(np.asarray(classes)), dtype=object)
     if not index.is_unique:
         raise ValueError(f"classes must be distinct; given twice: {index[index.duplicated()].tolist()}")
-    return np.asarray(index.get_indexer(pd.Index(labels)), dtype=np.int64)
+    return np.asarray(index.get_indexer(pd.Index(_comparable(labels), dtype=object)), dtype=np.int64)
 
 
 def encode_classes(y: Any, user: str) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
@@ -243,7 +294,10 @@ def encode_target(y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, "
     check_array(labels, ensure_2d=False, dtype=None, input_name="y")
     if labels.dtype == object and np.array(labels.tolist()).dtype.kind in "biu":  # a nullable column of pandas
         labels = np.array(labels.tolist())
-    check_classification_targets(labels)
+    try:
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise ValueError(f"{error} In y: {_AS_CLASSES}, y.astype(str)") from None
     return encode_classes(labels, "a classifier")
 
 
@@ -258,7 +312,11 @@ def check_classes(name: str, y_train: NDArray[Any] | None, y_test: NDArray[Any] 
     _check_complete(y_train, f"the label of {name}", "training samples", remedy)
     _check_complete(y_test, f"the label of {name}", "test samples", remedy)
     if "f" in (y_train.dtype.kind, y_test.dtype.kind):
-        raise ValueError(f"{name} has numbers with fractions as labels; a probe needs classes to predict")
+        raise ValueError(
+            f"{name} has numbers with fractions as labels; a probe needs classes to predict: {_AS_CLASSES} "
+            f"(as_classes() of the data set, or load(..., as_classes=True))"
+        )
+    check_shared(y_train, y_test, f"the training labels of {name}", "the test labels")
     classes = len(distinct(np.concatenate([y_train, y_test])))
     counts = np.unique(y_train, return_counts=True)[1]
     if y_train.dtype.kind in "iu" and classes > _MANY_CLASSES and (counts == 1).any():
@@ -268,6 +326,27 @@ def check_classes(name: str, y_train: NDArray[Any] | None, y_test: NDArray[Any] 
             UserWarning,
             stacklevel=3,
         )
+
+
+def check_shared(known: Any, labels: Any, known_name: str, name: str) -> None:
+    """Check that at least one of the labels is among the known ones: else all of them would count as wrong.
+
+    Raises
+    ------
+    ValueError
+        If they share none; the message shows both.
+    """
+    ours, theirs = (np.asarray(distinct(np.asarray(values))) for values in (known, labels))
+    if len(theirs) and (positions(theirs, ours) < 0).all():
+        raise ValueError(
+            f"{known_name} and {name} have no class in common: {_some(ours)} against {_some(theirs)}; give both the "
+            f"same labels, of one type"
+        )
+
+
+def _some(labels: NDArray[Any]) -> str:
+    shown = ", ".join(map(repr, labels.tolist()[:5]))
+    return shown if len(labels) <= 5 else f"{shown}, ... ({len(labels)} in all)"
 
 
 def _check_complete(
@@ -296,3 +375,40 @@ def _of_own_kind(y: Any) -> Any:
     if own is None or own.kind not in "biuf" or bool(pd.isna(y).any()):
         return y
     return y.to_numpy(dtype=own)
+
+
+def _native(values: Any) -> Any:
+    """Numbers in the byte order of this machine, which pandas asks for; all else as it is."""
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, np.dtype) or dtype.isnative:
+        return values
+    return np.asarray(values).astype(dtype.newbyteorder("="))
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"the label {value!r} is not UTF-8 text; decode the labels first") from None
+
+
+def _texts(text: pd.Series) -> NDArray[np.str_]:
+    _check_ends(text, "the label")
+    return np.asarray(text.to_numpy(), dtype=np.str_)
+
+
+def _kind(labels: NDArray[Any]) -> str:
+    """Kind of observed labels: b(oolean), i(nteger), f(loat), U (text), S (bytes), or O for what is none of these."""
+    kind = labels.dtype.kind if labels.dtype != object else np.array(labels.tolist()).dtype.kind
+    return {"u": "i"}.get(kind, kind)
+
+
+def _comparable(labels: NDArray[Any]) -> list[Any]:
+    """Labels as Python's own values, of which equal ones are the same label."""
+    if labels.dtype.kind in "Mm":
+        return list(pd.Series(_native(labels)))
+    return [
+        value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value for value in labels.tolist()
+    ]

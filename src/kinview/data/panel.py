@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from kinview.data._panel_readers import RawPanel, TimeUnit, read_raw
+from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.labels import batch_labels
 
@@ -67,7 +68,7 @@ def read_panel(
     groups : array-like, optional
         Group (patient) of each series. Default: the outermost index level where there are three or more.
     y : array-like, optional
-        Label of each series.
+        Label of each series. As ``groups``, in any order with an index that names the series of a DataFrame.
     channels : sequence of str or int, optional
         Names, or number, of the channels at fit. Named columns in another order are put in this one.
     dtype : torch.float32 or torch.float64
@@ -104,6 +105,8 @@ for one series of 50 steps and 150 channels give X.T[None]
     """
     raw = _select_channels(read_raw(X), channels)
     n = raw.values.shape[0]
+    series = raw.index if isinstance(X, pd.DataFrame | pd.Series) else None
+    y, groups = in_order_of(series, y, "y"), in_order_of(series, groups, "groups")
     with np.errstate(over="ignore"):  # found below
         x = torch.from_numpy(
             np.array(raw.values, dtype=np.float64 if dtype == torch.float64 else np.float32, order="C")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import sys
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,12 +18,14 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from kinview.data._columns import Column, encode_column, fit_column, looks_like_ids
+from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.labels import batch_labels
 
 __all__ = ["Column", "TableSchema"]
 
-_RARE = 5  # training rows below which the name of a category is not stored: it might point to a person
+_RARE = 5  # training rows below which a category has no code of its own: its name might point to a person
+_OWN_CELLS = (str, Decimal, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, type(pd.NaT), type(pd.NA))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +35,10 @@ class TableSchema:
     Numbers, dates and booleans become :math:`(x - \mu)/\sigma`, computed in float64 and then cast, so dates and ids
     keep their digits; categories become the codes 1, ..., K, a category not seen at fit 0; missing is NaN in every
     column.
+
+    Categories of fewer than 5 training rows share one code, the last of their column, because a name so rare might
+    point to a person and is not to be in a saved model. Since such a name cannot be told from one never seen, every
+    category that is not listed has this code in such a column. So a schema and its file encode alike, bit for bit.
 
     Parameters
     ----------
@@ -41,7 +51,7 @@ class TableSchema:
     Examples
     --------
     >>> import pandas as pd
-    >>> train = pd.DataFrame({"age": [40.0, None, 60.0], "sex": ["f", "m", None]})
+    >>> train = pd.DataFrame({"age": [40.0, None, 60.0] * 5, "sex": ["f", "m", None] * 5})
     >>> schema = TableSchema.fit(train)
     >>> schema.to_batch(pd.DataFrame({"sex": ["m", "x"], "age": [50, 70]})).x
     tensor([[0., 2.],
@@ -80,6 +90,11 @@ class TableSchema:
             No rows or columns, infinite or complex values, duplicate names, text as above.
         TypeError
             Sparse input, and objects that are not a number, text, date or boolean.
+
+        Warns
+        -----
+        UserWarning
+            If several categories of a column are all rarer than 5 rows: as one, they say nothing.
         """
         if text not in ("refuse", "categorical"):
             raise ValueError(f"text={text!r} is unknown; use 'refuse' or 'categorical'")
@@ -97,6 +112,7 @@ class TableSchema:
                 f"pandas.to_datetime), or keep them as categories with text='categorical' (command line: "
                 f"--drop {','.join(c.name for c in ids)}; kinview pretrain also takes --parameters.text categorical)"
             )
+        columns = tuple(map(_with_rare_as_one, columns))
         encoded = _encode(columns, values)
         return cls(columns, tuple(column[~column.isnan()].sort().values for column in encoded.unbind(dim=1)))
 
@@ -108,7 +124,7 @@ class TableSchema:
         X : DataFrame or array ``(n, columns)``
             Columns are found by name where both sides have names, by position otherwise.
         y, groups : array-like, optional
-            Label and group of each row.
+            Label and group of each row; with an index that names the rows of X, in any order.
 
         Returns
         -------
@@ -123,6 +139,7 @@ class TableSchema:
         names, values = _read(X)
         values = self._in_order(names, values)
         n = len(values[0])
+        y, groups = in_order_of(X, y, "y"), in_order_of(X, groups, "groups")
         return Batch.of(_encode(self.columns, values), **batch_labels(y, groups, n))
 
     @property
@@ -143,10 +160,20 @@ class TableSchema:
     def to_config(self) -> dict[str, Any]:
         """Plain data for a saved model: no marginals, and no category of fewer than 5 training rows.
 
-        Frequent categories keep their codes. The rare ones of a column lose their names and share one code, that of the
-        most frequent among them; since a name that is gone cannot be told from one never seen, every unlisted category
-        then has this code (in a column without rare ones: 0, as before).
+        Warns
+        -----
+        UserWarning
+            If there are such categories, each with a code of its own: in a schema out of a pickle of kinview 0.1.0. In
+            the file they share the code of the most frequent among them.
         """
+        told_apart = [column.name for column in self.columns if sum(0 < count < _RARE for count in column.counts) > 1]
+        if told_apart:
+            warnings.warn(
+                f"column(s) {_listed(told_apart)}: the file does not tell categories of fewer than {_RARE} training "
+                f"rows apart, as this model of kinview 0.1.0 does, so their rows get other embeddings; fit it again",
+                UserWarning,
+                stacklevel=2,
+            )
         return {"columns": [_without_rare(column) for column in self.columns]}
 
     @classmethod
@@ -186,8 +213,8 @@ def _read(X: Any) -> tuple[tuple[str, ...] | None, list[pd.Series]]:
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
     if not isinstance(X, pd.DataFrame):
-        if _holds_text(X):
-            return None, [pd.Series(column) for column in np.asarray(X, dtype=object).T]
+        if _has_cells_of_its_own(X):
+            return None, [pd.Series(column, dtype=object) for column in np.asarray(X, dtype=object).T]
         from sklearn.utils.validation import check_array
 
         array = check_array(X, dtype="numeric", ensure_all_finite="allow-nan", input_name="X")
@@ -209,11 +236,16 @@ def _check_names(given: tuple[str, ...], found: tuple[str, ...] | None, number: 
         raise ValueError(f"feature_names {_listed(given)} are not the columns of X, {_listed(found)}; leave them out")
 
 
-def _holds_text(X: Any) -> bool:
+def _has_cells_of_its_own(X: Any) -> bool:
+    """Whether an array holds cells that scikit-learn cannot read as numbers, and a column can: text, dates, NA, ..."""
     array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=object) if isinstance(X, list | tuple) else None
     if array is None or array.ndim != 2 or array.size == 0:
         return False
-    return array.dtype.kind in "US" or (array.dtype == object and any(isinstance(v, str) for v in array.flat))
+    return array.dtype.kind in "US" or (array.dtype == object and any(map(_is_of_its_own, array.flat)))
+
+
+def _is_of_its_own(cell: Any) -> bool:
+    return isinstance(cell, _OWN_CELLS) or (isinstance(cell, int) and abs(cell) > sys.float_info.max)
 
 
 def _encode(columns: Sequence[Column], values: Sequence[pd.Series]) -> Float32[Tensor, "n F"]:
@@ -221,6 +253,23 @@ def _encode(columns: Sequence[Column], values: Sequence[pd.Series]) -> Float32[T
     for i, (column, series) in enumerate(zip(columns, values, strict=True)):
         x[:, i] = encode_column(column, series)
     return torch.from_numpy(x)
+
+
+def _with_rare_as_one(column: Column) -> Column:
+    """The column with one code, the last, for all categories of fewer than 5 rows; it has no name."""
+    kept = [(name, count) for name, count in zip(column.categories, column.counts, strict=True) if count >= _RARE]
+    rare = len(column.categories) - len(kept)
+    if not rare:
+        return column
+    if not kept and rare > 1:
+        warnings.warn(
+            f"column {column.name!r} has {rare} categories, none of {_RARE} training rows or more: they count as one, "
+            f"so the column says no more than where it is missing; merge categories, or drop it",
+            UserWarning,
+            stacklevel=4,
+        )
+    names, counts = [name for name, _ in kept], [count for _, count in kept]
+    return dataclasses.replace(column, categories=(*names, None), counts=(*counts, 0), other=len(kept) + 1)
 
 
 def _without_rare(column: Column) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.data.labels import check_classes, distinct
+from kinview.data.alignment import in_order_of
+from kinview.data.labels import check_classes, common_labels, distinct
 from kinview.data.modality import FEATURE, SERIES, TABLE, Modality
 from kinview.datasets.hashing import update
 
@@ -29,9 +30,9 @@ class Samples:
         DataFrame with one row a sample; its index has a name (several: a tuple of names) where it names the samples.
     y : ndarray, optional
         Label of each sample ``(n,)``: integers, floats (regression), booleans or text. Where some samples have no
-        label: floats with NaN, or objects with None.
+        label: floats with NaN, or objects with None. A Series whose index names the samples may be in any order.
     groups : ndarray, optional
-        Group (patient, subject) of each sample ``(n,)``.
+        Group (patient, subject) of each sample ``(n,)``, as ``y``.
     modality : {"time_series", "tabular"}
     """
 
@@ -39,6 +40,10 @@ class Samples:
     y: NDArray[Any] | None = None
     groups: NDArray[Any] | None = None
     modality: Modality = SERIES
+
+    def __post_init__(self) -> None:
+        for name in ("y", "groups"):
+            object.__setattr__(self, name, _plain(self.X, getattr(self, name), name))
 
     def __len__(self) -> int:
         return _n_samples(self.X, self.modality)
@@ -53,6 +58,13 @@ class Samples:
             self.modality,
         )
 
+    def as_classes(self) -> Samples:
+        """The samples with labels that are numbers as classes, which have their text as names: see :class:`Dataset`.
+
+        Cut by :func:`split`, each class is then in both parts in proportion.
+        """
+        return dataclasses.replace(self, y=_named(self.y))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
@@ -63,11 +75,12 @@ class Dataset:
     X_train, X_test : ndarray or DataFrame
         Samples, as in :class:`Samples`. Both parts of an array have the same padded length.
     y_train, y_test : ndarray or None
-        Labels ``(n,)``; None where the data have none.
+        Labels ``(n,)``; None where the data have none. Both parts have one type: where only one of them holds text, the
+        numbers of the other are text too. A Series whose index names the samples may be in any order.
     name : str
     modality : {"time_series", "tabular"}
     groups_train, groups_test : ndarray, optional
-        Group (patient, subject) of each sample.
+        Group (patient, subject) of each sample, as the labels.
     source : str
         Where the data come from.
 
@@ -91,6 +104,11 @@ class Dataset:
     source: str = ""
 
     def __post_init__(self) -> None:
+        for part, X, y, groups in self._parts():
+            for name, values in (("y", y), ("groups", groups)):
+                object.__setattr__(self, f"{name}_{part}", _plain(X, values, f"{name}_{part}"))
+        for part, labels in zip(("train", "test"), common_labels(self.y_train, self.y_test), strict=True):
+            object.__setattr__(self, f"y_{part}", labels)
         for part, X, y, groups in self._parts():
             n = _n_samples(X, self.modality)
             for kind, values in (("labels", y), ("groups", groups)):
@@ -120,7 +138,8 @@ class Dataset:
         Raises
         ------
         ValueError
-            If there are no labels, some are missing, or they are numbers with fractions.
+            If there are no labels, some are missing, they are numbers with fractions (see :meth:`as_classes`), or the
+            training and the test samples share no class.
 
         Warns
         -----
@@ -133,9 +152,26 @@ class Dataset:
         >>> Dataset(X, np.array([0.5, 1.5]), X, np.array([0.5, 2.0]), "demo").require_classes()
         Traceback (most recent call last):
         ...
-        ValueError: demo has numbers with fractions as labels; a probe needs classes to predict
+        ValueError: demo has numbers with fractions as labels; a probe needs classes to predict: if they are classes, \
+such as grades in half points, give them as text (as_classes() of the data set, or load(..., as_classes=True))
         """
         check_classes(self.name, self.y_train, self.y_test)
+
+    def as_classes(self) -> Dataset:
+        """The data set with labels that are numbers as classes, which have their text as names.
+
+        For grades in half points and other classes that look like a regression target. A split that has been drawn is
+        not stratified by them; to have that, take :meth:`Samples.as_classes` before :func:`split`.
+
+        Examples
+        --------
+        >>> X = np.zeros((2, 1, 4))
+        >>> data = Dataset(X, np.array([0.5, 1.0]), X, np.array([1.0, 0.5]), "grades").as_classes()
+        >>> data.require_classes()
+        >>> data.classes.tolist()
+        ['0.5', '1.0']
+        """
+        return dataclasses.replace(self, y_train=_named(self.y_train), y_test=_named(self.y_test))
 
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over values, labels, groups and column names; name and source do not count."""
@@ -240,6 +276,24 @@ def stack(series: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     for row, values in zip(X, series, strict=True):
         row[:, : values.shape[1]] = values
     return X
+
+
+def _plain(X: Any, values: Any, name: str) -> NDArray[Any] | None:
+    """Labels or groups as an array in the order of the samples; missing ones among objects are None."""
+    if values is None or type(values) is np.ndarray:
+        return values
+    found = np.asarray(in_order_of(X, values, name))
+    if found.dtype == object:
+        found[np.asarray(pd.isna(found))] = None
+    return found
+
+
+def _named(y: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Floats as text, a missing one as None; other labels as they are."""
+    if y is None or y.dtype.kind != "f":
+        return y
+    names = np.array([None if np.isnan(label) else repr(label) for label in y.tolist()], dtype=object)
+    return names if None in names.tolist() else names.astype(np.str_)
 
 
 def _n_samples(X: Any, modality: Modality) -> int:

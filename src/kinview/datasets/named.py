@@ -12,6 +12,8 @@ from kinview.datasets.folders import find_folder, folder_names, load_folder
 
 __all__ = ["available", "load"]
 
+_NAMES_OF_COLUMNS = {"label", "group", "index", "drop", "id", "time", "columns", "value", "variable"}  # of the readers
+
 
 def load(
     name: str,
@@ -19,6 +21,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     split_seed: int = 0,
     test_fraction: float = 0.3,
+    as_classes: bool = False,
     **options: Any,
 ) -> Dataset:
     """Load a data set by name; nothing is downloaded.
@@ -36,6 +39,9 @@ def load(
         official split keep it.
     test_fraction : float, default 0.3
         Fraction of the samples in the test part of such a split.
+    as_classes : bool, default False
+        Whether labels that are numbers with fractions (grades in half points, say) are the names of classes; see
+        :meth:`Dataset.as_classes`.
     **options : Any
         Parameters of the reader; for tables those of :func:`read_wide` (``label``, the last column unless given,
         ``drop``, ``group``, ...), for WFDB records those of :func:`read_wfdb` (``seconds``, ``signals``).
@@ -65,6 +71,14 @@ def load(
             f"load takes the name of a data set as text, load('gunpoint'); got {type(name).__name__} {name!r}. "
             f"A file or folder is read by kinview.datasets.load_path"
         )
+    _check_names_of_columns(options)
+    data = _loaded(name, data_dir, split_seed, test_fraction, options)
+    return data.as_classes() if as_classes else data
+
+
+def _loaded(
+    name: str, data_dir: str | os.PathLike[str] | None, split_seed: int, test_fraction: float, options: dict[str, Any]
+) -> Dataset:
     if name not in datasets:
         folder = find_folder(name, data_dir, others=list(datasets))
         return load_folder(folder, split_seed=split_seed, test_fraction=test_fraction, **options)
@@ -77,6 +91,19 @@ def load(
             f"data set {name!r} was built as {type(data).__name__}; a registered data set returns a Dataset"
         )
     return data
+
+
+def _check_names_of_columns(options: dict[str, Any]) -> None:
+    """Refuse True and False where a column is named: a YAML file says so with a word that is not in quotes."""
+    for option in _NAMES_OF_COLUMNS & options.keys():
+        value = options[option]
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, bool):
+                words = "yes, on or true" if one else "no, off or false"
+                raise ValueError(
+                    f"{option}={one} is no name of a column; YAML reads {words} without quotes as {one}: to name a "
+                    f"column so, quote it, as in {option}: '{'yes' if one else 'no'}'"
+                )
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[str]:

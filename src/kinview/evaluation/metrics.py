@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int64, Shaped
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
-from kinview.data.labels import check_labels, positions
+from kinview.data.alignment import in_order_of
+from kinview.data.labels import check_labels, check_shared, positions
 
 __all__ = ["Metrics", "evaluate"]
 
@@ -34,13 +36,16 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Labels of the test set.
+        Labels of the test set. Labels are compared as values, whatever holds them: text and bytes, numbers of any
+        size, False and True beside 0 and 1.
     scores : array-like of shape (n, K)
-        Score of each class, larger = more likely; a column per class, in the order of ``classes``.
+        Score of each class, larger = more likely; a column per class, in the order of ``classes``, or a frame whose
+        columns are the classes.
     classes : array-like of shape (K,)
         The classes that the classifier knows.
     y_pred : array-like of shape (n,), optional
-        Predicted labels. Default: the class with the largest score (the first one of equals).
+        Predicted labels. Default: the class with the largest score (the first one of equals). Where the index of a
+        frame of scores, or that of ``y_true``, names the samples, the others follow it.
 
     Returns
     -------
@@ -50,7 +55,8 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
     Raises
     ------
     ValueError
-        If shapes do not fit, a score is not finite, or a prediction is not among ``classes``.
+        If shapes do not fit, a score is not finite, a prediction is not among ``classes``, no label is, or an index
+        holds other samples.
 
     Notes
     -----
@@ -64,8 +70,12 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
     >>> result["accuracy"], result["auroc"], result["notes"]
     (0.75, 1.0, [])
     """
-    labels = check_labels(y_true, "y_true")
+    samples, named = (scores, "the scores") if isinstance(scores, pd.DataFrame) else (y_true, "y_true")
+    labels = check_labels(in_order_of(samples, y_true, "y_true", named), "y_true")
+    y_pred = in_order_of(samples, y_pred, "y_pred", named)
     known = np.asarray(classes)
+    if isinstance(scores, pd.DataFrame) and set(scores.columns) == set(known.tolist()):
+        scores = scores[known.tolist()]
     values = np.asarray(scores, dtype=np.float64)
     if values.shape != (len(labels), len(known)):
         raise ValueError(
@@ -75,6 +85,7 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         raise ValueError(f"scores must be finite; {bad} of {len(values)} rows hold NaN or infinity")
+    check_shared(known, labels, "the classes", "y_true")
     true = positions(labels, known)
     predicted = values.argmax(axis=1) if y_pred is None else _predicted(y_pred, known, len(labels))
 

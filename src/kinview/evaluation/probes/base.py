@@ -14,7 +14,9 @@ from jaxtyping import Float, Int64, Shaped
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from kinview.data.alignment import in_order_of
 from kinview.data.labels import encode_classes, encode_labels
+from kinview.data.splits import label_subset
 from kinview.old_pickles import FromPickle
 
 __all__ = ["Probe", "stratified_rows"]
@@ -56,9 +58,9 @@ class Probe(FromPickle, abc.ABC):
         Z : array-like of shape (n, D)
             Representations.
         y : array-like of shape (n,)
-            Labels of any one type.
+            Labels of any one type. Where Z is a frame and y has an index that names its rows, in any order.
         groups : array-like of shape (n,), optional
-            Group (patient) of each row: the inner cross-validation never parts a group.
+            Group (patient) of each row, as y: the inner cross-validation never parts a group.
 
         Raises
         ------
@@ -67,6 +69,7 @@ class Probe(FromPickle, abc.ABC):
             are of a single class.
         """
         features = self._check(Z)
+        y, groups = in_order_of(Z, y, "y", "Z"), in_order_of(Z, groups, "groups", "Z")
         codes, classes = encode_classes(y, "a probe")
         if len(codes) != len(features):
             raise ValueError(f"Z has {len(features)} rows and y {len(codes)} labels; give one label a row")
@@ -134,12 +137,25 @@ class Probe(FromPickle, abc.ABC):
 
 
 def stratified_rows(codes: Int64[np.ndarray, " n"], size: int, random_state: int) -> Int64[np.ndarray, " rows"]:
-    """At most ``size`` rows with the classes in proportion; a class with a single row keeps it."""
-    rows = np.arange(len(codes))
+    """At most ``size`` rows with the classes in proportion, and each class with at least one.
+
+    Raises
+    ------
+    ValueError
+        If there are more classes than rows to draw.
+    """
+    counts = np.bincount(codes)
+    rows, single = np.arange(len(codes)), counts[codes] == 1
     if len(codes) <= size:
         return rows
-    single = np.bincount(codes)[codes] == 1
-    drawn, _ = train_test_split(
-        rows[~single], train_size=size - int(single.sum()), random_state=random_state, stratify=codes[~single]
-    )
-    return np.concatenate([rows[single], drawn])
+    if size < len(counts):
+        raise ValueError(f"max_rows={size} rows cannot hold one of each of {len(counts)} classes; raise max_rows")
+    several = int((counts > 1).sum())
+    if size - int(single.sum()) >= several <= len(codes) - size:  # scikit-learn asks for a row a class on both sides
+        drawn, _ = train_test_split(
+            rows[~single], train_size=size - int(single.sum()), random_state=random_state, stratify=codes[~single]
+        )
+        drawn = np.concatenate([rows[single], drawn])
+        if len(np.unique(codes[drawn])) == len(counts):
+            return drawn
+    return label_subset(codes, size / len(codes), random_state)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Float, Int64
 
+from kinview.data.alignment import in_order_of
 from kinview.data.labels import encode_classes
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes.base import Probe
@@ -67,9 +68,9 @@ class FineTune(Probe):
         X : panel or table
             Samples, as the model takes them.
         y : array-like of shape (n,)
-            Labels of any one type.
+            Labels of any one type; with an index that names the samples, in any order.
         groups : array-like of shape (n,), optional
-            Group (patient) of each sample.
+            Group (patient) of each sample, as y.
         model : estimator
             A fitted kinview method.
         trainer : mapping, optional
@@ -85,6 +86,7 @@ class FineTune(Probe):
             raise ValueError(
                 f"the probe 'finetune' trains the network of a fitted model, and {model!r} has none; use another probe"
             )
+        y, groups = in_order_of(X, y, "y"), in_order_of(X, groups, "groups")
         codes, classes = encode_classes(y, "a probe")
         self.classifier_ = FineTunedClassifier(
             network,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from kinview.augmentations import augmentations
 from kinview.complete_configs import complete_parameters
+from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
@@ -124,6 +125,19 @@ class EstimatorCore(FromPickle, Capabilities):
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Samples as the network of this fitted estimator takes them."""
         raise NotImplementedError
+
+    def _in_order_of(self, X: Any, y: Any, groups: Any, extra: Any) -> tuple[Any, Any, Any]:
+        """What goes with the samples, in their order where its index names them; what the method uses not, as it is.
+
+        Raises
+        ------
+        ValueError
+            If an index holds other samples than X.
+        """
+        y = in_order_of(X, y, "y") if "y" in self.uses else y
+        if isinstance(extra, Mapping) and "extra" in self.uses:
+            extra = {name: in_order_of(X, value, f"extra[{name!r}]") for name, value in extra.items()}
+        return y, in_order_of(X, groups, "groups"), extra
 
     def _with_metadata(self, batch: Batch, y: Any, extra: Any) -> Batch:
         """Batch with the labels and further features that the method uses, and no others.

@@ -99,7 +99,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         X : panel
             See :func:`kinview.data.read_panel`; a single sktime series counts as a panel of one.
         y : array-like of shape (n,), optional
-            Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them.
+            Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them. With an
+            index that names the series of X, as ``groups`` too, they may be in any order.
         groups : array-like, optional
             Group (patient) of each series, for held-out rows and for methods that use them. Default: the outermost
             level of a hierarchical index.
@@ -109,7 +110,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         Raises
         ------
         ValueError
-            For input that is not a panel of numbers; the message says what to do.
+            For input that is not a panel of numbers, or labels or groups with an index of other series; the message says
+            what to do.
         """
         return self._fit_or_initialise(X, y, groups, extra, train=True)
 
@@ -204,6 +206,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self._check_parameters()
+        y, groups, extra = self._in_order_of(X, y, groups, extra)
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
         self.__panel = self._read(X, groups=groups)
         self.__y, self.__groups, self.__extra, self.__train = y, groups, extra, train

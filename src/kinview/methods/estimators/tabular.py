@@ -49,7 +49,8 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         X : DataFrame or array (n, columns)
             Missing cells are legal in every column.
         y : array-like of shape (n,), optional
-            Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them.
+            Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them. With an
+            index that names the rows of X, as ``groups`` too, they may be in any order.
         groups : array-like, optional
             Group (patient) of each row: held-out rows never share one with the others; for methods that use them too.
         extra : mapping of str to array-like (n, ...), optional
@@ -58,7 +59,8 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
         Raises
         ------
         ValueError
-            For columns that cannot be encoded (named), infinite values, or no rows.
+            For columns that cannot be encoded (named), infinite values, no rows, or labels or groups with an index of
+            other rows.
         """
         return self._fit_or_initialise(X, y, groups, extra, train=True)
 
@@ -73,6 +75,7 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
         self._check_parameters()
+        y, groups, extra = self._in_order_of(X, y, groups, extra)
         self.schema_ = TableSchema.fit(X, text=self.text)
         validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         batch = self.schema_.to_batch(X, groups=groups)

@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.labels import encode_target
 from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
@@ -148,7 +149,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         X : panel or table
             Samples of the modality of the encoder, with gaps and unequal lengths, as its own ``fit`` takes them.
         y : array-like of shape (n,)
-            Labels of any one type.
+            Labels of any one type. With an index that names the samples of X, as ``groups`` too, they may be in any
+            order.
         groups : array-like of shape (n,), optional
             Group (patient) of each sample; held-out rows never share one with the others. Default: the outermost level
             of a hierarchical index.
@@ -156,11 +158,12 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         Raises
         ------
         ValueError
-            If the labels are of a single class, missing, dates, or not one a sample, or the encoder has no network or
-            reads the other modality.
+            If the labels are of a single class, missing, dates, not one a sample, or of other samples by their index,
+            or the encoder has no network or reads the other modality.
         """
         self.__dict__.pop("classes_", None)  # not fitted until all of this has succeeded
         self._check_parameters()
+        y, groups = in_order_of(X, y, "y"), in_order_of(X, groups, "groups")
         codes, classes = encode_target(y)
         seed = self._seed()
         self.encoder_: Any = self._starting_point(X, classes[codes], groups, seed)
