@@ -1,7 +1,7 @@
 # Neither root nor a server is needed: what needs PostgreSQL, Chromium or data that are not here skips and says why.
 PYTHON ?= python
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test slow docs check
+.PHONY: help format lint types test slow fuzz docs check
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test:  ## the default tier: minutes
 
 slow:  ## estimator checks in full, real kills, the browser: half an hour
 	$(PYTHON) -m pytest -q -rs -m slow
+
+fuzz:  ## drawn inputs of every kind, read or refused; KINVIEW_FUZZ_SECONDS says for how long (180)
+	$(PYTHON) -m pytest -q -s -m fuzz
 
 docs:  ## the examples in docstrings, and whether the page on augmentations is what the registry says
 	$(PYTHON) -m pytest -q --pyargs --doctest-modules kinview -m ""
