@@ -110,8 +110,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         Raises
         ------
         ValueError
-            For input that is not a panel of numbers, or labels or groups with an index of other series; the message says
-            what to do.
+            For input that is not a panel of numbers, or labels or groups with an index of other series; the message
+            says what to do.
         """
         return self._fit_or_initialise(X, y, groups, extra, train=True)
 
