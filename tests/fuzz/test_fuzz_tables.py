@@ -40,7 +40,9 @@ def drawn_values(random: np.random.Generator, kind: str, n: int) -> list[Any]:
 
 def drawn_names(random: np.random.Generator, k: int) -> list[str]:
     odd = random.choice(NAMES, k, replace=False).tolist()
-    return [name if random.random() < 0.5 else f"x{i}" for i, name in enumerate(odd)]
+    return [
+        name if random.random() < 0.5 else f"x{i}" for i, name in enumerate(odd)
+    ]  # blanks around a name are dropped
 
 
 def with_gaps(values: list[Any], random: np.random.Generator) -> list[Any]:
@@ -87,9 +89,9 @@ def wide_table(random: np.random.Generator, folder: Path) -> Outcome:
     if refused:
         return "refused"
     assert len(samples) == n, f"{len(samples)} samples of {n}"
-    assert list(samples.X.columns) == names, (list(samples.X.columns), names)
+    assert list(samples.X.columns) == [name.strip() for name in names], (list(samples.X.columns), names)
     for name, values in columns.items():
-        assert same_cells(samples.X[name], values), (name, samples.X[name].tolist(), values)
+        assert same_cells(samples.X[name.strip()], values), (name, samples.X[name.strip()].tolist(), values)
     assert [str(label) for label in samples.y] == [str(label) for label in labels], (samples.y, labels)
     return "value"
 
