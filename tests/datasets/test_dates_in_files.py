@@ -30,6 +30,18 @@ def test_shifted_dates_are_resampled_where_they_are(tmp_path: Path, year: str) -
     np.testing.assert_array_equal(X["x"], [1.0, np.nan, 2.5])
 
 
+def test_far_dates_stand_beside_near_ones(tmp_path: Path) -> None:
+    stamps = ["2024-05-31 13:30:00.123456", "2300-01-01T02:00+02:00", "0900-01-01"]
+    found = long(tmp_path, stamps).index.get_level_values(1).to_numpy().astype("datetime64[us]")
+    assert [str(stamp) for stamp in found] == [
+        "0900-01-01T00:00:00.000000",
+        "2024-05-31T13:30:00.123456",
+        "2300-01-01T00:00:00.000000",
+    ]
+    with pytest.raises(ValueError, match="'2300-01-01' in row 1"):  # no unit holds both
+        long(tmp_path, ["2024-05-31 13:30:00.123456789", "2300-01-01"])
+
+
 def test_far_dates_refuse_bins_of_nanoseconds(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has dates beyond 1678 to 2261, so give whole microseconds"):
         long(tmp_path, ["2300-03-01", "2300-03-02"], resample="1500ns")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 
+import numpy as np
 import pandas as pd
 
 from kinview.datasets.cells import ISO_DATE
@@ -37,10 +39,41 @@ def utc_dates(column: pd.Series) -> pd.Series:
     cells = column.reset_index(drop=True)
     zoned = cells.astype(str).str.contains(_ZONE)
     if zoned.all() or not zoned.any():
-        return parsed(column)
-    # apart, since before pandas 3 a date without a zone takes on that of the row before
-    dates: pd.Series = pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])])
-    return dates.sort_index().set_axis(column.index)
+        dates = parsed(cells)
+    else:  # apart, since before pandas 3 a date without a zone takes on that of the row before
+        dates = pd.concat([parsed(cells[zoned]), parsed(cells[~zoned])]).sort_index()
+    return _with_far_dates(dates, cells).set_axis(column.index)
+
+
+def _with_far_dates(dates: pd.Series, cells: pd.Series) -> pd.Series:
+    """Dates that nanoseconds do not hold filled in, all in microseconds then; as they are where one has more digits."""
+    if not dates.isna().any():
+        return dates
+    unread = dates.isna() & cells.map(
+        lambda cell: isinstance(cell, str) and ISO_DATE.fullmatch(cell.strip()) is not None
+    )
+    near = dates.dropna().to_numpy()
+    if not unread.any() or (near.astype("datetime64[us]") != near).any():
+        return dates
+    far = cells[unread].map(_microseconds)
+    if any(stamp is None for stamp in far):
+        return dates
+    values = dates.to_numpy().astype("datetime64[us]")
+    values[unread.to_numpy()] = np.array(far.tolist(), dtype="datetime64[us]")
+    return pd.Series(values, index=dates.index)
+
+
+def _microseconds(cell: str) -> np.datetime64 | None:
+    """A date of any year from 1 to 9999 in UTC, None where there is no such day."""
+    if re.search(r"[.,]\d{7}", cell):
+        return None
+    try:
+        stamp = datetime.datetime.fromisoformat(cell.strip().replace(",", "."))
+    except ValueError:
+        return None
+    if stamp.tzinfo is not None:
+        stamp = stamp.astimezone(datetime.UTC).replace(tzinfo=None)
+    return np.datetime64(stamp, "us")
 
 
 def date_columns(X: pd.DataFrame) -> pd.DataFrame:
