@@ -122,7 +122,7 @@ class TimeWarp(Augmentation):
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series by their warped clocks."""
-        if self.sigma == 0:
+        if self.sigma == 0 or batch.x.shape[2] == 0:
             return batch
         x = batch.x
         wide = x.new_empty(0, dtype=fine(x))
@@ -203,7 +203,7 @@ class Drift(Augmentation):
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series with their drift."""
-        if self.max_drift == 0:
+        if self.max_drift == 0 or batch.x.shape[2] == 0:
             return batch
         x = batch.x
         wide = x.new_empty(0, dtype=fine(x))
