@@ -66,7 +66,8 @@ def load(
             f"A file or folder is read by kinview.datasets.load_path"
         )
     if name not in datasets:
-        folder = find_folder(name, data_dir, others=list(datasets))
+        links = options.get("follow_links", False)
+        folder = find_folder(name, data_dir, others=list(datasets), follow_links=links)
         return load_folder(folder, split_seed=split_seed, test_fraction=test_fraction, **options)
     known = inspect.signature(datasets[name].target).parameters
     given = {"data_dir": data_dir, "split_seed": split_seed, "test_fraction": test_fraction}
