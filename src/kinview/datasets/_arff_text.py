@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from kinview.datasets.text import read_text
+from kinview.datasets.text import read_text, split_lines
 
 __all__ = ["Attribute", "cells_of", "parse_arff", "unescaped"]
 
@@ -37,7 +37,7 @@ def parse_arff(source: Path) -> tuple[list[Attribute], list[tuple[int, str]]]:
     text = read_text(source)
     if "\0" in text:
         raise ValueError(f"{source} holds NUL characters, so it is not an ARFF file")
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line.strip()) for number, line in enumerate(split_lines(text), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("%")]
     attributes: list[Attribute] = []
     inside = ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kinview.data.labels import as_labels
 from kinview.datasets._padding import check_padding
 from kinview.datasets.dataset import Samples, stack
-from kinview.datasets.text import delimiter, is_number, numbers, parse_csv, read_text
+from kinview.datasets.text import delimiter, is_number, numbers, parse_csv, read_text, split_lines
 
 __all__ = ["read_ts", "read_ucr"]
 
@@ -53,7 +53,7 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     """
     source = Path(path)
     text = read_text(source)
-    rows = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    rows = [(number, line) for number, line in enumerate(split_lines(text), 1) if line.strip()]
     separator = delimiter(rows[0][1])
     by = None if separator == r"\s+" else separator
     lengths = [len(line.split(by)) for _, line in rows]
@@ -63,7 +63,9 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
         raise ValueError(f"{source} has one cell a line; a UCR file has a label and the values of a series a line")
     types = {0: str} | dict.fromkeys(range(1, width), np.float64)
     try:
-        frame = parse_csv(text, source, sep=separator, header=None, names=list(range(width)), dtype=types)
+        frame = parse_csv(
+            text, source, sep=separator, header=None, names=list(range(width)), dtype=types, index_col=False
+        )
         if "\0" in text:
             raise ValueError(f"{source} holds NUL characters, so it is not a text file")
     except ValueError:
@@ -117,7 +119,10 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     ([[5.0, nan], [nan, nan]], ['a', 'b'])
     """
     source = Path(path)
-    lines = [line.strip() for line in read_text(source).splitlines()]
+    text = read_text(source)
+    if "\0" in text:
+        raise ValueError(f"{source} holds NUL characters, so it is not a text file")
+    lines = [line.strip() for line in split_lines(text)]
     header, start = _ts_header(lines, source)
     if header.get("timestamps", "").startswith("true"):
         raise ValueError(f"{source} has time stamps inside (@timeStamps true), which this reader does not take; "

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kinview.datasets._links import check_links
 from kinview.datasets.dataset import Samples
 from kinview.datasets.steps import to_steps
-from kinview.datasets.text import is_number, parse_csv, read_text
+from kinview.datasets.text import MISSING, is_number, parse_csv, read_text
 
 __all__ = ["DESCRIPTORS", "VARIABLES", "is_physionet2012", "read_physionet2012"]
 
@@ -151,8 +151,9 @@ def _read_stays(files: list[Path]) -> pd.DataFrame:
         raise ValueError(f"{files[0]}: the files of the stays cannot be read: {error}") from None
     frame["file"] = np.repeat(np.arange(len(files)), rows)
     frame["line"] = np.concatenate([np.arange(number) for number in rows]) + 2
-    doubtful = frame["file"][frame["value"].isna().to_numpy()].unique()
-    _refuse_lines([files[i] for i in doubtful], [bodies[i] for i in doubtful])
+    unknown = np.unique(frame["file"].to_numpy()[frame["value"].isna().to_numpy()])
+    doubtful = {*unknown.tolist(), *(i for i, body in enumerate(bodies) if b"\0" in body)}
+    _refuse_lines([files[i] for i in sorted(doubtful)], [bodies[i] for i in sorted(doubtful)])
     return frame[~frame[["time", "parameter", "value"]].isna().all(axis=1).to_numpy()]
 
 
@@ -167,10 +168,15 @@ def _refuse_lines(files: list[Path], bodies: list[bytes]) -> None:
         for number, line in enumerate(body.split(b"\n")[:-1], 2):
             text = line.decode("utf-8", errors="replace")
             cells = text.split(",")
-            if text and (len(cells) != 3 or not is_number(cells[2]) or "\ufffd" in text):
+            if text and (len(cells) != 3 or not _is_value(cells[2]) or "\ufffd" in text or "\0" in text):
                 raise ValueError(
                     f"{file} cannot be read: line {number} is {text[:80]!r}, expected a time, a parameter and a number"
                 )
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell is a number as pandas has it, or missing."""
+    return cell.strip() in MISSING or (is_number(cell) and cell.isascii() and not set(cell) & set("_'\""))
 
 
 def _place(frame: pd.DataFrame, row: int, files: list[Path]) -> str:
@@ -214,7 +220,9 @@ def _outcomes(paths: list[Path], stays: NDArray[np.int64]) -> NDArray[np.int64]:
         held = table[_LABEL].dropna()
         other = held[~held.isin([0, 1])]
         if len(other):
-            raise ValueError(f"{path}: {_LABEL} must be 0 or 1; got {other.iloc[0]!r} in line {other.index[0] + 2}")
+            raise ValueError(
+                f"{path}: {_LABEL} must be 0 or 1; got {str(other.iloc[0])!r} in line {other.index[0] + 2}"
+            )
     names = ", ".join(str(path) for path in paths)
     found = pd.concat(tables)[["RecordID", _LABEL]].drop_duplicates()
     twice = found["RecordID"][found["RecordID"].duplicated()]
