@@ -115,8 +115,8 @@ def test_a_declared_format_counts(tmp_path: Path, declared: str, cell: str, expe
     [
         ('"HH:mm"', "13:30", r"attribute 'day': the date format 'HH:mm' has no year of four digits"),
         ('"dd.MM.yy"', "03.04.24", "has 'yy'; known are"),
-        ('"dd/MM/yyyy"', "2024-04-03", r"'2024-04-03' in data line 1 is not a date of attribute 'day': expected dd/MM"),
-        ("", "13:30", "'13:30' in data line 1 is not a date .*no format is declared"),
+        ('"dd/MM/yyyy"', "2024-04-03", r"'2024-04-03' is not a date of attribute 'day': expected dd/MM"),
+        ("", "13:30", "'13:30' is not a date .*no format is declared"),
         ("", "03/04/2024", "is not a date of attribute 'day'"),
     ],
 )

@@ -1,15 +1,19 @@
-"""``kinview list``: the parts there are."""
+"""``kinview list``: the parts there are, and the parameters of one."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
+import sys
 from typing import TYPE_CHECKING
 
 from kinview._cli.arguments import new_parser, parse as parse_words
-from kinview._cli.text import count, say, table, without_markup
+from kinview._cli.text import count, plain, say, table, without_markup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from jsonargparse import Namespace
 
@@ -35,9 +39,13 @@ FAMILIES = {
 def parse(words: Sequence[str]) -> Namespace:
     """Options of the command."""
     parser = new_parser(
-        "list", "[FAMILY]", "The parts of one family with what they are for, or all families with their numbers."
+        "list",
+        "[FAMILY [NAME]]",
+        "The parameters of one part with their defaults, the parts of one family with what they are for, or all "
+        "families with their numbers.",
     )
     parser.add_argument("family", nargs="?", type=str | None, default=None, help=", ".join(FAMILIES))
+    parser.add_argument("name", nargs="?", type=str | None, default=None, help="one part of the family")
     parser.add_argument(
         "--data_dir", type=str | None, help="data folder for kinview list datasets, instead of KINVIEW_DATA"
     )
@@ -51,9 +59,13 @@ def run(options: Namespace) -> None:
         say("", "kinview list FAMILY shows them")
         return
     registry = _registry(options.family)
+    if options.name is not None:
+        _tell_parameters(registry[options.name])
+        return
     entries = [registry[name] for name in registry]
     rows = [(e.name, e.modality or "any", _summary(e), e.reference or "-") for e in entries]
     say(*table(rows, ("name", "modality", "summary", "reference"), {2: 0.6, 3: 0.4}))
+    say("", f"kinview list {options.family} NAME shows the parameters of one")
     if options.family == "datasets":
         _tell_folders(options.data_dir)
 
@@ -65,6 +77,66 @@ def _registry(family: str) -> Registry:
         raise ValueError(f"there is no family {family!r}{suggestion(family, FAMILIES)} Known: {', '.join(FAMILIES)}")
     registry: Registry = getattr(importlib.import_module(FAMILIES[family]), family)
     return registry
+
+
+def _tell_parameters(entry: Entry) -> None:
+    """What a part is, and its parameters with default and sentence; those of each modality where they differ."""
+    facts = [("modality", entry.modality or "any"), ("reference", entry.reference or "-")]
+    say(f"{entry.name}: {_summary(entry)}", *table(facts))
+    shown: list[list[tuple[str, str, str]]] = []
+    for twin in entry.metadata.get("twins", {entry.modality: entry}).values():
+        rows = list(_parameters(twin.target))
+        if rows not in shown:
+            lines = table(rows, ("parameter", "default", "what it is"), {1: 0.3, 2: 0.7}) if rows else ["no parameters"]
+            say("", *([f"for {twin.modality}:"] if shown else []), *lines)
+            shown.append(rows)
+
+
+def _parameters(target: Any) -> Iterator[tuple[str, str, str]]:
+    """Name, default and sentence of each parameter."""
+    sentences = _sentences(target)
+    for parameter in inspect.signature(target).parameters.values():
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            default = "(to be given)" if parameter.default is parameter.empty else plain(parameter.default)
+            yield parameter.name, default, without_markup(sentences.get(parameter.name, "-"))
+
+
+def _sentences(target: Any) -> dict[str, str]:
+    """What is said of each parameter in the docstring, or in those that it stands for.
+
+    A loss is the module form of a function, which says what its parameters are; a data set is loaded by name, and what
+    all of them take, or the reader, is documented there.
+    """
+    doc = inspect.getdoc(target) or ""
+    module = sys.modules.get(getattr(target, "__module__", ""))
+    others = [getattr(module, name, None) for name in re.findall(r":func:`(\w+)`", doc.split("\n\n")[0])]
+    if inspect.isfunction(target):
+        from kinview.datasets.named import load
+        from kinview.datasets.physionet2012 import read_physionet2012
+
+        others += [load, read_physionet2012]
+    found: dict[str, str] = {}
+    for text in [*(inspect.getdoc(other) or "" for other in reversed(others)), doc]:
+        found |= _section(text)
+    return found
+
+
+def _section(doc: str) -> dict[str, str]:
+    """The "Parameters" section of a docstring: the sentences of each name."""
+    lines = doc.split("\n")
+    start = next(
+        (i + 2 for i, line in enumerate(lines[:-1]) if line == "Parameters" and lines[i + 1][:3] == "---"), None
+    )
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for number, line in enumerate(lines[start:] if start is not None else [], start or 0):
+        if line[:3] == "---" or (number + 1 < len(lines) and lines[number + 1][:3] == "---"):
+            break
+        if line and not line[0].isspace():
+            names = [name.strip(" *") for name in line.split(" : ")[0].split(",")]
+        elif line:
+            found |= {name: f"{found.get(name, '')} {line.strip()}".strip() for name in names}
+    return found
 
 
 def _summary(entry: Entry) -> str:

@@ -61,6 +61,8 @@ class _Filter(SeriesAugmentation):
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series, each filtered."""
         x = batch.x
+        if x.shape[2] == 0:
+            return batch
         lengths = valid_lengths(x, batch.times)
         wide = torch.promote_types(x.dtype, torch.float32)
         own = lengths[:1] if bool((lengths == lengths[:1]).all()) else lengths  # what rows share is computed once

@@ -117,7 +117,7 @@ class TimeWarp(SeriesAugmentation):
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series by their warped clocks."""
-        if self.sigma == 0:
+        if self.sigma == 0 or batch.x.shape[2] == 0:
             return batch
         x = batch.x
         values = _drawn(x, (len(x), self.knots + 2), generator).mul_(self.sigma).add_(1)
@@ -200,7 +200,7 @@ class Drift(SeriesAugmentation):
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """``(n, C, T)`` series with their drift."""
-        if self.max_drift == 0:
+        if self.max_drift == 0 or batch.x.shape[2] == 0:
             return batch
         x = batch.x
         walk = _drawn(x, self._each(x, self.points + 2), generator).cumsum(dim=2)

@@ -99,9 +99,10 @@ def _from_multiindex(X: pd.DataFrame) -> RawPanel:
     names = _column_names(X)
     _refuse_empty(X.shape, ("series", "channels"))
     series, index = _instances(cast(pd.MultiIndex, X.index))
-    times, unit = _time_numbers(X.index.get_level_values(-1))
-    order = np.lexsort((times, series))
+    keys, times, unit = _time_numbers(X.index.get_level_values(-1))
+    order = np.lexsort((keys, series))
     series, times = series[order], times[order]
+    _refuse_alike(X.index, order, series, times)
     lengths = np.bincount(series)
     place = series, _count_within(lengths), len(lengths), int(lengths.max())
     groups = index.get_level_values(0) if index.nlevels > 1 else None
@@ -145,6 +146,7 @@ def _from_frames(frames: Sequence[pd.DataFrame], index: pd.Index | None = None) 
             )
         if isinstance(frame.index, pd.MultiIndex):
             raise ValueError(f"series {i} has a MultiIndex; in a list of DataFrames the index of each is its time")
+    frames = [frame.set_axis(_native(frame.index), axis=0) for frame in frames]
     raw = _from_multiindex(pd.concat(frames, keys=range(len(frames))))  # aligns channels by name
     return dataclasses.replace(raw, index=pd.RangeIndex(len(frames)) if index is None else index, groups=None)
 
@@ -170,7 +172,13 @@ def _nested_cell(cell: Any, row: int, name: str) -> pd.Series:
         raise ValueError(
             f"series {row} has no series in channel {name!r} but {cell!r}; write NaN steps where nothing was"
         )
-    series = cell if isinstance(cell, pd.Series) else pd.Series(_numbers(cell, f"series {row}, channel {name!r}"))
+    if isinstance(cell, pd.Series):
+        series = cell.set_axis(_native(cell.index))
+    else:
+        values = _numbers(cell, f"series {row}, channel {name!r}")
+        if values.ndim != 1:
+            raise ValueError(f"series {row}, channel {name!r} has shape {values.shape}; a nested cell is (time,)")
+        series = pd.Series(values)
     if not series.index.is_unique:
         stamp = series.index[series.index.duplicated()][0]
         raise ValueError(f"series {row}, channel {name!r} has the time stamp {stamp} more than once; aggregate or drop")
@@ -230,28 +238,63 @@ def _frame_numbers(X: pd.DataFrame) -> NDArray[np.float64]:
     return X.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _time_numbers(stamps: pd.Index) -> tuple[NDArray[np.float64], TimeUnit]:
-    """Time stamps as numbers: seconds for dates (since the first) and durations, the number itself otherwise."""
+def _time_numbers(stamps: pd.Index) -> tuple[NDArray[Any], NDArray[np.float64], TimeUnit]:
+    """What orders time stamps exactly, and the stamps as numbers with their unit.
+
+    The numbers are seconds for dates (since the first) and durations, and the number itself otherwise. Whole numbers
+    beyond 2^53, of which float64 does not hold every one, count from the first.
+    """
     if stamps.dtype.kind == "O" and not isinstance(stamps, pd.PeriodIndex):
         is_dates = pd.api.types.infer_dtype(stamps) in {"date", "datetime"}
         stamps = pd.to_datetime(stamps) if is_dates else stamps.infer_objects()
     if isinstance(stamps, pd.PeriodIndex):
-        return stamps.asi8.astype(np.float64), "periods"
+        return stamps.asi8, stamps.asi8.astype(np.float64), "periods"
     kind = stamps.dtype.kind
     if kind == "M":
         dates = pd.DatetimeIndex(stamps)
-        return np.asarray((dates - dates.min()).total_seconds(), dtype=np.float64), "seconds"
+        return dates.asi8, np.asarray((dates - dates.min()).total_seconds(), dtype=np.float64), "seconds"
     if kind == "m":
-        return pd.TimedeltaIndex(stamps).total_seconds().to_numpy(dtype=np.float64), "seconds"
-    if kind in "iuf":
+        durations = pd.TimedeltaIndex(stamps)
+        return durations.asi8, durations.total_seconds().to_numpy(dtype=np.float64), "seconds"
+    if kind in "iu":
+        whole = stamps.to_numpy(dtype=np.int64 if kind == "i" else np.uint64)
+        first, last = int(whole.min()), int(whole.max())
+        if max(-first, last) <= 2**53:
+            return whole, whole.astype(np.float64), "numbers"
+        return whole, (whole - whole.min()).view(np.uint64).astype(np.float64), "numbers"  # wraps, and is right so
+    if kind == "f":
         numbers = stamps.to_numpy(dtype=np.float64)
         if np.isfinite(numbers).all():
-            return numbers, "numbers"
+            return numbers, numbers, "numbers"
         raise ValueError("the time stamps of X (last index level) are not all finite; every step needs its time")
     raise ValueError(
         f"the last index level of X holds the time and has to be numbers, dates, periods or durations, "
         f"got {stamps.dtype}, such as {stamps[0]!r}; convert it (pandas.to_datetime, pandas.to_numeric)"
     )
+
+
+def _refuse_alike(
+    rows: pd.Index, order: NDArray[np.int64], series: NDArray[np.int64], times: NDArray[np.float64]
+) -> None:
+    """Refuse different stamps of a series that are one number in float64."""
+    alike = (np.diff(times) <= 0) & (np.diff(series) == 0)
+    if alike.any():
+        place = int(alike.argmax())
+        *instance, stamp = rows[order[place]]
+        raise ValueError(
+            f"series {', '.join(map(str, instance))} has the time stamps {stamp} and {rows[order[place + 1]][-1]}, "
+            f"which are one number in float64, as the stamps of X span too much for steps so small; read parts of X"
+        )
+
+
+def _native(index: pd.Index) -> pd.Index:
+    """The index in this machine's byte order; pandas joins no other."""
+    values = index.to_numpy() if isinstance(index.dtype, np.dtype) else None
+    if values is None or values.dtype.isnative:
+        return index
+    half = values.dtype.kind == "f" and values.dtype.itemsize == 2  # of which pandas makes no index
+    native: pd.Index = pd.Index(values.astype(np.float64 if half else values.dtype.newbyteorder("=")), name=index.name)
+    return native
 
 
 def _pad(rows: NDArray[Any], series: NDArray[Any], steps: NDArray[Any], n: int, length: int) -> NDArray[Any]:

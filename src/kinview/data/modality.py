@@ -57,7 +57,16 @@ def modality_of(X: Any) -> Modality:
 
 def is_nested(X: Any) -> bool:
     """Whether X is a frame whose cells are series."""
-    return isinstance(X, pd.DataFrame) and X.size > 0 and any(map(is_series, X.iloc[0]))
+    return isinstance(X, pd.DataFrame) and any(_holds_series(X.iloc[:, i]) for i in range(X.shape[1]))
+
+
+def _holds_series(column: pd.Series) -> bool:
+    """Whether some cell is a series; cells are looked at one by one only where pandas finds no kind that all have."""
+    if column.dtype != object or len(column) == 0:
+        return False
+    if is_series(column.iloc[0]):
+        return True
+    return pd.api.types.infer_dtype(column, skipna=True).startswith("mixed") and any(map(is_series, column))
 
 
 def is_series(cell: Any) -> bool:

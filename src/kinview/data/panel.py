@@ -79,13 +79,15 @@ def read_panel(
     -------
     Panel
         Shorter series are padded with NaN. Time stamps become float64 numbers: dates and durations in seconds (dates
-        since the first stamp of all), periods and numbers as they are.
+        since the first stamp of all), periods and numbers as they are (whole numbers beyond 2^53, such as nanoseconds,
+        since the first stamp of all). Steps are in the exact order of their stamps.
 
     Raises
     ------
     ValueError
         For a bare 2-D array, no series, a series without steps, infinite, complex or non-numeric values, time stamps
-        that are missing or appear twice in a series, and channels other than at fit (:class:`ChannelMismatch`).
+        that are missing, appear twice in a series or are one number in float64, and channels other than at fit
+        (:class:`ChannelMismatch`).
     TypeError
         For a container that is none of the above.
 
@@ -132,8 +134,9 @@ def _select_channels(raw: RawPanel, expected: Sequence[str] | int | None) -> Raw
     comparable = not isinstance(expected, int) and tuple(expected) != _default_names(number) and raw.names is not None
     if comparable:
         assert raw.names is not None and not isinstance(expected, int)
-        missing = [name for name in expected if name not in raw.names]
-        extra = [name for name in raw.names if name not in expected]
+        there, known = set(raw.names), set(expected)
+        missing = [name for name in expected if name not in there]
+        extra = [name for name in raw.names if name not in known]
         if missing or extra:
             parts = [f"lacks the channel(s) {', '.join(map(repr, missing))} of fit"] if missing else []
             parts += [f"has the channel(s) {', '.join(map(repr, extra))} that fit did not see"] if extra else []
@@ -144,7 +147,8 @@ def _select_channels(raw: RawPanel, expected: Sequence[str] | int | None) -> Raw
         return raw
     if raw.names is None:
         return dataclasses.replace(raw, names=tuple(expected))
-    order = [raw.names.index(name) for name in expected]
+    position = {name: i for i, name in enumerate(raw.names)}
+    order = [position[name] for name in expected]
     return dataclasses.replace(raw, values=raw.values[:, order], names=tuple(expected))
 
 

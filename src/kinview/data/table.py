@@ -191,19 +191,20 @@ class TableSchema:
         return cls(columns)
 
     def _in_order(self, names: tuple[str, ...] | None, values: list[pd.Series]) -> list[pd.Series]:
-        anonymous = self.names == _default_names(len(self.names))
-        if names is None or (anonymous and not set(names) & set(self.names)):
+        expected = self.names  # made once: it walks over all columns
+        anonymous = expected == _default_names(len(expected))
+        if names is None or (anonymous and not set(names) & set(expected)):
             if len(values) != len(self.columns):
                 raise ValueError(f"X has {len(values)} columns, but {len(self.columns)} at fit; give the same columns")
             return values
-        missing = [name for name in self.names if name not in names]
-        extra = [name for name in names if name not in self.names]
+        position, known = {name: i for i, name in enumerate(names)}, set(expected)
+        missing = [name for name in expected if name not in position]
+        extra = [name for name in names if name not in known]
         if missing or extra:
             parts = [f"lacks the column(s) {_listed(missing)}"] if missing else []
             parts += [f"has the column(s) {_listed(extra)} that fit did not see"] if extra else []
-            raise ValueError(f"X {' and '.join(parts)}; give the columns of fit: {_listed(self.names)}")
-        position = {name: i for i, name in enumerate(names)}
-        return [values[position[name]] for name in self.names]
+            raise ValueError(f"X {' and '.join(parts)}; give the columns of fit: {_listed(expected)}")
+        return [values[position[name]] for name in expected]
 
 
 def _read(X: Any) -> tuple[tuple[str, ...] | None, list[pd.Series]]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinview.data.labels import as_labels
+from kinview.datasets._padding import check_padding
 from kinview.datasets.dataset import Samples, stack
-from kinview.datasets.text import delimiter, numbers, parse_csv, read_text
+from kinview.datasets.text import delimiter, is_number, numbers, parse_csv, read_text, split_lines
 
 __all__ = ["read_ts", "read_ucr"]
 
@@ -52,22 +53,45 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     """
     source = Path(path)
     text = read_text(source)
-    lines = text.splitlines()
-    separator = delimiter(lines[0])
-    width = max(len(line.split(None if separator == r"\s+" else separator)) for line in lines)
+    rows = [(number, line) for number, line in enumerate(split_lines(text), 1) if line.strip()]
+    separator = delimiter(rows[0][1])
+    by = None if separator == r"\s+" else separator
+    lengths = [len(line.split(by)) for _, line in rows]
+    width = max(lengths)
+    check_padding(lengths, 1, source)
     if width < 2:
         raise ValueError(f"{source} has one cell a line; a UCR file has a label and the values of a series a line")
     types = {0: str} | dict.fromkeys(range(1, width), np.float64)
-    frame = parse_csv(text, source, sep=separator, header=None, names=list(range(width)), dtype=types)
+    try:
+        frame = parse_csv(
+            text, source, sep=separator, header=None, names=list(range(width)), dtype=types, index_col=False
+        )
+        if "\0" in text:
+            raise ValueError(f"{source} holds NUL characters, so it is not a text file")
+    except ValueError:
+        _refuse_text(rows, by, source)
+        raise
     y = as_labels(frame[0])
     return Samples(frame.iloc[:, 1:].to_numpy(dtype=np.float64)[:, None, :], y)
+
+
+def _refuse_text(rows: list[tuple[int, str]], by: str | None, source: Path) -> None:
+    """Name the first value that is no number."""
+    for number, line in rows:
+        for cell in line.split(by)[1:]:
+            if not is_number(cell):
+                raise ValueError(
+                    f"{source} cannot be read: line {number} has {cell.strip()[:80]!r}, which is not a number"
+                )
 
 
 def read_ts(path: str | os.PathLike[str]) -> Samples:
     r"""Read sktime's ``.ts`` format: ``@`` header lines, then a series a line, ``channel:channel:...:label``.
 
-    Missing values are ``?`` or ``NaN``. With ``@targetLabel true`` labels are floats (regression); with neither that
-    nor ``@classLabel true`` there are none. Only series without time stamps of their own are read.
+    Missing values are ``?`` or ``NaN``. With ``@targetLabel true`` labels are floats (regression). ``@classLabel`` is
+    followed by ``true`` and the classes, in older files by the classes alone, or by ``false``. A header without either
+    line has labels where the lines have one part more than it says channels (``@dimensions``, ``@univariate true``), or
+    end in text; else there are none. Only series without time stamps of their own are read.
 
     Parameters
     ----------
@@ -83,7 +107,7 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     ------
     ValueError
         If there is no ``@data`` line, a series has time stamps, another number of channels than the first or channels
-        of unequal length, or a value is not a number.
+        of unequal length, a line ends in a channel where its label should be, or a value is not a number.
 
     Examples
     --------
@@ -95,31 +119,32 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     ([[5.0, nan], [nan, nan]], ['a', 'b'])
     """
     source = Path(path)
-    lines = read_text(source).splitlines()
+    text = read_text(source)
+    if "\0" in text:
+        raise ValueError(f"{source} holds NUL characters, so it is not a text file")
+    lines = [line.strip() for line in split_lines(text)]
     header, start = _ts_header(lines, source)
     if header.get("timestamps", "").startswith("true"):
         raise ValueError(f"{source} has time stamps inside (@timeStamps true), which this reader does not take; "
                          f"write the data in long format (id, time, value) and read that")  # fmt: skip
+    rows = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line and line[0] not in "#%"]
+    if not rows:
+        raise ValueError(f"{source} has no series after its @data line")
     regression = header.get("targetlabel", "").startswith("true")
-    labelled = regression or header.get("classlabel", "").startswith("true")
+    labelled = regression or _has_labels(header, rows[0][1].split(":"))
     series: list[NDArray[np.float64]] = []
     labels: list[str] = []
-    for number, line in enumerate(lines[start:], start + 1):
-        line = line.strip()
-        if not line or line[0] in "#%":
-            continue
+    for number, line in rows:
         parts = line.split(":")
         if labelled:
-            labels.append(parts.pop().strip())
+            labels.append(_ts_label(parts.pop().strip(), source, number))
         series.append(_ts_series(parts, source, number))
         if len(series[-1]) != len(series[0]):
             raise ValueError(f"{source}, line {number} has {len(series[-1])} channel(s), the first {len(series[0])}")
-    if not series:
-        raise ValueError(f"{source} has no series after its @data line")
+    check_padding([values.shape[1] for values in series], len(series[0]), source)
     if not labelled:
         return Samples(stack(series))
-    y = as_labels(labels)
-    return Samples(stack(series), y.astype(np.float64) if regression else y)
+    return Samples(stack(series), _targets(labels, rows, source) if regression else as_labels(labels))
 
 
 def _ts_header(lines: list[str], source: Path) -> tuple[dict[str, str], int]:
@@ -128,11 +153,37 @@ def _ts_header(lines: list[str], source: Path) -> tuple[dict[str, str], int]:
     for number, line in enumerate(lines):
         if not line.startswith("@"):
             continue
-        key, _, value = line[1:].strip().partition(" ")
-        if key.lower() == "data":
+        key, *value = line[1:].lower().split(None, 1) or [""]
+        if key == "data":
             return header, number + 1
-        header[key.lower()] = value.strip().lower()
+        header[key.rstrip(":")] = value[0] if value else ""
     raise ValueError(f"{source} has no @data line, so it is not a .ts file")
+
+
+def _has_labels(header: dict[str, str], first: list[str]) -> bool:
+    """Whether the lines end in a label; ``first`` has the parts of the first one."""
+    if "classlabel" in header:
+        return header["classlabel"].split()[:1] not in ([], ["false"])
+    if "targetlabel" in header:
+        return False
+    said = header.get("dimensions", header.get("dimension", "1" if header.get("univariate") == "true" else ""))
+    if said.isdecimal():
+        return len(first) == int(said[:9]) + 1
+    return len(first) > 1 and not any(is_number(cell) for cell in first[-1].split(","))
+
+
+def _ts_label(label: str, source: Path, line: int) -> str:
+    if "," in label:
+        raise ValueError(
+            f"{source}, line {line} ends in {label[:40]!r} where the header announces a label; if it is a channel, "
+            f"write @classLabel false"
+        )
+    return label
+
+
+def _targets(labels: list[str], rows: list[tuple[int, str]], source: Path) -> NDArray[np.float64]:
+    """Targets of a regression."""
+    return np.concatenate([numbers([label], source, line) for label, (line, _) in zip(labels, rows, strict=True)])
 
 
 def _ts_series(parts: list[str], source: Path, line: int) -> NDArray[np.float64]:
@@ -141,5 +192,8 @@ def _ts_series(parts: list[str], source: Path, line: int) -> NDArray[np.float64]
     channels = [numbers(part.split(","), source, line) for part in parts]
     if len({len(channel) for channel in channels}) > 1:
         lengths = ", ".join(str(len(channel)) for channel in channels)
-        raise ValueError(f"{source}, line {line} has channels of unequal length ({lengths}); pad them with NaN")
+        raise ValueError(
+            f"{source}, line {line} has channels of unequal length ({lengths}); pad them with NaN, or, where the last "
+            f"part is a label, write @classLabel true and the classes into the header"
+        )
     return np.stack(channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -130,8 +131,10 @@ def strptime_format(declared: str) -> str:
     return found
 
 
-def declared_dates(column: pd.Series, declared: str, name: str, source: str) -> pd.Series:
+def declared_dates(column: pd.Series, declared: str, name: str, source: str, lines: Sequence[int]) -> pd.Series:
     """A date attribute of ARFF by its declared format, ISO 8601 without one; in UTC where it has a zone.
+
+    ``lines`` are the numbers of the rows in the file.
 
     Raises
     ------
@@ -150,7 +153,7 @@ def declared_dates(column: pd.Series, declared: str, name: str, source: str) -> 
     if unread.any():
         row = int(unread.argmax())
         raise ValueError(
-            f"{source}: {column.iloc[row]!r} in data line {row + 1} is not a date of attribute {name!r}: expected "
+            f"{source}, line {lines[row]}: {column.iloc[row]!r} is not a date of attribute {name!r}: expected "
             f"{declared or 'ISO 8601 (2024-05-31T13:30:00), since no format is declared'}"
         )
     return dates

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kinview.datasets._links import check_links
 from kinview.datasets.archives import read_ts, read_ucr
 from kinview.datasets.arff import is_relational, read_arff
 from kinview.datasets.dataset import Dataset, Samples, split
@@ -123,29 +125,49 @@ def load_path(
     )  # fmt: skip
 
 
-def load_folder(folder: Path, *, split_seed: int = 0, test_fraction: float = 0.3, **options: Any) -> Dataset:
+def load_folder(
+    folder: Path, *, split_seed: int = 0, test_fraction: float = 0.3, follow_links: bool = False, **options: Any
+) -> Dataset:
     """Load what a folder holds: an archive's train and test pair, a PhysioNet 2012 folder, WFDB records, or one table.
 
-    The label of a table is its last column unless ``label`` is given.
+    The label of a table is its last column unless ``label`` is given. Where the folder holds none of these but one
+    sub-folder that does (an archive unpacked one folder too deep), that one is loaded under the folder's name.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    split_seed, test_fraction : int, float
+        As for :func:`load_path`.
+    follow_links : bool, default False
+        Follow links in the folder that leave it. By default they are refused, so that a folder from elsewhere does not
+        read other files of this machine.
+    **options : Any
+        Parameters of the reader.
 
     Raises
     ------
     ValueError
-        If the folder holds nothing of these, or more than one table.
+        If the folder holds nothing of these, or more than one table, or a link leaves it.
     """
+    name, folder = folder.name, _unwrapped(folder, follow_links=follow_links)
+    links: dict[str, Any] = {"follow_links": follow_links}
     pair = _archive_pair(folder)
     if pair is not None:
         train, test, format = pair
+        check_links([train, test], folder, **links)
         parts = [read_path(file, format, **options) for file in (train, test)]
-        return Dataset.of(*parts, name=folder.name, source=f"{folder.name}/{train.name} and {test.name}")
+        return Dataset.of(*parts, name=name, source=f"{folder.name}/{train.name} and {test.name}")
     if is_physionet2012(folder):
-        samples, source = read_path(folder, "physionet2012", **options), f"PhysioNet challenge 2012, {folder.name}"
-    elif is_wfdb(folder):
-        samples, source = read_path(folder, "wfdb", **options), f"WFDB records in {folder.name}"
+        samples = read_path(folder, "physionet2012", **links, **options)
+        source = f"PhysioNet challenge 2012, {folder.name}"
+    elif is_wfdb(folder) or (not _tables(folder) and is_wfdb(folder, below=True, **links)):
+        samples, source = read_path(folder, "wfdb", **links, **options), f"WFDB records in {folder.name}"
     else:
         table = _single_table(folder)
+        check_links([table], folder, **links)
         samples, source = read_path(table, "wide", **{"label": -1, **options}), f"{folder.name}/{table.name}"
-    return split(samples, name=folder.name, source=source, split_seed=split_seed, test_fraction=test_fraction)
+    return split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
@@ -172,13 +194,18 @@ def folder_names(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
     return [] if folder is None else sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
 
 
-def find_folder(name: str, data_dir: str | os.PathLike[str] | None, others: Sequence[str] = ()) -> Path:
+def find_folder(
+    name: str, data_dir: str | os.PathLike[str] | None, others: Sequence[str] = (), *, follow_links: bool = False
+) -> Path:
     """Folder of a data set by name, whatever its case; the name is matched against what is there and never joined.
+
+    Where there is none, it is looked for one folder deeper, in an archive that was unpacked into a folder of its own.
 
     Raises
     ------
     ValueError
-        If the name is a path, or unknown; the message lists what is near or there (``others`` included).
+        If the name is a path, or unknown, or its folder a link that leaves the data folder (unless ``follow_links``);
+        the message lists what is near or there (``others`` included).
     """
     if not name or name in (".", "..") or any(sign in name for sign in ("/", "\\", "\0")):
         raise ValueError(
@@ -186,11 +213,15 @@ def find_folder(name: str, data_dir: str | os.PathLike[str] | None, others: Sequ
         )
     root = data_folder(data_dir)
     folders = folder_names(data_dir)
-    same = [folder for folder in folders if folder == name] or [f for f in folders if f.lower() == name.lower()]
-    if len(same) > 1:
-        raise ValueError(f"{name!r} could be any of {', '.join(same)}; write it as it is on disk")
-    if root is not None and same:
-        return root / same[0]
+    if root is not None:
+        known = [root / folder for folder in folders]
+        same = _named(name, known) or _named(name, [inner for folder in known for inner in _data_folders(folder)])
+        if len(same) > 1:
+            told = ", ".join(str(folder.relative_to(root)) for folder in same)
+            raise ValueError(f"{name!r} could be any of {told}; write it as it is on disk, or give another data folder")
+        if same:
+            check_links(same, root, follow_links=follow_links)
+            return same[0]
     hint = suggestion(name, [*folders, *others], most=3, cutoff=0.5)
     where = (
         "set KINVIEW_DATA or data_dir to load data sets from disk"
@@ -225,6 +256,43 @@ def _format_of(source: Path, options: dict[str, Any]) -> str:
     raise ValueError(f"cannot tell the format of {source.name}; give format= one of {', '.join(_READERS)}")
 
 
+def _named(name: str, folders: list[Path]) -> list[Path]:
+    """Folders of this name, or else of this name in whatever case."""
+    return [f for f in folders if f.name == name] or [f for f in folders if f.name.lower() == name.lower()]
+
+
+def _data_folders(folder: Path) -> list[Path]:
+    """Sub-folders that hold data, of a folder that holds none itself; links are not looked into."""
+    found: list[Path] = []
+    if not folder.is_symlink():
+        with contextlib.suppress(PermissionError):  # of other people, such as lost+found
+            if not _holds_data(folder):
+                found += [entry for entry in _sub_folders(folder) if not entry.is_symlink() and _holds_data(entry)]
+    return found
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    hidden = (".", "__MACOSX")
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(hidden))
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether a folder itself holds data of a known layout, complete or not."""
+    names = [file.name.lower() for file in folder.iterdir() if file.is_file()]
+    pair = any(name.endswith(f"_{part}{suffix}") for name in names for part in ("train", "test") for suffix in _ARCHIVE)
+    return pair or bool(_tables(folder)) or is_physionet2012(folder) or is_wfdb(folder)
+
+
+def _unwrapped(folder: Path, *, follow_links: bool) -> Path:
+    """The folder, or where it holds no data itself its only sub-folder that does."""
+    if _holds_data(folder):
+        return folder
+    inner = _sub_folders(folder)
+    check_links(inner, folder, follow_links=follow_links)
+    holding = [entry for entry in inner if _holds_data(entry)]
+    return holding[0] if len(holding) == 1 else folder
+
+
 def _archive_pair(folder: Path) -> tuple[Path, Path, str] | None:
     """The training and test file of a folder in an archive's layout, and their format."""
     files = {file.name.lower(): file for file in folder.iterdir() if file.is_file()}
@@ -245,8 +313,12 @@ def _archive_pair(folder: Path) -> tuple[Path, Path, str] | None:
     raise ValueError(f"{folder.name} has {alone} but no test file beside it; load that file with load_path")
 
 
+def _tables(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in _TABLES)
+
+
 def _single_table(folder: Path) -> Path:
-    tables = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in _TABLES)
+    tables = _tables(folder)
     if len(tables) == 1:
         return tables[0]
     if tables:

@@ -32,6 +32,9 @@ def update(digest: _Hash, values: Any) -> None:
 
 def _update_column(digest: _Hash, column: pd.Series) -> None:
     dtype = column.dtype
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        column = pd.Series(column.to_numpy().astype(dtype.newbyteorder("=")))
+        dtype = column.dtype
     digest.update(f"{dtype} {len(column)}".encode())
     if isinstance(dtype, np.dtype) and dtype.kind in "biufmM":
         digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())

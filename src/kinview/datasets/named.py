@@ -80,7 +80,8 @@ def _loaded(
     name: str, data_dir: str | os.PathLike[str] | None, split_seed: int, test_fraction: float, options: dict[str, Any]
 ) -> Dataset:
     if name not in datasets:
-        folder = find_folder(name, data_dir, others=list(datasets))
+        links = options.get("follow_links", False)
+        folder = find_folder(name, data_dir, others=list(datasets), follow_links=links)
         return load_folder(folder, split_seed=split_seed, test_fraction=test_fraction, **options)
     known = inspect.signature(datasets[name].target).parameters
     given = {"data_dir": data_dir, "split_seed": split_seed, "test_fraction": test_fraction}

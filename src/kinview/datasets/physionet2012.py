@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.datasets._links import check_links
 from kinview.datasets.dataset import Samples
 from kinview.datasets.steps import to_steps
-from kinview.datasets.text import parse_csv, read_text
+from kinview.datasets.text import MISSING, is_number, parse_csv, read_text
 
 __all__ = ["DESCRIPTORS", "VARIABLES", "is_physionet2012", "read_physionet2012"]
 
@@ -28,7 +32,9 @@ _HEADER = b"Time,Parameter,Value"
 _LABEL = "In-hospital_death"
 
 
-def read_physionet2012(path: str | os.PathLike[str], *, descriptors: bool = True) -> Samples:
+def read_physionet2012(
+    path: str | os.PathLike[str], *, descriptors: bool = True, follow_links: bool = False
+) -> Samples:
     r"""Read the folder of the PhysioNet 2012 challenge: ``set-a/`` (one text file a stay) and ``Outcomes-a.txt``.
 
     Sets b and c are read too where both their folder and their outcomes are there. Stays are kept as observed steps:
@@ -45,6 +51,8 @@ def read_physionet2012(path: str | os.PathLike[str], *, descriptors: bool = True
         Folder that holds ``set-a`` and ``Outcomes-a.txt``.
     descriptors : bool, default True
         Keep age, gender, height and ICU type as channels.
+    follow_links : bool, default False
+        Follow links that leave the folder, as for :func:`kinview.datasets.load_path`.
 
     Returns
     -------
@@ -54,7 +62,8 @@ def read_physionet2012(path: str | os.PathLike[str], *, descriptors: bool = True
     Raises
     ------
     ValueError
-        If the folder has another layout, a stay has no outcome, or a file holds an unknown variable.
+        If the folder has another layout, a link leaves it, a stay has no outcome, or a file holds an unknown variable
+        or a line that cannot be read; the message names file and line.
 
     References
     ----------
@@ -77,22 +86,25 @@ def read_physionet2012(path: str | os.PathLike[str], *, descriptors: bool = True
     sets = _sets(folder)
     if not sets:
         raise ValueError(f"{folder} is not a PhysioNet 2012 folder: it has no set-a with Outcomes-a.txt (nor b or c)")
+    check_links([part for pair in sets for part in pair], folder, follow_links=follow_links)
     files = [file for stays, _ in sets for file in sorted(stays.glob("*.txt"))]
+    check_links(files, folder, follow_links=follow_links)
     if not files:
         raise ValueError(f"{folder} has no stay: its set-a holds no .txt file")
-    frame, series = _read_stays(files)
-    stays = _record_ids(frame, series, files)
+    frame = _read_stays(files)
+    stays = _record_ids(frame, files)
     y = _outcomes([outcomes for _, outcomes in sets], stays)
     channels = VARIABLES + DESCRIPTORS if descriptors else VARIABLES
     variable = pd.Index(channels).get_indexer(pd.Index(frame["parameter"]))
-    known = (frame["value"].to_numpy() != -1) & frame["value"].notna().to_numpy()
-    _refuse_unknown(frame["parameter"][known], series[known], files)
+    series, value = frame["file"].to_numpy(), frame["value"].to_numpy()
+    known = (value != -1) & ~np.isnan(value)
+    _refuse_unknown(frame[known], files)
     kept = known & (variable >= 0)
-    hours = _hours(frame["time"])
+    hours = _hours(frame, files)
     # A step without a channel at hour 0 for each stay of which nothing is left, so that the stay is not lost.
     empty = np.setdiff1d(np.arange(len(files)), series[kept])
     values, series, hours = to_steps(
-        np.concatenate([frame["value"].to_numpy()[kept], np.full(len(empty), np.nan)])[:, None],
+        np.concatenate([value[kept], np.full(len(empty), np.nan)])[:, None],
         np.concatenate([series[kept], empty]),
         np.concatenate([hours[kept], np.zeros(len(empty))]),
         np.concatenate([variable[kept], np.zeros(len(empty), dtype=np.int64)]),
@@ -113,38 +125,87 @@ def _sets(folder: Path) -> list[tuple[Path, Path]]:
     return [(stays, outcomes) for stays, outcomes in pairs if stays.is_dir() and outcomes.is_file()]
 
 
-def _read_stays(files: list[Path]) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """All rows of all files in one table, and the number of the file of each row: one parse, not one a file."""
+def _read_stays(files: list[Path]) -> pd.DataFrame:
+    """All rows of all files in one table, with the file's number and the line of each: one parse, not one a file."""
     bodies = []
     for file in files:
-        head, _, body = file.read_bytes().replace(b"\r\n", b"\n").partition(b"\n")
+        head, _, body = _lines(file.read_bytes()).partition(b"\n")
         if head.strip() != _HEADER:
             raise ValueError(f"{file} does not begin with the line {_HEADER.decode()}")
         bodies.append(body if body.endswith(b"\n") or not body else body + b"\n")
     rows = np.array([body.count(b"\n") for body in bodies])
     try:
-        frame = pd.read_csv(
-            io.BytesIO(b"".join(bodies)),
-            header=None,
-            names=["time", "parameter", "value"],
-            dtype={"time": "category", "parameter": "category", "value": "float64"},
-            skip_blank_lines=False,
-        )
-    except ValueError as error:
-        raise ValueError(f"{files[0].parent}: the files of the stays cannot be read: {error}") from None
-    return frame, np.repeat(np.arange(len(files)), rows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas only warns of cells that it cuts off
+            frame = pd.read_csv(
+                io.BytesIO(b"".join(bodies)),
+                header=None,
+                names=["time", "parameter", "value"],
+                index_col=False,
+                dtype={"time": "category", "parameter": "category", "value": "float64"},
+                skip_blank_lines=False,
+                quoting=csv.QUOTE_NONE,
+            )
+    except (ValueError, pd.errors.ParserWarning) as error:
+        _refuse_lines(files, bodies)
+        raise ValueError(f"{files[0]}: the files of the stays cannot be read: {error}") from None
+    frame["file"] = np.repeat(np.arange(len(files)), rows)
+    frame["line"] = np.concatenate([np.arange(number) for number in rows]) + 2
+    unknown = np.unique(frame["file"].to_numpy()[frame["value"].isna().to_numpy()])
+    doubtful = {*unknown.tolist(), *(i for i, body in enumerate(bodies) if b"\0" in body)}
+    _refuse_lines([files[i] for i in sorted(doubtful)], [bodies[i] for i in sorted(doubtful)])
+    return frame[~frame[["time", "parameter", "value"]].isna().all(axis=1).to_numpy()]
 
 
-def _record_ids(frame: pd.DataFrame, series: NDArray[np.int64], files: list[Path]) -> NDArray[np.int64]:
+def _lines(content: bytes) -> bytes:
+    """The content with one sign at the end of a line; carriage returns may stand there alone or twice."""
+    return re.sub(rb"\r+\n?", b"\n", content) if b"\r" in content else content
+
+
+def _refuse_lines(files: list[Path], bodies: list[bytes]) -> None:
+    """Name the first line that is not a time, a parameter and a number, of which the number may be missing."""
+    for file, body in zip(files, bodies, strict=True):
+        for number, line in enumerate(body.split(b"\n")[:-1], 2):
+            text = line.decode("utf-8", errors="replace")
+            cells = text.split(",")
+            if text and (len(cells) != 3 or not _is_value(cells[2]) or "\ufffd" in text or "\0" in text):
+                raise ValueError(
+                    f"{file} cannot be read: line {number} is {text[:80]!r}, expected a time, a parameter and a number"
+                )
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell is a number as pandas has it, or missing."""
+    return cell.strip() in MISSING or (is_number(cell) and cell.isascii() and not set(cell) & set("_'\""))
+
+
+def _place(frame: pd.DataFrame, row: int, files: list[Path]) -> str:
+    """File and line of a row."""
+    return f"{files[frame['file'].iloc[row]]}, line {frame['line'].iloc[row]}"
+
+
+def _record_ids(frame: pd.DataFrame, files: list[Path]) -> NDArray[np.int64]:
     """RecordID of each file."""
-    rows = (frame["parameter"] == "RecordID").to_numpy()
+    rows = frame[(frame["parameter"] == "RecordID").to_numpy()]
+    values, series = rows["value"].to_numpy(), rows["file"].to_numpy()
     ids = np.full(len(files), -1, dtype=np.int64)
-    ids[series[rows]] = frame["value"].to_numpy()[rows].astype(np.int64)
+    whole = (values >= 0) & (values == np.floor(values)) & (values < 2**53)
+    ids[series[whole]] = values[whole].astype(np.int64)
+    wrong = ids[series] != values
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"{_place(rows, row, files)}: RecordID {values[row]:g} is not one whole number for the whole file"
+        )
     if (ids < 0).any():
         raise ValueError(f"{files[int((ids < 0).argmax())]} has no RecordID")
-    values, counts = np.unique(ids, return_counts=True)
+    distinct, counts = np.unique(ids, return_counts=True)
     if counts.max() > 1:
-        raise ValueError(f"RecordID {values[counts.argmax()]} is in {counts.max()} files; each stay has one")
+        twice = [file.name for file, stay in zip(files, ids, strict=True) if stay == distinct[counts.argmax()]]
+        raise ValueError(
+            f"RecordID {distinct[counts.argmax()]} is in {counts.max()} files; each stay has one: "
+            f"{', '.join(twice[:5])}"
+        )
     return ids
 
 
@@ -153,33 +214,54 @@ def _outcomes(paths: list[Path], stays: NDArray[np.int64]) -> NDArray[np.int64]:
     tables = [parse_csv(read_text(path), path) for path in paths]
     for path, table in zip(paths, tables, strict=True):
         if not {"RecordID", _LABEL} <= set(table.columns):
-            raise ValueError(f"{path} needs the columns RecordID and {_LABEL}; it has {', '.join(table.columns)}")
-    labels = pd.concat(tables).drop_duplicates("RecordID").set_index("RecordID")[_LABEL].reindex(stays)
+            raise ValueError(
+                f"{path} needs the columns RecordID and {_LABEL}; it has {', '.join(map(str, table.columns))}"
+            )
+        held = table[_LABEL].dropna()
+        other = held[~held.isin([0, 1])]
+        if len(other):
+            raise ValueError(
+                f"{path}: {_LABEL} must be 0 or 1; got {str(other.iloc[0])!r} in line {other.index[0] + 2}"
+            )
+    names = ", ".join(str(path) for path in paths)
+    found = pd.concat(tables)[["RecordID", _LABEL]].drop_duplicates()
+    twice = found["RecordID"][found["RecordID"].duplicated()]
+    if len(twice):
+        raise ValueError(f"{names}: RecordID {twice.iloc[0]} has more than one {_LABEL}")
+    labels = found.set_index("RecordID")[_LABEL].reindex(stays)
     if labels.isna().any():
         raise ValueError(
-            f"{int(labels.isna().sum())} stay(s) have no {_LABEL} in {', '.join(path.name for path in paths)}, the "
-            f"first is RecordID {stays[int(labels.isna().to_numpy().argmax())]}"
+            f"{int(labels.isna().sum())} stay(s) have no {_LABEL} in {names}, the first is RecordID "
+            f"{stays[int(labels.isna().to_numpy().argmax())]}"
         )
     return labels.to_numpy(dtype=np.int64)
 
 
-def _refuse_unknown(parameter: pd.Series, series: NDArray[np.int64], files: list[Path]) -> None:
+def _refuse_unknown(known: pd.DataFrame, files: list[Path]) -> None:
+    """Refuse variables that the challenge does not have, and infinite values."""
+    parameter = known["parameter"]
     unknown = ~parameter.isin([*VARIABLES, *DESCRIPTORS, "RecordID"]).to_numpy()
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
-            f"{files[series[row]]} holds {parameter.iloc[row]!r}, which is not a variable of the challenge"
+            f"{files[known['file'].iloc[row]]} holds {parameter.iloc[row]!r}, which is not a variable of the challenge "
+            f"(line {known['line'].iloc[row]})"
         )
+    infinite = np.isinf(known["value"].to_numpy())
+    if infinite.any():
+        raise ValueError(f"{_place(known, int(infinite.argmax()), files)} holds an infinite value")
 
 
-def _hours(time: pd.Series) -> NDArray[np.float64]:
+def _hours(frame: pd.DataFrame, files: list[Path]) -> NDArray[np.float64]:
     """Hours since admission of ``hh:mm`` categories, parsed once for each distinct text."""
-    texts = time.cat.categories
-    parts = texts.str.extract(r"^(\d+):([0-5]\d)$")
-    bad = parts.isna().any(axis=1).to_numpy()
+    codes, texts = frame["time"].cat.codes.to_numpy(), frame["time"].cat.categories
+    parts = texts.str.extract(r"^([0-9]{1,6}):([0-5][0-9])$")
+    bad = np.append(parts.isna().any(axis=1).to_numpy(), True)[codes]  # code -1: no time
     if bad.any():
-        raise ValueError(f"{texts[int(bad.argmax())]!r} is not a time hh:mm since admission")
+        row = int(bad.argmax())
+        raise ValueError(
+            f"{_place(frame, row, files)}: {'' if codes[row] < 0 else texts[codes[row]]!r} is not a time hh:mm since "
+            f"admission"
+        )
     hours = parts[0].astype(np.float64) + parts[1].astype(np.float64) / 60
-    if time.isna().any():
-        raise ValueError(f"row {int(time.isna().to_numpy().argmax())} of the stays' files has no time")
-    return np.asarray(hours.to_numpy()[time.cat.codes.to_numpy()])
+    return np.asarray(hours.to_numpy()[codes])

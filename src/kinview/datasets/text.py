@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text"]
+__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text", "split_lines"]
 
 # What stands for "not observed" in a text cell. "None" is left out: tables use it as an ordinary category.
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>", "\\N")
@@ -112,12 +114,26 @@ def numbers(cells: list[str], source: Path, line: int) -> NDArray[np.float64]:
     ValueError
         If a cell is neither a number nor missing; the message names the line.
     """
-    try:
-        return np.array(cells, dtype=np.float64)
-    except ValueError:
-        pass
-    cells = ["nan" if cell.strip() in MISSING else cell for cell in cells]
-    bad = [cell for cell in cells if not is_number(cell)]
-    if bad:
-        raise ValueError(f"{source}, line {line}: {bad[0]!r} is not a number")
-    return np.array(cells, dtype=np.float64)
+    if not any("_" in cell for cell in cells):  # which Python allows inside a number
+        with contextlib.suppress(ValueError):
+            return np.array(cells, dtype=np.float64)
+    values = np.full(len(cells), np.nan)
+    for place, cell in enumerate(cells):
+        if cell.strip() not in MISSING:
+            try:
+                values[place] = float("" if "_" in cell else cell)
+            except ValueError:
+                raise ValueError(f"{source}, line {line}: {cell[:80]!r} is not a number") from None
+    return values
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Lines of a text, which end in a line feed, a carriage return, or both, and in no other sign.
+
+    Examples
+    --------
+    >>> split_lines("a\r\nb\rc\u2028d\n")
+    ['a', 'b', 'c\u2028d']
+    """
+    lines = re.split("\r\n|\r|\n", text)
+    return lines if lines[-1] else lines[:-1]

@@ -1,0 +1,60 @@
+"""``kinview list FAMILY NAME``: every parameter of every part, with its default and what it is."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from kinview import cli
+from kinview._cli.list import FAMILIES, _parameters, _registry
+
+
+def listed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(["list", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_parameter_of_every_part_has_a_sentence(family: str) -> None:
+    registry = _registry(family)
+    for name in registry:
+        for target in registry[name].targets:
+            rows = list(_parameters(target))
+            known = inspect.signature(target).parameters.values()
+            assert [row[0] for row in rows] == [
+                p.name for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+            ]
+            for parameter, default, sentence in rows:
+                assert sentence not in ("", "-"), f"{family} {name} {parameter}"
+                assert default and "object at 0x" not in default
+
+
+def test_a_part_is_shown_with_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = listed(capsys, "probes", "svm")
+    assert code == 0
+    assert out.startswith("svm: Support-vector machine")
+    assert "max_rows      10000      A larger training set is sub-sampled to this size" in out
+    assert max(map(len, out.splitlines())) <= 120
+    # the sentence of a loss stands in the docstring of the function whose module form it is
+    assert (
+        "temperature  0.5        τ (SimCLR on small data; 0.1 on ImageNet)." in listed(capsys, "losses", "nt_xent")[1]
+    )
+    # that of a data set in the docstring of what loads it
+    assert "descriptors    true       Keep age, gender" in listed(capsys, "datasets", "physionet2012")[1]
+    assert "path         (to be given)  File to append to" in listed(capsys, "callbacks", "json_lines")[1]
+
+
+def test_a_recipe_for_both_modalities_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    from kinview.methods import methods
+
+    name = next(name for name in methods if len(methods[name].targets) > 2 or "twins" in methods[name].metadata)
+    first, second = (list(_parameters(target)) for target in methods[name].targets[-2:])
+    assert ("for tabular:" in listed(capsys, "methods", name)[1]) == (first != second)
+
+
+def test_a_mistyped_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = listed(capsys, "probes", "svn")
+    assert (code, out) == (2, "")
+    assert "unknown probe 'svn'; did you mean 'svm'? Known: finetune, knn, linear, svm, xgboost" in err
