@@ -241,19 +241,24 @@ PLAIN = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
-@given(data=st.data())
-def test_any_value_in_any_place_loads_or_is_a_value_error(files: dict[str, bytes], data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["ts2vec", "scarf", "random series", "classifier", "raw", "tfc"]))
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@settings(deadline=None, max_examples=80)
+@given(
+    name=st.sampled_from(["ts2vec", "scarf", "random series", "classifier", "raw", "tfc"]),
+    part=st.sampled_from(["parameters", "fitted", "trainer"]),
+    place=st.integers(0, 10**6),
+    value=PLAIN,
+)
+def test_any_value_in_any_place_loads_or_is_a_value_error(
+    files: dict[str, bytes], name: str, part: str, place: int, value: Any
+) -> None:
     tensors, metadata = parse_tensors(files[name], "a file")
-    parts = [part for part in ("parameters", "fitted", "trainer") if part in metadata]
-    part = data.draw(st.sampled_from(parts))
-    content = json.loads(metadata[part])
+    content = json.loads(metadata.get(part, "{}"))
     places = list(_places(content))
     if not places:
         return
-    place, key = data.draw(st.sampled_from(places))
-    place[key] = data.draw(PLAIN)
+    holder, key = places[place % len(places)]
+    holder[key] = value
     try:
         parse_model(dump_tensors(tensors, {**metadata, part: json.dumps(content)}), "crafted")
     except ValueError as error:
