@@ -138,8 +138,8 @@ def test_arff_errors_name_the_line_of_the_file(rows: str, message: str, tmp_path
         ("@attribute a {x,y\n", r"line 3: the values of attribute 'a' must be written \{a, b, c\}; got '\{x,y'"),
         ("@attribute\n", "line 3: cannot read"),
         ("@attribute a numeric\n@end a\n", "line 4: @end without a relational attribute"),
-        ("@attribute a date HH:mm\n", "'HH:mm' of attribute 'a' has not all of day, month and year"),
-        ("@attribute a date ww-yyyy\n", "has 'ww', which is not read; known are yyyy"),
+        ("@attribute a date HH:mm\n", "attribute 'a': the date format 'HH:mm' has no year of four digits"),
+        ("@attribute a date ww-yyyy\n", "attribute 'a': the date format 'ww-yyyy' has 'ww'; known are: yyyy"),
     ],
 )
 def test_arff_declarations_that_cannot_be_read_are_named(kinds: str, message: str, tmp_path: Path) -> None:

@@ -95,8 +95,8 @@ def test_half_points_are_classes_where_that_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"label": False}, r"label=False is no name of a column; YAML reads no, off or false .*: label: 'no'"),
-        ({"group": True}, r"group=True is no name of a column; YAML reads yes, on or true .*: group: 'yes'"),
+        ({"label": False}, r"label=False is no name of a column; YAML reads no, off or false .*, as in label: 'no'"),
+        ({"group": True}, r"group=True is no name of a column; YAML reads yes, on or true .*, as in group: 'yes'"),
         ({"drop": ["age", False]}, r"drop=False is no name of a column"),
     ],
 )

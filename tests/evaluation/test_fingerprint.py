@@ -173,7 +173,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("augmentations/__init__.py", "Compose(tuple(parts))", "Compose(tuple(parts)[::-1])", {"method"}),
         ("losses/__init__.py", "", "import torch\ntorch.set_default_dtype(torch.float64)", {"method"}),
         ("training/trainer.py", "", "PLANTED = 1", {"method", "steps"}),
-        ("data/splits.py", "", "PLANTED = 1", {"method", "steps"}),
+        ("data/splits.py", "", "PLANTED = 1", {"method", "probe", "steps"}),
         ("evaluation/probes/nearest_neighbour.py", "", "PLANTED = 1", {"probe"}),
         ("evaluation/probes/base.py", "float64", "float32", {"probe"}),
         ("data/labels.py", "", "PLANTED = 1", {"method", "noise", "probe", "steps"}),

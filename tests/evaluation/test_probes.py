@@ -342,7 +342,7 @@ def test_a_set_a_little_larger_than_max_rows_is_subsampled_too(above, counts):
     assert drawn.min() >= 1 and np.abs(drawn - np.array(counts) * len(rows) / len(codes)).max() <= 2
 
 
-@pytest.mark.parametrize("probe", [Linear(max_rows=50), SVM(max_rows=50)])
+@pytest.mark.parametrize("probe", [probes.build({name: {"max_rows": 50}}) for name in ("linear", "svm")])
 def test_a_subsample_loses_no_class(probe):
     codes = np.r_[np.repeat([0, 1], 500), 2, 2]
     Z = np.random.default_rng(0).normal(size=(len(codes), 2)) + codes[:, None]

@@ -282,7 +282,9 @@ def _plain(X: Any, values: Any, name: str) -> NDArray[Any] | None:
     """Labels or groups as an array in the order of the samples; missing ones among objects are None."""
     if values is None or type(values) is np.ndarray:
         return values
-    found = np.asarray(in_order_of(X, values, name))
+    ordered = in_order_of(X, values, name)
+    nullable = pd.api.types.is_integer_dtype(ordered) and bool(pd.isna(ordered).any())  # which NumPy would make floats
+    found = np.array(ordered, dtype=object) if nullable else np.array(ordered)
     if found.dtype == object:
         found[np.asarray(pd.isna(found))] = None
     return found

@@ -311,7 +311,8 @@ class EstimatorCore(FromPickle, Capabilities):
         """Write the fitted estimator to a file; :func:`kinview.load_model` reads it.
 
         The file holds weights, scaling and the names of channels or columns. It holds no training row and no marginal,
-        and categories seen in fewer than 5 training rows are stored as "other".
+        and no name of a category of fewer than 5 training rows; fit has made these one, so that embeddings are the same
+        after loading.
 
         Raises
         ------
