@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from kinview.datasets import from_long, read_long, read_wide
 from kinview.datasets.features import constant_within, numbers_rows, persons
@@ -58,6 +58,7 @@ def test_what_grows_within_few_series_is_a_measurement() -> None:
     assert not numbers_rows(counts) and not numbers_rows(counts, np.repeat([0, 1], 15))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 2))), min_size=5, max_size=20))
 def test_constant_within_equals_a_loop(rows: list[tuple[int, int | None]]) -> None:
     series = np.array([s for s, _ in rows])

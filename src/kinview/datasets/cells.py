@@ -189,7 +189,7 @@ def refuse_rounded(frame: pd.DataFrame, source: str, remedy: str = "index= or dr
         if column.dtype.kind in "iu":
             large = (column > EXACT) | (column < -EXACT)
         elif is_text(column):
-            large = column.str.fullmatch(r"[+-]?\d{16,}").fillna(False).astype(bool)
+            large = column.str.fullmatch(r"[+-]?\d{16,}", na=False).astype(bool)
             if not large.any() or not column.dropna().str.fullmatch(r"[+-]?\d+").all():
                 continue
         else:
