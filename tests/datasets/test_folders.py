@@ -15,6 +15,8 @@ from test_wfdb import record
 
 UCR = "1\t0.5\t0.7\n2\t0.1\t0.2\n"
 
+AGES = "age,sick\n" + "".join(f"{i * 7 % 10},{i % 2}\n" for i in range(10))
+
 
 def archive(folder: Path, name: str = "Demo") -> Path:
     folder.mkdir(parents=True)
@@ -48,7 +50,7 @@ def test_a_whole_archive_in_a_folder_of_its_own_is_found(tmp_path: Path) -> None
 
 def test_one_table_or_one_stay_too_deep_is_found(tmp_path: Path) -> None:
     (tmp_path / "table" / "inner").mkdir(parents=True)
-    (tmp_path / "table" / "inner" / "a.csv").write_text("age,sick\n" + "".join(f"{i * 7 % 10},{i % 2}\n" for i in range(10)))
+    (tmp_path / "table" / "inner" / "a.csv").write_text(AGES)
     assert load_path(tmp_path / "table").describe().startswith("table: 7 train / 3 test")
     folder_with(tmp_path / "icu" / "inner", dict.fromkeys(range(1, 9), "01:00,HR,60\n"))
     assert load_path(tmp_path / "icu").name == "icu"
@@ -126,7 +128,7 @@ def elsewhere(tmp_path: Path) -> Path:
     folder = archive(tmp_path / "elsewhere")
     record(folder, np.arange(40)[None], "r", rate="10")
     (folder / "7.txt").write_text("Time,Parameter,Value\n00:00,RecordID,7\n")
-    (folder / "t.csv").write_text("age,sick\n" + "".join(f"{i * 7 % 10},{i % 2}\n" for i in range(10)))
+    (folder / "t.csv").write_text(AGES)
     return folder
 
 
