@@ -10,6 +10,11 @@ from kinview import cli
 from kinview._cli.list import FAMILIES, _parameters, _registry
 
 
+@pytest.fixture(autouse=True)
+def _width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def listed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = cli.main(["list", *words])
     said = capsys.readouterr()

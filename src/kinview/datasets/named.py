@@ -44,7 +44,8 @@ def load(
         :meth:`Dataset.as_classes`.
     **options : Any
         Parameters of the reader; for tables those of :func:`read_wide` (``label``, the last column unless given,
-        ``drop``, ``group``, ...), for WFDB records those of :func:`read_wfdb` (``seconds``, ``signals``).
+        ``drop``, ``group``, ...), for WFDB records those of :func:`read_wfdb` (``seconds``, ``signals``). For every
+        folder ``follow_links=True`` allows links that leave it (and the data folder).
 
     Returns
     -------
