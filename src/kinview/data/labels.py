@@ -400,7 +400,7 @@ def _texts(text: pd.Series) -> NDArray[np.str_]:
 
 
 def _kind(labels: NDArray[Any]) -> str:
-    """Kind of observed labels: b for booleans, i for integers, f for floats, U for text, S for bytes, or O for what is none of these."""
+    """Kind of observed labels: b for booleans, i for integers, f for floats, U for text, S for bytes, O for others."""
     kind = labels.dtype.kind if labels.dtype != object else np.array(labels.tolist()).dtype.kind
     return {"u": "i"}.get(kind, kind)
 
