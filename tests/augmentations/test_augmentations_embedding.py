@@ -171,7 +171,7 @@ def test_a_contrastive_loss_rises_and_no_gradient_leaks() -> None:
 
 
 def test_categories_of_a_fitted_table_stay() -> None:
-    table = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", None], "c": [True, False, True]})
+    table = pd.DataFrame({"a": [1.0, 2.0, 3.0] * 5, "b": ["x", "y", None] * 5, "c": [True, False, True] * 5})
     schema = TableSchema.fit(table)
     batch = schema.to_batch(table)
     attack = Adversarial(0.1).bind_loss(lambda v: v.nan_to_num().sum())

@@ -241,7 +241,7 @@ PLAIN = st.recursive(
 )
 
 
-@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors", "ignore:Generating overly large repr")
 @settings(deadline=None, max_examples=80)
 @given(
     name=st.sampled_from(["ts2vec", "scarf", "random series", "classifier", "raw", "tfc"]),
