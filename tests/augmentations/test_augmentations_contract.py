@@ -753,6 +753,7 @@ for name in augmentations:
 """
 
 
+@pytest.mark.slow
 def test_the_shapes_in_the_signatures_hold() -> None:
     done = subprocess.run([sys.executable, "-c", SHAPES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -160,6 +160,7 @@ class Name(str):
         return str.__eq__(self, other)
 
 
+@pytest.mark.slow
 def test_names_are_looked_up_once_each() -> None:
     """5,000 columns in another order: a search along them for each would compare 12 million times."""
     names = [f"c{i}" for i in range(5000)]

@@ -418,6 +418,7 @@ def identified(frame):
     return frame.join(identity.assign(method_of=of))
 
 
+@pytest.mark.slow
 def test_stores_that_do_not_know_what_a_method_is_give_the_same_page(frame):
     mixed = identified(frame)
     older = mixed["seed"] == 0

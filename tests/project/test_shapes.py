@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+import pytest
+
 from helpers import ROOT, python
 from kinview.encoders import encoders
 from kinview.methods import methods
@@ -74,6 +76,7 @@ except TypeError:
 """
 
 
+@pytest.mark.slow
 def test_the_shapes_in_the_signatures_hold_while_training_and_embedding() -> None:
     done = python(CODE, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path])})
     assert done.returncode == 0, done.stderr[-3000:]
