@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from kinview.evaluation import Store
+from kinview.evaluation._database import make_engine
 from kinview.evaluation.store import SCHEMA_VERSION
 
 CELL = {"dataset": "wine", "method": "raw", "probe": "linear", "seed": 0, "status": "ok", "accuracy": 0.5}
@@ -249,9 +250,21 @@ def test_processes_create_and_write_at_once_without_loss(tmp_path):
     assert set(frame.loc[~shared, "attempts"]) == {1}
 
 
-@pytest.mark.skipif("KINVIEW_TEST_POSTGRESQL" not in os.environ, reason="KINVIEW_TEST_POSTGRESQL names no database")
-def test_postgresql_behaves_as_sqlite_does():
+@pytest.fixture
+def emptied_afterwards():
+    """The PostgreSQL database of the tests, which is empty again for the next run."""
     url = os.environ["KINVIEW_TEST_POSTGRESQL"]
+    yield url
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        for table in ("plans", "cells", "kinview_schema"):
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+    engine.dispose()
+
+
+@pytest.mark.skipif("KINVIEW_TEST_POSTGRESQL" not in os.environ, reason="KINVIEW_TEST_POSTGRESQL names no database")
+def test_postgresql_behaves_as_sqlite_does(emptied_afterwards):
+    url = emptied_afterwards
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(n)]) for n in range(3)]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
     store = Store(url, create=False)

@@ -202,6 +202,8 @@ def _category_keys(name: str, values: pd.Series) -> tuple[list[str], NDArray[np.
         codes[observed], distinct = pd.factorize(cells)
     except (TypeError, NotImplementedError):  # lists and the like, as objects and in Arrow
         raise _no_cell(name, next(cell for cell in cells if not isinstance(cell, Hashable))) from None
+    except OverflowError:  # before pandas 3, of a whole number that is too large for a float
+        raise _infinite(name, "a category") from None
     return [_key(name, value) for value in distinct], codes
 
 
