@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuzzing import Outcome, fuzz, mutated, refusal
+from fuzzing import Case, Outcome, fuzz, mutated, refusal
 from kinview import SCARF, TS2Vec, load_model
 from kinview.cli import main
 from kinview.evaluation import Benchmark, Store
@@ -197,21 +197,17 @@ def store(random: np.random.Generator, folder: Path) -> Outcome:
     return "value"
 
 
-def test_yaml(tmp_path: Path) -> None:
-    fuzz(yaml_text, tmp_path, fewest_values=0.99)
-
-
-def test_benchmarks(tmp_path: Path) -> None:
-    fuzz(benchmark, tmp_path, fewest_values=0.2)
-
-
-def test_commands(tmp_path: Path) -> None:
-    fuzz(command, tmp_path, fewest_values=0.2)
-
-
-def test_model_files(tmp_path: Path) -> None:
-    fuzz(model_file, tmp_path, fewest_values=0.2)
-
-
-def test_stores(tmp_path: Path) -> None:
-    fuzz(store, tmp_path, fewest_values=0.4)
+@pytest.mark.parametrize(
+    ("case", "fewest_values"),
+    [
+        (yaml_text, 0.99),
+        (benchmark, 0.2),
+        (command, 0.2),
+        (model_file, 0.2),
+        (store, 0.4),
+    ],
+)
+def test_what_is_drawn_is_read_or_refused(case: Case, fewest_values: float, tmp_path: Path) -> None:
+    found = fuzz(case, tmp_path)
+    assert not found.faults, "\n\n".join(found.faults)
+    assert found.fraction("value") >= fewest_values, found.counts

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from fuzzing import Outcome, fuzz, mutated, refusal
+from fuzzing import Case, Outcome, fuzz, mutated, refusal
 from kinview.data.panel import read_panel
 from kinview.datasets import read_path
 
@@ -154,17 +154,16 @@ def damaged_recordings(random: np.random.Generator, folder: Path) -> Outcome:
     return "value"
 
 
-def test_containers(tmp_path: Path) -> None:
-    fuzz(containers, tmp_path, fewest_values=0.9)
-
-
-def test_archive_files(tmp_path: Path) -> None:
-    fuzz(archive_files, tmp_path, fewest_values=0.9)
-
-
-def test_damaged_archive_files(tmp_path: Path) -> None:
-    fuzz(damaged_archive_files, tmp_path, fewest_values=0.1)
-
-
-def test_damaged_recordings(tmp_path: Path) -> None:
-    fuzz(damaged_recordings, tmp_path)
+@pytest.mark.parametrize(
+    ("case", "fewest_values"),
+    [
+        (containers, 0.9),
+        (archive_files, 0.9),
+        (damaged_archive_files, 0.1),
+        (damaged_recordings, 0.4),
+    ],
+)
+def test_what_is_drawn_is_read_or_refused(case: Case, fewest_values: float, tmp_path: Path) -> None:
+    found = fuzz(case, tmp_path)
+    assert not found.faults, "\n\n".join(found.faults)
+    assert found.fraction("value") >= fewest_values, found.counts

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["as_codes"]
+__all__ = ["as_codes", "is_int64"]
 
 _CANONICAL = re.compile(r"0|-?[1-9][0-9]{0,18}")  # as str(int) writes it, without a zero in front
 _INT64 = np.iinfo(np.int64)
@@ -75,14 +75,15 @@ def _distinct_codes(distinct: Any) -> NDArray[Any]:
     if kind == "f" and bool((values == values.round()).all()) and float(values.abs().max()) < _WHOLE:
         return np.asarray(values.to_numpy(dtype=np.int64))
     texts = [_text(value) for value in values.tolist()]
-    if not pd.api.types.is_bool_dtype(values.dtype) and all(map(_is_int64, texts)):
+    if not pd.api.types.is_bool_dtype(values.dtype) and all(map(is_int64, texts)):
         return np.array([int(text) for text in texts], dtype=np.int64)
     found = np.empty(len(texts), dtype=object)
     found[:] = texts
     return found
 
 
-def _is_int64(text: str) -> bool:
+def is_int64(text: str) -> bool:
+    """Whether a text is what ``str`` makes of an int64, so that it and the number are one to one."""
     return _CANONICAL.fullmatch(text) is not None and _INT64.min <= int(text) <= _INT64.max
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from jaxtyping import Int64, Shaped
 from numpy.typing import NDArray
 
+from kinview.data.codes import is_int64
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -33,8 +35,6 @@ __all__ = [
 _MANY_CLASSES = 20  # whole-number labels with more, some of them unique, are rather a regression target
 _DATES = (datetime.date, datetime.timedelta, pd.Period, np.datetime64, np.timedelta64)
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}  # of pandas' infer_dtype
-_INT64 = np.iinfo(np.int64)
-_CANONICAL = re.compile(r"0|-?[1-9][0-9]{0,18}")  # as str(int) writes it, without a zero in front
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 _PADDED = re.compile(r"[+-]?0[0-9].*")
 _AS_CLASSES = "if they are classes, such as grades in half points, give them as text"
@@ -77,8 +77,7 @@ def as_labels(values: Any) -> NDArray[Any]:
         column = column.map(_decoded)
     text = column.astype(str).str.strip()
     if text.map(_DIGITS.fullmatch).notna().all():
-        is_number = all(_CANONICAL.fullmatch(cell) and _INT64.min <= int(cell) <= _INT64.max for cell in text)
-        return text.astype(np.int64).to_numpy() if is_number else _texts(text)
+        return text.astype(np.int64).to_numpy() if all(map(is_int64, text)) else _texts(text)
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
     if np.isnan(numbers).any() or text.map(_PADDED.fullmatch).notna().any():
         return _texts(text)

@@ -87,7 +87,7 @@ class Chain:
         """The fitted method: from the cache, else fitted and written there. One that failed is not tried again.
 
         It is always read back from its file, so that a run that was killed after this step and one that was not embed
-        with the same model (a saved model has rare categories merged).
+        with the same model.
         """
         if self._failed is not None:
             raise self._failed
