@@ -38,7 +38,7 @@ def test_far_dates_stand_beside_near_ones(tmp_path: Path) -> None:
         "2024-05-31T13:30:00.123456",
         "2300-01-01T00:00:00.000000",
     ]
-    with pytest.raises(ValueError, match="'2300-01-01' in row 1"):  # no unit holds both
+    with pytest.raises(ValueError, match="'2300-01-01' in line 3"):  # no unit holds both
         long(tmp_path, ["2024-05-31 13:30:00.123456789", "2300-01-01"])
 
 
@@ -78,7 +78,7 @@ def test_durations_are_seconds(tmp_path: Path) -> None:
         assert binned.index.get_level_values(1).tolist() == [0, 3600, 7200]
         np.testing.assert_array_equal(binned["x"], [1.5, np.nan, 4.0])
     frame.loc[1, "t"] = pd.NaT
-    with pytest.raises(ValueError, match="time 't' is missing in row 1"):
+    with pytest.raises(ValueError, match="time 't' is missing in row 2 .counted from 1."):
         from_long(frame, id="id", time="t")
 
 

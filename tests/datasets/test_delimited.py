@@ -64,8 +64,8 @@ def test_the_first_line_is_names_or_data(tmp_path: Path, text: str, names: list[
     [
         ("hr,hr,died\n61,140,0\n", "two columns named 'hr'"),
         ("hr,hr ,died\n61,140,0\n", "two columns named 'hr'"),
-        ("a,b,c\n.,5,6\n1,0.5,3\n", r"column 'a' is numeric but for '\.' in row 0"),
-        ("98%,x\n97%,y\n", "column '98%' is '97%' in row 0, nearly a number"),
+        ("a,b,c\n.,5,6\n1,0.5,3\n", r"column 'a' is numeric but for '\.' in line 2"),
+        ("98%,x\n97%,y\n", "column '98%' is '97%' in line 2, nearly a number"),
         ("0,1,2\n5,3,7\n8,8,9\n", "the first line .0, 1, 2. could be names or data: it counts the columns"),
         ("name,null\nbob,x\namy,y\n", "could be names or data: no column tells; say header=True or header=False"),
         ("hr,0.5\n61,0.25\n", "'hr' looks like a name and '0.5' like data"),
@@ -179,7 +179,7 @@ def test_a_column_that_is_nearly_numeric_is_refused_by_name(
     tmp_path: Path, cells: list[str], odd: str, row: int, remedy: str
 ) -> None:
     text = "lactate;y\n" + "".join(f"{cell};a\n" for cell in cells)
-    with pytest.raises(ValueError, match=rf"column 'lactate' is .*'{odd}' in row {row}.*{remedy}.*drop="):
+    with pytest.raises(ValueError, match=rf"column 'lactate' is .*'{odd}' in line {row + 2}.*{remedy}.*drop="):
         wide(tmp_path, text)
     assert list(wide(tmp_path, text, drop="lactate").X.columns) == ["y"]
 
@@ -195,7 +195,6 @@ def test_a_column_that_is_nearly_numeric_is_refused_by_name(
         (["1", "2", "\\N"], "f"),
         (["True", "", "FALSE"], "boolean"),
         (["True", "False", "true"], "b"),
-        (["inf", "1", "-Infinity"], "f"),
         (["7", "12", "3 "], "i"),
     ],
 )
@@ -213,11 +212,11 @@ def test_na_values_decimal_and_thousands(tmp_path: Path) -> None:
     assert X["b"].tolist() == ["-", "x", "y"]
     by_column = wide(tmp_path, text, decimal=",", thousands=".", na_values={"a": "n.d.", "b": ["-"]}).X
     assert by_column["c"].tolist() == [-999, 3, -999] and by_column["b"].isna().tolist() == [True, False, False]
-    with pytest.raises(ValueError, match=r"column 'a' is .*'1,5' in row 0"):  # no group of thousands
+    with pytest.raises(ValueError, match=r"column 'a' is .*'1,5' in line 2"):  # no group of thousands
         wide(tmp_path, 'a,b\n"1,5",u\n"2,5",v\n', thousands=",")
     assert wide(tmp_path, 'a,b\n"1,234",u\n17,v\n', thousands=",").X["a"].tolist() == [1234, 17]
-    dates = wide(tmp_path, "a;b\n31.05.2024;1,5\n", decimal=",", thousands=".").X
-    assert dates["a"].tolist() == ["31.05.2024"] and dates["b"].tolist() == [1.5]
+    with pytest.raises(ValueError, match=r"column 'a' looks like dates or times, but '31\.05\.2024' in line 2"):
+        wide(tmp_path, "a;b\n31.05.2024;1,5\n", decimal=",", thousands=".")
 
 
 def test_how_text_is_written_says_nothing_about_parquet(tmp_path: Path) -> None:
@@ -229,7 +228,7 @@ def test_how_text_is_written_says_nothing_about_parquet(tmp_path: Path) -> None:
 def test_whole_numbers_that_a_float_would_round_are_no_features(tmp_path: Path) -> None:
     for cells in (["9007199254740993", "1"], ["9007199254740993", ""], [str(10**21), "5"], [str(2**63), "5"]):
         text = "barcode,y\n" + "".join(f"{cell},0\n" for cell in cells)
-        with pytest.raises(ValueError, match=f"column 'barcode' is {cells[0]} in row 0, a whole number beyond"):
+        with pytest.raises(ValueError, match=f"column 'barcode' is {cells[0]} in line 2, a whole number beyond"):
             wide(tmp_path, text, label="y")
         index = wide(tmp_path, text.replace(",0", ",0,1").replace("y", "y,z"), label="y", index="barcode").X.index
         assert [None if name is None else str(name) for name in index] == [cell or None for cell in cells]
@@ -262,7 +261,7 @@ def test_a_long_file_is_read_beyond_the_lines_that_are_looked_at(tmp_path: Path)
     lines = "".join(f"{i / 8},name {i}\n" for i in range(150_000))
     frame = read_delimited(written(tmp_path, "a,b\n" + lines), TextFormat())
     assert len(frame) == 150_000 and frame["a"].iloc[-1] == 149_999 / 8
-    with pytest.raises(ValueError, match="column 'a' is numeric but for '-' in row 150000"):
+    with pytest.raises(ValueError, match="column 'a' is numeric but for '-' in line 150002"):
         wide(tmp_path, "a,b\n" + lines + "-,x\n")
 
 

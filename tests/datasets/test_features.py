@@ -123,12 +123,12 @@ def test_booleans_and_decimals_are_channels(tmp_path: Path) -> None:
 def test_a_channel_that_is_nearly_numeric_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,t,hr,lactate\n1,0,70,1.1\n1,1,71,-\n2,0,80,2.2\n")
-    with pytest.raises(ValueError, match=r"column 'lactate' is numeric but for '-' in row 1; .*na_values='-'"):
+    with pytest.raises(ValueError, match=r"column 'lactate' is numeric but for '-' in line 3; .*na_values='-'"):
         read_long(path, id="id", time="t")
     X = read_long(path, id="id", time="t", na_values="-").X
     np.testing.assert_array_equal(X["lactate"], [1.1, np.nan, 2.2])
     assert list(read_long(path, id="id", time="t", columns=["hr"]).X.columns) == ["hr"]
-    with pytest.raises(ValueError, match="column 'lactate' is '-' in row 1"):
+    with pytest.raises(ValueError, match="column 'lactate' is '-' in line 3"):
         read_long(path, id="id", time="t", columns=["lactate"])
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
-from typing import Literal
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kinview.data.codes import as_codes
+from kinview.datasets.rows import Rows, is_footer
 from kinview.datasets.text import MISSING
+from kinview.datasets.written import MANY, is_many, uniform_unit, written_number
 
 __all__ = [
     "EXACT",
@@ -19,6 +24,7 @@ __all__ = [
     "code_column",
     "is_text",
     "number_column",
+    "refuse_infinite",
     "refuse_nearly_numbers",
     "refuse_rounded",
     "settle",
@@ -28,6 +34,7 @@ Kind = Literal["missing", "number", "boolean", "date", "nearly", "text"]
 
 EXACT = 2**53  # beyond it a float does not hold every whole number
 _INT64 = 2**63
+_NOWHERE = Rows()
 _FEW = 0.1  # fraction of the observed cells up to which text among numbers counts as a few cells
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
@@ -148,33 +155,72 @@ def code_column(column: pd.Series, missing: Sequence[str] = MISSING) -> pd.Serie
 
 
 def refuse_nearly_numbers(
-    frame: pd.DataFrame, source: str, remedy: str = "drop=", *, decimal: str = ".", thousands: str | None = None
+    frame: pd.DataFrame,
+    source: str,
+    remedy: str = "drop=",
+    *,
+    decimal: str = ".",
+    thousands: str | None = None,
+    rows: Rows = _NOWHERE,
 ) -> None:
     """Refuse a text column that is numeric but for a few cells; the message has the first of them and the remedy.
 
     A column of text is numeric but for a few cells where it has numbers, and either all its other cells are nearly
-    numbers (``98%``, ``1,234``, ``<5``, ``-``, ``n.a.``), or at most one in ten observed cells is neither. Where no
-    cell is a plain number, those with a comma, grouped thousands or a percent sign count as numbers.
+    numbers (``98%``, ``1,234``, ``<5``, ``-``, ``n.a.``, ``5.1 mmol/l``), or at most one in ten observed cells is
+    neither. Where no cell is a plain number, those with a comma, grouped thousands or a percent sign count as numbers;
+    so do those with a unit, a currency, a sign behind and the like (see :func:`written_number`), where they are many.
 
     Raises
     ------
     ValueError
         That names the column, the cell and its row.
+
+    Warns
+    -----
+    UserWarning
+        If a column has few distinct cells, all with a unit, a currency, a sign behind and the like.
     """
     for name in frame.columns:
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype) or not is_text(column):
             continue
         found = _first_odd(column, decimal, thousands)
-        if found is not None:
-            row, cell, example = found
-            but = f"numeric but for {cell!r} in row {row}" if example else f"{cell!r} in row {row}, nearly a number"
+        if found is None:
+            continue
+        place = f"{found.cell!r} in {rows.name(found.row)}"
+        if found.levels:
+            warnings.warn(
+                f"{source}: column {str(name)!r} holds numbers with something more, such as {place}, and is a category "
+                f"now (distinct cells: {found.levels}); write plain numbers if it is a measurement",
+                UserWarning,
+                stacklevel=4,
+            )
+            continue
+        but = f"numeric but for {place}" if found.others else f"{place}, nearly a number"
+        footer = "remove the line if it is a total or a note; " if found.row == len(column) - 1 and found.text else ""
+        raise ValueError(
+            f"{source}: column {str(name)!r} is {but}; {footer}{_hint(found.cell)} or leave the column out ({remedy})"
+        )
+
+
+def refuse_infinite(frame: pd.DataFrame, source: str, rows: Rows = _NOWHERE) -> None:
+    """Refuse features that are infinite, as tables and panels do, here by the line.
+
+    Raises
+    ------
+    ValueError
+        That names the column and the row.
+    """
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype.kind == "f" and (infinite := np.isinf(column.to_numpy(dtype=np.float64, na_value=0.0))).any():
             raise ValueError(
-                f"{source}: column {str(name)!r} is {but}; {_hint(cell)} or leave the column out ({remedy})"
+                f"{source}: column {str(name)!r} is infinite in {rows.name(int(infinite.argmax()))} (written so, or a "
+                f"number beyond 1.8e308); name the cell as missing (na_values=) or correct it"
             )
 
 
-def refuse_rounded(frame: pd.DataFrame, source: str, remedy: str = "index= or drop=") -> None:
+def refuse_rounded(frame: pd.DataFrame, source: str, remedy: str = "index= or drop=", rows: Rows = _NOWHERE) -> None:
     """Refuse whole numbers that a float does not hold, so that two would become one: they are ids, not measurements.
 
     In text files, whole numbers beyond 64 bits are columns of text (see :func:`settle`).
@@ -197,8 +243,8 @@ def refuse_rounded(frame: pd.DataFrame, source: str, remedy: str = "index= or dr
         if large.any():
             row = int(np.asarray(large).argmax())
             raise ValueError(
-                f"{source}: column {str(name)!r} is {column.iloc[row]} in row {row}, a whole number beyond 2^53, which "
-                f"would be rounded: rather an id than a feature; leave it out ({remedy})"
+                f"{source}: column {str(name)!r} is {column.iloc[row]} in {rows.name(row)}, a whole number beyond "
+                f"2^53, which would be rounded: rather an id than a feature; leave it out ({remedy})"
             )
 
 
@@ -221,29 +267,80 @@ def _is_nearly(cell: str) -> bool:
     return any(pattern.fullmatch(cell) for pattern in (_COMMA, _GROUPED, _SIGNED, _NO_VALUE))
 
 
-def _first_odd(column: pd.Series, decimal: str, thousands: str | None) -> tuple[int, str, bool] | None:
-    """Row and text of the first cell that keeps a column from being numeric, and whether others are plain numbers."""
+@dataclasses.dataclass(frozen=True)
+class _Odd:
+    """A cell that keeps a column from being numeric."""
+
+    row: int
+    cell: str
+    others: bool  # whether other cells are plain numbers
+    text: bool  # whether the cell is no number at all
+    levels: int = 0  # of a category that is only warned about
+
+
+def _first_odd(column: pd.Series, decimal: str, thousands: str | None) -> _Odd | None:
+    """The first cell that keeps a column from being numeric; None where it is no column of numbers."""
     codes, distinct = pd.factorize(column)
     sampled = np.linspace(0, len(distinct) - 1, min(len(distinct), 10_000), dtype=np.int64)
-    kinds = [cell_kind(str(distinct[i]), decimal=decimal, thousands=thousands) for i in sampled]
+    kinds = [_kind(str(distinct[i]), decimal, thousands) for i in sampled]
     if len(distinct) == 0 or ("text" in kinds and kinds.count("text") > 0.5 * len(kinds)):
         return None  # many texts: no need to look at each
     if len(sampled) < len(distinct):
-        kinds = [cell_kind(str(cell), decimal=decimal, thousands=thousands) for cell in distinct]
+        kinds = [_kind(str(cell), decimal, thousands) for cell in distinct]
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    tally = {kind: int(counts[[k == kind for k in kinds]].sum()) for kind in ("number", "nearly", "text")}
-    odd = np.array([kind not in ("number", "missing") for kind in kinds])
-    if not odd.any() or any(kind in ("boolean", "date") for kind in kinds):
+    tally = {kind: int(counts[[k == kind for k in kinds]].sum()) for kind in ("number", "nearly", "written", "text")}
+    if all(kind in ("number", "missing") for kind in kinds) or any(kind in ("boolean", "date") for kind in kinds):
         return None
-    plain = tally["number"]
-    if plain == 0:
-        if tally["text"] or not any(_is_written_number(str(cell)) for cell in distinct):
-            return None
-        odd = np.array([_is_written_number(str(cell)) for cell in distinct])
-    elif tally["text"] > _FEW * sum(tally.values()):
+
+    def first(odd: list[bool], levels: int = 0) -> _Odd:
+        row = int(np.asarray((codes >= 0) & np.array(odd)[np.maximum(codes, 0)]).argmax())
+        return _Odd(row, str(distinct[codes[row]]), tally["number"] > 0, kinds[codes[row]] == "text", levels)
+
+    if tally["number"]:
+        doubtful = tally["text"] + sum(
+            int(n) for n, k, c in zip(counts, kinds, distinct) if k == "written" and not _sure(c)
+        )
+        footer = doubtful == 1 and is_footer(str(column.iloc[-1]))
+        few = doubtful <= _FEW * sum(tally.values()) or footer
+        return first([kind not in ("number", "missing") for kind in kinds]) if few else None
+    grouped = [_is_written_number(str(cell)) for cell in distinct]
+    if any(grouped) and tally["text"] + tally["written"] == 0:
+        return first(grouped)
+    return _first_written(distinct, kinds, counts, grouped, first)
+
+
+def _first_written(
+    distinct: Any,
+    kinds: list[str],
+    counts: NDArray[np.int64],
+    grouped: list[bool],
+    first: Callable[..., _Odd],
+) -> _Odd | None:
+    """The first cell with a unit or the like, where nearly all cells are numbers with something more."""
+    written = [kind == "written" or is_grouped for kind, is_grouped in zip(kinds, grouped)]
+    number, observed = int(counts[written].sum()), int(counts.sum())
+    forms = [written_number(str(cell)) for cell, kind in zip(distinct, kinds) if kind == "written"]
+    if not forms or number < (1 - _FEW) * observed or not uniform_unit(forms):
         return None
-    row = int(np.asarray((codes >= 0) & odd[np.maximum(codes, 0)]).argmax())
-    return row, str(distinct[codes[row]]), plain > 0
+    sure = all(form is not None and form[0] not in ("suffix", "pair") for form in forms)
+    levels = sum(written)
+    if levels > MANY or (sure and is_many(levels, number)):
+        return first(written)
+    return first(written, levels) if sure else None
+
+
+def _kind(cell: str, decimal: str, thousands: str | None) -> str:
+    """As :func:`cell_kind`, with a number with a unit, a currency, a sign behind and the like as ``"written"``."""
+    kind = cell_kind(cell, decimal=decimal, thousands=thousands)
+    if kind == "text" or (kind == "nearly" and not _is_written_number(cell)):
+        return "written" if written_number(cell) is not None else kind
+    return kind
+
+
+def _sure(cell: Any) -> bool:
+    """Whether such a cell among numbers is one itself; a category 2a or 1/2 among 1, 2, 3 may be none."""
+    form = written_number(str(cell))
+    return form is not None and form[0] not in ("suffix", "pair")
 
 
 def _is_written_number(cell: str) -> bool:
@@ -262,6 +359,8 @@ def _hint(cell: str) -> str:
         readings.append(f"thousands={sign.group(1)!r}" if sign else "thousands=")
     if readings:
         return f"say how it is written ({' or '.join(readings)})"
-    if any(sign.isdigit() for sign in cell):
-        return f"write it as a plain number, name it as missing (na_values={cell!r})"
+    if any(sign.isdigit() or sign.isnumeric() for sign in cell):
+        form = written_number(cell)
+        unit = f" (without {form[1]!r})" if form is not None and form[1] else ""
+        return f"write it as a plain number{unit}, name it as missing (na_values={cell!r})"
     return f"name it as missing (na_values={cell!r})"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from kinview.datasets.cells import ISO_DATE
+from kinview.datasets.ambiguous import are_days
+from kinview.datasets.cells import ISO_DATE, is_text
+from kinview.datasets.rows import Rows
+from kinview.datasets.written import is_many, is_written_date
 
-__all__ = ["date_columns", "declared_dates", "strptime_format", "utc_dates"]
+__all__ = ["date_columns", "declared_dates", "refuse_written_dates", "strptime_format", "utc_dates"]
+
+_MOSTLY = 0.9  # fraction of the observed cells that are dates in a column of dates
 
 _ZONE = r"[T ].*(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 # Java's SimpleDateFormat, which ARFF names, as strptime has it
@@ -93,6 +99,73 @@ def date_columns(X: pd.DataFrame) -> pd.DataFrame:
             if int(dates.notna().sum()) == len(observed):  # 2024-13-40 looks like a date and is none
                 found[name] = dates
     return X.assign(**found)
+
+
+def refuse_written_dates(
+    X: pd.DataFrame, source: str, rows: Rows, remedy: str = "drop=", *, typed: bool = False
+) -> None:
+    """Refuse features that are days or times of day, but not in ISO 8601 (``31.12.2020``, ``20201231``, ``12:30``).
+
+    At least nine in ten observed cells are. A column of few distinct ones is a category, with a warning. Text of a
+    ``typed`` file stays text.
+
+    Raises
+    ------
+    ValueError
+        That names the column, the first such cell and its row.
+
+    Warns
+    -----
+    UserWarning
+        If there are few distinct ones.
+    """
+    for name in X.columns:
+        column = X[name]
+        if column.dtype.kind in "iuf":
+            values = column.to_numpy(dtype=np.float64)
+            if are_days(values):
+                row = int((~np.isnan(values)).argmax())
+                raise ValueError(_no_iso(source, str(name), f"{values[row]:.0f}", rows.name(row), remedy))
+        elif not typed and is_text(column) and (found := _odd_date(column)) is not None:
+            row, levels = found
+            if not levels:
+                raise ValueError(_no_iso(source, str(name), repr(str(column.iloc[row])), rows.name(row), remedy))
+            warnings.warn(
+                f"{source}: column {str(name)!r} holds dates or times such as {str(column.iloc[row])!r} in "
+                f"{rows.name(row)}, and is a category now (distinct cells: {levels}); write ISO 8601 (2024-05-31) if "
+                f"they are days",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
+def _no_iso(source: str, name: str, cell: str, row: str, remedy: str) -> str:
+    return (
+        f"{source}: column {name!r} looks like dates or times, but {cell} in {row} is none in ISO 8601; write "
+        f"2024-05-31 (13:30) or a number, such as hours since a day (pandas.to_datetime reads a format), name a cell "
+        f"without a date as missing (na_values=), or leave the column out ({remedy})"
+    )
+
+
+def _odd_date(column: pd.Series) -> tuple[int, int] | None:
+    """First row of a column of dates whose cell is no ISO 8601 date, and how many levels it has if these are few."""
+    codes, distinct = pd.factorize(column)
+    if len(distinct) == 0 or not any(
+        is_written_date(str(cell)) or ISO_DATE.fullmatch(str(cell)) for cell in distinct[:20]
+    ):
+        return None
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    iso = np.array([ISO_DATE.fullmatch(str(cell).strip()) is not None for cell in distinct])
+    dated = iso | np.array([is_written_date(str(cell)) for cell in distinct])
+    observed = int(counts.sum())
+    if int(counts[dated].sum()) < _MOSTLY * observed:
+        return None
+    odd = ~iso
+    if not odd.any():  # days that there are not, such as 2024-13-40
+        odd = utc_dates(pd.Series(distinct.astype(object))).isna().to_numpy()
+    row = int(((codes >= 0) & odd[np.maximum(codes, 0)]).argmax())
+    few = not iso.any() and not is_many(len(distinct), observed)
+    return row, len(distinct) if few else 0
 
 
 def strptime_format(declared: str) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from kinview.datasets.cells import EXACT, settle
 from kinview.datasets.header import has_header
+from kinview.datasets.rows import number_records
 from kinview.datasets.text import MISSING, parse_csv
 
 __all__ = ["NA", "TextFormat", "column_position", "read_delimited"]
@@ -116,7 +117,8 @@ def read_delimited(source: Path, format: TextFormat, codes: Sequence[str | int] 
         for place in kept
     ]
     found = pd.DataFrame(dict(enumerate(columns)), index=frame.index)
-    return found.set_axis(pd.Index(known, dtype=object), axis=1)
+    found = found.set_axis(pd.Index(known, dtype=object), axis=1)
+    return number_records(found, source, separator, header=header, places=kept, width=len(names))
 
 
 def column_position(names: Sequence[str], column: str | int, source: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.data.labels import as_labels
-from kinview.datasets.cells import EXACT, code_column, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.ambiguous import are_days, are_days_and_months, warn_of_thousands
+from kinview.datasets.cells import EXACT, code_column, refuse_infinite, refuse_nearly_numbers, refuse_rounded
 from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import utc_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position
 from kinview.datasets.features import constant_within, numbers_rows, warn_of_persons
+from kinview.datasets.rows import Rows, warn_of_footers, warn_of_odd_code
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.tables import read_frame, several
 
@@ -119,10 +121,11 @@ def read_long(
     parts = [column for column in (*several(id), variable, label, group) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands)
     frame = read_frame(source, format, codes=parts)
+    rows = Rows.of(frame, source)
     names = list(frame.columns)
     for place in {column_position(names, column, source) for column in parts}:
         frame[names[place]] = code_column(frame[names[place]])
-    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source.name, format)
+    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source.name, format, rows)
 
 
 def from_long(
@@ -139,7 +142,7 @@ def from_long(
     source: str = "frame",
 ) -> Samples:
     """Time series from a DataFrame in long format; parameters as :func:`read_long`, the frame is not modified."""
-    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source, TextFormat())
+    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source, TextFormat(), Rows())
 
 
 def _from_long(
@@ -154,6 +157,7 @@ def _from_long(
     resample: float | str | None,
     source: str,
     format: TextFormat,
+    rows: Rows,
 ) -> Samples:
     if variable is not None and value is None:
         raise ValueError(f"variable={variable!r} needs value=, the column of the measured values")
@@ -167,15 +171,23 @@ def _from_long(
 
     ids, stamp = [name(column) for column in several(id)], name(time)
     variable, label, group = (None if column is None else name(column) for column in (variable, label, group))
-    series, keys = _series(frame, ids, where)
+    series, keys = _series(frame, ids, where, rows)
     chosen = several(value) if value is not None else None if columns is None else several(columns)
     taken = {*ids, stamp, label, group}
-    channels = _measurements(frame, series, taken, source, format) if chosen is None else [name(c) for c in chosen]
-    refuse_rounded(frame[channels], source, "columns= names the others")
+    channels = (
+        _measurements(frame, series, taken, source, format, rows) if chosen is None else [name(c) for c in chosen]
+    )
+    refuse_rounded(frame[channels], source, "columns= names the others", rows)
+    refuse_infinite(frame[channels], source, rows)
+    if rows.separator == ";" and format.decimal == "." and format.thousands is None:
+        warn_of_thousands(frame, rows.head(frame[channels]), source)
+    for part in dict.fromkeys(part for part in (*ids, label, group) if part is not None):
+        warn_of_odd_code(frame[part], str(part), rows, source)
+    warn_of_footers(frame, rows, source)
     if group is None and len(ids) == 1:
         others = [column for column in frame.columns if column not in (*channels, *taken, "")]
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
-    stamps = _stamps(frame[stamp], stamp, series, keys)
+    stamps = _stamps(frame[stamp], stamp, series, keys, rows)
     durations = frame[stamp].dtype.kind == "m"
     y = None if label is None else as_labels(_constant(frame[label], label, series, keys, complete=False))
     if group is None and len(ids) > 1:
@@ -184,10 +196,12 @@ def _from_long(
     if variable is not None:
         codes, names = pd.factorize(frame[variable], sort=True)
         if (codes < 0).any():
-            raise ValueError(f"column {variable!r} is empty in row {int((codes < 0).argmax())}; it names the channel")
+            raise ValueError(
+                f"column {variable!r} is empty in {rows.name(int((codes < 0).argmax()))}; it names the channel"
+            )
     else:
         codes, names = None, pd.Index(channels)
-    measured = _values(frame, channels, where)
+    measured = _values(frame, channels, where, rows)
     if resample is None:
         _refuse_duplicates(series, stamps, codes, keys, names)
         values, series, stamps = to_steps(measured, series, stamps, codes, len(names))
@@ -202,28 +216,34 @@ def _from_long(
 
 
 def _measurements(
-    frame: pd.DataFrame, series: NDArray[np.int64], taken: set[Any], source: str, format: TextFormat
+    frame: pd.DataFrame, series: NDArray[np.int64], taken: set[Any], source: str, format: TextFormat, rows: Rows
 ) -> list[Any]:
     """Numeric columns that may be measurements; a warning lists the others."""
     free = [column for column in frame.columns if column not in taken and column != ""]
     numeric = [column for column in free if _is_numeric(frame[column])]
     texts = frame[[column for column in free if column not in numeric]]
     refuse_nearly_numbers(
-        texts, source, "columns= names the others", decimal=format.decimal, thousands=format.thousands
+        texts, source, "columns= names the others", decimal=format.decimal, thousands=format.thousands, rows=rows
     )
     constant = constant_within(frame[numeric], series)
-    rows = [
+    numbering = [
         column
         for column in numeric
         if column not in constant and numbers_rows(frame[column].to_numpy(dtype=np.float64, na_value=np.nan), series)
     ]
+    days = [
+        column
+        for column in numeric
+        if column not in (*constant, *numbering) and are_days(frame[column].to_numpy(dtype=np.float64, na_value=np.nan))
+    ]
     left_out = {
         "no numbers": [column for column in free if column not in numeric],
         "one value in each id": constant,
-        "numbers of rows": rows,
+        "numbers of rows": numbering,
+        "days written as whole numbers": days,
     }
     why = "; ".join(f"{', '.join(map(str, names))} ({reason})" for reason, names in left_out.items() if names)
-    channels = [column for column in numeric if column not in (*constant, *rows)]
+    channels = [column for column in numeric if column not in (*constant, *numbering, *days)]
     if not channels:
         also = f"; left out: {why}" if why else ""
         raise ValueError(
@@ -250,31 +270,30 @@ def _one_a_series(frame: pd.DataFrame, series: NDArray[np.int64]) -> pd.DataFram
     return frame.iloc[np.unique(series, return_index=True)[1]]
 
 
-def _series(frame: pd.DataFrame, ids: list[str], source: Path) -> tuple[NDArray[np.int64], pd.Index]:
+def _series(frame: pd.DataFrame, ids: list[str], source: Path, rows: Rows) -> tuple[NDArray[np.int64], pd.Index]:
     """Number of the series of each row, and the id of each series, sorted."""
     for name in ids:
         if frame[name].isna().any():
-            raise ValueError(
-                f"{source}: id column {name!r} is empty in row {int(frame[name].isna().to_numpy().argmax())}"
-            )
+            row = int(frame[name].isna().to_numpy().argmax())
+            raise ValueError(f"{source}: id column {name!r} is empty in {rows.name(row)}")
     if len(frame) == 0:
         raise ValueError(f"{source} has no rows")
     if len(ids) == 1:
         codes, keys = pd.factorize(frame[ids[0]], sort=True)
         return codes.astype(np.int64), pd.Index(keys, name=ids[0])
-    rows = pd.MultiIndex.from_frame(frame[ids])
-    codes, keys = pd.factorize(rows, sort=True)
+    codes, keys = pd.factorize(pd.MultiIndex.from_frame(frame[ids]), sort=True)
     return codes.astype(np.int64), pd.MultiIndex.from_tuples(keys.tolist(), names=ids)
 
 
-def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index) -> NDArray[Any]:
+def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index, rows: Rows) -> NDArray[Any]:
     """Time stamps as float64, or as datetime64 without a zone."""
+
+    def place(row: int) -> str:
+        return f"in {rows.name(row)} (id {str(keys[series[row]])!r})"
+
     missing = column.isna().to_numpy()
     if missing.any():
-        row = int(missing.argmax())
-        raise ValueError(
-            f"time {name!r} is missing in row {row} (id {keys[series[row]]!r}); every row needs a time stamp"
-        )
+        raise ValueError(f"time {name!r} is missing {place(int(missing.argmax()))}; every row needs a time stamp")
     if column.dtype.kind == "m":
         return np.asarray(column.dt.total_seconds().to_numpy(dtype=np.float64))
     if pd.api.types.is_integer_dtype(column.dtype) and int(column.abs().max()) > EXACT:
@@ -285,25 +304,41 @@ def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.In
         stamps = column.to_numpy(dtype=np.float64)
         if not np.isfinite(stamps).all():
             row = int((~np.isfinite(stamps)).argmax())
-            raise ValueError(
-                f"time {name!r} is {stamps[row]} in row {row} (id {keys[series[row]]!r}); it must be finite"
-            )
+            raise ValueError(f"time {name!r} is {stamps[row]} {place(row)}; it must be finite")
         if (np.abs(stamps) > EXACT).any():
             row = int((np.abs(stamps) > EXACT).argmax())
             raise ValueError(
-                f"time {name!r} is {stamps[row]} in row {row} (id {keys[series[row]]!r}), a float beyond 2^53, where "
-                f"stamps would be rounded; write all of them as whole numbers, or subtract the first"
+                f"time {name!r} is {stamps[row]} {place(row)}, a float beyond 2^53, where stamps would be rounded; "
+                f"write all of them as whole numbers, or subtract the first"
             )
+        _check_days(stamps, name, place)
         return stamps
     dates = utc_dates(column)
     unread = dates.isna().to_numpy()
     if unread.any():
         row = int(unread.argmax())
         raise ValueError(
-            f"time {name!r} is {column.iloc[row]!r} in row {row} (id {keys[series[row]]!r}), which is neither a number "
-            f"nor an ISO 8601 date (2024-05-31 13:30; a time of day alone has no day, and is not given today's)"
+            f"time {name!r} is {column.iloc[row]!r} {place(row)}, which is neither a number nor an ISO 8601 date "
+            f"(2024-05-31 13:30; a time of day alone has no day, and is not given today's)"
         )
     return np.asarray(dates.to_numpy())
+
+
+def _check_days(stamps: NDArray[np.float64], name: str, place: Callable[[int], str]) -> None:
+    """Refuse days written as whole numbers, since 20200131 and 20200201 are a day apart; warn of days and months."""
+    if are_days(stamps):
+        raise ValueError(
+            f"time {name!r} is {stamps[0]:.0f} {place(0)}, and all stamps look like dates written as whole numbers, "
+            f"whose differences are no durations; write 2024-05-31 (pandas.to_datetime(..., format='%Y%m%d') reads "
+            f"them), or subtract the first if they are numbers"
+        )
+    if are_days_and_months(stamps):
+        warnings.warn(
+            f"time {name!r} is {stamps[0]:.2f} {place(0)}, and all stamps look like days and months (31.12) but are "
+            f"read as numbers; write whole dates (2024-12-31) if they are",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _constant(
@@ -328,15 +363,15 @@ def _constant(
     return values.astype(column.dtype) if values.dtype != column.dtype else values
 
 
-def _values(frame: pd.DataFrame, channels: list[str], source: Path) -> NDArray[np.float64]:
+def _values(frame: pd.DataFrame, channels: list[str], source: Path, rows: Rows) -> NDArray[np.float64]:
     for name in channels:
         if _is_numeric(frame[name]) or frame[name].isna().all():
             continue
-        bad = frame[name][pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()]
-        if len(bad):
-            raise ValueError(
-                f"{source}: column {name!r} is {bad.iloc[0]!r} in row {bad.index[0]}; values must be numbers"
-            )
+        bad = (pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()).to_numpy()
+        if bad.any():
+            row = int(bad.argmax())
+            cell = frame[name].iloc[row]
+            raise ValueError(f"{source}: column {name!r} is {cell!r} in {rows.name(row)}; values must be numbers")
     values = np.empty((len(frame), len(channels)))
     for place, name in enumerate(channels):
         column = frame[name] if _is_numeric(frame[name]) else pd.to_numeric(frame[name])

@@ -14,13 +14,22 @@ import pandas as pd
 
 from kinview.data.labels import as_labels
 from kinview.data.modality import TABLE, Modality
+from kinview.datasets.ambiguous import warn_of_codes, warn_of_thousands
 from kinview.datasets.arff import read_arff_table
-from kinview.datasets.cells import code_column, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.cells import code_column, refuse_infinite, refuse_nearly_numbers, refuse_rounded
 from kinview.datasets.dataset import Samples
-from kinview.datasets.dates import date_columns
+from kinview.datasets.dates import date_columns, refuse_written_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
 from kinview.datasets.features import numbers_in_order, warn_of_persons, warn_of_row_numbers
 from kinview.datasets.parquet import read_parquet
+from kinview.datasets.rows import (
+    Rows,
+    refuse_nul,
+    warn_of_footers,
+    warn_of_odd_code,
+    warn_of_unobserved,
+    without_blank_rows,
+)
 
 __all__ = ["PARQUET", "read_frame", "read_wide", "refuse_container", "several"]
 
@@ -127,20 +136,27 @@ def read_wide(
     named = [column for column in (label, group) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands)
     frame = read_frame(source, format, codes=[*named, *keys])
+    rows = Rows.of(frame, source)
     columns = _Columns.found(list(frame.columns), label, group, keys, dropped, source)
     y = None if columns.label is None else as_labels(frame[columns.label])
     groups = None
     if columns.group is not None:
         codes = code_column(frame[columns.group])
         if codes.isna().any():
-            raise ValueError(f"column {columns.group!r} of {source.name} has rows without a group; every row needs one")
+            row = rows.name(int(codes.isna().to_numpy().argmax()))
+            raise ValueError(
+                f"column {columns.group!r} of {source.name} has rows without a group, the first is {row}; every row "
+                f"needs one"
+            )
         groups = codes.to_numpy()
     X = frame[columns.features]
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
-    if not _is_typed(source):
-        refuse_nearly_numbers(X, source.name, decimal=decimal, thousands=thousands)
-    refuse_rounded(X, source.name)
+    _check_features(X, rows, source, format)
+    _warn_of_rows(frame, X, columns, rows, source)
+    head = rows.head(X)
+    if rows.separator == ";" and format.decimal == "." and format.thousands is None:
+        warn_of_thousands(X, head, source.name)
     if modality != TABLE:
         if keys:
             raise ValueError(
@@ -149,6 +165,8 @@ def read_wide(
         return Samples(_as_series(X, channels, interleaved, source), y, groups)
     if not _is_typed(source):
         X = date_columns(X)
+    refuse_written_dates(X, source.name, rows, typed=_is_typed(source))
+    warn_of_codes(X, head, source.name)
     warn_of_row_numbers(X, source.name)
     names = _names_of_rows(frame, columns.index)
     if group is None:
@@ -160,7 +178,7 @@ def read_wide(
                 UserWarning,
                 stacklevel=2,
             )
-    return Samples(X if names is None else X.set_axis(names, axis=0), y, groups, TABLE)
+    return Samples(X.reset_index(drop=True) if names is None else X.set_axis(names, axis=0), y, groups, TABLE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +206,23 @@ class _Columns:
         return cls(parts[0], parts[1], index, dropped, features)
 
 
+def _check_features(X: pd.DataFrame, rows: Rows, source: Path, format: TextFormat) -> None:
+    """Refuse features whose cells are no numbers, or not as they are written."""
+    if not _is_typed(source):
+        refuse_nearly_numbers(X, source.name, decimal=format.decimal, thousands=format.thousands, rows=rows)
+    refuse_rounded(X, source.name, rows=rows)
+    refuse_infinite(X, source.name, rows)
+
+
+def _warn_of_rows(frame: pd.DataFrame, X: pd.DataFrame, columns: _Columns, rows: Rows, source: Path) -> None:
+    """Warn of rows that may be no samples."""
+    if source.suffix.lower() != ".arff":  # whose gaps are each written
+        warn_of_unobserved(X, rows, source.name)
+    for name in dict.fromkeys(name for name in (columns.label, columns.group, *columns.index) if name is not None):
+        warn_of_odd_code(code_column(frame[name]), name, rows, source.name)
+    warn_of_footers(frame, rows, source.name)
+
+
 def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[str | int] = ()) -> pd.DataFrame:
     """Read a whole table as a DataFrame with text column names; "" is a first column that holds the names of the rows.
 
@@ -199,13 +234,19 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
     ValueError
         If the file is not readable as a table, two columns share a name, or ``format`` says how the text of a file is
         written that is no text.
+
+    Warns
+    -----
+    UserWarning
+        If rows of a text file are empty, which are left out, or points could part thousands.
     """
     format = format or TextFormat()
     if not source.is_file():
         raise FileNotFoundError(f"there is no file {source}")
     refuse_container(source)
     if not _is_typed(source):
-        return read_delimited(source, format, codes)
+        refuse_nul(source)
+        return without_blank_rows(read_delimited(source, format, codes), source)
     if not format.is_default and format != TextFormat(header=True):
         given = ", ".join(
             f"{field.name}=" for field in dataclasses.fields(format) if getattr(format, field.name) != field.default
