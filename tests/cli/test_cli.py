@@ -669,4 +669,6 @@ def test_how_a_text_file_is_written_is_said_by_options(run: Run, tmp_path: Path)
     assert run("embed", *by_column, "--model", model, "--output", table)[0] == 0
     assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["x0", "007", "07"]
     code, _, said = run("pretrain", *data[:-2], "--method", "raw", "--output", model)
-    assert code == 2 and "column 'x2' is numeric but for 'n.d.' in row 2; name it as missing (na_values='n.d.')" in said
+    assert (
+        code == 2 and "column 'x2' is numeric but for 'n.d.' in line 3; name it as missing (na_values='n.d.')" in said
+    )

@@ -78,7 +78,7 @@ def test_durations_are_seconds(tmp_path: Path) -> None:
         assert binned.index.get_level_values(1).tolist() == [0, 3600, 7200]
         np.testing.assert_array_equal(binned["x"], [1.5, np.nan, 4.0])
     frame.loc[1, "t"] = pd.NaT
-    with pytest.raises(ValueError, match="time 't' is missing in row 2 .counted from 1."):
+    with pytest.raises(ValueError, match=r"time 't' is missing in row 2 \(counted from 1\)"):
         from_long(frame, id="id", time="t")
 
 

@@ -203,7 +203,9 @@ def test_arff_equals_scipys_reader(data_dir: Path, name: str) -> None:
 
 def test_csv_with_a_header(tmp_path: Path) -> None:
     path = written(tmp_path, "x.csv", "id,age,kind,y\na,61, None,yes\nb, ,?,no\nc,7,x,yes\n")
-    with pytest.warns(UserWarning, match=r"x\.csv: line 3 has no observed cell among the features, but counts as a sam"):
+    with pytest.warns(
+        UserWarning, match=r"x\.csv: line 3 has no observed cell among the features, but counts as a sam"
+    ):
         samples = read_wide(path, label="y", drop="id")
     assert list(samples.X.columns) == ["age", "kind"] and samples.modality == "tabular"
     np.testing.assert_array_equal(samples.X["age"], [61, np.nan, 7])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kinview.data.codes import as_codes
 from kinview.datasets.rows import Rows, is_footer
 from kinview.datasets.text import MISSING
-from kinview.datasets.written import MANY, is_many, uniform_unit, written_number
+from kinview.datasets.written import MANY, is_many, is_written_date, uniform_unit, written_number
 
 __all__ = [
     "EXACT",
@@ -211,9 +211,12 @@ def refuse_infinite(frame: pd.DataFrame, source: str, rows: Rows = _NOWHERE) -> 
     ValueError
         That names the column and the row.
     """
-    for name in frame.columns:
-        column = frame[name]
-        if column.dtype.kind == "f" and (infinite := np.isinf(column.to_numpy(dtype=np.float64, na_value=0.0))).any():
+    for name, column in frame.items():
+        if column.dtype.kind != "f":
+            continue
+        own = isinstance(column.dtype, np.dtype)
+        infinite = np.isinf(column.to_numpy() if own else column.to_numpy(dtype=np.float64, na_value=np.nan))
+        if infinite.any():
             raise ValueError(
                 f"{source}: column {str(name)!r} is infinite in {rows.name(int(infinite.argmax()))} (written so, or a "
                 f"number beyond 1.8e308); name the cell as missing (na_values=) or correct it"
@@ -333,7 +336,7 @@ def _kind(cell: str, decimal: str, thousands: str | None) -> str:
     """As :func:`cell_kind`, with a number with a unit, a currency, a sign behind and the like as ``"written"``."""
     kind = cell_kind(cell, decimal=decimal, thousands=thousands)
     if kind == "text" or (kind == "nearly" and not _is_written_number(cell)):
-        return "written" if written_number(cell) is not None else kind
+        return "written" if written_number(cell) is not None and not is_written_date(cell) else kind
     return kind
 
 

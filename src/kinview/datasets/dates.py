@@ -119,10 +119,10 @@ def refuse_written_dates(
     UserWarning
         If there are few distinct ones.
     """
-    for name in X.columns:
-        column = X[name]
+    for name, column in X.items():
         if column.dtype.kind in "iuf":
-            values = column.to_numpy(dtype=np.float64)
+            own = isinstance(column.dtype, np.dtype)
+            values = column.to_numpy() if own else column.to_numpy(dtype=np.float64, na_value=np.nan)
             if are_days(values):
                 row = int((~np.isnan(values)).argmax())
                 raise ValueError(_no_iso(source, str(name), f"{values[row]:.0f}", rows.name(row), remedy))

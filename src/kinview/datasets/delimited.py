@@ -118,7 +118,7 @@ def read_delimited(source: Path, format: TextFormat, codes: Sequence[str | int] 
     ]
     found = pd.DataFrame(dict(enumerate(columns)), index=frame.index)
     found = found.set_axis(pd.Index(known, dtype=object), axis=1)
-    return number_records(found, source, separator, header=header, places=kept, width=len(names))
+    return number_records(found, source, separator, header=header, places=kept)
 
 
 def column_position(names: Sequence[str], column: str | int, source: Path) -> int:

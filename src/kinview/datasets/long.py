@@ -53,7 +53,8 @@ def read_long(
     ``07``).
 
     Without ``columns`` and ``value`` the channels are the numeric columns that have no other part to play, and may be
-    measurements. Left out, with a warning by name, are columns that are no numbers, and in a file of five rows or more
+    measurements. Left out, with a warning by name, are columns that are no numbers, days written as whole numbers (20200131),
+    and in a file of five rows or more
     those that hold one value in each id, where an id has several rows (an outcome, a static value, another id), and
     those that number the rows: they count them from 0 or 1; or no whole number stands twice, and either the name is
     that of a key (``row_id``, ``index``) or numbers drawn at random from their range would hold at least ten equal
@@ -101,12 +102,15 @@ def read_long(
     ------
     ValueError
         If a column does not exist, a label or group differs within an id, a group or time stamp is missing, a stamp is
-        unreadable or twice in one id, or a value is not numeric. The message names the id.
+        unreadable, a day written as a whole number (20200131) or twice in one id, a value is not numeric or infinite,
+        or a line has too few cells or a NUL byte. The message names the id or the line.
 
     Warns
     -----
     UserWarning
-        If columns are left out, or no group is given although a column looks like the patient of several series.
+        If columns are left out, blank rows are, or no group is given although a column looks like the patient of
+        several series; if the last rows look like totals or notes, stamps like days and months (31.12), or points in a
+        file with semicolons could part thousands.
 
     Examples
     --------

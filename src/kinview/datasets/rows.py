@@ -13,8 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.datasets.text import parse_csv
-
 __all__ = [
     "Rows",
     "is_footer",
@@ -26,12 +24,7 @@ __all__ = [
     "without_blank_rows",
 ]
 
-_SEPARATOR, _HEADER, _PLACES, _WIDTH = (
-    "separator",
-    "header",
-    "places",
-    "width",
-)  # what a frame of delimited text carries in attrs
+_SEPARATOR, _HEADER, _PLACES = "separator", "header", "places"  # what a frame of delimited text carries
 _BLANKS = r"\s+"
 _SHOWN = 5  # rows that a message names
 _HEAD = 1000  # rows whose cells are looked at as they are written, fewer where there are many columns
@@ -61,7 +54,6 @@ class Rows:
     header: bool = True
     records: NDArray[np.int64] | None = None  # number of each row's record in the file, the first of which is 0
     places: Mapping[str, int] = dataclasses.field(default_factory=dict)  # of the columns in the file
-    width: int = 0  # columns of the file
 
     @classmethod
     def of(cls, frame: pd.DataFrame, source: Path) -> Rows:
@@ -77,7 +69,6 @@ class Rows:
             carried[_HEADER],
             frame.index.to_numpy(dtype=np.int64),
             dict(zip(map(str, frame.columns), places)),
-            carried[_WIDTH],
         )
 
     def name(self, row: int) -> str:
@@ -94,34 +85,29 @@ class Rows:
 
     def head(self, frame: pd.DataFrame) -> dict[str, list[str]]:
         """Observed cells of the first rows of the numeric columns of a frame of this file, as they are written."""
-        numeric = [place for place in range(frame.shape[1]) if frame.iloc[:, place].dtype.kind in "iuf"]
-        if self.source is None or not numeric:
+        numeric = [str(name) for name, dtype in frame.dtypes.items() if dtype.kind in "iuf"]
+        if self.source is None or self.records is None or not numeric:
             return {}
-        at = {str(frame.columns[place]): self.places[str(frame.columns[place])] for place in numeric}
-        number = max(20, min(_HEAD, _HEAD_CELLS // len(at)))
-        cells = parse_csv(
-            self.source,
-            self.source,
-            missing=(),
-            sep=self.separator,
-            header=0 if self.header else None,
-            names=range(self.width),
-            nrows=number,
-            usecols=sorted(at.values()),
-            dtype=str,
-            index_col=False,
-            compression=None,
-        )
-        records = frame.index[frame.index < len(cells) + self.header]
-        written = cells.iloc[records - self.header]
+        number = max(20, min(_HEAD, _HEAD_CELLS // len(numeric)))
+        records = self.records[:number]
+        observed = frame.iloc[:number].notna().to_numpy()
+        wanted = frozenset(records.tolist())
+        cells: list[list[str]] = []
+        for record, (_, text) in enumerate(_records(self.source, self.separator)):
+            if len(cells) == len(records):
+                break
+            if record in wanted:
+                cells.append(_split(text, self.separator))
+        taken = set(numeric)
+        columns = [(place, str(name)) for place, name in enumerate(frame.columns) if str(name) in taken]
         return {
-            name: [cell.strip() for cell in written[place][frame.loc[records, name].notna().to_numpy()].tolist()]
-            for name, place in at.items()
+            name: [row[self.places[name]].strip() for row, seen in zip(cells, observed[:, place]) if seen]
+            for place, name in columns
         }
 
 
 def number_records(
-    frame: pd.DataFrame, source: Path, separator: str, *, header: bool, places: Sequence[int], width: int
+    frame: pd.DataFrame, source: Path, separator: str, *, header: bool, places: Sequence[int]
 ) -> pd.DataFrame:
     """A frame of delimited text whose index is the number of each row's record in the file (the first is 0).
 
@@ -137,8 +123,6 @@ def number_records(
         Whether the first record names the columns.
     places : sequence of int
         Of the columns in the file; each line must reach the last of them.
-    width : int
-        Columns of the file.
 
     Raises
     ------
@@ -147,7 +131,7 @@ def number_records(
     """
     frame.index = pd.RangeIndex(int(header), len(frame) + int(header))
     given = None if list(places) == list(range(frame.shape[1])) else list(places)
-    frame.attrs = {_SEPARATOR: separator, _HEADER: header, _PLACES: given, _WIDTH: width}
+    frame.attrs = {_SEPARATOR: separator, _HEADER: header, _PLACES: given}
     ends = frame.iloc[:, -1].isna().to_numpy()
     if places[-1] and ends.any():  # only lines whose last cell is missing can be short
         last = int(np.flatnonzero(ends)[-1]) + int(header)
@@ -202,7 +186,8 @@ def warn_of_unobserved(X: pd.DataFrame, rows: Rows, source: str) -> None:
     if len(found):
         has, count = ("has", "counts as a sample") if len(found) == 1 else ("have", "count as samples")
         warnings.warn(
-            f"{source}: {rows.names(found)} {has} no observed cell among the features, but {count}; remove what is none",
+            f"{source}: {rows.names(found)} {has} no observed cell among the features, but {count}; remove what "
+            f"is none",
             UserWarning,
             stacklevel=4,
         )
@@ -328,10 +313,19 @@ def _records(source: Path, separator: str) -> Iterator[tuple[int, str]]:
 
 
 def _cells(text: str, separator: str) -> int:
+    """Number of cells of a record."""
     if '"' in text:
-        opening = r"(^|\s)" if separator == _BLANKS else rf"(^|{re.escape(separator)})\s*"
-        text = re.sub(rf'{opening}"(?:[^"]|"")*"', r"\1x", text)
+        return len(_split(text, separator))
     return len(text.split()) if separator == _BLANKS else text.count(separator) + 1
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Cells of a record; a separator within quotes becomes an x."""
+    opening = r"(^|\s)" if separator == _BLANKS else rf"((?:^|{re.escape(separator)})\s*)"
+    inner = re.compile(r"\s" if separator == _BLANKS else re.escape(separator))
+    if '"' in text:
+        text = re.sub(rf'{opening}"((?:[^"]|"")*)"', lambda cell: cell[1] + (inner.sub("x", cell[2]) or "x"), text)
+    return text.split() if separator == _BLANKS else text.rstrip("\r\n").split(separator)
 
 
 def _lines_of(records: Sequence[int], source: Path, separator: str) -> list[int]:

@@ -112,15 +112,17 @@ def read_wide(
     Raises
     ------
     ValueError
-        If a named column does not exist, two share a name, a group is missing, a column is numeric but for a few cells
-        (``98%``, ``1,234``, ``-``), or holds whole numbers beyond 2^53 (both where it is a feature), or a time series
-        has a column that is not numeric, an index, or columns that do not divide by the number of channels.
+        If a named column does not exist, two share a name, a group is missing, a line has too few cells or a NUL byte,
+        a feature is numeric but for a few cells (``98%``, ``1,234``, ``-``), numbers with something more (``110 mmHg``),
+        dates that are not ISO 8601 (``31.12.2020``, ``20201231``), infinite, or beyond 2^53, or a time series has a column that is not numeric, an index, or columns that do not divide by the number of channels.
 
     Warns
     -----
     UserWarning
-        If a feature numbers the rows, or no group is given although a column looks like the patient or subject of
-        several rows, or the index names several rows alike.
+        If rows are blank (these are left out), have no observed feature, or look like a total or a note; if a feature
+        numbers the rows or is written like codes (``07919``), or points could part thousands (``1.100`` in a file with
+        semicolons); if no group is given although a column looks like the patient or subject of several rows, or the
+        index names several rows alike.
 
     Examples
     --------
