@@ -73,6 +73,8 @@ def test_what_has_all_its_cells_is_read(tmp_path: Path) -> None:
     assert wide(tmp_path, 'note,b\n5\' 3",\n"say ""a,b""",4\n').X["note"].tolist() == ["5' 3\"", 'say "a,b"']
     with pytest.raises(ValueError, match="line 3 has 1 cell"):
         wide(tmp_path, "a b\n1 2\n2\n3 4\n", sep=r"\s+")
+    with pytest.raises(ValueError, match="line 4 has 1 cell"):  # a quote that stands twice does not end its cell
+        wide(tmp_path, 'a,b\n",""\n""",1\n2\n3,4\n')
     with pytest.raises(ValueError, match="line 2 has 2 cells"):
         wide(tmp_path, "1,2,3\n4,5\n", header=False)
 

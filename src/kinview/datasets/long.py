@@ -53,8 +53,8 @@ def read_long(
     ``07``).
 
     Without ``columns`` and ``value`` the channels are the numeric columns that have no other part to play, and may be
-    measurements. Left out, with a warning by name, are columns that are no numbers, days written as whole numbers (20200131),
-    and in a file of five rows or more
+    measurements. Left out, with a warning by name, are columns that are no numbers, days written as whole numbers
+    (20200131), and in a file of five rows or more
     those that hold one value in each id, where an id has several rows (an outcome, a static value, another id), and
     those that number the rows: they count them from 0 or 1; or no whole number stands twice, and either the name is
     that of a key (``row_id``, ``index``) or numbers drawn at random from their range would hold at least ten equal

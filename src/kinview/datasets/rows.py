@@ -286,8 +286,8 @@ def _refuse_short_lines(source: Path, separator: str, width: int, first: int, la
 
 def _records(source: Path, separator: str) -> Iterator[tuple[int, str]]:
     """Number of the first line and text of each record; blank lines are none, and a cell in quotes may hold breaks."""
-    opening = r"(?:^|\s)" if separator == _BLANKS else rf"(?:^|{re.escape(separator)})\s*"
-    whole = re.compile(rf'({opening})"(?:[^"]|"")*"')
+    opening = r"(?:^|\s)" if separator == _BLANKS else rf"(?:^|{re.escape(separator)}) *"
+    whole = re.compile(rf'({opening})"(?:[^"]|"")*+"')
     begun = re.compile(rf'{opening}"')
     blank = " \t\r\n" if separator != "\t" else " \r\n"
     held: list[str] = []
@@ -321,10 +321,10 @@ def _cells(text: str, separator: str) -> int:
 
 def _split(text: str, separator: str) -> list[str]:
     """Cells of a record; a separator within quotes becomes an x."""
-    opening = r"(^|\s)" if separator == _BLANKS else rf"((?:^|{re.escape(separator)})\s*)"
+    opening = r"(^|\s)" if separator == _BLANKS else rf"((?:^|{re.escape(separator)}) *)"
     inner = re.compile(r"\s" if separator == _BLANKS else re.escape(separator))
     if '"' in text:
-        text = re.sub(rf'{opening}"((?:[^"]|"")*)"', lambda cell: cell[1] + (inner.sub("x", cell[2]) or "x"), text)
+        text = re.sub(rf'{opening}"((?:[^"]|"")*+)"', lambda cell: cell[1] + (inner.sub("x", cell[2]) or "x"), text)
     return text.split() if separator == _BLANKS else text.rstrip("\r\n").split(separator)
 
 

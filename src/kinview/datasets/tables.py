@@ -112,9 +112,11 @@ def read_wide(
     Raises
     ------
     ValueError
-        If a named column does not exist, two share a name, a group is missing, a line has too few cells or a NUL byte,
-        a feature is numeric but for a few cells (``98%``, ``1,234``, ``-``), numbers with something more (``110 mmHg``),
-        dates that are not ISO 8601 (``31.12.2020``, ``20201231``), infinite, or beyond 2^53, or a time series has a column that is not numeric, an index, or columns that do not divide by the number of channels.
+        If a named column does not exist, two share a name, a group is missing, or a line has too few cells or a NUL
+        byte; if a feature is numeric but for a few cells (``98%``, ``1,234``, ``-``), or holds numbers with something
+        more (``110 mmHg``), dates that are not ISO 8601 (``31.12.2020``, ``20201231``), infinite numbers, or whole ones
+        beyond 2^53; or if a time series has a column that is not numeric, an index, or columns that do not divide by
+        the number of channels.
 
     Warns
     -----
