@@ -168,7 +168,10 @@ def _column(values: Any, n: int, name: str) -> pd.Series:
     extension = isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray)
     column = pd.Series(_native(values if extension else np.asarray(values).ravel())).reset_index(drop=True)
     if len(column) != n:
-        raise ValueError(f"{name} has {len(column)} entries for {n} rows; give one a row (a series counts as one)")
+        raise ValueError(
+            f"{name} has {len(column)} entries for {n} rows; give one a row (a series counts as one: where "
+            f"scikit-learn cuts a long frame, kinview.data.to_nested makes a row of each)"
+        )
     return column
 
 
