@@ -104,7 +104,7 @@ ROWS = TABLE.reset_index(drop=True)
     [
         ([1, 2, 3, 4], "4 is not in X, and y lacks 0; give y the index of X, or as a plain array"),  # counted from 1
         ([100, 101, 102, 103], "100, 101, 102 and 1 more are not in X, and y lacks 0, 1, 2 and 1 more"),
-        ([0, 1, 0, 1], "y lacks 2, 3, and y names 0, 1 more than once"),  # concat without ignore_index
+        ([0, 1, 0, 1], "y lacks 2, 3, and y repeats 0, 1"),  # concat without ignore_index
         ([3, 7, 9, 12], "7, 9, 12 are not in X, and y lacks 0, 1, 2"),  # filtered, or drawn
         ([0.0, 1.0, 2.0, 7.0], "7.0 is not in X, and y lacks 3"),
         (pd.Index([3, 7, 9, 12], dtype=object), "7, 9, 12 are not in X"),
@@ -157,7 +157,7 @@ def test_what_scikit_learn_cuts_keeps_its_index_and_is_read():
     X["a"] += 9 * y
     scarf = SCARF(trainer={"max_steps": 2}, random_state=0)
     tuned = FineTunedClassifier(scarf, trainer={"max_steps": 2}, random_state=0)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    X_train, X_test, y_train, _ = train_test_split(X, y, random_state=0)
     assert X_train.index.tolist() == y_train.index.tolist() != sorted(y_train.index)
     tuned.fit(X_train, y_train)
     turned = tuned.predict(X_test).tolist()

@@ -19,9 +19,9 @@ def in_order_of(samples: Any, values: Any, name: str, of: str = "X") -> Any:
     holds exactly the names of the samples, each value goes to its sample. An index of another length is left to the
     check of lengths. An index of others is refused, but for two pairs, in which the values go by position:
 
-    - An unnamed index 0, 1, ..., n - 1 of the values is what pandas gives to what it makes anew, and says no more than a
-      plain array: labels from ``read_csv`` or ``reset_index`` beside samples of any names. That holds beside samples
-      that were filtered (3, 7, 9) as well: labels of all would be more than they are, so that n of them were made for n
+    - An unnamed index 0, 1, ..., n - 1 of the values is what pandas gives to what it makes anew, and says no more than
+      a plain array: labels from ``read_csv`` or ``reset_index`` beside samples of any names. That holds beside samples
+      that were filtered (3, 7, 9) as well: labels of all would be more than they are, so n of them were made for n
       samples.
     - Where the samples have that index, the values may have names of another kind: text, dates, tuples, or a named
       index. Unnamed numbers are no such names. They count the same rows, some of which were left out or drawn (1 to n,
@@ -75,7 +75,7 @@ X, or as a plain array (y.to_numpy()) to go by position
         )
     parts = [f"{_listed(extra)} {'is' if len(extra) == 1 else 'are'} not in {of}"] if len(extra) else []
     parts += [f"{name} lacks {_listed(absent)}"] if len(absent) else []
-    parts += [f"{name} names {_listed(own[own.duplicated()])} more than once"] if not own.is_unique else []
+    parts += [f"{name} repeats {_listed(own[own.duplicated()])}"] if not own.is_unique else []
     raise ValueError(f"the index of {name} holds other samples than {of}: {', and '.join(parts)}; {advice}")
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinview.data.labels import as_labels
 from kinview.data.modality import TABLE, Modality
 from kinview.datasets.arff import read_arff_table
 from kinview.datasets.cells import code_column, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.class_names import labels_of, warn_of_alike
+from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import date_columns
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
@@ -105,13 +106,16 @@ def read_wide(
     ValueError
         If a named column does not exist, two share a name, a group is missing, a column is numeric but for a few cells
         (``98%``, ``1,234``, ``-``), or holds whole numbers beyond 2^53 (both where it is a feature), or a time series
-        has a column that is not numeric, an index, or columns that do not divide by the number of channels.
+        has a column that is not numeric, an index, or columns that do not divide by the number of channels. If a label
+        is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels are numbers with fractions but for
+        such cells.
 
     Warns
     -----
     UserWarning
         If a feature numbers the rows, or no group is given although a column looks like the patient or subject of
-        several rows, or the index names several rows alike.
+        several rows, or the index names several rows alike. If labels, groups or names of rows differ in letter case
+        or blanks only, or a label reads like no value (``unknown``, -999).
 
     Examples
     --------
@@ -122,19 +126,23 @@ def read_wide(
     >>> samples.X["age"].tolist(), samples.y.tolist()
     ([61.5, nan], [1, 0])
     """
+    check_column_names({"label": label, "group": group, "index": index, "drop": drop, "na_values": na_values})
     source = Path(path)
     keys, dropped = several(index), several(drop)
     named = [column for column in (label, group) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands)
     frame = read_frame(source, format, codes=[*named, *keys])
     columns = _Columns.found(list(frame.columns), label, group, keys, dropped, source)
-    y = None if columns.label is None else as_labels(frame[columns.label])
-    groups = None
+    y = groups = None
+    if columns.label is not None:
+        what = f"label {columns.label!r}"
+        y = labels_of(frame[columns.label], what, source.name, decimal=decimal, thousands=thousands)
     if columns.group is not None:
         codes = code_column(frame[columns.group])
         if codes.isna().any():
             raise ValueError(f"column {columns.group!r} of {source.name} has rows without a group; every row needs one")
         groups = codes.to_numpy()
+        warn_of_alike(codes.unique(), f"group {columns.group!r}", source.name, "groups")
     X = frame[columns.features]
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
@@ -151,6 +159,8 @@ def read_wide(
         X = date_columns(X)
     warn_of_row_numbers(X, source.name)
     names = _names_of_rows(frame, columns.index)
+    for key in columns.index:
+        warn_of_alike(code_column(frame[key]).unique(), f"index {key or 'index'!r}", source.name, "names of rows")
     if group is None:
         warn_of_persons(frame, [*columns.features, *columns.dropped], source.name)
         if keys and names is not None and not names.is_unique:
