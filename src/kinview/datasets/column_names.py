@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["OF_COLUMNS", "check_column_names", "quoting"]
+__all__ = ["OF_COLUMNS", "check_column_names", "quoting", "quoting_a_cell"]
 
 OF_COLUMNS = ("label", "group", "index", "drop", "id", "time", "columns", "value", "variable")  # options of the readers
 
@@ -61,14 +61,26 @@ drop: '1.5'"
     )
 
 
+def quoting_a_cell(cell: Any) -> str:
+    """Message that says to quote a cell of ``na_values``.
+
+    Examples
+    --------
+    >>> quoting_a_cell(False)
+    "na_values holds False, which is no cell; YAML reads no, off or false without quotes as False: to name a cell so, \
+quote it, as in na_values: ['no']"
+    """
+    words, kind, example = _read_as(cell)
+    return (
+        f"na_values holds {cell}, which is no cell; YAML reads {words} without quotes as {kind}: to name a cell so, "
+        f"quote it, as in na_values: ['{example}']"
+    )
+
+
 def _check_cells(cells: Any) -> None:
     for cell in _several(cells):
         if isinstance(cell, bool | datetime.date) or cell is None:
-            words, kind, example = _read_as(cell)
-            raise ValueError(
-                f"na_values holds {cell}, which is no cell; YAML reads {words} without quotes as {kind}: to name a "
-                f"cell so, quote it, as in na_values: ['{example}']"
-            )
+            raise ValueError(quoting_a_cell(cell))
 
 
 def _read_as(value: Any) -> tuple[str, str, str]:
@@ -77,7 +89,7 @@ def _read_as(value: Any) -> tuple[str, str, str]:
         return "null and ~", "nothing", "null"
     if isinstance(value, bool):
         return ("yes, on or true" if value else "no, off or false"), str(value), "yes" if value else "no"
-    return str(value), "a number" if isinstance(value, float) else "a date", str(value)
+    return str(value), "a date" if isinstance(value, datetime.date) else "a number", str(value)
 
 
 def _several(given: Any) -> list[Any]:
