@@ -316,7 +316,7 @@ def check_classes(name: str, y_train: NDArray[Any] | None, y_test: NDArray[Any] 
     if "f" in (y_train.dtype.kind, y_test.dtype.kind):
         raise ValueError(
             f"{name} has numbers with fractions as labels; a probe needs classes to predict: {_AS_CLASSES} "
-            f"(as_classes() of the data set, or load(..., as_classes=True))"
+            f"(as_classes() of the data set, load(..., as_classes=True), --as_classes true)"
         )
     check_shared(y_train, y_test, f"the training labels of {name}", "the test labels")
     classes = len(distinct(np.concatenate([y_train, y_test])))
