@@ -110,6 +110,8 @@ def test_numbers_that_stand_for_no_value_are_warned_about(tmp_path: Path, labels
     [
         (["0.5", "98%", "1.5"], "column 'state' is numeric but for '98%' in row 1"),
         (["0.5", "<0.1", "1.5"], "column 'state' is numeric but for '<0.1' in row 1"),
+        (['"0,5"', "2", '"1,5"'], r"column 'state' is numeric but for '0,5' in row 0; say how .* \(decimal=','\)"),
+        (['"0,5"', '"1,5"'], r"column 'state' is '0,5' in row 0, nearly a number; say how .* \(decimal=','\)"),
     ],
 )
 def test_a_target_that_is_nearly_numeric_does_not_become_classes(
@@ -119,7 +121,9 @@ def test_a_target_that_is_nearly_numeric_does_not_become_classes(
         read_wide(table(tmp_path / "x.csv", labels), label="state")
 
 
-@pytest.mark.parametrize("codes", [["250.0", "E11.9", "401.9"], ["1", "2", "3+"], ["<5", ">=5"], ["v1.0", "v2.0"]])
+@pytest.mark.parametrize(
+    "codes", [["250.0", "E11.9", "401.9"], ["1", "2", "3+"], ["<5", ">=5"], ["v1.0", "v2.0"], ["10%", "20%"]]
+)
 def test_codes_of_diseases_and_ranges_are_classes(tmp_path: Path, codes: list[str]) -> None:
     samples, heard = heard_of(read_wide, table(tmp_path / "x.csv", codes), label="state")
     assert samples.y.tolist() == codes and heard == []

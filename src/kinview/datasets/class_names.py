@@ -28,6 +28,7 @@ _WORD = re.compile(
     re.IGNORECASE,
 )
 _CODE_OF_NONE = re.compile("-9+|999+")  # -9, -999, 999: numbers that stand for no value
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 
@@ -53,7 +54,7 @@ def labels_of(
     ------
     ValueError
         If a label is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels are numbers with fractions
-        but for some cells (``98%``, ``<5``); the message has the first.
+        but for some cells (``98%``, ``<5``), or with a comma that ``decimal`` does not say; the message has the first.
 
     Warns
     -----
@@ -184,8 +185,9 @@ def _refuse_nearly_targets(
     """Refuse a target of a regression that would be classes because some of its cells are nearly numbers."""
     kinds = [cell_kind(text, decimal=decimal, thousands=thousands) for text in texts]
     fractions = [text for text, kind in zip(texts, kinds) if kind == "number" and not text.lstrip("+-").isdigit()]
-    if "nearly" in kinds and fractions and set(kinds) <= {"number", "nearly"}:
-        frame = pd.DataFrame({what.split(maxsplit=1)[-1].strip("'"): pd.Series(labels, dtype=object)})
+    commas = all(kind == "number" or _COMMA.fullmatch(text) for text, kind in zip(texts, kinds))
+    if "nearly" in kinds and (fractions or commas) and set(kinds) <= {"number", "nearly"}:
+        frame = pd.DataFrame({what.split(maxsplit=1)[-1].strip("'\""): pd.Series(labels, dtype=object)})
         refuse_nearly_numbers(frame, source, "label= names another", decimal=decimal, thousands=thousands)
 
 
