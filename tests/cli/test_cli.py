@@ -672,3 +672,69 @@ def test_how_a_text_file_is_written_is_said_by_options(run: Run, tmp_path: Path)
     assert (
         code == 2 and "column 'x2' is numeric but for 'n.d.' in line 3; name it as missing (na_values='n.d.')" in said
     )
+
+
+def test_the_classes_and_groups_that_were_read_are_listed(run: Run, tmp_path: Path) -> None:
+    file, model = tmp_path / "x.csv", tmp_path / "x.safetensors"
+
+    def said(*words: object) -> str:
+        code, out, err = run("pretrain", "--data", file, *words, "--method", "raw", "--output", model)
+        assert (code, err) == (0, "")
+        return out.splitlines()[0]
+
+    file.write_text("age,state,score,code,site\n40.5,ill,0.5,1,a\n41.5,well,1.0,2,b\n42.5,ill,,3,a\n43.5,,2.5,4,a\n")
+    for label, classes in {
+        "state": "2 classes: ill (2), well (1), 1 without a label; 2 groups",
+        "score": "numeric target from 0.5 to 2.5, 1 without a label; 2 groups",
+        "code": "4 classes: 1 (1), 2 (1), 3 (1), 4 (1); 2 groups",
+    }.items():
+        others = [name for name in ("state", "score", "code") if name != label]
+        line = said("--label", label, "--group", "site", "--drop", ",".join(others))
+        apart = f"{label} (label), site (group), {others[0]} (drop), {others[1]} (drop)"
+        assert line == f"read x.csv: 1 column: age; apart from these: {apart}; {classes}"
+    grades = ("--label", "score", "--as_classes", "true", "--drop", "state,code,site")
+    assert said(*grades).endswith("; 3 classes: 0.5 (1), 1.0 (1), 2.5 (1), 1 without a label")
+    file.write_text("age,state\n" + "".join(f"{i}.5,{i % 14}\n" for i in range(28)))
+    shown = ", ".join(f"{i} (2)" for i in range(10))
+    assert said("--label", "state").endswith(f"; 14 classes: {shown}, ... (14 in all)")
+    assert said("--label", "state", "--test_fraction", 0.5).endswith(f"; 14 classes: {shown}, ... (14 in all)")
+    file = tmp_path / "x.tsv"
+    file.write_text("1\t0.5\t1.5\n2\t0.5\t2.5\n1\t0.5\t3.5\n")
+    assert said() == "read x.tsv: 1 channel; 2 classes: 1 (2), 2 (1)"
+
+
+def test_half_points_are_scored_as_classes_where_that_is_said(run: Run, tmp_path: Path) -> None:
+    file, model = tmp_path / "x.csv", tmp_path / "x.safetensors"
+    file.write_text("hours,grade\n" + "".join(f"{i % 3}.{i},{[0.5, 1.0, 1.5][i % 3]}\n" for i in range(10, 40)))
+    data = ("--data", file, "--label", "grade")
+    assert run("pretrain", *data, "--method", "raw", "--output", model)[0] == 0
+    code, _, err = run("probe", *data, "--model", model)
+    assert code == 2 and "numbers with fractions as labels" in err
+    code, out, _ = run("probe", *data, "--model", model, "--as_classes", "true")
+    assert code == 0 and "3 classes: 0.5 (10), 1.0 (10), 1.5 (10)" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("label: no", "label=False is no name of a column; YAML reads no, off or false without quotes as False"),
+        ("group: yes", "group=True is no name of a column; YAML reads yes, on or true without quotes as True"),
+        ("drop: [age, off]", "drop=False is no name of a column"),
+        ("index: [no]", "index=False is no name of a column"),
+        ("label: 1.5", "label=1.5 is no name of a column; YAML reads 1.5 without quotes as a number"),
+        ("group: 1", "group=1: give the name of a column, or its position, as text in quotes: group: '1'"),
+        ("na_values: [no]", "na_values holds False, which is no cell"),
+        ("na_values: {no: ['-']}", "the key False of na_values is no name of a column"),
+        ("reader_options: {label: no}", "label=False is no name of a column"),
+    ],
+)
+def test_a_word_of_yaml_that_is_no_name_says_to_quote_it(run: Run, tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "x.csv").write_text("age,no,b\n40.5,0,1.5\n41.5,1,-999\n")
+    config = tmp_path / "x.yaml"
+    config.write_text(f"data: {tmp_path / 'x.csv'}\n{line}\n")
+    words = ("pretrain", "--config", config, "--method", "raw", "--output", tmp_path / "m.safetensors")
+    code, _, err = run(*words)
+    assert code == 2 and err.startswith(f"kinview: error: {message}") and err.count("\n") == 1
+    config.write_text(f"data: {tmp_path / 'x.csv'}\nlabel: 'no'\nna_values: [-999]\n")
+    code, out, _ = run(*words)
+    assert code == 0 and "2 columns: age, b; apart from these: no (label); 2 classes: 0 (1), 1 (1)" in out

@@ -68,11 +68,12 @@ def test_a_table_with_categories_and_gaps(run: Run, tmp_path: Path) -> None:
     frame.loc[::3, "age"] = None
     frame["died"] = draw.integers(0, 2, 40)
     frame.to_csv(tmp_path / "patients.csv", index=False)
+    classes = ", ".join(f"{label} ({number})" for label, number in frame["died"].value_counts().sort_index().items())
     file = tmp_path / "sheet.svg"
     words = ("--data", tmp_path / "patients.csv", "--label", "died", "--augmentation", "scarf", "--samples", 5)
     assert run(*words, "--output", file) == (
         0,
-        f"read patients.csv: 2 columns: age, ward; apart from these: died (label)\n"
+        f"read patients.csv: 2 columns: age, ward; apart from these: died (label); 2 classes: {classes}\n"
         f"saved {file}: 5 rows of patients.csv and their views\n",
         "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,15 @@ BIG = [2**53 + 1, 2**53]
 def test_codes_of_text_files(tmp_path: Path, cells: list[str], codes: list[Any]) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a;site;who\n" + "".join(f"0.5;{cell};{cell}\n" for cell in cells))
-    samples = read_wide(path, group="site", index="who")
+    alike = {"true", "7.0"} & set(cells)  # beside True and 7
+    warned = pytest.warns(UserWarning, match="letter case, blanks") if alike else contextlib.nullcontext()
+    with warned:
+        samples = read_wide(path, group="site", index="who")
     assert samples.groups is not None and samples.groups.tolist() == codes
     assert samples.X.index.tolist() == codes
     path.write_text("who;t;x\n" + "".join(f"{cell};{t};0.{t}\n" for t, cell in enumerate(cells)))
-    X = read_long(path, id="who", time="t").X
+    with warned:
+        X = read_long(path, id="who", time="t").X
     assert set(X.index.get_level_values(0)) == set(codes)
 
 

@@ -71,7 +71,7 @@ def tables(draw: st.DrawFn) -> Table:
         gaps = draw(st.sampled_from([0, 0, 1]))
         cell = st.one_of(st.none(), KINDS[kind], KINDS[kind]) if gaps else KINDS[kind]
         columns.append([draw(cell) for _ in range(n)])
-    labels = draw(st.sampled_from([(0, 1), ("ill", "well"), (3, 12)]))
+    labels = draw(st.sampled_from([(0, 1), ("ill", "well"), (3, 12), ("07", "08")]))
     columns.append([draw(st.sampled_from(labels)) for _ in range(n)])
     return Table([*names, "died"], [*kinds, "label"], columns)
 

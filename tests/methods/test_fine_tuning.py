@@ -613,7 +613,7 @@ def test_labels_that_make_no_sense_are_refused(scarf):
 def test_labels_of_a_nullable_column_keep_their_kind(scarf, values, dtype, kind, tmp_path):
     X, ill = patients()
     for y in (
-        pd.Series(pd.array(values, dtype=dtype)).iloc[ill.astype(int)],
+        pd.Series(pd.array(values, dtype=dtype)).iloc[ill.astype(int)].reset_index(drop=True),
         pd.array(values, dtype=dtype).take(ill * 1),
     ):
         classifier = FineTunedClassifier(scarf, trainer=SHORT, random_state=0).fit(X, y)

@@ -119,7 +119,7 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     try:
         options: Namespace = parser.parse_args(_normalised(words))
     except argparse.ArgumentError as error:
-        raise ValueError(f"{error}{_hint(parser, words)} (see {parser.prog} --help)") from error
+        raise ValueError(_unquoted(error) or f"{error}{_hint(parser, words)} (see {parser.prog} --help)") from error
     del options.config
     return options
 
@@ -171,6 +171,24 @@ def _bracketed(key: str, value: str) -> str:
     if value.startswith("[") or value == "null" or not (key in _TEXT_LISTS or key in _LISTS):
         return value
     return json.dumps([part.strip() for part in value.split(",")]) if key in _TEXT_LISTS else f"[{value}]"
+
+
+def _unquoted(error: argparse.ArgumentError) -> str | None:
+    """What to say where a file names a column, or a missing cell, by a word that is no text in YAML: ``label: no``."""
+    from kinview.datasets.column_names import OF_COLUMNS, quoting, quoting_a_cell
+
+    option = re.search(r'Parser key "(\w+)"', str(error))
+    found = re.search(r"(?:Got value|Given value): (True|False|-?[\d.]+(?:e[+-]?\d+)?)(?!\S)", str(error))
+    if option is None or found is None or option[1] not in (*OF_COLUMNS, "na_values"):
+        return None
+    value: Any = {"True": True, "False": False}.get(found[1])
+    if value is None:
+        value = int(found[1]) if re.fullmatch(r"-?\d+", found[1]) else float(found[1])
+    if option[1] == "na_values":
+        return quoting_a_cell(value)
+    if isinstance(value, bool | float):
+        return quoting(option[1], value)
+    return f"{option[1]}={value}: give the name of a column, or its position, as text in quotes: {option[1]}: '{value}'"
 
 
 def _hint(parser: ArgumentParser, words: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from kinview._cli.text import count, say
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
+    from numpy.typing import NDArray
 
     from kinview.datasets.dataset import Dataset, Samples
 
@@ -22,6 +23,7 @@ _READER = (
     *_ROLES, "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal", "thousands",
 )  # fmt: skip
 _MOST_NAMES = 40
+_MOST_CLASSES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +88,8 @@ class DataOptions:
     reader_options : mapping, optional
         Any further parameter of the reader, as kinview.datasets.read_wide or read_wfdb documents it; of recordings:
         --reader_options.signals '[MLII]', --reader_options.seconds 10.
+    as_classes : bool
+        Whether labels that are numbers with fractions, such as grades in half points, are the names of classes.
     test_fraction : float, optional
         Fraction of the samples in the test part where the data have no official split, 0.3 for data sets. A file given
         by --data is split by probe, and by pretrain and embed only where this is given.
@@ -104,7 +108,7 @@ class DataOptions:
     modality: Literal["tabular", "time_series"] | None = None
     header: bool | None = None
     sep: str | None = None
-    na_values: list[str] | dict[str, Any] | str | None = None
+    na_values: list[str | int | float] | dict[str, Any] | str | int | float | None = None
     decimal: Literal[".", ","] | None = None
     thousands: str | None = None
     id: list[str] | str | None = None
@@ -114,6 +118,7 @@ class DataOptions:
     variable: str | None = None
     resample: float | str | None = None
     reader_options: dict[str, Any] | None = None
+    as_classes: bool = False
     test_fraction: float | None = None
     split_seed: int = 0
 
@@ -148,7 +153,9 @@ class DataOptions:
             data = load(self.dataset, data_dir=self.data_dir, **split, **self._reader)
         else:
             data = load_path(str(self.data), self.format, **split, **self._reader)
-        self._say_inputs(data.name, Samples(data.X_train, modality=data.modality))
+        labels = [y for y in (data.y_train, data.y_test) if y is not None]
+        groups = [values for values in (data.groups_train, data.groups_test) if values is not None]
+        self._say_inputs(data.name, Samples(data.X_train, modality=data.modality), labels, groups)
         return data
 
     def source(self) -> Source:
@@ -158,7 +165,8 @@ class DataOptions:
 
         if self.data is not None and self.test_fraction is None and not Path(self.data).is_dir():
             name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}
-            self._say_inputs(name, parts["all"])
+            labels, groups = ([] if values is None else [values] for values in (parts["all"].y, parts["all"].groups))
+            self._say_inputs(name, parts["all"], labels, groups)
         else:
             data = self.load()
             train = Samples(data.X_train, data.y_train, data.groups_train, data.modality)
@@ -167,25 +175,53 @@ class DataOptions:
         by_position = self.group is not None and self.group.removeprefix("-").isdigit()
         return Source(name, parts, "group" if self.group is None or by_position else self.group)
 
-    def _say_inputs(self, name: str, samples: Samples) -> None:
-        """Say which columns are read as channels or features and which are not, before the work begins."""
-        if not hasattr(samples.X, "columns"):
+    def _say_inputs(self, name: str, samples: Samples, labels: list[NDArray[Any]], groups: list[NDArray[Any]]) -> None:
+        """Say which columns are read as channels or features and which are not, and the classes, before the work."""
+        if not hasattr(samples.X, "columns") and (self.data is None or not labels):
             return
         roles = [(role, getattr(self, role)) for role in _ROLES if getattr(self, role) is not None]
         others = [
             f"{column} ({role})" for role, given in roles for column in (given if isinstance(given, list) else [given])
         ]
-        say(
-            f"read {name}: {inputs(samples, most=_MOST_NAMES)}"
-            + (f"; apart from these: {', '.join(others)}" if others else "")
-        )
+        facts = [inputs(samples, most=_MOST_NAMES)]
+        facts += [f"apart from these: {', '.join(others)}"] if others else []
+        facts += [_classes(labels)] if labels else []
+        facts += [_groups(groups)] if groups else []
+        say(f"read {name}: {'; '.join(facts)}")
 
     @property
     def _reader(self) -> dict[str, Any]:
         given = {name: getattr(self, name) for name in _READER if getattr(self, name) is not None}
         if "id" in given and len(given["id"]) == 1:
             given["id"] = given["id"][0]
+        given |= {"as_classes": True} if self.as_classes else {}
         return given | (self.reader_options or {})
+
+
+def _classes(labels: list[NDArray[Any]]) -> str:
+    """Classes of all parts with the number of their samples, or the range of a numeric target."""
+    import numpy as np
+    import pandas as pd
+
+    from kinview.data.labels import distinct
+
+    missing = sum(int(np.asarray(pd.isna(part)).sum()) for part in labels)
+    without = f", {missing:,} without a label" if missing else ""
+    observed: NDArray[Any] = np.concatenate([part[~np.asarray(pd.isna(part))] for part in labels])
+    if len(observed) == 0:
+        return "no label is given" + without
+    if observed.dtype.kind == "f":
+        return f"numeric target from {observed.min():g} to {observed.max():g}{without}"
+    known = distinct(observed)
+    counts = [f"{label} ({int((observed == label).sum()):,})" for label in known[:_MOST_CLASSES]]
+    more = f", ... ({len(known):,} in all)" if len(known) > _MOST_CLASSES else ""
+    return f"{count(len(known), 'class')}: {', '.join(counts)}{more}{without}"
+
+
+def _groups(groups: list[NDArray[Any]]) -> str:
+    import pandas as pd
+
+    return count(len(pd.unique(pd.concat([pd.Series(part) for part in groups]))), "group")
 
 
 def inputs(samples: Samples, most: int = 8) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         observed_std as observed_std,
         valid_lengths as valid_lengths,
     )
+    from kinview.data.nested import to_nested as to_nested
     from kinview.data.panel import ChannelMismatch as ChannelMismatch, Panel as Panel, read_panel as read_panel
     from kinview.data.scaling import Scaler as Scaler, fit_scaler as fit_scaler
     from kinview.data.spectrum import inverse_spectrum as inverse_spectrum, spectrum as spectrum

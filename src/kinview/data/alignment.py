@@ -9,15 +9,23 @@ import pandas as pd
 __all__ = ["in_order_of"]
 
 _SHOWN = 3  # names of samples in a message
+_NUMBERS = {"integer", "floating", "mixed-integer", "mixed-integer-float", "boolean"}  # of pandas' infer_dtype
 
 
 def in_order_of(samples: Any, values: Any, name: str, of: str = "X") -> Any:
     """Values of each sample in the order of the samples, where the index of both names the samples.
 
     What has no index (an array, a list, None) goes by position and is returned as it is. Where the index of the values
-    holds exactly the names of the samples, each value goes to its sample. An unnamed index 0, 1, ..., n - 1 names
-    nothing: beside other names the values go by position. So does an index of another length, which is left to the
-    check of lengths.
+    holds exactly the names of the samples, each value goes to its sample. An index of another length is left to the
+    check of lengths. An index of others is refused, but for two pairs, in which the values go by position:
+
+    - An unnamed index 0, 1, ..., n - 1 of the values is what pandas gives to what it makes anew, and says no more than
+      a plain array: labels from ``read_csv`` or ``reset_index`` beside samples of any names. That holds beside samples
+      that were filtered (3, 7, 9) as well: labels of all would be more than they are, so n of them were made for n
+      samples.
+    - Where the samples have that index, the values may have names of another kind: text, dates, tuples, or a named
+      index. Unnamed numbers are no such names. They count the same rows, some of which were left out or drawn (1 to n,
+      3, 7, 9, or twice the same after ``concat``), and by position each would go to another sample.
 
     Parameters
     ----------
@@ -55,7 +63,7 @@ X, or as a plain array (y.to_numpy()) to go by position
         found = own.get_indexer(names)
         if (found >= 0).all():
             return values.iloc[found]
-    if _says_nothing(own) or _says_nothing(names):
+    if _says_nothing(own) or (_says_nothing(names) and _names_samples(own)):
         return values
     absent, extra = names[~names.isin(own)], own[~own.isin(names)]
     advice = f"give {name} the index of {of}, or as a plain array ({name}.to_numpy()) to go by position"
@@ -67,6 +75,7 @@ X, or as a plain array (y.to_numpy()) to go by position
         )
     parts = [f"{_listed(extra)} {'is' if len(extra) == 1 else 'are'} not in {of}"] if len(extra) else []
     parts += [f"{name} lacks {_listed(absent)}"] if len(absent) else []
+    parts += [f"{name} repeats {_listed(own[own.duplicated()])}"] if not own.is_unique else []
     raise ValueError(f"the index of {name} holds other samples than {of}: {', and '.join(parts)}; {advice}")
 
 
@@ -90,6 +99,11 @@ def _names_of(samples: Any, own: pd.Index) -> pd.Index | None:
 
 def _says_nothing(index: pd.Index) -> bool:
     return index.name is None and index.nlevels == 1 and index.equals(pd.RangeIndex(len(index)))
+
+
+def _names_samples(index: pd.Index) -> bool:
+    """Whether an index holds names, and not numbers that may count the rows of a table that was filtered or drawn."""
+    return index.name is not None or index.nlevels > 1 or pd.api.types.infer_dtype(index) not in _NUMBERS
 
 
 def _listed(names: pd.Index) -> str:

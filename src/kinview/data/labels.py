@@ -168,7 +168,10 @@ def _column(values: Any, n: int, name: str) -> pd.Series:
     extension = isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray)
     column = pd.Series(_native(values if extension else np.asarray(values).ravel())).reset_index(drop=True)
     if len(column) != n:
-        raise ValueError(f"{name} has {len(column)} entries for {n} rows; give one a row (a series counts as one)")
+        raise ValueError(
+            f"{name} has {len(column)} entries for {n} rows; give one a row (a series counts as one: where "
+            f"scikit-learn cuts a long frame, kinview.data.to_nested makes a row of each)"
+        )
     return column
 
 
@@ -313,7 +316,7 @@ def check_classes(name: str, y_train: NDArray[Any] | None, y_test: NDArray[Any] 
     if "f" in (y_train.dtype.kind, y_test.dtype.kind):
         raise ValueError(
             f"{name} has numbers with fractions as labels; a probe needs classes to predict: {_AS_CLASSES} "
-            f"(as_classes() of the data set, or load(..., as_classes=True))"
+            f"(as_classes() of the data set, load(..., as_classes=True), --as_classes true)"
         )
     check_shared(y_train, y_test, f"the training labels of {name}", "the test labels")
     classes = len(distinct(np.concatenate([y_train, y_test])))

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kinview.data.labels import as_labels
 from kinview.datasets._padding import check_padding
+from kinview.datasets.class_names import labels_of
 from kinview.datasets.dataset import Samples, stack
-from kinview.datasets.text import delimiter, is_number, numbers, parse_csv, read_text, split_lines
+from kinview.datasets.text import MISSING, delimiter, is_number, numbers, parse_csv, read_text, split_lines
 
 __all__ = ["read_ts", "read_ucr"]
+
+_NO_LABEL = "write ? for it"
 
 
 def read_ucr(path: str | os.PathLike[str]) -> Samples:
@@ -35,7 +37,12 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     Raises
     ------
     ValueError
-        If a value is not a number.
+        If a value is not a number, or a label a sign of no value (``.``, ``-``) among names.
+
+    Warns
+    -----
+    UserWarning
+        If labels differ in letter case or blanks only, or one reads like no value (``unknown``, -999).
 
     References
     ----------
@@ -71,7 +78,7 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     except ValueError:
         _refuse_text(rows, by, source)
         raise
-    y = as_labels(frame[0])
+    y = labels_of(frame[0], "a label", source.name, _NO_LABEL)
     return Samples(frame.iloc[:, 1:].to_numpy(dtype=np.float64)[:, None, :], y)
 
 
@@ -88,10 +95,10 @@ def _refuse_text(rows: list[tuple[int, str]], by: str | None, source: Path) -> N
 def read_ts(path: str | os.PathLike[str]) -> Samples:
     r"""Read sktime's ``.ts`` format: ``@`` header lines, then a series a line, ``channel:channel:...:label``.
 
-    Missing values are ``?`` or ``NaN``. With ``@targetLabel true`` labels are floats (regression). ``@classLabel`` is
-    followed by ``true`` and the classes, in older files by the classes alone, or by ``false``. A header without either
-    line has labels where the lines have one part more than it says channels (``@dimensions``, ``@univariate true``), or
-    end in text; else there are none. Only series without time stamps of their own are read.
+    Missing values are ``?`` or ``NaN``, missing labels too. With ``@targetLabel true`` labels are floats (regression).
+    ``@classLabel`` is followed by ``true`` and the classes, in older files by the classes alone, or by ``false``. A
+    header without either line has labels where the lines have one part more than it says channels (``@dimensions``,
+    ``@univariate true``), or end in text; else there are none. Only series without time stamps of their own are read.
 
     Parameters
     ----------
@@ -107,7 +114,13 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     ------
     ValueError
         If there is no ``@data`` line, a series has time stamps, another number of channels than the first or channels
-        of unequal length, a line ends in a channel where its label should be, or a value is not a number.
+        of unequal length, a line ends in a channel where its label should be, a value is not a number, or a label
+        is a sign of no value (``.``, ``-``) among names.
+
+    Warns
+    -----
+    UserWarning
+        As :func:`read_ucr`.
 
     Examples
     --------
@@ -133,7 +146,7 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     regression = header.get("targetlabel", "").startswith("true")
     labelled = regression or _has_labels(header, rows[0][1].split(":"))
     series: list[NDArray[np.float64]] = []
-    labels: list[str] = []
+    labels: list[str | None] = []
     for number, line in rows:
         parts = line.split(":")
         if labelled:
@@ -144,7 +157,8 @@ def read_ts(path: str | os.PathLike[str]) -> Samples:
     check_padding([values.shape[1] for values in series], len(series[0]), source)
     if not labelled:
         return Samples(stack(series))
-    return Samples(stack(series), _targets(labels, rows, source) if regression else as_labels(labels))
+    y = _targets(labels, rows, source) if regression else labels_of(labels, "a label", source.name, _NO_LABEL)
+    return Samples(stack(series), y)
 
 
 def _ts_header(lines: list[str], source: Path) -> tuple[dict[str, str], int]:
@@ -172,18 +186,18 @@ def _has_labels(header: dict[str, str], first: list[str]) -> bool:
     return len(first) > 1 and not any(is_number(cell) for cell in first[-1].split(","))
 
 
-def _ts_label(label: str, source: Path, line: int) -> str:
+def _ts_label(label: str, source: Path, line: int) -> str | None:
     if "," in label:
         raise ValueError(
             f"{source}, line {line} ends in {label[:40]!r} where the header announces a label; if it is a channel, "
             f"write @classLabel false"
         )
-    return label
+    return None if label in MISSING else label
 
 
-def _targets(labels: list[str], rows: list[tuple[int, str]], source: Path) -> NDArray[np.float64]:
+def _targets(labels: list[str | None], rows: list[tuple[int, str]], source: Path) -> NDArray[np.float64]:
     """Targets of a regression."""
-    return np.concatenate([numbers([label], source, line) for label, (line, _) in zip(labels, rows, strict=True)])
+    return np.concatenate([numbers([label or ""], source, line) for label, (line, _) in zip(labels, rows, strict=True)])
 
 
 def _ts_series(parts: list[str], source: Path, line: int) -> NDArray[np.float64]:

@@ -12,14 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.data.labels import as_labels
 from kinview.datasets._arff_text import Attribute, cells_of, parse_arff, unescaped
 from kinview.datasets._padding import check_padding
+from kinview.datasets.class_names import labels_of
 from kinview.datasets.dataset import Samples, stack
 from kinview.datasets.dates import declared_dates
-from kinview.datasets.text import is_number, numbers, parse_csv
+from kinview.datasets.text import MISSING, is_number, numbers, parse_csv
 
 __all__ = ["is_relational", "read_arff", "read_arff_table"]
+
+_NO_LABEL = "write ? for it"
 
 
 def read_arff(path: str | os.PathLike[str]) -> Samples:
@@ -41,7 +43,13 @@ def read_arff(path: str | os.PathLike[str]) -> Samples:
     Raises
     ------
     ValueError
-        If the file is not an ARFF file, or not one of time series; the message names the line.
+        If the file is not an ARFF file, or not one of time series; the message names the line. If a label is a sign of
+        no value (``.``, ``-``) among names.
+
+    Warns
+    -----
+    UserWarning
+        If labels differ in letter case or blanks only, or one reads like no value (``unknown``, -999).
 
     Examples
     --------
@@ -62,7 +70,10 @@ def read_arff(path: str | os.PathLike[str]) -> Samples:
         if len(attributes) < 2:
             raise ValueError(f"{source} holds no time series: it has one attribute, and needs one a step and the label")
         frame = _table(attributes, rows, source)
-        return Samples(frame.iloc[:, :-1].to_numpy(dtype=np.float64)[:, None, :], as_labels(frame.iloc[:, -1]))
+        return Samples(
+            frame.iloc[:, :-1].to_numpy(dtype=np.float64)[:, None, :],
+            labels_of(frame.iloc[:, -1], f"label {attributes[-1].name!r}", source.name, _NO_LABEL),
+        )
     if [a.kind for a in attributes].count("relational") != 1 or len(attributes) > 2:
         raise ValueError(f"{source} has {len(attributes)} attributes; expected one relational attribute and the label")
     series: list[NDArray[np.float64]] = []
@@ -80,7 +91,10 @@ def read_arff(path: str | os.PathLike[str]) -> Samples:
             )
         labels += map(unescaped, label)
     check_padding([values.shape[1] for values in series], len(series[0]), source)
-    return Samples(stack(series), as_labels(labels) if labels else None)
+    if not labels:
+        return Samples(stack(series))
+    given = [None if label.strip() in MISSING else label for label in labels]
+    return Samples(stack(series), labels_of(given, f"label {attributes[-1].name!r}", source.name, _NO_LABEL))
 
 
 def read_arff_table(path: str | os.PathLike[str]) -> pd.DataFrame:

@@ -153,7 +153,8 @@ class Dataset:
         Traceback (most recent call last):
         ...
         ValueError: demo has numbers with fractions as labels; a probe needs classes to predict: if they are classes, \
-such as grades in half points, give them as text (as_classes() of the data set, or load(..., as_classes=True))
+such as grades in half points, give them as text (as_classes() of the data set, load(..., as_classes=True), \
+--as_classes true)
         """
         check_classes(self.name, self.y_train, self.y_test)
 

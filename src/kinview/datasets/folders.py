@@ -12,6 +12,7 @@ from typing import Any
 from kinview.datasets._links import check_links
 from kinview.datasets.archives import read_ts, read_ucr
 from kinview.datasets.arff import is_relational, read_arff
+from kinview.datasets.class_names import check_written_alike
 from kinview.datasets.dataset import Dataset, Samples, split
 from kinview.datasets.long import read_long
 from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
@@ -34,7 +35,9 @@ _ARCHIVE = {".ts": "ts", ".tsv": "ucr", ".arff": "arff", ".txt": "ucr", "": "ucr
 _TABLES = (".csv", ".data", ".arff", *PARQUET)
 
 
-def read_path(path: str | os.PathLike[str], format: str = "auto", **options: Any) -> Samples:
+def read_path(
+    path: str | os.PathLike[str], format: str = "auto", *, as_classes: bool = False, **options: Any
+) -> Samples:
     r"""Read one file (or a PhysioNet 2012 folder), all of it, without a split.
 
     Parameters
@@ -45,6 +48,9 @@ def read_path(path: str | os.PathLike[str], format: str = "auto", **options: Any
         ``"auto"`` goes by the extension: ``.ts`` is ts; ``.tsv``, ``.txt`` and none are ucr; ``.arff`` is time series
         where it has a relational attribute and else a wide table; ``.csv``, ``.data``, ``.parquet`` and ``.pq`` are
         wide; ``.hea`` and ``.dat`` are wfdb. With the option ``id`` a file is long, whatever its extension.
+    as_classes : bool, default False
+        Whether labels that are numbers with fractions (grades in half points, say) are the names of classes; see
+        :meth:`Samples.as_classes`.
     **options : Any
         Parameters of the reader (:func:`read_wide`, :func:`read_long`, ...).
 
@@ -84,7 +90,8 @@ def read_path(path: str | os.PathLike[str], format: str = "auto", **options: Any
     absent = [name for name in needed if name not in options]
     if absent:
         raise ValueError(f"{source.name} is read as {format!r}, which needs: {', '.join(absent)}")
-    return reader(source, **options)
+    samples = reader(source, **options)
+    return samples.as_classes() if as_classes else samples
 
 
 def load_path(
@@ -93,6 +100,7 @@ def load_path(
     *,
     split_seed: int = 0,
     test_fraction: float = 0.3,
+    as_classes: bool = False,
     **options: Any,
 ) -> Dataset:
     r"""Load a data set from a path: a file (cut into train and test) or a folder (:func:`load_folder`).
@@ -105,6 +113,8 @@ def load_path(
         Of a file, as for :func:`read_path`.
     split_seed, test_fraction : int, float
         Of the stratified split, for data without an official one; see :func:`kinview.datasets.split`.
+    as_classes : bool, default False
+        As for :func:`read_path`; the split is then stratified by these classes.
     **options : Any
         Parameters of the reader.
 
@@ -118,15 +128,21 @@ def load_path(
     """
     source = Path(path)
     if source.is_dir() and format in ("auto", "physionet2012"):
-        return load_folder(source, split_seed=split_seed, test_fraction=test_fraction, **options)
-    samples = read_path(source, format, **options)
+        return load_folder(source, split_seed=split_seed, test_fraction=test_fraction, as_classes=as_classes, **options)
+    samples = read_path(source, format, as_classes=as_classes, **options)
     return split(
         samples, name=source.stem, source=source.name, split_seed=split_seed, test_fraction=test_fraction
     )  # fmt: skip
 
 
 def load_folder(
-    folder: Path, *, split_seed: int = 0, test_fraction: float = 0.3, follow_links: bool = False, **options: Any
+    folder: Path,
+    *,
+    split_seed: int = 0,
+    test_fraction: float = 0.3,
+    as_classes: bool = False,
+    follow_links: bool = False,
+    **options: Any,
 ) -> Dataset:
     """Load what a folder holds: an archive's train and test pair, a PhysioNet 2012 folder, WFDB records, or one table.
 
@@ -137,7 +153,7 @@ def load_folder(
     ----------
     folder : Path
         The folder.
-    split_seed, test_fraction : int, float
+    split_seed, test_fraction, as_classes : int, float, bool
         As for :func:`load_path`.
     follow_links : bool, default False
         Follow links in the folder that leave it. By default they are refused, so that a folder from elsewhere does not
@@ -148,7 +164,8 @@ def load_folder(
     Raises
     ------
     ValueError
-        If the folder holds nothing of these, or more than one table, or a link leaves it.
+        If the folder holds nothing of these, or more than one table, or a link leaves it, or both files of a pair write
+        the same label in two ways (``1`` and ``01``).
     """
     name, folder = folder.name, _unwrapped(folder, follow_links=follow_links)
     links: dict[str, Any] = {"follow_links": follow_links}
@@ -157,7 +174,9 @@ def load_folder(
         train, test, format = pair
         check_links([train, test], folder, **links)
         parts = [read_path(file, format, **options) for file in (train, test)]
-        return Dataset.of(*parts, name=name, source=f"{folder.name}/{train.name} and {test.name}")
+        check_written_alike(parts[0].y, parts[1].y, train.name, test.name)
+        data = Dataset.of(*parts, name=name, source=f"{folder.name}/{train.name} and {test.name}")
+        return data.as_classes() if as_classes else data
     if is_physionet2012(folder):
         samples = read_path(folder, "physionet2012", **links, **options)
         source = f"PhysioNet challenge 2012, {folder.name}"
@@ -167,6 +186,7 @@ def load_folder(
         table = _single_table(folder)
         check_links([table], folder, **links)
         samples, source = read_path(table, "wide", **{"label": -1, **options}), f"{folder.name}/{table.name}"
+    samples = samples.as_classes() if as_classes else samples
     return split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.data.labels import as_labels
 from kinview.datasets.ambiguous import are_days, are_days_and_months, warn_of_thousands
 from kinview.datasets.cells import EXACT, code_column, refuse_infinite, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.class_names import labels_of, warn_of_alike
+from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import utc_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position
@@ -103,14 +104,16 @@ def read_long(
     ValueError
         If a column does not exist, a label or group differs within an id, a group or time stamp is missing, a stamp is
         unreadable, a day written as a whole number (20200131) or twice in one id, a value is not numeric or infinite,
-        or a line has too few cells or a NUL byte. The message names the id or the line.
+        a line has too few cells or a NUL byte, or a label is a sign of no value (``.``, ``-``, ``n.a.``) among names.
+        The message names the id or the line.
 
     Warns
     -----
     UserWarning
         If columns are left out, blank rows are, or no group is given although a column looks like the patient of
         several series; if the last rows look like totals or notes, stamps like days and months (31.12), or points in a
-        file with semicolons could part thousands.
+        file with semicolons could part thousands; if ids, groups, channels or
+        labels differ in letter case or blanks only, or a label reads like no value (``unknown``, -999).
 
     Examples
     --------
@@ -121,6 +124,8 @@ def read_long(
     >>> samples.X.index.tolist(), samples.X["hr"].tolist(), samples.y.tolist()
     ([('a', 0.0), ('a', 2.0), ('b', 0.0)], [70.0, 72.0, 80.0], [0, 1])
     """
+    named = {"id": id, "time": time, "columns": columns, "value": value, "variable": variable}
+    check_column_names({**named, "label": label, "group": group, "na_values": na_values})
     source = Path(path)
     parts = [column for column in (*several(id), variable, label, group) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands)
@@ -193,7 +198,11 @@ def _from_long(
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
     stamps = _stamps(frame[stamp], stamp, series, keys, rows)
     durations = frame[stamp].dtype.kind == "m"
-    y = None if label is None else as_labels(_constant(frame[label], label, series, keys, complete=False))
+    y = None
+    if label is not None:
+        given = _constant(frame[label], label, series, keys, complete=False)
+        written = {"decimal": format.decimal, "thousands": format.thousands}
+        y = labels_of(given, f"label {label!r}", source, **written)  # type: ignore[arg-type]
     if group is None and len(ids) > 1:
         group = ids[0]
     groups = None if group is None else _constant(frame[group], str(group), series, keys).to_numpy()
@@ -205,6 +214,7 @@ def _from_long(
             )
     else:
         codes, names = None, pd.Index(channels)
+    _warn_of_alike_codes(keys, group, groups, None if variable is None else names, variable, source)
     measured = _values(frame, channels, where, rows)
     if resample is None:
         _refuse_duplicates(series, stamps, codes, keys, names)
@@ -217,6 +227,17 @@ def _from_long(
     arrays = [keys.get_level_values(level).take(series) for level in range(keys.nlevels)]
     index = pd.MultiIndex.from_arrays([*arrays, stamps], names=[*ids, stamp])
     return Samples(pd.DataFrame(values, index=index, columns=names.rename(variable)), y, groups)
+
+
+def _warn_of_alike_codes(
+    keys: pd.Index, group: Any, groups: NDArray[Any] | None, names: pd.Index | None, variable: Any, source: str
+) -> None:
+    for level, name in enumerate(keys.names):
+        warn_of_alike(keys.get_level_values(level).unique(), f"id {name!r}", source, "ids")
+    if groups is not None and group not in keys.names:
+        warn_of_alike(pd.unique(groups), f"group {group!r}", source, "groups")
+    if names is not None:
+        warn_of_alike(names, f"variable {variable!r}", source, "channels")
 
 
 def _measurements(

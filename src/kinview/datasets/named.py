@@ -7,12 +7,11 @@ import os
 from typing import Any
 
 from kinview.datasets import datasets
+from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Dataset
 from kinview.datasets.folders import find_folder, folder_names, load_folder
 
 __all__ = ["available", "load"]
-
-_NAMES_OF_COLUMNS = {"label", "group", "index", "drop", "id", "time", "columns", "value", "variable"}  # of the readers
 
 
 def load(
@@ -72,18 +71,11 @@ def load(
             f"load takes the name of a data set as text, load('gunpoint'); got {type(name).__name__} {name!r}. "
             f"A file or folder is read by kinview.datasets.load_path"
         )
-    _check_names_of_columns(options)
-    data = _loaded(name, data_dir, split_seed, test_fraction, options)
-    return data.as_classes() if as_classes else data
-
-
-def _loaded(
-    name: str, data_dir: str | os.PathLike[str] | None, split_seed: int, test_fraction: float, options: dict[str, Any]
-) -> Dataset:
+    check_column_names(options)
     if name not in datasets:
         links = options.get("follow_links", False)
         folder = find_folder(name, data_dir, others=list(datasets), follow_links=links)
-        return load_folder(folder, split_seed=split_seed, test_fraction=test_fraction, **options)
+        return load_folder(folder, split_seed=split_seed, test_fraction=test_fraction, as_classes=as_classes, **options)
     known = inspect.signature(datasets[name].target).parameters
     given = {"data_dir": data_dir, "split_seed": split_seed, "test_fraction": test_fraction}
     context = {key: value for key, value in given.items() if key in known}
@@ -92,20 +84,7 @@ def _loaded(
         raise TypeError(
             f"data set {name!r} was built as {type(data).__name__}; a registered data set returns a Dataset"
         )
-    return data
-
-
-def _check_names_of_columns(options: dict[str, Any]) -> None:
-    """Refuse True and False where a column is named: a YAML file says so with a word that is not in quotes."""
-    for option in _NAMES_OF_COLUMNS & options.keys():
-        value = options[option]
-        for one in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(one, bool):
-                words = "yes, on or true" if one else "no, off or false"
-                raise ValueError(
-                    f"{option}={one} is no name of a column; YAML reads {words} without quotes as {one}: to name a "
-                    f"column so, quote it, as in {option}: '{'yes' if one else 'no'}'"
-                )
+    return data.as_classes() if as_classes else data
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[str]:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinview.data.labels import as_labels
 from kinview.data.modality import TABLE, Modality
 from kinview.datasets.ambiguous import warn_of_codes, warn_of_thousands
 from kinview.datasets.arff import read_arff_table
 from kinview.datasets.cells import code_column, refuse_infinite, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.class_names import labels_of, warn_of_alike
+from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import date_columns, refuse_written_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
@@ -115,8 +116,9 @@ def read_wide(
         If a named column does not exist, two share a name, a group is missing, or a line has too few cells or a NUL
         byte; if a feature is numeric but for a few cells (``98%``, ``1,234``, ``-``), or holds numbers with something
         more (``110 mmHg``), dates that are not ISO 8601 (``31.12.2020``, ``20201231``), infinite numbers, or whole ones
-        beyond 2^53; or if a time series has a column that is not numeric, an index, or columns that do not divide by
-        the number of channels.
+        beyond 2^53; if a time series has a column that is not numeric, an index, or columns that do not divide by
+        the number of channels; or if a label is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels
+        are numbers with fractions but for such cells.
 
     Warns
     -----
@@ -124,7 +126,8 @@ def read_wide(
         If rows are blank (these are left out), have no observed feature, or look like a total or a note; if a feature
         numbers the rows or is written like codes (``07919``), or points could part thousands (``1.100`` in a file with
         semicolons); if no group is given although a column looks like the patient or subject of several rows, or the
-        index names several rows alike.
+        index names several rows alike; if labels, groups or names of rows differ in letter
+        case or blanks only, or a label reads like no value (``unknown``, -999).
 
     Examples
     --------
@@ -135,6 +138,7 @@ def read_wide(
     >>> samples.X["age"].tolist(), samples.y.tolist()
     ([61.5, nan], [1, 0])
     """
+    check_column_names({"label": label, "group": group, "index": index, "drop": drop, "na_values": na_values})
     source = Path(path)
     keys, dropped = several(index), several(drop)
     named = [column for column in (label, group) if column is not None]
@@ -142,8 +146,10 @@ def read_wide(
     frame = read_frame(source, format, codes=[*named, *keys])
     rows = Rows.of(frame, source)
     columns = _Columns.found(list(frame.columns), label, group, keys, dropped, source)
-    y = None if columns.label is None else as_labels(frame[columns.label])
-    groups = None
+    y = groups = None
+    if columns.label is not None:
+        what = f"label {columns.label!r}"
+        y = labels_of(frame[columns.label], what, source.name, decimal=decimal, thousands=thousands)
     if columns.group is not None:
         codes = code_column(frame[columns.group])
         if codes.isna().any():
@@ -153,6 +159,7 @@ def read_wide(
                 f"needs one"
             )
         groups = codes.to_numpy()
+        warn_of_alike(codes.unique(), f"group {columns.group!r}", source.name, "groups")
     X = frame[columns.features]
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
@@ -173,6 +180,8 @@ def read_wide(
     warn_of_codes(X, head, source.name)
     warn_of_row_numbers(X, source.name)
     names = _names_of_rows(frame, columns.index)
+    for key in columns.index:
+        warn_of_alike(code_column(frame[key]).unique(), f"index {key or 'index'!r}", source.name, "names of rows")
     if group is None:
         warn_of_persons(frame, [*columns.features, *columns.dropped], source.name)
         if keys and names is not None and not names.is_unique:
