@@ -40,6 +40,9 @@ def read_long(
     na_values: NA = (),
     decimal: str = ".",
     thousands: str | None = None,
+    comment: str | None = None,
+    skiprows: int | Sequence[int] = 0,
+    encoding: str = "utf-8",
 ) -> Samples:
     r"""Read time series in long format from CSV or Parquet.
 
@@ -87,7 +90,7 @@ def read_long(
         of a series, NaN in the channels that were not measured.
     header : bool, default True
         Whether the first line of a text file names the columns; else they are called ``x0``, ``x1``, ...
-    sep, na_values, decimal, thousands : optional
+    sep, na_values, decimal, thousands, comment, skiprows, encoding : optional
         How a text file is written, as for :func:`read_wide`.
 
     Returns
@@ -117,7 +120,7 @@ def read_long(
     """
     source = Path(path)
     parts = [column for column in (*several(id), variable, label, group) if column is not None]
-    format = TextFormat(header, sep, na_values, decimal, thousands)
+    format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding)
     frame = read_frame(source, format, codes=parts)
     names = list(frame.columns)
     for place in {column_position(names, column, source) for column in parts}:
