@@ -20,7 +20,7 @@ from kinview.datasets.tables import PARQUET, read_wide
 from kinview.datasets.wfdb import is_wfdb, read_wfdb
 from kinview.registry import suggestion
 
-__all__ = ["data_folder", "find_folder", "folder_names", "load_folder", "load_path", "read_path"]
+__all__ = ["data_folder", "find_folder", "folder_names", "is_data_file", "load_folder", "load_path", "read_path"]
 
 _READERS: dict[str, Callable[..., Samples]] = {
     "ucr": read_ucr,
@@ -174,6 +174,18 @@ def load_folder(
         samples = read_path(table, "long" if "id" in options else "wide", **options)
         source = f"{folder.name}/{table.name}"
     return split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether a file has the extension of data that :func:`read_path` reads.
+
+    Examples
+    --------
+    >>> is_data_file(Path("labs.CSV")), is_data_file(Path("model.safetensors")), is_data_file(Path("model"))
+    (True, False, False)
+    """
+    suffix = path.suffix.lower()
+    return suffix in (*_TABLES, ".hea", ".dat") or (suffix in _ARCHIVE and suffix != "")
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
