@@ -104,11 +104,6 @@ def test_a_first_column_without_a_name_holds_the_names_of_the_rows(tmp_path: Pat
     assert list(long.X.columns) == ["hr"]
 
 
-def test_lines_with_names_of_rows_but_no_name_for_them_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"more cells than its first line .*write\.table does not"):
-        wide(tmp_path, "a,b\nr1,1,2\nr2,3,4\n")
-
-
 # --- separators
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.data.labels import as_labels
-from kinview.datasets.cells import EXACT, code_column, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.cells import EXACT, code_column, refuse_nearly_numbers, refuse_rounded, remedy_for
 from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import utc_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position
@@ -338,7 +338,8 @@ def _values(frame: pd.DataFrame, channels: list[str], source: Path) -> NDArray[n
         bad = frame[name][pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()]
         if len(bad):
             raise ValueError(
-                f"{source}: column {name!r} is {bad.iloc[0]!r} in row {bad.index[0]}; values must be numbers"
+                f"{source}: column {name!r} is {bad.iloc[0]!r} in row {bad.index[0]}; values must be numbers: "
+                f"{remedy_for(str(bad.iloc[0]))}"
             )
     values = np.empty((len(frame), len(channels)))
     for place, name in enumerate(channels):

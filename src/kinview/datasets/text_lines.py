@@ -144,7 +144,6 @@ def check_encoding(encoding: str) -> str:
     """
     try:
         found = codecs.lookup(encoding)
-        codecs.getincrementaldecoder(encoding)().decode(b"a\n")
         known = isinstance(codecs.getincrementaldecoder(encoding)().decode(b""), str)
     except (LookupError, TypeError, ValueError):
         known = False

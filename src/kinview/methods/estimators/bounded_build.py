@@ -222,6 +222,8 @@ def _unstored(network: nn.Module, tensors: Mapping[str, Tensor], made: list[Tens
     shared = {owner for together in owners.values() if len(together) > 1 for owner in together}
     filled = set().union(*owners.values()) & {name for name, _ in network.named_children()}
     parts = filled - stored - shared
+    if all(owners[id(parameter)] <= parts for parameter in network.parameters()):
+        raise ValueError("none of the weights of the network that is described is stored")
     places = {place for place, tensor in enumerate(made) if owners.get(id(tensor), {""}) <= parts}
     return Unstored(tuple(sorted(parts)), frozenset(places))
 
