@@ -89,6 +89,7 @@ CLAIMS = [
     ("classifier", "fitted", ("classes_dtype",), "<U500000000"),
     ("classifier", "fitted", ("of", "ts2vec", "depth"), 2**31),
     ("classifier", "parameters", ("head", "mlp", "hidden_dim"), 2**40),
+    ("random series", "fitted", ("of",), []),
     ("raw", "fitted", ("channels",), ["a"] * 5),
 ]
 

@@ -200,15 +200,18 @@ def check_described(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor
                 f"{_shape(described[name])}"
             )
     absent = {name: value.numel() for name, value in described.items() if name not in tensors}
-    most, due = _NOT_STORED, _MADE_ANEW + _TIMES_STORED * sum(tensor.numel() for tensor in tensors.values())
+    due = _MADE_ANEW + _TIMES_STORED * sum(tensor.numel() for tensor in tensors.values())
     unstored = Unstored() if sum(absent.values()) <= due else _unstored(network, tensors, made)
-    if unstored.parts:
-        most, absent = due, {n: size for n, size in absent.items() if n.partition(".")[0] not in unstored.parts}
-    if sum(absent.values()) > most:
-        raise ValueError(
-            f"{sum(absent.values()):,} weights of the network that is described are not stored; at most {most:,} are "
-            f"made anew"
-        )
+    stored = {name.partition(".")[0] for name in tensors}
+    for most, parts in (
+        (due, stored),
+        (_NOT_STORED, {name.partition(".")[0] for name in described} - set(unstored.parts)),
+    ):
+        lacking = sum(size for name, size in absent.items() if name.partition(".")[0] in parts)
+        if lacking > most:
+            raise ValueError(
+                f"{lacking:,} weights of the network that is described are not stored; at most {most:,} are made anew"
+            )
     return unstored
 
 
