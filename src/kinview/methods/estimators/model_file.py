@@ -169,7 +169,7 @@ def parse_model(data: bytes, source: str) -> Any:
         if "trainer" in metadata:
             estimator.trainer_ = Trainer(**_lasting(_part(metadata, "trainer")))
     except _INCOMPLETE as error:
-        raise ValueError(f"{source} is not a complete kinview model: {error or type(error).__name__}") from error
+        raise ValueError(f"{source} is not a complete kinview model: {str(error) or type(error).__name__}") from error
     return estimator
 
 
