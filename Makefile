@@ -25,7 +25,7 @@ slow:  ## estimator checks in full, real kills, the browser: half an hour
 	$(PYTHON) -m pytest -q -rs -m slow
 
 fuzz:  ## drawn inputs of every kind, read or refused; KINVIEW_FUZZ_SECONDS says for how long (180)
-	$(PYTHON) -m pytest -q -s -m fuzz
+	$(PYTHON) -m pytest -q -m fuzz tests/fuzz
 
 docs:  ## the examples in docstrings, and whether the page on augmentations is what the registry says
 	$(PYTHON) -m pytest -q --pyargs --doctest-modules kinview -m ""

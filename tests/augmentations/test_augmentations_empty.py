@@ -1,4 +1,4 @@
-"""Series without steps, or without observations: every view of series makes something of them, or says why not."""
+"""Series without steps or observations, tables without rows: every view makes something of them, or says why not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from helpers import NAN, gen
 from kinview.augmentations import Augmentation, augmentations
+from kinview.augmentations._tables import FittedToColumns
 from kinview.data import Batch
 from test_augmentations_contract import SPECS
 
@@ -90,3 +91,21 @@ def test_a_batch_without_rows_stays_without_rows(name: str, steps: int) -> None:
     made = part(batch, gen())
     for view in (made,) if isinstance(made, Batch) else made:
         assert len(view) == 0
+
+
+FITTED = [name for name in augmentations if isinstance(built(name), FittedToColumns)]
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_table_without_rows_teaches_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} learns from training rows, and these are none: fit it on one row"):
+        built(name).fit(Batch.of(torch.zeros(0, 3), y=torch.zeros(0)), None, gen())
+    one = built(name).fit(Batch.of(torch.ones(1, 3), y=torch.zeros(1)), None, gen())
+    assert isinstance(view := one(Batch.of(torch.ones(2, 3), y=torch.zeros(2)), gen()), Batch) and view.x.shape == (
+        2,
+        3,
+    )
+
+
+def test_which_views_of_tables_learn_from_rows() -> None:
+    assert {"column_corruption", "class_conditional_corruption", "swap_noise"} <= set(FITTED)

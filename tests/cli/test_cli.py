@@ -738,3 +738,43 @@ def test_a_word_of_yaml_that_is_no_name_says_to_quote_it(run: Run, tmp_path: Pat
     config.write_text(f"data: {tmp_path / 'x.csv'}\nlabel: 'no'\nna_values: [-999]\n")
     code, out, _ = run(*words)
     assert code == 0 and "2 columns: age, b; apart from these: no (label); 2 classes: 0 (1), 1 (1)" in out
+
+
+def test_what_stands_above_a_table_is_said_by_options(run: Run, tmp_path: Path) -> None:
+    file, model = tmp_path / "x.csv", tmp_path / "x.safetensors"
+    file.write_bytes("# made by ü\ngröße,#,died\nm,kg,\n1.5,7.5,0\n2.5,6.5,1\n".encode("latin-1"))
+    fit = ("pretrain", "--data", file, "--method", "raw", "--output", model)
+    said = "read x.csv: 2 columns: größe, died\n"
+    options = ("--skiprows", "[0, 2]", "--encoding", "latin-1", "--drop", "#")
+    code, out, _ = run(*fit, *options)
+    assert code == 0 and out.startswith(said.replace("\n", "; apart from these: # (drop)\n"))
+    code, out, _ = run(*fit, "--skiprows", 1, "--encoding", "latin-1", "--label", "#", "--header", "true")
+    assert code == 2  # the units below the names
+    file.write_text("# made by x\ngröße;died\n1.5;0\n2.5;1\n")
+    (tmp_path / "options.yaml").write_text("comment: '#'\n")
+    for given in (("--comment", "#"), ("--comment=#",), ("--config", tmp_path / "options.yaml")):
+        code, out, _ = run(*fit, *given)
+        assert code == 0 and out.startswith(said), out
+    file.write_text("größe;#\n1.5;a\n2.5;b\n")
+    code, out, _ = run(*fit, "--label", "#")
+    assert code == 0 and out.startswith(
+        "read x.csv: 1 column: größe; apart from these: # (label); 2 classes: a (1), b (1)\n"
+    )
+
+
+def test_inspect_says_which_command_a_file_is_for(run: Run, tmp_path: Path, model: Path) -> None:
+    for name, command in {
+        "x.csv": "data are read by kinview pretrain --data",
+        "x.parquet": "data are read by kinview pretrain --data",
+        "x.tsv": "kinview views --data",
+        "r.db": "kinview report --store sqlite:///",
+        "b.yaml": "kinview bench",
+        "x.sav": "is an SPSS file, which is not read: pandas.read_spss",
+    }.items():
+        (tmp_path / name).write_text("a,b\n1,2\n")
+        code, out, err = run("inspect", tmp_path / name)
+        assert (code, out) == (2, "") and command in err and name in err, err
+    code, _, err = run("inspect", tmp_path)
+    assert code == 2 and "is no model or checkpoint but a folder" in err
+    (tmp_path / "model.dat").write_bytes(model.read_bytes())  # whatever it is called
+    assert run("inspect", tmp_path / "model.dat")[0] == 0

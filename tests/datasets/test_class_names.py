@@ -62,9 +62,7 @@ def test_classes_written_in_several_ways_are_warned_about(
 @pytest.mark.parametrize("sign", [".", "-", "--", "n.a.", "N.A.", "n/d", "n.d.", "...", "–", "#DIV/0!", "k.A."])
 def test_signs_of_no_value_are_no_classes(tmp_path: Path, sign: str) -> None:
     path = table(tmp_path / "x.csv", ["ill", "well", sign, "well"])
-    shown = (
-        rf"x.csv: label 'state' is {re.escape(repr(sign))} in sample 2 \(the first is 0\), a sign of no value and no "
-    )
+    shown = rf"x.csv: label 'state' is {re.escape(repr(sign))} in line 4, a sign of no value and no "
     with pytest.raises(ValueError, match=f"{shown}class; make it missing .*na_values="):
         read_wide(path, label="state")
     samples = read_wide(path, label="state", na_values=sign)
@@ -108,10 +106,10 @@ def test_numbers_that_stand_for_no_value_are_warned_about(tmp_path: Path, labels
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["0.5", "98%", "1.5"], "column 'state' is numeric but for '98%' in row 1"),
-        (["0.5", "<0.1", "1.5"], "column 'state' is numeric but for '<0.1' in row 1"),
-        (['"0,5"', "2", '"1,5"'], r"column 'state' is numeric but for '0,5' in row 0; say how .* \(decimal=','\)"),
-        (['"0,5"', '"1,5"'], r"column 'state' is '0,5' in row 0, nearly a number; say how .* \(decimal=','\)"),
+        (["0.5", "98%", "1.5"], "column 'state' is numeric but for '98%' in line 3"),
+        (["0.5", "<0.1", "1.5"], "column 'state' is numeric but for '<0.1' in line 3"),
+        (['"0,5"', "2", '"1,5"'], r"column 'state' is numeric but for '0,5' in line 2; say how .* \(decimal=','\)"),
+        (['"0,5"', '"1,5"'], r"column 'state' is '0,5' in line 2, nearly a number; say how .* \(decimal=','\)"),
     ],
 )
 def test_a_target_that_is_nearly_numeric_does_not_become_classes(

@@ -169,6 +169,27 @@ def test_a_linked_data_set_is_refused_by_name_and_read_by_path(tmp_path: Path, e
     assert len(kinview.load("Same", data_dir=root).X_train) == 2
 
 
+def test_a_linked_challenge_is_refused_by_its_registered_name_too(tmp_path: Path, elsewhere: Path) -> None:
+    stays = dict.fromkeys((6, 7, 8, 9), "01:00,HR,60\n")
+    outcomes = "RecordID,In-hospital_death\n6,0\n7,1\n8,0\n9,1\n"
+    folder_with(elsewhere / "icu", stays, outcomes)
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "icu").symlink_to(elsewhere / "icu", target_is_directory=True)
+    with pytest.raises(ValueError, match=REFUSED):
+        kinview.load("physionet2012", data_dir=root)
+    options: dict[str, Any] = {"data_dir": root, "test_fraction": 0.5}
+    assert len(kinview.load("physionet2012", follow_links=True, **options).y_train) == 2
+    (tmp_path / "linked").symlink_to(
+        elsewhere / "icu", target_is_directory=True
+    )  # who names the link means where it leads
+    assert len(kinview.load("physionet2012", data_dir=tmp_path / "linked", test_fraction=0.5).y_train) == 2
+    (elsewhere / "icu" / "set-a" / "9.txt").rename(elsewhere / "9.txt")
+    (elsewhere / "icu" / "set-a" / "9.txt").symlink_to(elsewhere / "9.txt")
+    with pytest.raises(ValueError, match=rf"9\.txt {REFUSED}"):
+        kinview.load("physionet2012", data_dir=elsewhere / "icu")
+
+
 def test_a_link_among_recordings_is_refused_unless_allowed(tmp_path: Path, elsewhere: Path) -> None:
     folder = tmp_path / "records"
     folder.mkdir()

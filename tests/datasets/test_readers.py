@@ -267,7 +267,7 @@ def test_libras_is_two_interleaved_channels(data_dir: Path) -> None:
         ("a,y\n1,0\n", {"index": "y", "modality": "time_series"}, r"index=\['y'\] names the rows of a table"),
         ("a,y\n1,0\n", {"label": "y", "drop": "a"}, "no feature columns left"),
         ("a,a\n1,2\n", {"header": True}, "two columns named 'a'"),
-        ("a,b\n1,2,3\n", {}, "more cells"),
+        ("a,b\n1,2,3\n", {}, r"line 1 \('a,b'\) has 2 cells, most of those below it 3"),
         ("a,g\n1,\n", {"group": "g"}, "rows without a group"),
         ("a,b\n1,x\n", {"modality": "time_series"}, "column 'b' is not numeric"),
     ],

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import sys
 import time
 import traceback
 import warnings
@@ -25,6 +24,7 @@ TARGETS = 12
 SECONDS = float(os.environ.get("KINVIEW_FUZZ_SECONDS", "180")) / TARGETS
 _HANGS = 60  # seconds; a case takes milliseconds
 _FAULTS = 5
+SAID: list[str] = []  # what came of each run, for the end of the report
 _ENOUGH = 20  # cases, for a fraction to say something
 
 
@@ -72,7 +72,7 @@ def fuzz(case: Case, folder: Path) -> Found:
         number += 1
         if only:
             break
-    sys.stdout.write(f"{case.__name__}: {sum(counts.values())} cases of seed {seed}: {dict(counts)}\n")
+    SAID.append(f"{case.__name__}: {sum(counts.values()):,} cases of seed {seed}: {dict(sorted(counts.items()))}")
     return Found(dict(counts), faults)
 
 

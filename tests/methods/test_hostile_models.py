@@ -89,6 +89,7 @@ CLAIMS = [
     ("classifier", "fitted", ("classes_dtype",), "<U500000000"),
     ("classifier", "fitted", ("of", "ts2vec", "depth"), 2**31),
     ("classifier", "parameters", ("head", "mlp", "hidden_dim"), 2**40),
+    ("random series", "fitted", ("of",), []),
     ("raw", "fitted", ("channels",), ["a"] * 5),
 ]
 
@@ -130,6 +131,43 @@ def test_what_is_not_stored_is_bounded(files: dict[str, bytes], monkeypatch: pyt
         match=r"weights of the network that is described are not stored; at most 1,000|of more than .* weights",
     ):
         parse_model(files["simclr"], "good")
+
+
+def test_a_part_that_is_merely_claimed_is_not_built(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    X, good = _data("simclr"), parse_model(files["simclr"], "good")
+    crafted = _crafted(files["simclr"], "parameters", "projection_dim", value=2**20)  # 134 million weights
+    filled = 0
+    uniform = torch.Tensor.uniform_
+
+    def watched(tensor: torch.Tensor, *words: Any, **options: Any) -> torch.Tensor:
+        nonlocal filled
+        filled += tensor.numel() if tensor.device.type != "meta" else 0
+        return uniform(tensor, *words, **options)
+
+    monkeypatch.setattr(torch.Tensor, "uniform_", watched)
+    again = parse_model(crafted, "crafted")
+    assert filled < 2**21
+    assert np.array_equal(again.transform(X), good.transform(X)) and dump_model(again) == crafted
+    assert {value.device.type for value in again.method_.state_dict().values()} == {"cpu"}
+    with pytest.raises(ValueError, match="the network needs its part 'projector', which is not stored"):
+        again.method_.projector(torch.zeros(2, 4))
+    again = parse_model(crafted, "crafted").set_params(projection_dim=4)
+    assert again.fit(X).transform(X).shape == good.transform(X).shape  # fitting builds all of it
+    tuned = FineTunedClassifier(parse_model(crafted, "crafted"), **QUICK).fit(X, ["p", "q"] * 4)
+    assert tuned.predict(X).shape == (8,)
+
+
+def test_what_is_absent_from_a_part_that_is_stored_is_bounded_by_what_is(files: dict[str, bytes]) -> None:
+    tensors, metadata = parse_tensors(files["ts2vec"], "a file")
+    name = "encoder.blocks.2.conv2.bias"
+    parameters = {**json.loads(metadata["parameters"]), "hidden_dim": 3000}
+    for stored, message in (
+        ({name: tensors[name]}, r"[\d,]{10} weights .* are not stored; at most 16,777,256"),
+        ({}, "none of"),
+    ):
+        crafted = dump_tensors(stored, {**metadata, "parameters": json.dumps(parameters)})
+        with pytest.raises(ValueError, match=message):
+            parse_model(crafted, "crafted")
 
 
 class _ReadsItsValues(nn.Linear):

@@ -91,14 +91,17 @@ def new_parser(command: str, usage: str, description: str) -> ArgumentParser:
 
 @functools.cache
 def _bounded_yaml() -> str:
-    """Name of the way in which values and files of options are read: jsonargparse's YAML, bounded, no key twice."""
+    """Name of the way in which values and files of options are read: jsonargparse's YAML, bounded, no key twice.
+
+    A value that begins with ``#`` (a sign of comments, the name of a column) is text; YAML alone reads it as nothing.
+    """
     import yaml
 
     read = get_loader("yaml")
 
     def load(text: str) -> Any:
         check_yaml(text)
-        return read(text)
+        return text if text.startswith("#") and "\n" not in text else read(text)
 
     set_loader("kinview_yaml", load, (yaml.YAMLError,))
     return "kinview_yaml"

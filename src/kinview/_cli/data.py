@@ -21,6 +21,7 @@ _LISTS = ("drop", "index", "id", "columns")
 _ROLES = ("label", "group", "drop", "index", "id", "time", "variable")  # options that name columns and make no feature
 _READER = (
     *_ROLES, "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal", "thousands",
+    "comment", "skiprows", "encoding",
 )  # fmt: skip
 _MOST_NAMES = 40
 _MOST_CLASSES = 10
@@ -73,6 +74,12 @@ class DataOptions:
         Text file: the decimal sign, "," where it is a comma.
     thousands : str, optional
         Text file: the sign between thousands.
+    comment : str, optional
+        Text file: the sign that begins a comment, such as '#'.
+    skiprows : int or list of int, optional
+        Text file: lines to leave out, how many at the top, or which: [1] is that below the names (units).
+    encoding : str, optional
+        Text file: how it is encoded, such as latin-1 or cp1252; utf-8 unless given.
     id : list of str, optional
         Long format: column or columns that tell the series apart; the first of several is the group.
     time : str, optional
@@ -111,6 +118,9 @@ class DataOptions:
     na_values: list[str | int | float] | dict[str, Any] | str | int | float | None = None
     decimal: Literal[".", ","] | None = None
     thousands: str | None = None
+    comment: str | None = None
+    skiprows: int | list[int] | None = None
+    encoding: str | None = None
     id: list[str] | str | None = None
     time: str | None = None
     columns: list[str] | str | None = None

@@ -103,8 +103,16 @@ class FittedToColumns(CellCorruption):
     def fit(
         self, batch: Batch, schema: TableSchema | None = None, generator: torch.Generator | None = None
     ) -> FittedToColumns:
-        """Learn from training rows; returns a fitted copy."""
+        """Learn from training rows; returns a fitted copy.
+
+        Raises
+        ------
+        ValueError
+            If there is no row.
+        """
         self._check(batch)
+        if len(batch.x) == 0:
+            raise ValueError(f"{self._name} learns from training rows, and these are none: fit it on one row at least")
         return self._with(**self._learned(batch, schema))
 
     @abstractmethod

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from kinview.datasets._padding import check_padding
 from kinview.datasets.class_names import labels_of
 from kinview.datasets.dataset import Samples, stack
-from kinview.datasets.text import MISSING, delimiter, is_number, numbers, parse_csv, read_text, split_lines
+from kinview.datasets.text import MISSING, is_number, numbers, parse_csv, read_text, split_lines
+from kinview.datasets.text_lines import BLANKS, separator_of
 
 __all__ = ["read_ts", "read_ucr"]
 
@@ -61,8 +62,9 @@ def read_ucr(path: str | os.PathLike[str]) -> Samples:
     source = Path(path)
     text = read_text(source)
     rows = [(number, line) for number, line in enumerate(split_lines(text), 1) if line.strip()]
-    separator = delimiter(rows[0][1])
-    by = None if separator == r"\s+" else separator
+    separator = separator_of([line for _, line in rows], source, remedy="write decimals with a point")
+    separator = separator if any(separator in line for _, line in rows) else BLANKS
+    by = None if separator == BLANKS else separator
     lengths = [len(line.split(by)) for _, line in rows]
     width = max(lengths)
     check_padding(lengths, 1, source)

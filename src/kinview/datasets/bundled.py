@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kinview.data.modality import SERIES, TABLE
 from kinview.datasets import datasets
+from kinview.datasets._links import check_links
 from kinview.datasets.archives import read_ts
 from kinview.datasets.dataset import Dataset, Samples, split
 from kinview.datasets.folders import data_folder, load_folder
@@ -80,17 +81,19 @@ def physionet2012(
     split_seed: int = 0,
     test_fraction: float = 0.3,
     descriptors: bool = True,
+    follow_links: bool = False,
 ) -> Dataset:
     """48 hours of intensive care, 37 irregular variables; from the data folder.
 
-    The folder that holds ``set-a`` and ``Outcomes-a.txt`` is the data folder itself, or the only one in it.
+    The folder that holds ``set-a`` and ``Outcomes-a.txt`` is the data folder itself, or the only one in it. Links that
+    leave the data folder are refused unless ``follow_links``.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If there are several.
+        If there are several, or the one is a link that leaves the data folder.
     """
     root = data_folder(data_dir)
     if root is None:
@@ -104,7 +107,15 @@ def physionet2012(
         raise ValueError(
             f"several folders hold the challenge ({', '.join(f.name for f in found)}); load one by its name"
         )
-    data = load_folder(found[0], split_seed=split_seed, test_fraction=test_fraction, descriptors=descriptors)
+    if found[0] != root:
+        check_links(found, root, follow_links=follow_links)
+    data = load_folder(
+        found[0],
+        split_seed=split_seed,
+        test_fraction=test_fraction,
+        descriptors=descriptors,
+        follow_links=follow_links,
+    )
     return dataclasses.replace(data, name="physionet2012")
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "refuse_infinite",
     "refuse_nearly_numbers",
     "refuse_rounded",
+    "remedy_for",
     "settle",
 ]
 
@@ -152,6 +153,17 @@ def code_column(column: pd.Series, missing: Sequence[str] = MISSING) -> pd.Serie
         whole = not values.isna().any()
         return values.astype(np.int64) if whole and len(values) and not isinstance(values.iloc[0], str) else values
     return values.astype(column.cat.categories.dtype)
+
+
+def remedy_for(cell: str) -> str:
+    """What to do about a cell that is no number where one should be.
+
+    Examples
+    --------
+    >>> remedy_for("<0.1")
+    "write it as a plain number, name it as missing (na_values='<0.1')"
+    """
+    return _hint(cell)
 
 
 def refuse_nearly_numbers(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kinview.data.labels import as_labels, distinct
 from kinview.datasets.cells import cell_kind, number_column, refuse_nearly_numbers
+from kinview.datasets.rows import Rows
 
 __all__ = ["check_written_alike", "labels_of", "warn_of_alike"]
 
@@ -33,7 +34,14 @@ _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 
 def labels_of(
-    values: Any, what: str, source: str, remedy: str = IN_A_TABLE, *, decimal: str = ".", thousands: str | None = None
+    values: Any,
+    what: str,
+    source: str,
+    remedy: str = IN_A_TABLE,
+    *,
+    decimal: str = ".",
+    thousands: str | None = None,
+    rows: Rows | None = None,
 ) -> NDArray[Any]:
     """Labels of a file as :func:`as_labels` has them, once none of them looks like a sign of a missing one.
 
@@ -49,6 +57,8 @@ def labels_of(
         How a label of this file is made missing.
     decimal, thousands : str
         How numbers of the file are written.
+    rows : Rows, optional
+        Where the labels stand in the file, where each has a row of its own.
 
     Raises
     ------
@@ -75,8 +85,8 @@ missing (leave it empty)
     known = distinct(labels)
     if known.dtype.kind == "U":
         texts = known.tolist()
-        _refuse_signs(labels, texts, what, source, remedy)
-        _refuse_nearly_targets(labels, texts, what, source, decimal, thousands)
+        _refuse_signs(labels, texts, what, source, remedy, rows)
+        _refuse_nearly_targets(labels, texts, what, source, decimal, thousands, rows or Rows())
         _warn_of_words([text for text in texts if _WORD.fullmatch(text)], labels, what, source, remedy)
         warn_of_alike(texts, what, source, "classes")
     elif known.dtype.kind == "i":
@@ -167,20 +177,23 @@ def _as_written(labels: pd.Series, decimal: str, thousands: str | None) -> pd.Se
     return number_column(labels, decimal, thousands)
 
 
-def _refuse_signs(labels: NDArray[Any], texts: list[str], what: str, source: str, remedy: str) -> None:
+def _refuse_signs(
+    labels: NDArray[Any], texts: list[str], what: str, source: str, remedy: str, rows: Rows | None
+) -> None:
     if not any(any(map(str.isalnum, text)) for text in texts):
         return  # "+" and "-", "*" and "**" are classes
     signs = [text for text in texts if _SIGN.fullmatch(text) and not (text == "-" and "+" in texts)]
     if signs:
         row = int(np.isin(labels.astype(object), signs).argmax())
+        place = f"sample {row} (the first is 0)" if rows is None else rows.name(row)
         raise ValueError(
-            f"{source}: {what} is {str(labels[row])!r} in sample {row} (the first is 0), a sign of no value and no "
-            f"class; make it missing ({remedy})"
+            f"{source}: {what} is {str(labels[row])!r} in {place}, a sign of no value and no class; make it missing "
+            f"({remedy})"
         )
 
 
 def _refuse_nearly_targets(
-    labels: NDArray[Any], texts: list[str], what: str, source: str, decimal: str, thousands: str | None
+    labels: NDArray[Any], texts: list[str], what: str, source: str, decimal: str, thousands: str | None, rows: Rows
 ) -> None:
     """Refuse a target of a regression that would be classes because some of its cells are nearly numbers."""
     kinds = [cell_kind(text, decimal=decimal, thousands=thousands) for text in texts]
@@ -188,7 +201,7 @@ def _refuse_nearly_targets(
     commas = all(kind == "number" or _COMMA.fullmatch(text) for text, kind in zip(texts, kinds))
     if "nearly" in kinds and (fractions or commas) and set(kinds) <= {"number", "nearly"}:
         frame = pd.DataFrame({what.split(maxsplit=1)[-1].strip("'\""): pd.Series(labels, dtype=object)})
-        refuse_nearly_numbers(frame, source, "label= names another", decimal=decimal, thousands=thousands)
+        refuse_nearly_numbers(frame, source, "label= names another", decimal=decimal, thousands=thousands, rows=rows)
 
 
 def _warn_of_words(words: list[Any], labels: NDArray[Any], what: str, source: str, remedy: str) -> None:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import codecs
+import contextlib
 import csv
 import dataclasses
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kinview.datasets.cells import EXACT, settle
+from kinview.datasets.first_lines import lacks_one_name, refuse_comment, refuse_title, refuse_units
 from kinview.datasets.header import has_header
 from kinview.datasets.rows import number_records
 from kinview.datasets.text import MISSING, parse_csv
+from kinview.datasets.text_lines import (
+    BLANKS,
+    TextLines,
+    cells,
+    check_encoding,
+    excel_separator,
+    records,
+    separator_of,
+    unquoted,
+)
 
 __all__ = ["NA", "TextFormat", "column_position", "read_delimited"]
 
 NA = str | Sequence[str] | Mapping[str, Any]
 
-_SEPARATORS = ("\t", ";", "|", ",")
-_BLANKS = r"\s+"
-_HEAD = 1 << 20  # bytes from which separator and header are told
-_ROWS = 1000  # rows of them that are looked at
-_LINES = 30  # lines of them in which separators are counted
+_ROWS = 1000  # rows of the first part that are looked at
+_LINES = 30  # lines of it in which separators are counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +48,9 @@ class TextFormat:
     na_values : str, sequence of str, or mapping from columns to these
     decimal : {".", ","}
     thousands : str, optional
+    comment : str, optional
+    skiprows : int or sequence of int
+    encoding : str
 
     Raises
     ------
@@ -52,11 +63,14 @@ class TextFormat:
     na_values: NA = ()
     decimal: str = "."
     thousands: str | None = None
+    comment: str | None = None
+    skiprows: int | Sequence[int] = 0
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         if self.sep is not None:
-            object.__setattr__(self, "sep", {"\\t": "\t", " ": _BLANKS}.get(self.sep, self.sep))
-            if self.sep != _BLANKS and (len(str(self.sep)) != 1 or str(self.sep) in '"\r\n' or str(self.sep).isalnum()):
+            object.__setattr__(self, "sep", {"\\t": "\t", " ": BLANKS}.get(self.sep, self.sep))
+            if self.sep != BLANKS and (len(str(self.sep)) != 1 or str(self.sep) in '"\r\n' or str(self.sep).isalnum()):
                 raise ValueError(
                     f"sep={self.sep!r} must be one sign such as ',', ';', '|' or '\\t', or '\\s+' for blanks"
                 )
@@ -66,6 +80,26 @@ class TextFormat:
             raise ValueError(f"thousands={self.thousands!r} must be one sign such as ',', '.', ' ' or \"'\"")
         if self.thousands == self.decimal:
             raise ValueError(f"decimal and thousands are both {self.decimal!r}; they must differ")
+        self._check_lines()
+
+    def _check_lines(self) -> None:
+        """Check what says which lines are read, and how."""
+        check_encoding(self.encoding)
+        lines = (self.skiprows,) if isinstance(self.skiprows, int | str) else tuple(self.skiprows)
+        if not all(isinstance(line, int) and not isinstance(line, bool) and line >= 0 for line in lines):
+            raise ValueError(
+                f"skiprows={self.skiprows!r} must be how many lines at the top are left out, or a list of which (the "
+                f"first is 0)"
+            )
+        if not isinstance(self.skiprows, int):
+            object.__setattr__(self, "skiprows", lines)
+        if self.comment is None:
+            return
+        if len(self.comment) != 1 or self.comment in "+-.\"'\r\n" or self.comment.isalnum() or self.comment.isspace():
+            raise ValueError(f"comment={self.comment!r} must be one sign such as '#' or '%'")
+        for name in ("sep", "decimal", "thousands"):
+            if getattr(self, name) == self.comment:
+                raise ValueError(f"{name} and comment are both {self.comment!r}; they must differ")
 
     @property
     def is_default(self) -> bool:
@@ -77,8 +111,8 @@ class TextFormat:
         if not isinstance(self.na_values, Mapping):
             return [(*MISSING, *_texts(self.na_values))] * len(names)
         found: list[tuple[str, ...]] = [MISSING] * len(names)
-        for name, cells in self.na_values.items():
-            found[column_position(names, name, source)] = (*MISSING, *_texts(cells))
+        for name, signs in self.na_values.items():
+            found[column_position(names, name, source)] = (*MISSING, *_texts(signs))
         return found
 
 
@@ -88,29 +122,26 @@ def read_delimited(source: Path, format: TextFormat, codes: Sequence[str | int] 
     The name of a first column may be empty: it holds the names of the rows. Columns after it without name and cells
     (a separator at the ends of the lines) are left out.
 
+    Names that lack one for the first column of all rows, as R's ``write.table`` writes them, are read so too. A first
+    line ``sep=;``, as spreadsheets write it, says the separator.
+
     Raises
     ------
     ValueError
-        If the file is not UTF-8, is empty, two columns share a name, one has cells but no name, or separator or header
+        If the file is not of the encoding, is empty or has no rows, two columns share a name, one has cells but no
+        name, a row has more cells than there are names, a title or units stand among the lines, or separator or header
         cannot be told; the message says what to give.
     """
-    head, whole = _head(source)
-    separator = format.sep or _separator(head, source, format.decimal)
-    rows = _rows(head, separator, source, complete=whole)
-    header = format.header
-    if header is None:
-        header = has_header(rows, str(source), decimal=format.decimal, thousands=format.thousands)
-    names = [cell.strip() for cell in rows[0]] if header else [f"x{i}" for i in range(len(rows[0]))]
-    extra = max(map(len, rows)) - len(names)
-    if extra == 1 and not any("".join(row[len(names) :]).strip() for row in rows):
-        names.append("")  # a separator at the ends of the lines
+    top = _Top.read(source, format)
+    names = top.names
     _check_names(names, source)
     kept = [i for i, name in enumerate(names) if i == 0 or name]
     known = [names[i] for i in kept]
     coded = {kept[column_position(known, column, source)] for column in codes} | ({0} if names[0] == "" else set())
     missing = format.missing(known, source)
     by_place = {place: missing[kept.index(place)] if place in kept else MISSING for place in range(len(names))}
-    frame = _parse(source, separator, header, by_place, coded, format)
+    top.check_rows(list(by_place.values()), format)
+    frame = _parse(top, by_place, coded, format)
     _check_nameless(frame, set(range(len(names))) - set(kept), source)
     columns = [
         frame[place] if place in coded else settle(frame[place], by_place[place], format.decimal, format.thousands)
@@ -118,7 +149,7 @@ def read_delimited(source: Path, format: TextFormat, codes: Sequence[str | int] 
     ]
     found = pd.DataFrame(dict(enumerate(columns)), index=frame.index)
     found = found.set_axis(pd.Index(known, dtype=object), axis=1)
-    return number_records(found, source, separator, header=header, places=kept)
+    return number_records(found, top.file, top.separator, header=top.header, places=kept)
 
 
 def column_position(names: Sequence[str], column: str | int, source: Path) -> int:
@@ -143,100 +174,153 @@ def column_position(names: Sequence[str], column: str | int, source: Path) -> in
     raise ValueError(f"{source.name} has no column {column!r}; its columns are: {shown}")
 
 
-def _parse(
-    source: Path, separator: str, header: bool, missing: dict[int, tuple[str, ...]], coded: set[int], format: TextFormat
-) -> pd.DataFrame:
+@dataclasses.dataclass(frozen=True)
+class _Top:
+    """What the first lines say: how to read the file, the names of its columns, and the first rows below them."""
+
+    file: TextLines
+    separator: str
+    names: list[str]
+    header: bool
+    rows_are_named: bool  # but their column has no name
+    body: list[list[str]]
+    line: int  # that of the first row
+
+    @classmethod
+    def read(cls, source: Path, format: TextFormat) -> _Top:
+        skipped = format.skiprows if isinstance(format.skiprows, int) else frozenset(format.skiprows)
+        file = TextLines(source, check_encoding(format.encoding), skipped, format.comment)
+        head, whole = file.head()
+        said = excel_separator(next(io.StringIO(head, newline="")))
+        if said is not None:
+            skipped = max(skipped, 1) if isinstance(skipped, int) else skipped | {0}
+            file = dataclasses.replace(file, skipped=skipped)
+        lines = records(file.kept(io.StringIO(head, newline="")), _ROWS + 1) or records(file.lines(), _ROWS + 1)
+        lines = lines[:-1] if not whole and 1 < len(lines) <= _ROWS else lines  # the last may be cut off
+        if not lines:
+            raise ValueError(f"{source} has no lines beside those that are left out (skiprows=, comment=)")
+        numbers, texts = [number for number, _ in lines], [text for _, text in lines]
+        separator = format.sep or said or _separator(texts[:_LINES], source, format.decimal)
+        try:
+            rows = list(cells(texts, separator))
+        except csv.Error as error:
+            raise ValueError(f"{source} cannot be read: {error}") from None
+        return cls._found(file, separator, rows, numbers, format, quoted=_in_quotes(texts))
+
+    @classmethod
+    def _found(
+        cls, file: TextLines, sep: str, rows: list[list[str]], numbers: list[int], format: TextFormat, *, quoted: bool
+    ) -> _Top:
+        source, header, first = file.path, format.header, [cell.strip() for cell in rows[0]]
+        ends = max(map(len, rows)) == len(first) + 1 and not any("".join(row[len(first) :]).strip() for row in rows)
+        named = not ends and header is not False and lacks_one_name(rows, sure=quoted or header is True)
+        if not ends and not named:
+            refuse_title(rows, numbers, source, header)
+        if header is None and not named:
+            refuse_comment(rows, source)
+            header = has_header(rows, str(source), decimal=format.decimal, thousands=format.thousands)
+        header = header or named
+        names = first if header else [f"x{i}" for i in range(len(first))]
+        names = ["", *names] if named else [*names, ""] if ends else names  # a separator at the ends of the lines
+        body = rows[1:] if header else rows
+        if not body:
+            raise ValueError(
+                f"{source} has no rows below the names in its first line ({', '.join(names[:6])}"
+                f"{', ...' if len(names) > 6 else ''}); header=False if that line is a row"
+            )
+        return cls(file, sep, names, header, named, body, numbers[min(header, len(numbers) - 1)])
+
+    def check_rows(self, missing: list[tuple[str, ...]], format: TextFormat) -> None:
+        """Refuse units below the names, and in a file whose rows are named what is named twice or not at all."""
+        if self.header:
+            written = {"decimal": format.decimal, "thousands": format.thousands}
+            refuse_units(self.body, missing, self.line, self.file.path, **written)
+        if not self.rows_are_named:
+            return
+        seen: set[str] = set()
+        rows = self.rows()
+        next(rows)
+        for number, row in rows:
+            if len(row) != len(self.names) or row[0] in seen:
+                why = f"names the row {row[0]!r} a second time" if row[0] in seen else f"has {_count(row)}"
+                raise ValueError(
+                    f"{self.file.path}, line {number} {why}: the first line has {_count(self.names[1:])}, so the first "
+                    f"of {len(self.names)} should name the rows, each once; give each column a name in the first line"
+                )
+            seen.add(row[0])
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The cells of every line that is not blank, and its number."""
+        number = 0
+
+        def texts() -> Iterator[str]:
+            nonlocal number
+            for at, text in self.file.lines():
+                number = at
+                if text.strip():
+                    yield text
+
+        for row in cells(texts(), self.separator):
+            yield number, row
+
+    def refuse_long_rows(self) -> None:
+        """Refuse a row of more cells than there are columns."""
+        width = len(self.names)
+        for number, row in self.rows():
+            if len(row) > width:
+                raise ValueError(
+                    f"{self.file.path}, line {number} has {_count(row)}, the lines above it {width}: put a cell that "
+                    f"holds the separator {self.separator!r} in quotes, name another separator (sep=), or, if that is "
+                    f"no row of the table, leave it out (skiprows=[{number - 1}])"
+                )
+
+
+def _separator(texts: list[str], source: Path, decimal: str) -> str:
+    """Separator of the first lines; blanks also where the first has one cell fewer, as R's write.table writes it."""
+    found = separator_of(texts, source, decimal)
+    if found == BLANKS or any(found in unquoted(text) for text in texts):
+        return found
+    rows, quoted = list(cells(texts, BLANKS)), _in_quotes(texts)
+    return BLANKS if (quoted or len(rows[0]) > 1) and lacks_one_name(rows, sure=quoted) else found
+
+
+def _in_quotes(texts: Sequence[str]) -> bool:
+    """Whether the names are in quotes, and the first cell of each row, as R writes them."""
+    names = len(texts[0]) > 2 and texts[0].startswith('"') and texts[0].endswith('"')
+    return names and all(text.startswith('"') for text in texts)
+
+
+def _count(row: Sequence[str]) -> str:
+    return f"{len(row)} {'cell' if len(row) == 1 else 'cells'}"
+
+
+def _parse(top: _Top, missing: dict[int, tuple[str, ...]], coded: set[int], format: TextFormat) -> pd.DataFrame:
     """The file with columns 0, 1, ...; whole numbers that a float with a gap would round are left as text."""
     spelled = format.decimal != "." or format.thousands is not None
-    options: dict[str, Any] = {"sep": separator, "header": 0 if header else None, "names": range(len(missing))}
+    options: dict[str, Any] = {"sep": top.separator, "header": 0 if top.header else None, "names": range(len(missing))}
     options |= {"index_col": False, "compression": None}
     alike = len(set(missing.values())) == 1
     options["missing"] = list(missing[0]) if alike else {place: list(cells) for place, cells in missing.items()}
     dtypes: dict[int, Any] = dict.fromkeys(missing, str) if spelled else {}
-    frame = parse_csv(source, source, dtype=dtypes | dict.fromkeys(coded, "category"), **options)
+    try:
+        with top.file.opened() as readable:
+            frame = parse_csv(
+                readable, top.file.path, dtype=dtypes | dict.fromkeys(coded, "category"), **options
+            )  # fmt: skip
+    except ValueError:
+        with contextlib.suppress(csv.Error):
+            top.refuse_long_rows()
+        raise
     large = [
         name for name in frame.columns if frame[name].dtype.kind == "f" and bool((frame[name].abs() >= EXACT).any())
     ]
     if large:
-        texts = parse_csv(source, source, dtype=dict.fromkeys(large, str), usecols=large, **options)
+        with top.file.opened() as readable:
+            texts = parse_csv(readable, top.file.path, dtype=dict.fromkeys(large, str), usecols=large, **options)
         whole = [name for name in large if texts[name].dropna().str.fullmatch(r"[+-]?\d+\s*").all()]
         for name in whole:
             frame[name] = texts[name]
     return frame
-
-
-def _head(source: Path) -> tuple[str, bool]:
-    """The first lines of a file, and whether they are all of it; all of it is checked to be UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    first, position = "", 0
-    with source.open("rb") as file:
-        while chunk := file.read(_HEAD):
-            try:
-                text = decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{source} is not UTF-8 text ({error.reason} at byte {position + error.start}); convert it first"
-                ) from None
-            first = first if position else text
-            position += len(chunk)
-    if decoder.getstate()[0]:
-        raise ValueError(f"{source} is not UTF-8 text (unexpected end of data at byte {position}); convert it first")
-    if position <= _HEAD and not first.strip():
-        raise ValueError(f"{source} is empty")
-    return first, position <= _HEAD
-
-
-def _separator(head: str, source: Path, decimal: str) -> str:
-    r"""Separator of a text: what stands equally often, outside quotes, in each of the first lines, else ``\s+``."""
-    lines = _lines(head, _LINES)
-    counts = {sign: [_unquoted(line).count(sign) for line in lines] for sign in _SEPARATORS if sign != decimal}
-    even = [sign for sign, count in counts.items() if len(set(count)) == 1 and count[0] > 0]
-    if len(even) > 1:
-        raise ValueError(
-            f"{source}: the columns could be separated by {' or '.join(map(repr, even))}; say which with sep="
-        )
-    if even:
-        return even[0]
-    everywhere = [sign for sign, count in counts.items() if min(count) > 0]
-    if everywhere:
-        return max(everywhere, key=lambda sign: min(counts[sign]))
-    blank = {len(_unquoted(line).split()) for line in lines}
-    if len(blank) == 1 and blank != {1}:
-        return _BLANKS
-    return max(counts, key=lambda sign: (sum(count > 0 for count in counts[sign]), counts[sign][0]))
-
-
-def _lines(head: str, number: int) -> list[str]:
-    """The first lines that are not blank; one that breaks within quotes goes on in the next."""
-    lines: list[str] = []
-    held = ""
-    for line in io.StringIO(head, newline=None):
-        held += line
-        if not held.strip():
-            held = ""
-        elif held.count('"') % 2 == 0 or len(held) > 100_000:
-            lines.append(held.rstrip("\n"))
-            held = ""
-            if len(lines) == number:
-                return lines
-    return lines or [held]
-
-
-def _unquoted(line: str) -> str:
-    """A line with an x for each cell in quotes; a quote begins a cell, so inches stay."""
-    return re.sub(r'(^|[\t;|,\s])"(?:[^"]|"")*"', r"\1x", line)
-
-
-def _rows(head: str, separator: str, source: Path, *, complete: bool) -> list[list[str]]:
-    """Cells of the first rows."""
-    lines = _lines(head, _ROWS + 1)
-    lines = lines[:-1] if not complete and 1 < len(lines) <= _ROWS else lines  # the last may be cut off
-    try:
-        if separator != _BLANKS:
-            return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
-        return list(csv.reader([re.sub(r"\s+", " ", line.strip()) for line in lines], delimiter=" "))
-    except csv.Error as error:
-        raise ValueError(f"{source} cannot be read: {error}") from None
 
 
 def _check_names(names: list[str], source: Path) -> None:
@@ -254,8 +338,9 @@ def _check_nameless(frame: pd.DataFrame, places: set[int], source: Path) -> None
             row = int(observed.to_numpy().argmax())
             cell = str(frame[place].iloc[row])
             raise ValueError(
-                f"{source}: column {place} (the first is 0) has no name, but {cell!r} in row {row}; "
-                f"give it a name in the first line"
+                f"{source}: column {place} (the first is 0) has no name, but {cell!r} in row {row + 1} "
+                f"(counted from 1); give it a name in the first line, or leave that line out if it is no part of the "
+                f"table (skiprows=)"
             )
 
 

@@ -14,13 +14,14 @@ from kinview.datasets.archives import read_ts, read_ucr
 from kinview.datasets.arff import is_relational, read_arff
 from kinview.datasets.class_names import check_written_alike
 from kinview.datasets.dataset import Dataset, Samples, split
+from kinview.datasets.foreign_files import refuse_foreign
 from kinview.datasets.long import read_long
 from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
-from kinview.datasets.tables import PARQUET, read_wide, refuse_container
+from kinview.datasets.tables import PARQUET, read_wide
 from kinview.datasets.wfdb import is_wfdb, read_wfdb
 from kinview.registry import suggestion
 
-__all__ = ["data_folder", "find_folder", "folder_names", "load_folder", "load_path", "read_path"]
+__all__ = ["data_folder", "find_folder", "folder_names", "is_data_file", "load_folder", "load_path", "read_path"]
 
 _READERS: dict[str, Callable[..., Samples]] = {
     "ucr": read_ucr,
@@ -76,6 +77,8 @@ def read_path(
         format = _format_of(source, options)
     if format not in _READERS:
         raise ValueError(f"unknown format {format!r}; known: auto, {', '.join(_READERS)}")
+    if source.is_file():
+        refuse_foreign(source)
     reader = _READERS[format]
     known = list(inspect.signature(reader).parameters)[1:]
     for name in options:
@@ -146,7 +149,8 @@ def load_folder(
 ) -> Dataset:
     """Load what a folder holds: an archive's train and test pair, a PhysioNet 2012 folder, WFDB records, or one table.
 
-    The label of a table is its last column unless ``label`` is given. Where the folder holds none of these but one
+    A table is in long format where ``id`` is given, else wide, with the last column as the label unless ``label`` is
+    given. Where the folder holds none of these but one
     sub-folder that does (an archive unpacked one folder too deep), that one is loaded under the folder's name.
 
     Parameters
@@ -185,9 +189,23 @@ def load_folder(
     else:
         table = _single_table(folder)
         check_links([table], folder, **links)
-        samples, source = read_path(table, "wide", **{"label": -1, **options}), f"{folder.name}/{table.name}"
+        options = options if "id" in options else {"label": -1, **options}
+        samples = read_path(table, "long" if "id" in options else "wide", **options)
+        source = f"{folder.name}/{table.name}"
     samples = samples.as_classes() if as_classes else samples
     return split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether a file has the extension of data that :func:`read_path` reads.
+
+    Examples
+    --------
+    >>> is_data_file(Path("labs.CSV")), is_data_file(Path("model.safetensors")), is_data_file(Path("model"))
+    (True, False, False)
+    """
+    suffix = path.suffix.lower()
+    return suffix in (*_TABLES, ".hea", ".dat") or (suffix in _ARCHIVE and suffix != "")
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
@@ -260,7 +278,7 @@ def _format_of(source: Path, options: dict[str, Any]) -> str:
     if suffix == ".arff":
         return "arff" if is_relational(source) else "wide"
     if "id" in options:
-        return "long"  # and refused by name where it is compressed or a workbook
+        return "long"
     if suffix in _TABLES:
         return "wide"
     if suffix == ".hea" or (suffix == ".dat" and source.with_suffix(".hea").exists()):
@@ -272,7 +290,7 @@ def _format_of(source: Path, options: dict[str, Any]) -> str:
         )
     if suffix in _ARCHIVE:
         return _ARCHIVE[suffix]
-    refuse_container(source)
+    refuse_foreign(source)
     raise ValueError(f"cannot tell the format of {source.name}; give format= one of {', '.join(_READERS)}")
 
 
@@ -346,7 +364,10 @@ def _single_table(folder: Path) -> Path:
             f"{folder.name} holds {len(tables)} tables ({', '.join(file.name for file in tables[:5])}, ...); "
             f"relational data are not joined: make one table of them, or load one file with load_path"
         )
-    found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "nothing"
+    inside = sorted(folder.iterdir())
+    for file in filter(Path.is_file, inside):
+        refuse_foreign(file)
+    found = ", ".join(entry.name for entry in inside[:5]) or "nothing"
     raise ValueError(
         f"{folder.name} has no known layout: expected {folder.name}_TRAIN and _TEST (.ts, .tsv, .arff, .txt or no "
         f"extension), set-a with Outcomes-a.txt, WFDB records (.hea, .dat), or one table (.csv, .data, .arff, "

@@ -13,7 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.datasets.ambiguous import are_days, are_days_and_months, warn_of_thousands
-from kinview.datasets.cells import EXACT, code_column, refuse_infinite, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.cells import (
+    EXACT,
+    code_column,
+    refuse_infinite,
+    refuse_nearly_numbers,
+    refuse_rounded,
+    remedy_for,
+)
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
@@ -43,6 +50,9 @@ def read_long(
     na_values: NA = (),
     decimal: str = ".",
     thousands: str | None = None,
+    comment: str | None = None,
+    skiprows: int | Sequence[int] = 0,
+    encoding: str = "utf-8",
 ) -> Samples:
     r"""Read time series in long format from CSV or Parquet.
 
@@ -91,7 +101,7 @@ def read_long(
         of a series, NaN in the channels that were not measured.
     header : bool, default True
         Whether the first line of a text file names the columns; else they are called ``x0``, ``x1``, ...
-    sep, na_values, decimal, thousands : optional
+    sep, na_values, decimal, thousands, comment, skiprows, encoding : optional
         How a text file is written, as for :func:`read_wide`.
 
     Returns
@@ -128,9 +138,9 @@ def read_long(
     check_column_names({**named, "label": label, "group": group, "na_values": na_values})
     source = Path(path)
     parts = [column for column in (*several(id), variable, label, group) if column is not None]
-    format = TextFormat(header, sep, na_values, decimal, thousands)
+    format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding)
     frame = read_frame(source, format, codes=parts)
-    rows = Rows.of(frame, source)
+    rows = Rows.of(frame)
     names = list(frame.columns)
     for place in {column_position(names, column, source) for column in parts}:
         frame[names[place]] = code_column(frame[names[place]])
@@ -396,7 +406,10 @@ def _values(frame: pd.DataFrame, channels: list[str], source: Path, rows: Rows) 
         if bad.any():
             row = int(bad.argmax())
             cell = frame[name].iloc[row]
-            raise ValueError(f"{source}: column {name!r} is {cell!r} in {rows.name(row)}; values must be numbers")
+            raise ValueError(
+                f"{source}: column {name!r} is {cell!r} in {rows.name(row)}; values must be numbers: "
+                f"{remedy_for(str(cell))}"
+            )
     values = np.empty((len(frame), len(channels)))
     for place, name in enumerate(channels):
         column = frame[name] if _is_numeric(frame[name]) else pd.to_numeric(frame[name])

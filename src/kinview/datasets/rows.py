@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.datasets.text_lines import BLANKS, TextLines
+
 __all__ = [
     "Rows",
     "is_footer",
     "number_records",
-    "refuse_nul",
     "warn_of_footers",
     "warn_of_odd_code",
     "warn_of_unobserved",
     "without_blank_rows",
 ]
 
-_SEPARATOR, _HEADER, _PLACES = "separator", "header", "places"  # what a frame of delimited text carries
-_BLANKS = r"\s+"
+_FILE, _SEPARATOR, _HEADER, _PLACES = "file", "separator", "header", "places"  # what a frame of delimited text carries
 _SHOWN = 5  # rows that a message names
 _HEAD = 1000  # rows whose cells are looked at as they are written, fewer where there are many columns
 _HEAD_CELLS = 200_000
@@ -49,14 +49,14 @@ class Rows:
     ('row 1 (counted from 1)', 'rows 1 and 3 (counted from 1)')
     """
 
-    source: Path | None = None  # of delimited text
+    file: TextLines | None = None  # of delimited text
     separator: str = ","
     header: bool = True
     records: NDArray[np.int64] | None = None  # number of each row's record in the file, the first of which is 0
     places: Mapping[str, int] = dataclasses.field(default_factory=dict)  # of the columns in the file
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, source: Path) -> Rows:
+    def of(cls, frame: pd.DataFrame) -> Rows:
         """The rows of a frame as :func:`number_records` left it; what it carries for that is taken off."""
         carried = frame.attrs
         frame.attrs = {}
@@ -64,7 +64,7 @@ class Rows:
             return cls()
         places = carried[_PLACES] or range(frame.shape[1])
         return cls(
-            source,
+            carried[_FILE],
             carried[_SEPARATOR],
             carried[_HEADER],
             frame.index.to_numpy(dtype=np.int64),
@@ -78,22 +78,22 @@ class Rows:
     def names(self, rows: Sequence[int]) -> str:
         """Where these rows stand, the first of them by number."""
         shown = [int(row) for row in rows[:_SHOWN]]
-        if self.source is None or self.records is None:
+        if self.file is None or self.records is None:
             return f"{_listed('row', [row + 1 for row in shown], len(rows))} (counted from 1)"
-        lines = _lines_of([int(self.records[row]) for row in shown], self.source, self.separator)
+        lines = _lines_of([int(self.records[row]) for row in shown], self.file, self.separator)
         return _listed("line", lines, len(rows))
 
     def head(self, frame: pd.DataFrame) -> dict[str, list[str]]:
         """Observed cells of the first rows of the numeric columns of a frame of this file, as they are written."""
         numeric = [str(name) for name, dtype in frame.dtypes.items() if dtype.kind in "iuf"]
-        if self.source is None or self.records is None or not numeric:
+        if self.file is None or self.records is None or not numeric:
             return {}
         number = max(20, min(_HEAD, _HEAD_CELLS // len(numeric)))
         records = self.records[:number]
         observed = frame.iloc[:number].notna().to_numpy()
         wanted = frozenset(records.tolist())
         cells: list[list[str]] = []
-        for record, (_, text) in enumerate(_records(self.source, self.separator)):
+        for record, (_, text) in enumerate(_records(self.file, self.separator)):
             if len(cells) == len(records):
                 break
             if record in wanted:
@@ -107,7 +107,7 @@ class Rows:
 
 
 def number_records(
-    frame: pd.DataFrame, source: Path, separator: str, *, header: bool, places: Sequence[int]
+    frame: pd.DataFrame, file: TextLines, separator: str, *, header: bool, places: Sequence[int]
 ) -> pd.DataFrame:
     """A frame of delimited text whose index is the number of each row's record in the file (the first is 0).
 
@@ -115,10 +115,10 @@ def number_records(
     ----------
     frame : DataFrame
         All rows in order. It is changed in place; what :meth:`Rows.of` needs is in its ``attrs``.
-    source : Path
-        The file.
+    file : TextLines
+        The lines that are read.
     separator : str
-        Between its cells.
+        Between their cells.
     header : bool
         Whether the first record names the columns.
     places : sequence of int
@@ -131,32 +131,12 @@ def number_records(
     """
     frame.index = pd.RangeIndex(int(header), len(frame) + int(header))
     given = None if list(places) == list(range(frame.shape[1])) else list(places)
-    frame.attrs = {_SEPARATOR: separator, _HEADER: header, _PLACES: given}
+    frame.attrs = {_FILE: file, _SEPARATOR: separator, _HEADER: header, _PLACES: given}
     ends = frame.iloc[:, -1].isna().to_numpy()
     if places[-1] and ends.any():  # only lines whose last cell is missing can be short
         last = int(np.flatnonzero(ends)[-1]) + int(header)
-        _refuse_short_lines(source, separator, places[-1] + 1, int(header), last)
+        _refuse_short_lines(file, separator, places[-1] + 1, int(header), last)
     return frame
-
-
-def refuse_nul(source: Path) -> None:
-    """Refuse a NUL byte, which would end or empty its cell without a word.
-
-    Raises
-    ------
-    ValueError
-        That names the line.
-    """
-    line = 1
-    with source.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            if (place := chunk.find(b"\0")) >= 0:
-                line += len(re.findall(b"\r\n|\r|\n", chunk[:place]))
-                raise ValueError(
-                    f"{source}, line {line}: the line has a NUL byte, so the file is damaged or no UTF-8 text; "
-                    f"write it anew"
-                )
-            line += len(re.findall(b"\r\n?|\n", chunk)) if b"\r" in chunk else chunk.count(b"\n")
 
 
 def without_blank_rows(frame: pd.DataFrame, source: Path) -> pd.DataFrame:
@@ -165,7 +145,7 @@ def without_blank_rows(frame: pd.DataFrame, source: Path) -> pd.DataFrame:
     if not blank.any():
         return frame
     attrs = dict(frame.attrs)
-    rows = Rows.of(frame, source)
+    rows = Rows.of(frame)
     frame.attrs = attrs
     found = np.flatnonzero(blank).tolist()
     was = "was" if len(found) == 1 else "were"
@@ -263,9 +243,9 @@ def _unobserved(frame: pd.DataFrame) -> NDArray[np.bool_]:
     return found
 
 
-def _refuse_short_lines(source: Path, separator: str, width: int, first: int, last: int) -> None:
+def _refuse_short_lines(file: TextLines, separator: str, width: int, first: int, last: int) -> None:
     short: list[tuple[int, int, str]] = []
-    for number, (line, text) in enumerate(_records(source, separator)):
+    for number, (line, text) in enumerate(_records(file, separator)):
         if number > last:
             break
         if number >= first and (cells := _cells(text, separator)) < width:
@@ -279,35 +259,34 @@ def _refuse_short_lines(source: Path, separator: str, width: int, first: int, la
         f"; so have too few {_listed('line', [n for n, _, _ in short[1:_SHOWN]], len(short) - 1)}" if short[1:] else ""
     )
     raise ValueError(
-        f"{source}: {counted}{others}; complete what was cut short (an empty cell needs its separator too), and remove "
-        f"what is no sample"
+        f"{file.path}: {counted}{others}; complete what was cut short (an empty cell needs its separator too), and "
+        f"remove what is no sample"
     )
 
 
-def _records(source: Path, separator: str) -> Iterator[tuple[int, str]]:
+def _records(lines: TextLines, separator: str) -> Iterator[tuple[int, str]]:
     """Number of the first line and text of each record; blank lines are none, and a cell in quotes may hold breaks."""
-    opening = r"(?:^|\s)" if separator == _BLANKS else rf"(?:^|{re.escape(separator)}) *"
+    opening = r"(?:^|\s)" if separator == BLANKS else rf"(?:^|{re.escape(separator)}) *"
     whole = re.compile(rf'({opening})"(?:[^"]|"")*+"')
     begun = re.compile(rf'{opening}"')
     blank = " \t\r\n" if separator != "\t" else " \r\n"
     held: list[str] = []
     start = 0
-    with source.open(encoding="utf-8-sig", newline="") as file:
-        for number, line in enumerate(file, 1):
-            if not held:
-                if not line.strip(blank):
-                    continue
-                start = number
-                if '"' not in line:
-                    yield number, line
-                    continue
-            held.append(line)
-            if '"' not in line:
+    for number, line in lines.lines():
+        if not held:
+            if not line.strip(blank):
                 continue
-            text = "".join(held)
-            if begun.search(whole.sub(r"\1x", text)) is None:
-                held = []
-                yield start, text
+            start = number
+            if '"' not in line:
+                yield number, line
+                continue
+        held.append(line)
+        if '"' not in line:
+            continue
+        text = "".join(held)
+        if begun.search(whole.sub(r"\1x", text)) is None:
+            held = []
+            yield start, text
     if held:
         yield start, "".join(held)
 
@@ -316,22 +295,22 @@ def _cells(text: str, separator: str) -> int:
     """Number of cells of a record."""
     if '"' in text:
         return len(_split(text, separator))
-    return len(text.split()) if separator == _BLANKS else text.count(separator) + 1
+    return len(text.split()) if separator == BLANKS else text.count(separator) + 1
 
 
 def _split(text: str, separator: str) -> list[str]:
     """Cells of a record; a separator within quotes becomes an x."""
-    opening = r"(^|\s)" if separator == _BLANKS else rf"((?:^|{re.escape(separator)}) *)"
-    inner = re.compile(r"\s" if separator == _BLANKS else re.escape(separator))
+    opening = r"(^|\s)" if separator == BLANKS else rf"((?:^|{re.escape(separator)}) *)"
+    inner = re.compile(r"\s" if separator == BLANKS else re.escape(separator))
     if '"' in text:
         text = re.sub(rf'{opening}"((?:[^"]|"")*+)"', lambda cell: cell[1] + (inner.sub("x", cell[2]) or "x"), text)
-    return text.split() if separator == _BLANKS else text.rstrip("\r\n").split(separator)
+    return text.split() if separator == BLANKS else text.rstrip("\r\n").split(separator)
 
 
-def _lines_of(records: Sequence[int], source: Path, separator: str) -> list[int]:
+def _lines_of(records: Sequence[int], file: TextLines, separator: str) -> list[int]:
     """Numbers of the lines in which these records begin."""
     wanted, last = dict.fromkeys(records, 0), max(records)
-    for number, (line, _) in enumerate(_records(source, separator)):
+    for number, (line, _) in enumerate(_records(file, separator)):
         if number in wanted:
             wanted[number] = line
         if number >= last:

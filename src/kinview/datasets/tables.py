@@ -22,25 +22,19 @@ from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import date_columns, refuse_written_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
 from kinview.datasets.features import numbers_in_order, warn_of_persons, warn_of_row_numbers
+from kinview.datasets.foreign_files import refuse_foreign
 from kinview.datasets.parquet import read_parquet
 from kinview.datasets.rows import (
     Rows,
-    refuse_nul,
     warn_of_footers,
     warn_of_odd_code,
     warn_of_unobserved,
     without_blank_rows,
 )
 
-__all__ = ["PARQUET", "read_frame", "read_wide", "refuse_container", "several"]
+__all__ = ["PARQUET", "read_frame", "read_wide", "several"]
 
 PARQUET = (".parquet", ".pq")
-
-_COMPRESSED = {
-    ".gz": "gunzip", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".7z": "7z x",
-    ".tar": "tar -xf", ".tgz": "tar -xf",
-}  # fmt: skip
-_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
 
 
 def read_wide(
@@ -55,6 +49,9 @@ def read_wide(
     na_values: NA = (),
     decimal: str = ".",
     thousands: str | None = None,
+    comment: str | None = None,
+    skiprows: int | Sequence[int] = 0,
+    encoding: str = "utf-8",
     modality: Modality = TABLE,
     channels: int = 1,
     interleaved: bool = False,
@@ -98,6 +95,13 @@ def read_wide(
         Decimal sign of a text file.
     thousands : str, optional
         Sign between the thousands of a text file, ``","`` for ``1,234``.
+    comment : str, optional
+        Sign that begins a comment in a text file, such as ``"#"``: what follows it in its line is left out, except in
+        quotes.
+    skiprows : int or sequence of int, default 0
+        Lines of a text file to leave out: how many at the top (a title), or which (``[1]`` is that below the names).
+    encoding : str, default "utf-8"
+        How a text file is encoded: ``"latin-1"``, ``"cp1252"`` (Windows), ... UTF-16 with a byte order mark is told.
     modality : {"tabular", "time_series"}, default "tabular"
         ``"time_series"``: each row is one series, its columns in order are its values.
     channels : int, default 1
@@ -142,14 +146,14 @@ def read_wide(
     source = Path(path)
     keys, dropped = several(index), several(drop)
     named = [column for column in (label, group) if column is not None]
-    format = TextFormat(header, sep, na_values, decimal, thousands)
+    format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding)
     frame = read_frame(source, format, codes=[*named, *keys])
-    rows = Rows.of(frame, source)
+    rows = Rows.of(frame)
     columns = _Columns.found(list(frame.columns), label, group, keys, dropped, source)
     y = groups = None
     if columns.label is not None:
         what = f"label {columns.label!r}"
-        y = labels_of(frame[columns.label], what, source.name, decimal=decimal, thousands=thousands)
+        y = labels_of(frame[columns.label], what, source.name, decimal=decimal, thousands=thousands, rows=rows)
     if columns.group is not None:
         codes = code_column(frame[columns.group])
         if codes.isna().any():
@@ -256,9 +260,8 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
     format = format or TextFormat()
     if not source.is_file():
         raise FileNotFoundError(f"there is no file {source}")
-    refuse_container(source)
+    refuse_foreign(source)
     if not _is_typed(source):
-        refuse_nul(source)
         return without_blank_rows(read_delimited(source, format, codes), source)
     if not format.is_default and format != TextFormat(header=True):
         given = ", ".join(
@@ -273,26 +276,6 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
         place = list(frame.columns).index("", 1)
         raise ValueError(f"{source}: column {place} (the first is 0) has no name; give it one")
     return frame
-
-
-def refuse_container(source: Path) -> None:
-    """Refuse a compressed file or a workbook by what to do with it.
-
-    Raises
-    ------
-    ValueError
-        If the extension is that of one.
-    """
-    suffix = source.suffix.lower()
-    if suffix in _COMPRESSED:
-        raise ValueError(
-            f"{source.name} is compressed: unpack it first ({_COMPRESSED[suffix]}), then give {source.stem}"
-        )
-    if suffix in _WORKBOOKS:
-        raise ValueError(
-            f"{source.name} is a workbook: save the sheet as CSV (UTF-8) in the program that wrote it, or with "
-            f"pandas.read_excel(...).to_csv(...), and give that file"
-        )
 
 
 def several(columns: str | int | Sequence[str | int]) -> list[str | int]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "delimiter", "is_number", "numbers", "parse_csv", "read_text", "split_lines"]
+__all__ = ["MISSING", "is_number", "numbers", "parse_csv", "read_text", "split_lines"]
 
 # What stands for "not observed" in a text cell. "None" is left out: tables use it as an ordinary category.
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "<NA>", "\\N")
@@ -41,18 +41,6 @@ def read_text(path: Path) -> str:
     return text
 
 
-def delimiter(line: str) -> str:
-    r"""Separator of a line: the most frequent of tab, semicolon and comma, else white space (``\s+``).
-
-    Examples
-    --------
-    >>> delimiter("1,2.5,3"), delimiter("  1.0e+00  2.0e+00")
-    (',', '\\s+')
-    """
-    found = max(("\t", ";", ","), key=line.count)
-    return found if found in line else r"\s+"
-
-
 def is_number(cell: str) -> bool:
     """Whether a text cell is a number or a sign of a missing value.
 
@@ -72,7 +60,11 @@ def is_number(cell: str) -> bool:
 
 
 def parse_csv(
-    text: str | Path, source: Path, *, missing: Sequence[str] | Mapping[Any, Sequence[str]] = MISSING, **options: Any
+    text: str | Path | io.TextIOBase,
+    source: Path,
+    *,
+    missing: Sequence[str] | Mapping[Any, Sequence[str]] = MISSING,
+    **options: Any,
 ) -> pd.DataFrame:
     """Parse delimited text (or the file that holds it) with pandas; only the given cells count as missing.
 

@@ -39,8 +39,9 @@ class Benchmark:
     name : str
         Under which the results are shown.
     datasets : sequence of specs
-        Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``. A data set's split is fixed:
-        seeds vary the training, the masks and the noise.
+        Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``; a file of your own goes by
+        the name of its folder in ``data_dir``. A data set's split is fixed: seeds vary the training, the masks and the
+        noise.
     methods : sequence of specs
         Parts of the registry ``methods``. A method runs on the data sets of its modality.
     corruptions : sequence of specs

@@ -21,7 +21,12 @@ from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
-from kinview.methods.estimators.bounded_build import bounded, check_described, needed_for_embedding
+from kinview.methods.estimators.bounded_build import (
+    Unstored,
+    bounded,
+    check_described,
+    needed_for_embedding,
+)
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.outputs import checked_out
@@ -187,11 +192,14 @@ class EstimatorCore(FromPickle, Capabilities):
         """Become an estimator with initial weights on the CPU, which the caller replaces (by what is stored)."""
         self._check_parameters()
         self.sizes_ = sizes
+        unstored = Unstored()
         if stored is not None:
             with forked_generators(seed, torch.device("cpu")):
-                check_described(lambda: self._build(sizes), stored)
-        with forked_generators(seed, torch.device("cpu")), nullcontext() if stored is None else bounded(stored):
+                unstored = check_described(lambda: self._build(sizes), stored)
+        limits = nullcontext() if stored is None else bounded(stored)
+        with forked_generators(seed, torch.device("cpu")), limits, unstored.left_out():
             self.method_ = self._build(sizes)
+        unstored.replace_in(self.method_)
         self.method_.eval()
 
     def _training_rows(self, batch: Batch) -> Batch:

@@ -15,13 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from kinview.training.method import Method
 
-__all__ = ["bounded", "check_described", "check_whole_numbers", "needed_for_embedding"]
+__all__ = ["NotStored", "Unstored", "bounded", "check_described", "check_whole_numbers", "needed_for_embedding"]
 
 # A network registers a few times as many layers and weights as it has stored tensors; heads and copies are not stored.
 _REGISTRATIONS, _A_TENSOR = 2_000, 50
 _WHOLE_NUMBER = 2**22  # of a parameter: a list of as many entries is made in no time
 _OF_NO_SIZE = ("trainer", "random_state")  # parameters of which no network is built
 _NOT_STORED = 2**28  # values of the parts that a file leaves out: projectors as wide as papers have them fit thrice
+_MADE_ANEW = 2**24  # values of them (64 MiB) that are made whatever is stored, so that these parts are what they were
+_TIMES_STORED = 10  # and so many times as many as are stored
 _SOME_STEPS = 256  # of the sample that shows which tensors an embedding rests on
 _STEPS_A_FEATURE = 64  # that a network of fixed length reads for one of its features, at most
 _SPENT = 2**28  # values that embedding that sample computes
@@ -45,6 +47,80 @@ def check_whole_numbers(config: Any, name: str = "a parameter") -> None:
     elif isinstance(config, list | tuple):
         for value in config:
             check_whole_numbers(value, name)
+
+
+class NotStored(nn.Module):
+    """Stands for a part of a network that a file leaves out and that would take much memory; embedding does without."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, *_: Any) -> Any:
+        """Refuse: there is nothing to compute with.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(f"the network needs its part {self.name!r}, which is not stored")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unstored:
+    """Parts of a network of which nothing is stored, and that take more memory than is due to what is.
+
+    Parameters
+    ----------
+    parts : tuple of str
+        Their names; they are direct children of the network.
+    places : frozenset of int
+        Which of the tensors are theirs, counted as they are registered while the network is built.
+    """
+
+    parts: tuple[str, ...] = ()
+    places: frozenset[int] = frozenset()
+
+    @contextlib.contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Build, inside the block, the network with these tensors on the meta device: they take no memory."""
+        place = -1
+
+        def lay_aside(tensor: Tensor) -> Tensor | None:
+            nonlocal place
+            place += 1
+            if place not in self.places:
+                return None
+            empty = torch.empty_like(tensor, device="meta")
+            return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+        with _registered(lay_aside) if self.places else contextlib.nullcontext():
+            yield
+
+    def replace_in(self, network: nn.Module) -> None:
+        """Put :class:`NotStored` in the place of these parts."""
+        for name in self.parts:
+            setattr(network, name, NotStored(name))
+
+
+@contextlib.contextmanager
+def _registered(act: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+    """Call ``act`` for each parameter and buffer that this thread registers; what it returns takes its place."""
+    thread = threading.get_ident()
+
+    def hook(_owner: nn.Module, _name: str, tensor: Any) -> Tensor | None:
+        return act(tensor) if isinstance(tensor, Tensor) and threading.get_ident() == thread else None
+
+    handles = [
+        registration.register_module_parameter_registration_hook(hook),  # type: ignore[arg-type]  # it may return one
+        registration.register_module_buffer_registration_hook(hook),  # type: ignore[arg-type]
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextlib.contextmanager
@@ -84,7 +160,7 @@ def bounded(tensors: Mapping[str, Tensor]) -> Iterator[None]:
             handle.remove()
 
 
-def check_described(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> None:
+def check_described(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor]) -> Unstored:
     """Compare names and shapes of the network that ``build`` makes with stored tensors, before it is allocated.
 
     Parameters
@@ -94,18 +170,25 @@ def check_described(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor
     tensors : mapping of str to Tensor
         What is stored; what embedding does not need may be absent.
 
+    Returns
+    -------
+    Unstored
+        The parts that are absent and need not be allocated.
+
     Raises
     ------
     ValueError
         If a tensor has another shape or no place in the network, or what is absent is out of all proportion.
     """
-    with bounded(tensors):
+    made: list[Tensor] = []
+    with bounded(tensors), _registered(made.append):
         try:
             with torch.device("meta"):
-                described = build().state_dict()
+                network = build()
+                described = network.state_dict()
         except (NotImplementedError, RuntimeError) as error:
             if "meta tensor" in str(error):  # a part that reads values while it is built: only counted, as it is built
-                return
+                return Unstored()
             raise
     unknown = sorted(set(tensors) - set(described))
     if unknown:
@@ -116,11 +199,36 @@ def check_described(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor
                 f"the tensor {name} is {_shape(tensor)}, and the network that is described needs "
                 f"{_shape(described[name])}"
             )
-    absent = sum(value.numel() for name, value in described.items() if name not in tensors)
-    if absent > _NOT_STORED:
-        raise ValueError(
-            f"{absent:,} weights of the network that is described are not stored; at most {_NOT_STORED:,} are made anew"
-        )
+    absent = {name: value.numel() for name, value in described.items() if name not in tensors}
+    due = _MADE_ANEW + _TIMES_STORED * sum(tensor.numel() for tensor in tensors.values())
+    unstored = Unstored() if sum(absent.values()) <= due else _unstored(network, tensors, made)
+    stored = {name.partition(".")[0] for name in tensors}
+    for most, parts in (
+        (due, stored),
+        (_NOT_STORED, {name.partition(".")[0] for name in described} - set(unstored.parts)),
+    ):
+        lacking = sum(size for name, size in absent.items() if name.partition(".")[0] in parts)
+        if lacking > most:
+            raise ValueError(
+                f"{lacking:,} weights of the network that is described are not stored; at most {most:,} are made anew"
+            )
+    return unstored
+
+
+def _unstored(network: nn.Module, tensors: Mapping[str, Tensor], made: list[Tensor]) -> Unstored:
+    """Children of a network on the meta device of which nothing is stored, and no other holds a tensor of theirs."""
+    named = [*network.named_parameters(remove_duplicate=False), *network.named_buffers(remove_duplicate=False)]
+    owners: dict[int, set[str]] = {}
+    for name, tensor in named:
+        owners.setdefault(id(tensor), set()).add(name.partition(".")[0] if "." in name else "")
+    stored = {name.partition(".")[0] for name in tensors}
+    shared = {owner for together in owners.values() if len(together) > 1 for owner in together}
+    filled = set().union(*owners.values()) & {name for name, _ in network.named_children()}
+    parts = filled - stored - shared
+    if all(owners[id(parameter)] <= parts for parameter in network.parameters()):
+        raise ValueError("none of the weights of the network that is described is stored")
+    places = {place for place, tensor in enumerate(made) if owners.get(id(tensor), {""}) <= parts}
+    return Unstored(tuple(sorted(parts)), frozenset(places))
 
 
 def needed_for_embedding(method: Method, tensors: Mapping[str, Tensor]) -> set[str]:

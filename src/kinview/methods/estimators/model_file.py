@@ -49,7 +49,7 @@ _DEFAULTS_OF = {1: "0.1.0"}  # formats that leave out what has its default, and 
 # what reading a file raises that says something else than its version of kinview writes; a ValueError says what
 _INCOMPLETE = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError),
-    MemoryError,
+    *(MemoryError, StopIteration),
 )
 
 
@@ -169,7 +169,7 @@ def parse_model(data: bytes, source: str) -> Any:
         if "trainer" in metadata:
             estimator.trainer_ = Trainer(**_lasting(_part(metadata, "trainer")))
     except _INCOMPLETE as error:
-        raise ValueError(f"{source} is not a complete kinview model: {error or type(error).__name__}") from error
+        raise ValueError(f"{source} is not a complete kinview model: {str(error) or type(error).__name__}") from error
     return estimator
 
 
