@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from helpers import NAN, gen
 from kinview.data import (
-    bridge_gaps,
+    bridge,
     inverse_spectrum,
     observed_mean,
     observed_peak,
@@ -32,7 +32,7 @@ def drawn(n: int, channels: int, steps: int, seed: int, missing: float = 0.3) ->
 def test_gaps_are_bridged_as_numpy_interpolates(steps: int, seed: int, missing: float) -> None:
     x = drawn(3, 2, steps, seed, missing)
     before = x.clone()
-    filled = bridge_gaps(x)
+    filled = bridge(x)
     assert torch.equal(x.nan_to_num(7.0), before.nan_to_num(7.0))
     for row, out in zip(x.reshape(-1, steps).numpy(), filled.reshape(-1, steps).numpy()):
         seen = ~np.isnan(row)
@@ -43,7 +43,7 @@ def test_gaps_are_bridged_as_numpy_interpolates(steps: int, seed: int, missing: 
 
 def test_what_is_whole_is_given_back_without_a_copy() -> None:
     x = torch.ones(2, 1, 3)
-    assert bridge_gaps(x) is x
+    assert bridge(x) is x
 
 
 def test_statistics_are_those_of_the_observed_values() -> None:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.gaps import bridge, valid_lengths
 from kinview.data.spectrum import spectrum
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
@@ -52,7 +52,7 @@ def magnitude_spectrum(
 
 
 def _magnitude_spectrum(x: Tensor, bins: int, lengths: Tensor) -> Tensor:
-    magnitude = spectrum(bridge_gaps(x), lengths).abs()
+    magnitude = spectrum(bridge(x), lengths).abs()
     own = lengths.clamp_min(1)
     magnitude = magnitude / own.to(magnitude.dtype).sqrt()[:, None, None]
     return _means_on_a_grid(magnitude.double(), own, bins).to(x.dtype)

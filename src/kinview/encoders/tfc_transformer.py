@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.data.gaps import bridge_gaps
+from kinview.data.gaps import bridge
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
 from kinview.parameters import check_fraction
@@ -97,7 +97,7 @@ class TFCTransformer(SeriesEncoder):
 
     def tokens(self, x: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"]) -> Float[Tensor, "n c length"]:
         """Input of the transformer for each series: L values, or L magnitudes."""
-        values = resampled(bridge_gaps(x), lengths, self.length)
+        values = resampled(bridge(x), lengths, self.length)
         return torch.fft.fft(values).abs() if self.domain == "frequency" else values
 
 

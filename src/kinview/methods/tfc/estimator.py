@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, valid_lengths, with_something_observed
+from kinview.data.gaps import bridge, valid_lengths, with_something_observed
 from kinview.data.modality import SERIES
 from kinview.encoders.frequency import FrequencyEncoder
 from kinview.encoders.masked import inside
@@ -138,7 +138,7 @@ def bridged(batch: Batch) -> Batch:
         return batch
     within = inside(valid_lengths(batch.x, batch.times), batch.x.shape[2])[:, None, :]
     fill = missing & within & ~missing.all(dim=2, keepdim=True)
-    return batch.replace(x=torch.where(fill, bridge_gaps(batch.x), batch.x))
+    return batch.replace(x=torch.where(fill, bridge(batch.x), batch.x))
 
 
 class _BatchNorm(nn.BatchNorm1d):
