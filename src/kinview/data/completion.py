@@ -19,7 +19,7 @@ from kinview.data._conditional_mean import (
 )
 from kinview.data.gaps import bridge, complete, valid_lengths
 
-__all__ = ["Completion"]
+__all__ = ["FEWEST_ROWS", "Completion"]
 
 _LONGEST_GRID = 1000  # steps with a covariance for each pair of them
 _MOST_ACROSS = 1024  # values of all channels together, each pair with a covariance

@@ -22,6 +22,7 @@ __all__ = [
     "observed_mean",
     "observed_peak",
     "observed_std",
+    "offset_of",
     "trimmed",
     "valid_lengths",
     "with_something_observed",
@@ -238,6 +239,12 @@ def with_something_observed(views: list[Batch]) -> list[Batch]:
     if bool(seen.all()):
         return views
     return [view.rows(seen.nonzero()[:, 0]) for view in views]
+
+
+def offset_of(batch: Batch) -> Int64[Tensor, " n"] | None:
+    """Position of the first step of each row in the series that it is cut from, where a view says so."""
+    offset = batch.extra.get("offset")
+    return offset if isinstance(offset, Tensor) else None
 
 
 def trimmed(batch: Batch) -> Batch:
