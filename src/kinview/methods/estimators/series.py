@@ -458,8 +458,8 @@ def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, see
     fresh = twin.method_.state_dict()
     kept = {name: value for name, value in trained.items() if name in fresh and fresh[name].shape == value.shape}
     twin.method_.load_state_dict(kept, strict=False)
-    learned = {id(value) for filling in _fillings(twin.method_) for value in filling.buffers()}
-    anew = [name for name, value in fresh.items() if name not in kept and id(value) not in learned]
+    learned = tuple(f"{name}." for name, part in twin.method_.named_modules() if isinstance(part, Completion))
+    anew = [name for name in fresh if name not in kept and not name.startswith(learned)]
     if anew:
         warnings.warn(
             f"X has {len(panel.channels)} channel(s), the encoder was trained with {len(original.channels_)}: these "
