@@ -297,6 +297,34 @@ def test_too_few_series_are_interpolated_and_it_is_said() -> None:
     assert np.array_equal(embedded(model, x), embedded(TS2Vec(4, 4, 1, fill="linear", **BRIEF).fit(x.numpy()), x))
 
 
+# --- gaps in views ---------------------------------------------------------------------------------------------------
+
+DROPOUT = {"observation_dropout": {"p": 0.5}}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "random_init"])
+def test_gaps_can_be_made_in_every_view(name: str, tmp_path: Any) -> None:
+    plain, x = estimators("linear")[name], waves()
+    model = estimators("linear")[name].set_params(gaps=DROPOUT).fit(x.numpy())
+    batch = model._training_rows(model.to_batch(x.numpy()))
+    views = model.method_.views(batch, gen(3), 0.0)
+    without = plain.fit(x.numpy()).method_.views(batch, gen(3), 0.0)
+    assert len(views) == len(without)
+    for view in views:
+        assert 0.35 < float(torch.isnan(view.x).float().mean()) < 0.65
+    assert not any(torch.isnan(view.x).any() for view in without)
+    assert not torch.equal(torch.isnan(views[0].x[..., :2]), torch.isnan(views[1].x[..., :2])), "each has its own"
+    again = kinview.load_model(model.save(tmp_path / "model.safetensors"))
+    assert again.get_params()["gaps"] == DROPOUT
+    assert np.array_equal(embedded(again, x), embedded(model, x))
+
+
+def test_a_view_that_makes_no_gaps_or_moves_steps_is_refused() -> None:
+    for view, does in (("jitter", "makes no gaps"), ([DROPOUT, "permutation"], "moves steps")):
+        with pytest.raises(ValueError, match=rf"gaps must be an augmentation that takes values away.*{does}"):
+            TS2Vec(4, 4, 1, gaps=view, **BRIEF).fit(waves().numpy())
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:gaps are interpolated linearly")
 @pytest.mark.parametrize(
