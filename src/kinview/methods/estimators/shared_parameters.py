@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName
 from kinview.methods.estimators.base import as_trainer
 from kinview.parameters import anything, choice, real, spec, whole
@@ -20,7 +20,9 @@ __all__ = [
     "Scaling",
     "TextRule",
     "augmentation",
+    "fill",
     "front_end",
+    "gaps",
     "missing",
     "network_of",
     "pooling",
@@ -52,12 +54,33 @@ def augmentation(default: str | None, doc: str) -> Any:
     return spec(default, "augmentation", doc=doc)
 
 
+def fill(default: FillRule = "zero", where: str = "What the network sees in a gap") -> Any:
+    """What stands in a gap, with the words for where it stands."""
+    return choice(
+        default,
+        get_args(FillRule),
+        doc=f"{where}: 0, the last observed value, a line between the observed neighbours, or the mean of what is "
+        'missing given what was observed, learned from the training series ("completion": of the same channel, '
+        '"completion+channels": of all) where it predicts hidden values better than the line; see '
+        ":class:`~kinview.data.Completion`.",
+    )
+
+
 def front_end() -> Any:
     """What an encoder is told about gaps."""
     return choice(
         "values+mask",
         get_args(FrontEndMode),
         doc='What the network sees of gaps and time stamps; the official code has "values".',
+    )
+
+
+def gaps() -> Any:
+    """View on top of every other one that makes gaps."""
+    return augmentation(
+        None,
+        "Augmentation that is applied to each view on top and makes gaps in it, such as ``{observation_dropout: {p: "
+        "0.4}}``, so that the network meets gaps while it trains; none by default.",
     )
 
 
