@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
+from kinview.encoders.front_end import FillRule
 from kinview.methods import methods
-from kinview.methods.controls.fixed_features import FillName, FixedFeatureEstimator, FixedFeatures, fill, repr_dim
+from kinview.methods.controls.fixed_features import FixedFeatureEstimator, FixedFeatures, fill, repr_dim
 from kinview.methods.controls.rocket.kernels import TAPS
 from kinview.methods.controls.rocket.minirocket import scaling
 from kinview.methods.controls.rocket.multirocket import differences
@@ -190,7 +191,7 @@ class Hydra(FixedFeatureEstimator):
 
     kernels: int = group_kernels()
     groups: int = groups()
-    fill: FillName = fill()
+    fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
     scaling: Scaling = scaling()
     random_state: Any = shared.random_state("Seed of the kernels, and of the channels.")

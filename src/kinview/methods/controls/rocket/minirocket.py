@@ -10,8 +10,9 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
+from kinview.encoders.front_end import FillRule
 from kinview.methods import methods
-from kinview.methods.controls.fixed_features import FillName, FixedFeatureEstimator, FixedFeatures, fill, repr_dim
+from kinview.methods.controls.fixed_features import FixedFeatureEstimator, FixedFeatures, fill, repr_dim
 from kinview.methods.controls.rocket.kernels import KERNELS, channel_subsets, dilations_for
 from kinview.methods.controls.rocket.pools import Pooling, pooled_features
 from kinview.methods.controls.rocket.thresholds import (
@@ -157,7 +158,7 @@ class MiniRocket(FixedFeatureEstimator):
     features: int = whole(10_000, low=84, doc="Features; rounded down to a multiple of 84 (paper).")
     dilations: int = dilations()
     thresholds: ThresholdsName = thresholds()
-    fill: FillName = fill()
+    fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
     scaling: Scaling = scaling()
     random_state: Any = shared.random_state(

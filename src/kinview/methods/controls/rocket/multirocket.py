@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
+from kinview.encoders.front_end import FillRule
 from kinview.methods import methods
-from kinview.methods.controls.fixed_features import FillName, FixedFeatureEstimator, FixedFeatures, fill, repr_dim
+from kinview.methods.controls.fixed_features import FixedFeatureEstimator, FixedFeatures, fill, repr_dim
 from kinview.methods.controls.rocket.minirocket import DilatedKernels, dilations, scaling
 from kinview.methods.controls.rocket.pools import DefinitionName, Pooling
 from kinview.methods.controls.rocket.thresholds import ThresholdsName, published_rows, thresholds
@@ -154,7 +155,7 @@ class MultiRocket(FixedFeatureEstimator):
     definition: DefinitionName = definition()
     dilations: int = dilations()
     thresholds: ThresholdsName = thresholds()
-    fill: FillName = fill()
+    fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
     scaling: Scaling = scaling()
     random_state: Any = shared.random_state(

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
+from kinview.encoders.front_end import FillRule
 from kinview.methods import methods
-from kinview.methods.controls.fixed_features import FillName, FixedFeatureEstimator, FixedFeatures, fill, repr_dim
+from kinview.methods.controls.fixed_features import FixedFeatureEstimator, FixedFeatures, fill, repr_dim
 from kinview.methods.controls.rocket.hydra import CompetingKernels, group_kernels, groups
 from kinview.methods.controls.rocket.minirocket import dilations, scaling
 from kinview.methods.controls.rocket.multirocket import FourPools, definition
@@ -160,7 +161,7 @@ class MultiRocketHydra(FixedFeatureEstimator):
     thresholds: ThresholdsName = thresholds()
     kernels: int = group_kernels()
     groups: int = groups()
-    fill: FillName = fill()
+    fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
     scaling: Scaling = scaling()
     random_state: Any = shared.random_state(
