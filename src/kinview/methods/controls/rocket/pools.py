@@ -220,20 +220,9 @@ def _pool_four(
     np.maximum(excess, 0, out=excess)
     none, some = count == 0, np.maximum(count, 1)
     np.divide(count, number, out=into[0], casting="same_kind")
-    mean = _summed(excess) / some
+    mean = excess.sum(axis=0) / some  # step after step, so that zeros beyond the ends change no bit
     into[2] = np.where(none, 0, mean + 2 * b if official else mean)
     into[3] = np.where(none, -1, of_step / some - (0 if ends is None else ends.first))
-
-
-def _summed(values: Float[Array, "t ..."]) -> Float[Array, ...]:
-    """Sum over the first axis, pair by pair; overwrites what it is given."""
-    rows = len(values)
-    while rows > 1:
-        half = (rows + 1) // 2
-        np.add(values[: rows - half], values[half:rows], out=values[: rows - half])
-        rows = half
-    result: Array = values[0]
-    return result
 
 
 def _official_run(goes_on: Bool[Array, "t k f n"], ends: _Ends | None) -> Array:
