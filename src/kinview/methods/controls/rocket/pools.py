@@ -222,7 +222,7 @@ def _pool_four(
     np.divide(count, number, out=into[0], casting="same_kind")
     mean = excess.sum(axis=0) / some  # step after step, so that zeros beyond the ends change no bit
     into[2] = np.where(none, 0, mean + 2 * b if official else mean)
-    into[3] = np.where(none, -1, of_step / some - (0 if ends is None else ends.first))
+    into[3] = np.where(none, -1, (of_step if ends is None else of_step - count * ends.first) / some)
 
 
 def _official_run(goes_on: Bool[Array, "t k f n"], ends: _Ends | None) -> Array:
