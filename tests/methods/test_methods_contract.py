@@ -51,6 +51,10 @@ SPECS: Mapping[str, list[Any]] = {
     "raw": ["raw"],
     "random_init": [{"random_init": {"method": TS2VEC}}],
     "supervised": [{"supervised": {"method": TS2VEC}}],
+    "minirocket": [{"minirocket": {"features": 420}}, {"minirocket": {"features": 168, "repr_dim": 5}}],
+    "multirocket": [{"multirocket": {"features": 672}}, {"multirocket": {"features": 672, "definition": "paper"}}],
+    "hydra": [{"hydra": {"groups": 8}}],
+    "multirocket_hydra": [{"multirocket_hydra": {"features": 672, "groups": 8, "fill": "completion", "repr_dim": 5}}],
     "ts2vec": [TS2VEC],
     "tstcc": [
         {"tstcc": {"repr_dim": 16, "hidden_dim": 8, "context_dim": 16, "context_depth": 2, "pooling": how}}
@@ -105,7 +109,7 @@ def test_contract(spec: Any) -> None:
     name = spec if isinstance(spec, str) else next(iter(spec))
     checked = check_method(spec)
     modality = "tabular" if methods[name].modality == "tabular" else "time_series"
-    trains, labelled = name not in ("raw", "random_init", "supervised"), name == "supervised"
+    trains, labelled = not methods[name].target.control, name == "supervised"
     assert checked == tuple(checks_of(modality, trains=trains, labelled=labelled))
     assert set(FLAGS) < set(checked)
 

@@ -11,6 +11,10 @@ from kinview.registry import Registry
 if TYPE_CHECKING:
     from kinview.methods.controls.random_init import RandomInit as RandomInit
     from kinview.methods.controls.raw import RawFeatures as RawFeatures
+    from kinview.methods.controls.rocket.hydra import Hydra as Hydra
+    from kinview.methods.controls.rocket.minirocket import MiniRocket as MiniRocket
+    from kinview.methods.controls.rocket.multirocket import MultiRocket as MultiRocket
+    from kinview.methods.controls.rocket.multirocket_hydra import MultiRocketHydra as MultiRocketHydra
     from kinview.methods.controls.supervised import Supervised as Supervised
     from kinview.methods.estimators.model_file import load_model as load_model
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -295,19 +296,23 @@ class EstimatorCore(FromPickle, Capabilities):
     @torch.no_grad()
     def _in_chunks(self, batch: Batch, embed: Any, out: np.ndarray | None = None) -> Tensor:
         """What ``embed`` makes of the rows; each chunk is written into the result, so that no second one is held."""
-        device = next(self.method_.parameters()).device
-        a_row = max(512, batch.x.shape[1]) if batch.x.ndim == 2 else batch.x.shape[2] * 64
-        chunk = max(1, min(len(batch), _CHUNK_VALUES // a_row))
+        held = next(itertools.chain(self.method_.parameters(), self.method_.buffers()), torch.empty(0))
+        chunk = max(1, min(len(batch), self._rows_a_chunk(batch)))
         result: Any = None
         done = 0
         for rows in torch.split(torch.arange(len(batch)), chunk):
-            part = embed(batch.rows(rows).to(device)).float().cpu()
+            part = embed(batch.rows(rows).to(held.device)).float().cpu()
             if result is None:
                 shape = (len(batch), *part.shape[1:])
                 result = torch.empty(shape) if out is None else checked_out(out, shape)
             result[done : done + len(rows)] = part if out is None else part.numpy()
             done += len(rows)
         return result if out is None else torch.empty(0)  # what is in an array may be of another type
+
+    def _rows_a_chunk(self, batch: Batch) -> int:
+        """Rows of a batch that are embedded at once."""
+        a_row = max(512, batch.x.shape[1]) if batch.x.ndim == 2 else batch.x.shape[2] * 64
+        return max(1, _CHUNK_VALUES // a_row)
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; ``trainer__<field>`` reaches into the trainer, also where none was given yet."""

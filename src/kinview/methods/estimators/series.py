@@ -394,9 +394,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
 
 def _fillings(module: nn.Module) -> Iterator[Filling]:
-    """What fills gaps for the encoders that read series; one inside an encoder reads what that makes of a series."""
+    """What fills gaps for the parts that read series; one inside an encoder reads what that makes of a series."""
     for part in module.children():
-        own = part.gaps if isinstance(part, SeriesEncoder) else getattr(part, "front_end", None)
+        own = part.gaps if isinstance(part, SeriesEncoder) else getattr(part, "front_end", part)
         if isinstance(own, Filling):
             yield own
         elif not isinstance(part, SeriesEncoder):
