@@ -38,7 +38,7 @@ def intervals(length: int, depth: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for level in range(min(depth, length.bit_length())):
         parts = 2**level
-        edges = torch.linspace(0, length, parts + 1).long().tolist()  # in float32, as the official code
+        edges = torch.linspace(0, length, parts + 1, device="cpu").long().tolist()  # in float32, as the official code
         own = list(itertools.pairwise(edges))
         found += own
         widths = sorted(stop - start for start, stop in own)

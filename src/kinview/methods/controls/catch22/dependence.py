@@ -220,7 +220,7 @@ def _number_of_bins(d: Float[np.ndarray, " m"]) -> int:
         return min(sturges, number)
     width = 2 * (high - low) * float(number) ** (-1.0 / 3.0)
     freedman = math.ceil(min(float(ordered[-1] - ordered[0]) / width, 1e9))
-    return min(max(sturges, freedman), number)
+    return int(min(max(sturges, freedman), number))
 
 
 def _percentile(ordered: Float[np.ndarray, " m"], level: float) -> float:
