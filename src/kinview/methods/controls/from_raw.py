@@ -57,9 +57,9 @@ class FromRawFeatures(RawFeatures):
     def transform(self, X: Any, *, out: np.ndarray | None = None) -> Float[np.ndarray, "n d"]:  # type: ignore[override]
         """Features ``(n, D)`` of series or tables like those of fit; ``out`` is the array they are written into."""
         raw = np.asarray(super().transform(X), dtype=np.float64)
-        made = self._project((raw - self.mean_) / self.std_)
+        made = self._project((raw - self.mean_) / self.std_).astype(np.float32)
         if out is None:
-            return made.astype(np.float32)
+            return made
         checked_out(out, made.shape)[...] = made
         return out
 
