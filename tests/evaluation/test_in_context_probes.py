@@ -1,4 +1,4 @@
-"""TabPFN and TabICL by stand-ins with their interface: what they are given, what is refused, and what a benchmark says."""
+"""TabPFN and TabICL by stand-ins with their interface: what they get, what is refused, what a benchmark says."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_weights_are_downloaded_only_where_that_is_asked_for(library: str, stand
     message = f"the probe '{library}' needs weights, and no model_path is given. {library} would download some .* MB"
     with pytest.raises(ValueError, match=message):
         kind().fit(Z, y)
-    with pytest.raises(ValueError, match="there is no file .*absent.ckpt"):
+    with pytest.raises(ValueError, match=r"there is no file .*absent\.ckpt"):
         kind(model_path=str(tmp_path / "absent.ckpt")).fit(Z, y)
     assert not hasattr(stand_in, "given")
     kind(download=True).fit(Z, y)

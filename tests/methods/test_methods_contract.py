@@ -51,6 +51,12 @@ SPECS: Mapping[str, list[Any]] = {
     "raw": ["raw"],
     "random_init": [{"random_init": {"method": TS2VEC}}],
     "supervised": [{"supervised": {"method": TS2VEC}}],
+    "summary": ["summary"],
+    "tsfresh_minimal": ["tsfresh_minimal"],
+    "catch22": ["catch22", {"catch22": {"catch24": True, "fill": "zero"}}],
+    "quant": ["quant", {"quant": {"depth": 3, "repr_dim": 4}}],
+    "pca": ["pca", {"pca": {"repr_dim": 3}}],
+    "random_features": ["random_features", {"random_features": {"kind": "relu", "repr_dim": 16}}],
     "ts2vec": [TS2VEC],
     "tstcc": [
         {"tstcc": {"repr_dim": 16, "hidden_dim": 8, "context_dim": 16, "context_depth": 2, "pooling": how}}
@@ -105,12 +111,12 @@ def test_contract(spec: Any) -> None:
     name = spec if isinstance(spec, str) else next(iter(spec))
     checked = check_method(spec)
     modality = "tabular" if methods[name].modality == "tabular" else "time_series"
-    trains, labelled = name not in ("raw", "random_init", "supervised"), name == "supervised"
+    trains, labelled = not methods[name].target.control, name == "supervised"
     assert checked == tuple(checks_of(modality, trains=trains, labelled=labelled))
     assert set(FLAGS) < set(checked)
 
 
-@pytest.mark.parametrize("spec", ["raw", {"random_init": {"method": SMALL_SCARF}}], ids=str)
+@pytest.mark.parametrize("spec", ["raw", "pca", {"random_init": {"method": SMALL_SCARF}}], ids=str)
 def test_methods_of_both_modalities_pass_the_checks_on_tables(spec: Any) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
     assert "columns" in check_method(spec, X=table)

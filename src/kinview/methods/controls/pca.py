@@ -36,8 +36,9 @@ class PCAFeatures(FromRawFeatures):
 
     Notes
     -----
-    *Deviation.* Jolliffe recommends to keep 70 to 90 % of the variance, for description. Here it is 95 %, since what is
-    left over may hold what tells classes apart.
+    *Default.* Jolliffe recommends to keep 70 to 90 % of the variance, for description. Here it is 99 %, since what is
+    left over may hold what tells classes apart: over 14 open sets of series a ridge on the components is right in .785
+    of the test series (.770 with 40 % of the values missing) at 99 %, .776 (.766) at 95 % and .765 (.750) at 90 %.
 
     Warns
     -----
@@ -58,7 +59,7 @@ class PCAFeatures(FromRawFeatures):
     ((50, 2), [0.719, 0.281])
     """
 
-    explained: float = real(0.95, above=0, high=1, doc="Fraction of the variance that the components hold.")
+    explained: float = real(0.99, above=0, high=1, doc="Fraction of the variance that the components hold.")
     repr_dim: int | None = whole(None, low=1, doc="Number of components, in place of the fraction.")
 
     arrays: ClassVar[tuple[str, ...]] = ("components_", "explained_")

@@ -158,4 +158,4 @@ class Quant(AsMeasuredEstimator):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Parameters of a small instance, for sktime's checks."""
-        return [{"depth": 3}, {"depth": 2, "repr_dim": 2}]
+        return [{"depth": 3}, {"depth": 2, "divisor": 8}]

@@ -11,7 +11,7 @@ from kinview.data.modality import SERIES, modality_of
 from kinview.methods import methods
 from kinview.methods.controls.from_raw import FromRawFeatures
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.parameters import choice, parameterised, whole
+from kinview.parameters import checked_parameters, choice, parameterised, whole
 from kinview.training.randomness import resolve_seed
 
 __all__ = ["RandomFeatures"]
@@ -71,6 +71,7 @@ class RandomFeatures(FromRawFeatures):
         ValueError
             For series.
         """
+        checked_parameters(self)
         if modality_of(X) == SERIES:
             raise ValueError(
                 "random_features is for tables, and X is series; for series there are minirocket and hydra, or "
