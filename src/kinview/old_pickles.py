@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kinview.complete_configs import frozen_defaults
 from kinview.registry import VARIADIC, families
 
-__all__ = ["FromPickle"]
+__all__ = ["FromPickle", "gained_parameters"]
 
 
 class FromPickle:
@@ -55,9 +55,22 @@ def _parameters_with_defaults(target: type) -> tuple[str, ...]:
 def _default_of(target: type, name: str) -> Any:
     """Default that a parameter had in kinview 0.1.0, else the one that it has now."""
     now = inspect.signature(target).parameters[name].default
+    for then in _defaults_of_then(target):
+        if name in then:
+            return tuple(then[name]) if isinstance(now, tuple) else copy.copy(then[name])
+    return now
+
+
+def _defaults_of_then(target: type) -> Iterator[Mapping[str, Any]]:
+    """Defaults that a part and its bases had in kinview 0.1.0."""
     for registry in families().values():
         for entry in registry.imported():
-            then = frozen_defaults("0.1.0")["parts"].get(registry.family, {}).get(entry.name, {})
-            if entry.target in target.__mro__ and name in then:
-                return tuple(then[name]) if isinstance(now, tuple) else copy.copy(then[name])
-    return now
+            if entry.target in target.__mro__:
+                yield frozen_defaults("0.1.0")["parts"].get(registry.family, {}).get(entry.name, {})
+
+
+def gained_parameters(target: type) -> dict[str, Any]:
+    """Parameters that a part of kinview 0.1.0 has gained since, with their defaults; none of a part that is new."""
+    known = {name for then in _defaults_of_then(target) for name in then}
+    parameters = inspect.signature(target).parameters.values()
+    return {p.name: p.default for p in parameters if known and p.name not in known and p.default is not p.empty}

@@ -20,7 +20,7 @@ from kinview.augmentations import (
     Surrogate,
     augmentations,
 )
-from kinview.data import Batch, bridge_gaps
+from kinview.data import Batch, bridge
 
 MEMBERS = (
     "frequency_dropout",
@@ -75,7 +75,7 @@ def test_a_gap_is_bridged_for_the_spectrum_and_stays_a_gap(name: str) -> None:
     x[torch.rand(x.shape, generator=gen(2)) < 0.2] = NAN
     x[:, :, 59] = 0.5  # all rows end at the same step
     view = augmentations.build(name)(x, gen())
-    bridged = augmentations.build(name)(bridge_gaps(x), gen())
+    bridged = augmentations.build(name)(bridge(x), gen())
     torch.testing.assert_close(view, torch.where(torch.isnan(x), x, bridged), equal_nan=True)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 
 from helpers import NAN, gen
 from kinview.data import (
-    bridge_gaps,
+    bridge,
     inverse_spectrum,
     observed_mean,
     observed_peak,
@@ -32,7 +35,7 @@ def drawn(n: int, channels: int, steps: int, seed: int, missing: float = 0.3) ->
 def test_gaps_are_bridged_as_numpy_interpolates(steps: int, seed: int, missing: float) -> None:
     x = drawn(3, 2, steps, seed, missing)
     before = x.clone()
-    filled = bridge_gaps(x)
+    filled = bridge(x)
     assert torch.equal(x.nan_to_num(7.0), before.nan_to_num(7.0))
     for row, out in zip(x.reshape(-1, steps).numpy(), filled.reshape(-1, steps).numpy()):
         seen = ~np.isnan(row)
@@ -41,9 +44,78 @@ def test_gaps_are_bridged_as_numpy_interpolates(steps: int, seed: int, missing: 
         assert np.array_equal(out[seen], row[seen])
 
 
-def test_what_is_whole_is_given_back_without_a_copy() -> None:
+@pytest.mark.parametrize("how", ["zero", "hold", "linear"])
+def test_what_is_whole_is_given_back_without_a_copy(how: Any) -> None:
     x = torch.ones(2, 1, 3)
-    assert bridge_gaps(x) is x
+    assert bridge(x, how=how) is x
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 1000), st.floats(0.0, 1.0))
+def test_a_line_goes_by_time_where_there_are_time_stamps(steps: int, seed: int, missing: float) -> None:
+    x = drawn(3, 2, steps, seed, missing)
+    times = torch.rand(3, steps, generator=gen(seed), dtype=torch.float64).cumsum(dim=1) * 100 + 7
+    filled = bridge(x, times)
+    for row in range(3):
+        for channel in range(2):
+            seen = ~np.isnan(x[row, channel].numpy())
+            clock, values = times[row].numpy(), x[row, channel].numpy()
+            expected = np.interp(clock, clock[seen], values[seen]) if seen.any() else np.zeros(steps)
+            np.testing.assert_allclose(filled[row, channel], expected, atol=1e-9)
+            assert np.array_equal(filled[row, channel].numpy()[seen], values[seen])
+    torch.testing.assert_close(bridge(x, times * 3600.0), filled)  # in any unit
+
+
+def test_between_equal_or_unknown_time_stamps_a_line_goes_by_position() -> None:
+    x = torch.tensor([[[0.0, NAN, 3.0, NAN, 1.0]]])
+    for times in (torch.full((1, 5), 4.0), torch.full((1, 5), NAN)):
+        assert bridge(x, times)[0, 0].tolist() == [0.0, 1.5, 3.0, 2.0, 1.0]
+    ends = torch.tensor([[0.0, 2.0, 3.0, NAN, NAN]])
+    assert bridge(torch.tensor([[[0.0, NAN, 3.0, NAN, NAN]]]), ends)[0, 0].tolist() == [0.0, 2.0, 3.0, 3.0, 3.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 1000), st.floats(0.0, 1.0))
+def test_the_last_observed_value_is_carried_on(steps: int, seed: int, missing: float) -> None:
+    x = drawn(3, 2, steps, seed, missing)
+    for row, out in zip(x.reshape(-1, steps), bridge(x, how="hold").reshape(-1, steps)):
+        expected = pd.Series(row.numpy()).ffill().bfill().fillna(0.0).to_numpy()
+        assert np.array_equal(out.numpy(), expected)
+    assert torch.equal(bridge(x, how="zero"), x.nan_to_num(0.0))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["zero", "hold", "linear"]), st.integers(0, 1000), st.booleans(), st.integers(1, 5))
+def test_what_is_filled_depends_neither_on_other_rows_nor_on_padding(
+    how: Any, seed: int, timed: bool, more: int
+) -> None:
+    x = drawn(4, 2, 9, seed, 0.5)
+    times = torch.rand(4, 9, generator=gen(seed)).cumsum(dim=1) if timed else None
+    together = bridge(x, times, how)
+    for row in range(4):
+        alone = None if times is None else times[row : row + 1]
+        assert torch.equal(bridge(x[row : row + 1], alone, how)[0], together[row])
+    padded = torch.nn.functional.pad(x, (0, more), value=NAN)
+    stamps = None if times is None else torch.nn.functional.pad(times, (0, more), value=NAN)
+    assert torch.equal(bridge(padded, stamps, how)[:, :, :9], together)
+
+
+@pytest.mark.parametrize("how", ["zero", "hold", "linear"])
+def test_bridging_is_differentiable_in_the_observed_values(how: Any) -> None:
+    x = drawn(2, 2, 6, seed=3)
+    observed = ~torch.isnan(x)
+
+    def of(values: torch.Tensor) -> torch.Tensor:
+        return bridge(torch.full_like(x, NAN).masked_scatter(observed, values), how=how)
+
+    assert torch.autograd.gradcheck(of, x[observed].requires_grad_())
+
+
+def test_an_unknown_bridge_and_a_completion_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="how must be one of zero, hold, linear, completion; got 'spline'"):
+        bridge(torch.zeros(1, 1, 2), how="spline")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"completion=Completion.of\(x_train\)"):
+        bridge(torch.tensor([[[NAN, 1.0]]]), how="completion")
 
 
 def test_statistics_are_those_of_the_observed_values() -> None:

@@ -36,12 +36,14 @@ every_parameter = pytest.mark.parametrize(
 )
 SERIES = "scaling trainer random_state"
 ORDER = {
-    TS2Vec: "repr_dim hidden_dim depth dropout mask temporal_unit max_train_length missing front_end padding " + SERIES,
+    TS2Vec: "repr_dim hidden_dim depth dropout mask temporal_unit max_train_length missing front_end padding "
+    + SERIES
+    + " fill",
     TSTCC: "repr_dim hidden_dim kernel_size stride dropout prediction_steps context_dim context_depth context_heads "
     "temperature temporal_weight contextual_weight weak_augmentation strong_augmentation pooling segments missing "
-    "front_end " + SERIES,
+    "front_end " + SERIES + " fill",
     TFC: "encoder bins hidden_dim projection_dim representation consistency contrastive_weight temperature margin "
-    "time_augmentation frequency_augmentation channel_independent " + SERIES,
+    "time_augmentation frequency_augmentation channel_independent " + SERIES + " frequency_fill",
     SimCLR: "augmentation encoder pooling hidden_dim projection_dim temperature " + SERIES,
     TabularSimCLR: "augmentation encoder hidden_dim projection_dim temperature text trainer random_state",
     SCARF: "corruption_rate hidden_dim depth projector_depth temperature text trainer random_state",

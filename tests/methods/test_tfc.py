@@ -17,7 +17,7 @@ from helpers import NAN, SIZES, gen
 from kinview import TFC, FineTunedClassifier, TS2Vec
 from kinview.augmentations import CropPair
 from kinview.data import Batch, valid_lengths
-from kinview.encoders import magnitude_spectrum
+from kinview.encoders import Filling, magnitude_spectrum
 from kinview.encoders.pooling import pooled
 from kinview.losses import nt_xent_poly
 from kinview.methods import RandomInit, TFCMethod
@@ -214,13 +214,13 @@ def test_the_frequency_view_changes_the_spectrum_that_the_encoder_takes() -> Non
 
 def test_bridging_leaves_ends_and_unobserved_channels_alone() -> None:
     x = torch.tensor([[[1.0, NAN, 3.0, NAN], [NAN, NAN, NAN, NAN]], [[NAN, 2.0, 4.0, 8.0], [1.0, 1.0, NAN, 1.0]]])
-    filled = bridged(Batch.of(x)).x
+    filled = bridged(Batch.of(x), Filling(2, "linear")).x
     assert filled.nan_to_num(-1.0).tolist() == [
         [[1.0, 2.0, 3.0, -1.0], [-1.0] * 4],
         [[2.0, 2.0, 4.0, 8.0], [1.0] * 4],
     ]
     complete = Batch.of(torch.ones(2, 1, 3))
-    assert bridged(complete) is complete
+    assert bridged(complete, Filling(2, "linear")) is complete
 
 
 # --- invariants, gaps, channels, lengths -----------------------------------------------------------------------------

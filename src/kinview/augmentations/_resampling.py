@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps
+from kinview.data.gaps import bridge
 
 __all__ = ["at_positions", "at_stamps", "fine", "move_steps", "stay_at_end"]
 
@@ -39,7 +39,7 @@ def at_positions(x: Float[Tensor, "n c t"], position: Float[Tensor, "n s"]) -> F
     whole = position.clamp(0, steps - 2).floor_()
     weight = (position - whole).to(torch.promote_types(x.dtype, torch.float32))[:, None, :]
     left = whole.long()[:, None, :].expand(shape)
-    bridged = bridge_gaps(x)
+    bridged = bridge(x)
     values = bridged.to(weight.dtype)
     found = values.gather(2, left).lerp_(values[:, :, 1:].gather(2, left), weight).to(x.dtype)
     if bridged is x:  # nothing is missing

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.gaps import bridge, valid_lengths
 
 __all__ = ["of_known_rate", "sampling_rates"]
 
@@ -38,7 +38,7 @@ def sampling_rates(
     if batch.times is None:
         raise ValueError(remedies)
     stamps = batch.times.double().to(device)
-    bridged = bridge_gaps(torch.where(torch.isfinite(stamps), stamps, torch.nan)[:, None, :])[:, 0]
+    bridged = bridge(torch.where(torch.isfinite(stamps), stamps, torch.nan)[:, None, :])[:, 0]
     steps = torch.nn.functional.pad(bridged.diff(dim=1), (0, 1))  # one at least
     median = torch.where(steps > 0, steps, torch.nan).nanmedian(dim=1).values
     known = ~torch.isnan(median)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.gaps import bridge, valid_lengths
 from kinview.data.spectrum import inverse_spectrum, spectrum
 
 __all__ = ["Lines", "centred", "in_range", "lines_of", "out_of_range", "with_change"]
@@ -68,7 +68,7 @@ def centred(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
     """
     x = batch.x if batch.x.dtype in (torch.float32, torch.float64) else batch.x.float()
     lengths = valid_lengths(x, batch.times)
-    (bridged, unit), steps = in_range(bridge_gaps(x)), x.shape[2]
+    (bridged, unit), steps = in_range(bridge(x)), x.shape[2]
     if bool((lengths == steps).all()):
         return (bridged - bridged.mean(dim=2, keepdim=True) if steps else bridged), lengths, unit
     inside = (torch.arange(steps, device=bridged.device) < lengths[:, None])[:, None, :]

@@ -16,7 +16,7 @@ from kinview.augmentations._random import uniform
 from kinview.augmentations._series import SeriesAugmentation
 from kinview.augmentations._spectral import in_range, out_of_range
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, complete, valid_lengths
+from kinview.data.gaps import bridge, complete, valid_lengths
 from kinview.data.spectrum import inverse_spectrum, spectrum
 from kinview.parameters import interval, real, whole
 
@@ -70,7 +70,7 @@ class _Filter(SeriesAugmentation):
         bins = torch.arange(frame // 2 + 1, device=x.device, dtype=torch.float64)
         frequency = torch.tan((bins / periods[:, None]).clamp_max_(0.5) * torch.pi)
         gain = self._gain(frequency.to(wide).expand(len(x), -1), generator)[:, None, :]
-        series, unit = in_range(bridge_gaps(x).to(wide))
+        series, unit = in_range(bridge(x).to(wide))
         view = out_of_range(_filtered(series, gain, own, periods, frame), unit).to(x.dtype)
         if complete(x) and x.shape[2] > 2:
             return batch.replace(x=view)

@@ -14,7 +14,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._random import uniform
 from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, complete, valid_lengths
+from kinview.data.gaps import bridge, complete, valid_lengths
 from kinview.parameters import choice, interval, whole
 
 __all__ = ["Convolve", "Pool", "Smooth"]
@@ -179,7 +179,7 @@ def _weighted(x: Float[Tensor, "n c t"], weights: Float[Tensor, "n k"]) -> Float
     n, channels, steps = x.shape
     k = weights.shape[1]
     wide = torch.promote_types(x.dtype, torch.float32)
-    values = bridge_gaps(x).to(wide)
+    values = bridge(x).to(wide)
     before = values[:, :, :1].expand(n, channels, (k - 1) // 2)
     padded = torch.cat([before, values, values[:, :, -1:].expand(n, channels, k // 2)], dim=2)
     if k > _DIRECT:

@@ -8,8 +8,10 @@ from kinview.exports import lazy_exports
 
 if TYPE_CHECKING:
     from kinview.data.batch import Batch as Batch
+    from kinview.data.completion import Completion as Completion
     from kinview.data.gaps import (
-        bridge_gaps as bridge_gaps,
+        Fill as Fill,
+        bridge as bridge,
         complete as complete,
         none_ends_early as none_ends_early,
         observed_bounds as observed_bounds,

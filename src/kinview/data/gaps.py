@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal, get_args
+
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from kinview.data.batch import Batch
 
+if TYPE_CHECKING:
+    from kinview.data.completion import Completion
+
 __all__ = [
-    "bridge_gaps",
+    "Fill",
+    "bridge",
     "complete",
     "none_ends_early",
     "observed_bounds",
     "observed_mean",
     "observed_peak",
     "observed_std",
+    "offset_of",
     "trimmed",
     "valid_lengths",
     "with_something_observed",
 ]
+
+Fill = Literal["zero", "hold", "linear", "completion"]
 
 
 def complete(x: Float[Tensor, " ..."]) -> bool:
@@ -66,34 +75,113 @@ def valid_lengths(x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None 
     return (inside * steps).amax(dim=1) if x.shape[2] else inside.sum(dim=1)
 
 
-def bridge_gaps(x: Float[Tensor, "n c t"]) -> Float[Tensor, "n c t"]:
-    """Fill the gaps of each series and channel: linearly between its observed neighbours, held at both ends.
+def bridge(
+    x: Float[Tensor, "n c t"],
+    times: Float[Tensor, "n t"] | None = None,
+    how: Fill = "linear",
+    completion: Completion | None = None,
+    offset: Int64[Tensor, " n"] | None = None,
+) -> Float[Tensor, "n c t"]:
+    r"""Fill the gaps of each series and channel; what was observed stays as it is, bit by bit.
 
-    A channel without an observed value becomes 0. The values that were observed stay as they are, bit by bit.
+    With a and b the observed steps next to a gap on its left and right, at the times :math:`s_a < s_t < s_b`,
+
+    .. math:: \text{linear:}\; x_a + \frac{s_t - s_a}{s_b - s_a} (x_b - x_a), \qquad
+              \text{hold:}\; x_a, \qquad \text{zero:}\; 0,
+
+    and ``completion`` the mean of what is missing given what was observed, as learned from training series.
+
+    Parameters
+    ----------
+    x : Tensor
+        Series ``(n, C, T)`` with NaN where nothing was observed.
+    times : Tensor, optional
+        Time stamps ``(n, T)`` in any unit, not decreasing, NaN beyond the end of a series; ``linear`` then goes by
+        time. Without them, and between equal stamps, it goes by position.
+    how : {"linear", "zero", "hold", "completion"}
+        ``hold`` carries the last observed value on. ``linear`` and ``hold`` hold the first observed value before it,
+        and the last one after it.
+    completion : Completion, optional
+        What :class:`~kinview.data.Completion` has learned; ``completion`` needs it.
+    offset : Tensor, optional
+        Position ``(n,)`` of the first step of each row in the series that it is cut from; ``completion`` reads it.
+
+    Returns
+    -------
+    Tensor
+        Series without NaN. A channel without an observed value is 0. What lies beyond the end of a series is filled as
+        its last steps are (0, or the last observed value), so that no value before the end depends on the padding; who
+        needs something else there asks :func:`valid_lengths`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown ``how``, or ``completion`` without what it has learned.
+
+    Notes
+    -----
+    Any device. The result is differentiable in the observed values.
 
     Examples
     --------
     >>> nan = float("nan")
-    >>> bridge_gaps(torch.tensor([[[nan, 1.0, nan, 3.0, nan], [nan, nan, nan, nan, nan]]]))
+    >>> x = torch.tensor([[[nan, 1.0, nan, 3.0, nan], [nan, nan, nan, nan, nan]]])
+    >>> bridge(x)
     tensor([[[1., 1., 2., 3., 3.],
              [0., 0., 0., 0., 0.]]])
+    >>> bridge(x, times=torch.tensor([[0.0, 1.0, 4.0, 5.0, 9.0]]))[0, 0]
+    tensor([1.0000, 1.0000, 2.5000, 3.0000, 3.0000])
+    >>> bridge(x, how="hold")[0, 0], bridge(x, how="zero")[0, 0]
+    (tensor([1., 1., 1., 3., 3.]), tensor([0., 1., 0., 3., 0.]))
     """
+    if how not in get_args(Fill):
+        raise ValueError(f"how must be one of {', '.join(get_args(Fill))}; got {how!r}")
     if complete(x):
         return x
+    if how == "completion":
+        if completion is None:
+            raise ValueError("how='completion' needs what training series teach: completion=Completion.of(x_train)")
+        completed: Tensor = completion(x, times=times, offset=offset)
+        return completed
     seen = ~torch.isnan(x)
-    steps = x.shape[2]
-    position = torch.arange(steps, device=x.device).expand(x.shape)
+    zero = torch.zeros((), dtype=x.dtype, device=x.device)
+    value = torch.where(seen, x, zero)
+    if how == "zero":
+        return value
+    left, right, never = _neighbours(seen)
+    start = value.gather(2, left)
+    if how == "hold":
+        filled = start
+    else:
+        filled = torch.lerp(start, value.gather(2, right), _share_passed(left, right, times, x.dtype))
+    return torch.where(never, zero, torch.where(seen, value, filled))
+
+
+def _neighbours(seen: Bool[Tensor, "n c t"]) -> tuple[Tensor, Tensor, Tensor]:
+    """For each step the observed ones on its left and right, the same one where there is one alone; (n, c, 1) none."""
+    steps = seen.shape[2]
+    position = torch.arange(steps, device=seen.device).expand(seen.shape)
     before = torch.where(seen, position, -1).cummax(dim=2).values
     after = torch.where(seen, position, steps).flip(2).cummin(dim=2).values.flip(2)
-    never = before[:, :, -1:] < 0
     left = torch.where(before < 0, after, before).clamp(0, steps - 1)
     right = torch.where(after >= steps, before, after).clamp(0, steps - 1)
-    value = torch.where(seen, x, torch.zeros((), dtype=x.dtype, device=x.device))
-    start, stop = value.gather(2, left), value.gather(2, right)
-    wide = torch.promote_types(x.dtype, torch.float32)  # positions have no place in half precision
-    weight = (position - left).to(wide) / (right - left).clamp_min(1).to(wide)
-    filled = torch.where(seen, value, torch.lerp(start, stop, weight.to(x.dtype)))
-    return torch.where(never, torch.zeros((), dtype=x.dtype, device=x.device), filled)
+    return left, right, before[:, :, -1:] < 0
+
+
+def _share_passed(left: Tensor, right: Tensor, times: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Share (n, c, t) of the way from the left neighbour to the right one that a step has passed."""
+    position = torch.arange(left.shape[2], device=left.device)
+    wide = torch.promote_types(dtype, torch.float32)  # positions have no place in half precision
+    by_position = ((position - left).to(wide) / (right - left).clamp_min(1).to(wide)).to(dtype)
+    if times is None:
+        return by_position
+    stamps = bridge(torch.where(torch.isfinite(times), times, torch.nan)[:, None, :])  # (n, 1, t)
+    clock = stamps.expand(left.shape)
+    first = clock.gather(2, left)
+    span = clock.gather(2, right) - first
+    apart = span > 0
+    by_time = ((clock - first) / torch.where(apart, span, 1)).clamp(0, 1)
+    return torch.where(apart, by_time.to(dtype), by_position)
 
 
 def observed_mean(x: Float[Tensor, "n c t"]) -> Float[Tensor, "n c 1"]:
@@ -151,6 +239,12 @@ def with_something_observed(views: list[Batch]) -> list[Batch]:
     if bool(seen.all()):
         return views
     return [view.rows(seen.nonzero()[:, 0]) for view in views]
+
+
+def offset_of(batch: Batch) -> Int64[Tensor, " n"] | None:
+    """Position of the first step of each row in the series that it is cut from, where a view says so."""
+    offset = batch.extra.get("offset")
+    return offset if isinstance(offset, Tensor) else None
 
 
 def trimmed(batch: Batch) -> Batch:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         FrequencyEncoder as FrequencyEncoder,
         magnitude_spectrum as magnitude_spectrum,
     )
-    from kinview.encoders.front_end import GapFrontEnd as GapFrontEnd
+    from kinview.encoders.front_end import Filling as Filling, GapFrontEnd as GapFrontEnd
     from kinview.encoders.ft_transformer import FeatureTokenizer as FeatureTokenizer, FTTransformer as FTTransformer
     from kinview.encoders.mlp import MLPEncoder as MLPEncoder, TableFrontEnd as TableFrontEnd
     from kinview.encoders.patch_transformer import PatchTransformer as PatchTransformer

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.data.gaps import valid_lengths
-from kinview.encoders.front_end import FrontEndMode, GapFrontEnd, MissingRule
+from kinview.encoders.front_end import Filling, FillRule, FrontEndMode, GapFrontEnd, MissingRule
 from kinview.old_pickles import FromPickle
 from kinview.parameters import check_integer
 
@@ -68,6 +68,9 @@ class SeriesEncoder(_Encoder):
     front_end, missing : str, optional
         How the network sees missingness: :meth:`encode` gets the features of this :class:`GapFrontEnd`, which the
         encoder holds under the name ``front_end``. Without one it gets the series, and hidden steps are gaps in it.
+    fill : str, optional
+        How gaps are filled: by the front end, which has zeros by default; without one in the series that
+        :meth:`encode` gets, by position whatever the time stamps say, and not at all by default.
     **others : Any
         The other parameters. All of them are kept in ``config``, each under its own name.
 
@@ -90,13 +93,34 @@ class SeriesEncoder(_Encoder):
         *,
         front_end: FrontEndMode | None = None,
         missing: MissingRule = "channel",
+        fill: FillRule | None = None,
         **others: Any,
     ) -> None:
         if front_end is not None:
             others.update(front_end=front_end, missing=missing)
+        if fill is not None:
+            others.update(fill=fill)
         super().__init__(sizes, **others)
         if front_end is not None:
-            self.front_end = GapFrontEnd(sizes["channels"], front_end, missing)
+            self.front_end = GapFrontEnd(sizes["channels"], front_end, missing, fill or "zero")
+        elif fill is not None:
+            self.filling = Filling(sizes["channels"], fill)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fill in what the pickle of an earlier version lacks."""
+        super().__setstate__(state)
+        if self.gaps is None and self.config.get("fill") is not None:
+            self.filling = Filling(self.config["channels"], self.config["fill"])
+
+    @property
+    def gaps(self) -> Filling | None:
+        """What fills gaps: the front end, or the filling of an encoder without one."""
+        found = self._modules.get("front_end", self._modules.get("filling"))
+        return found if isinstance(found, Filling) else None
+
+    def shown(self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Bool[Tensor, "n t"]:
+        """Steps of each series that count: those observed; where gaps are filled, all before its end."""
+        return ~torch.isnan(x).all(dim=1) if self.gaps is None else self.gaps.shown(x, times)
 
     @property
     def receptive_field(self) -> int | None:
@@ -109,6 +133,7 @@ class SeriesEncoder(_Encoder):
         *,
         times: Float[Tensor, "n t"] | None = None,
         hide: Bool[Tensor, "n t"] | None = None,
+        offset: Int64[Tensor, " n"] | None = None,
     ) -> Float[Tensor, "n d ..."]:
         """Features ``(n, D, T')``, zero beyond the end of a row, or one representation a row ``(n, D)``.
 
@@ -119,12 +144,15 @@ class SeriesEncoder(_Encoder):
         times : Tensor, optional
             Time stamps ``(n, T)``; a finite stamp keeps an unobserved trailing step as a gap.
         hide : Tensor, optional
-            Steps ``(n, T)`` to blank before the network; without a front end, to take for gaps.
+            Steps ``(n, T)`` to blank before the network, once gaps are filled; without a front end, to take for gaps.
+        offset : Tensor, optional
+            Position ``(n,)`` of the first step of each row in the series that it is cut from, for ``completion``.
         """
         if "front_end" not in self._modules:
             known = x if hide is None else x.masked_fill(hide[:, None, :], torch.nan)
-            return self.encode(known, valid_lengths(known, times), ~known.isnan().all(dim=1))
-        features, observed = self.front_end(x, times)
+            filled = known if self.gaps is None else self.gaps(known, offset=offset)
+            return self.encode(filled, valid_lengths(known, times), self.shown(known, times))
+        features, observed = self.front_end(x, times, offset)
         if hide is not None:
             features, observed = features.masked_fill(hide[:, None, :], 0.0), observed & ~hide
         return self.encode(features, valid_lengths(x, times), observed)
@@ -138,11 +166,11 @@ class SeriesEncoder(_Encoder):
         Parameters
         ----------
         features : Tensor
-            What the front end makes of the series, hidden steps zero; or the series with its gaps.
+            What the front end makes of the series, hidden steps zero; or the series, with its gaps where it fills none.
         lengths : Tensor
             Valid length of each series ``(n,)``.
         observed : Tensor
-            Whether anything was observed at a step ``(n, T)`` that is not hidden.
+            Steps ``(n, T)`` that are shown and not hidden: those observed, or all of a series whose gaps are filled.
         """
 
     def extra_repr(self) -> str:

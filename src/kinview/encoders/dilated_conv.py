@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import input_projection, inside, unless_full
 from kinview.parameters import check_fraction, check_integer
 
@@ -44,6 +44,8 @@ class DilatedConvEncoder(SeriesEncoder):
     padding : {"masked", "official"}
         ``masked``: steps beyond the end of a series are zero before every convolution, so an embedding does not depend
         on how far the batch was padded. ``official``: they are treated as gaps, as the official code does.
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`.
 
     Notes
     -----
@@ -72,6 +74,7 @@ class DilatedConvEncoder(SeriesEncoder):
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
         padding: Literal["masked", "official"] = "masked",
+        fill: FillRule = "zero",
     ) -> None:
         super().__init__(
             {"channels": channels, "repr_dim": repr_dim, "hidden_dim": hidden_dim},
@@ -79,6 +82,7 @@ class DilatedConvEncoder(SeriesEncoder):
             dropout=dropout,
             front_end=front_end,
             missing=missing,
+            fill=fill,
             padding=padding,
         )
         check_integer(depth, "depth", at_least=0)
@@ -103,7 +107,7 @@ class DilatedConvEncoder(SeriesEncoder):
     def encode(
         self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d t"]:
-        """Per-timestamp representations ``(n, D, T)``; steps without an observation are zero after the projection."""
+        """Per-timestamp representations ``(n, D, T)``; steps that are not shown are zero after the projection."""
         mask = self._mask(lengths, features)
         h = self.input_fc(features.permute(2, 0, 1))  # (t, n, hidden): time-major, a dilated tap is a row slice
         h = torch.where(observed.T[:, :, None], h, torch.zeros((), dtype=h.dtype, device=h.device))

@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from kinview.data.gaps import bridge_gaps, valid_lengths
+from kinview.data.gaps import bridge, valid_lengths
 from kinview.data.spectrum import spectrum
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.front_end import FillRule
 from kinview.parameters import check_integer
 
 __all__ = ["FrequencyEncoder", "magnitude_spectrum"]
@@ -48,11 +49,11 @@ def magnitude_spectrum(
     >>> [round(value, 2) for value in magnitude_spectrum(wave, bins=4)[0, 0].tolist()]
     [0.0, 0.5, 0.5, 0.0]
     """
-    return _magnitude_spectrum(x, bins, valid_lengths(x, times))
+    return _magnitude_spectrum(bridge(x), bins, valid_lengths(x, times))
 
 
 def _magnitude_spectrum(x: Tensor, bins: int, lengths: Tensor) -> Tensor:
-    magnitude = spectrum(bridge_gaps(x), lengths).abs()
+    magnitude = spectrum(x, lengths).abs()
     own = lengths.clamp_min(1)
     magnitude = magnitude / own.to(magnitude.dtype).sqrt()[:, None, None]
     return _means_on_a_grid(magnitude.double(), own, bins).to(x.dtype)
@@ -79,7 +80,7 @@ def _means_on_a_grid(magnitude: Tensor, lengths: Tensor, bins: int) -> Tensor:
     "frequency",
     modality="time_series",
     reference="Zhang et al., TF-C, NeurIPS 2022",
-    parts={"encoder": ("encoders", "front_end")},
+    parts={"encoder": ("encoders", "front_end", "fill")},
 )
 class FrequencyEncoder(SeriesEncoder):
     """Magnitude spectrum of each series over its own length, read by an encoder as if its bins were steps.
@@ -90,9 +91,12 @@ class FrequencyEncoder(SeriesEncoder):
         Number of input channels C.
     encoder : str or mapping, default "resnet1d"
         Spec of the series encoder that reads the spectra (TF-C: the architecture of the time branch). Spectra have no
-        gaps, so it is built with ``front_end="values"`` where it has that parameter and the spec does not set it.
+        gaps, so it is built with ``front_end="values"`` where it has that parameter and the spec does not set it, and
+        a ``fill`` in it has nothing to fill.
     bins : int, default 128
         Bins of the spectrum; see :func:`magnitude_spectrum`.
+    fill : {"linear", "zero", "hold", "completion", "completion+channels"}
+        What stands in the gaps of a series before its spectrum is taken, by position; see :class:`Filling`.
 
     Notes
     -----
@@ -112,11 +116,17 @@ class FrequencyEncoder(SeriesEncoder):
     (torch.Size([3, 8, 32]), torch.Size([3, 8, 32]))
     """
 
-    def __init__(self, channels: int, encoder: str | Mapping[str, Any] = "resnet1d", bins: int = 128) -> None:
-        super().__init__({"channels": channels, "bins": bins}, encoder=encoder)
+    def __init__(
+        self,
+        channels: int,
+        encoder: str | Mapping[str, Any] = "resnet1d",
+        bins: int = 128,
+        fill: FillRule = "linear",
+    ) -> None:
+        super().__init__({"channels": channels, "bins": bins}, encoder=encoder, fill=fill)
         check_integer(bins, "bins", at_least=2)
         self.bins = bins
-        self.encoder = encoders.build(encoder, channels=channels, **_without_gaps(encoder))
+        self.encoder = encoders.build(_without_gaps(encoder), channels=channels)
         self.repr_dim = self.encoder.repr_dim
         self.row_independent = self.encoder.row_independent
 
@@ -136,11 +146,11 @@ class FrequencyEncoder(SeriesEncoder):
         return out if bool(seen.all()) else out * seen.view(-1, *(1,) * (out.ndim - 1))
 
 
-def _without_gaps(spec: str | Mapping[str, Any]) -> dict[str, str]:
-    """The front-end for input without gaps, where the encoder has one and its spec leaves it open."""
+def _without_gaps(spec: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Spec of an encoder for input without gaps: the front-end for that, where it leaves its own open, and no fill."""
     if not isinstance(spec, str | Mapping) or len(spec) == 0:
         raise ValueError(f"the encoder of spectra is given as a name or {{name: {{parameter: value}}}}; got {spec!r}")
     name = spec if isinstance(spec, str) else next(iter(spec))
     given = {} if isinstance(spec, str) else spec[name] or {}
     has_one = "front_end" in inspect.signature(encoders[name].target).parameters
-    return {"front_end": "values"} if has_one and "front_end" not in given else {}
+    return {name: {**({"front_end": "values"} if has_one else {}), **{k: v for k, v in given.items() if k != "fill"}}}

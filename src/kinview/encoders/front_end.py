@@ -1,21 +1,96 @@
-"""Gap front-ends: what an encoder sees of missingness and of irregular time stamps."""
+"""Gap front-ends: how gaps are filled, and what an encoder sees of missingness and of irregular time stamps."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-__all__ = ["GapFrontEnd"]
+from kinview.data.completion import Completion
+from kinview.data.gaps import Fill, bridge, valid_lengths
+from kinview.encoders.masked import inside
+from kinview.old_pickles import FromPickle
 
+__all__ = ["FillRule", "Filling", "FrontEndMode", "GapFrontEnd", "MissingRule"]
+
+FillRule = Literal["zero", "hold", "linear", "completion", "completion+channels"]
 FrontEndMode = Literal["values", "values+mask", "values+mask+delta"]
 MissingRule = Literal["channel", "timestep"]
 
 
-class GapFrontEnd(nn.Module):
-    """Replace missing values by zero and tell the encoder, as much as asked, where and for how long they were missing.
+class Filling(FromPickle, nn.Module):
+    """How the gaps of series are filled before a network: :func:`kinview.data.bridge` with what it has to learn.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels C of the series.
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+        ``completion`` completes each channel from itself, ``completion+channels`` from the others too; see
+        :class:`kinview.data.Completion`.
+
+    Notes
+    -----
+    What a completion learns is in buffers, whose shapes follow from the channels and the length of the training series
+    (:meth:`make_room`). Before :meth:`learn` it is linear interpolation. The estimators call both.
+
+    Examples
+    --------
+    >>> Filling(1, "linear")(torch.tensor([[[2.0, float("nan"), 4.0]]])).tolist()
+    [[[2.0, 3.0, 4.0]]]
+    """
+
+    completion: Completion
+
+    def __init__(self, channels: int, fill: FillRule = "zero") -> None:
+        super().__init__()
+        if fill not in get_args(FillRule):
+            raise ValueError(f"fill must be one of {', '.join(get_args(FillRule))}; got {fill!r}")
+        self.fill = fill
+        if self.learns:
+            self.completion = Completion(channels, 0, fill == "completion+channels")
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is something to learn from training series."""
+        return self.fill.startswith("completion")
+
+    def make_room(self, length: int) -> None:
+        """Make the buffers of what is learned from training series of so many steps."""
+        if self.learns:
+            self.completion = Completion(self.completion.channels, length, self.completion.across)
+
+    def learn(self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> None:
+        """Learn from training series, as the network is given them."""
+        if self.learns:
+            self.completion.fit(x, times)
+
+    def forward(
+        self,
+        x: Float[Tensor, "n c t"],
+        times: Float[Tensor, "n t"] | None = None,
+        offset: Int64[Tensor, " n"] | None = None,
+    ) -> Float[Tensor, "n c t"]:
+        """Series without gaps; parameters and what lies beyond the end as for :func:`kinview.data.bridge`."""
+        if self.learns:
+            return bridge(x, times, "completion", self.completion, offset)
+        how: Fill = self.fill  # type: ignore[assignment]
+        return bridge(x, times, how)
+
+    def shown(self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Bool[Tensor, "n t"]:
+        """Steps at which there is something to see: with zeros those observed, else all of a series observed at all."""
+        observed = ~torch.isnan(x).all(dim=1)
+        return (
+            observed
+            if self.fill == "zero"
+            else inside(valid_lengths(x, times), x.shape[2]) & observed.any(dim=1, keepdim=True)
+        )
+
+
+class GapFrontEnd(Filling):
+    """Fill the gaps and tell the encoder, as much as asked, where and for how long values were missing.
 
     ``values`` gives the values alone; ``values+mask`` adds one channel each that is 1 where the value was observed;
     ``values+mask+delta`` adds ``log(1 + Δ)`` with Δ the time since the channel was last observed, in units of the
@@ -29,6 +104,9 @@ class GapFrontEnd(nn.Module):
         What the network is shown: values alone, also which are observed, or also the time since the last observed one.
     missing : {"channel", "timestep"}
         ``channel``: a missing value is missing alone. ``timestep``: it makes its whole step missing (TS2Vec's rule).
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+        What stands in a gap: 0, the last observed value, a line between the neighbours (in real time where there are
+        time stamps), or a learned conditional mean (:class:`Filling`). Beyond the end of a series stand zeros.
 
     Notes
     -----
@@ -49,8 +127,14 @@ class GapFrontEnd(nn.Module):
 
     step: Tensor
 
-    def __init__(self, channels: int, mode: FrontEndMode = "values+mask", missing: MissingRule = "channel") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        channels: int,
+        mode: FrontEndMode = "values+mask",
+        missing: MissingRule = "channel",
+        fill: FillRule = "zero",
+    ) -> None:
+        super().__init__(channels, fill)
         if mode not in get_args(FrontEndMode):
             raise ValueError(f"front_end must be one of {', '.join(get_args(FrontEndMode))}; got {mode!r}")
         if missing not in get_args(MissingRule):
@@ -61,20 +145,29 @@ class GapFrontEnd(nn.Module):
         if mode == "values+mask+delta":
             self.register_buffer("step", torch.tensor(1.0))
 
-    def forward(
-        self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None
+    def forward(  # type: ignore[override]
+        self,
+        x: Float[Tensor, "n c t"],
+        times: Float[Tensor, "n t"] | None = None,
+        offset: Int64[Tensor, " n"] | None = None,
     ) -> tuple[Float[Tensor, "n features t"], Bool[Tensor, "n t"]]:
-        """Features, and whether anything was observed at a step."""
+        """Features, and the steps at which there is something to see; ``offset`` as for :func:`kinview.data.bridge`."""
         seen = ~torch.isnan(x)
         if self.missing == "timestep":
             seen = seen.all(dim=1, keepdim=True).expand_as(seen)
-        values = torch.where(seen, x, torch.zeros((), dtype=x.dtype, device=x.device))
+        zero = torch.zeros((), dtype=x.dtype, device=x.device)
+        if self.fill == "zero":
+            values, shown = torch.where(seen, x, zero), seen.any(dim=1)
+        else:
+            shown = inside(valid_lengths(x, times), x.shape[2]) & seen.flatten(1).any(dim=1, keepdim=True)
+            filled = super().forward(torch.where(seen, x, torch.nan), times, offset)
+            values = torch.where(shown[:, None, :], filled, zero)
         parts = [values]
         if self.mode != "values":
             parts.append(seen.to(x.dtype))
         if self.mode == "values+mask+delta":
             parts.append(torch.log1p(self._since_last_observed(seen, times) / self.step).to(x.dtype))
-        return torch.cat(parts, dim=1) if len(parts) > 1 else values, seen.any(dim=1)
+        return torch.cat(parts, dim=1) if len(parts) > 1 else values, shown
 
     def set_step(self, times: Float[Tensor, "n t"] | None) -> None:
         """Learn the typical step: the median positive interval between time stamps of the training data."""

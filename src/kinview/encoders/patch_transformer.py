@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import blank, input_projection, inside
 from kinview.parameters import check_fraction
 
@@ -47,6 +47,8 @@ class PatchTransformer(SeriesEncoder):
         What the network sees of missingness. Weights of the input channels beside the values start at zero.
     missing : {"channel", "timestep"}
         Whether a missing value blanks its whole step.
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`.
 
     Notes
     -----
@@ -80,10 +82,13 @@ class PatchTransformer(SeriesEncoder):
         dropout: float = 0.2,
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
+        fill: FillRule = "zero",
     ) -> None:
         sizes = {"repr_dim": repr_dim, "patch_length": patch_length, "stride": stride, "depth": depth, "heads": heads}
         sizes["feed_forward_dim"] = feed_forward_dim
-        super().__init__({"channels": channels, **sizes}, dropout=dropout, front_end=front_end, missing=missing)
+        super().__init__(
+            {"channels": channels, **sizes}, dropout=dropout, front_end=front_end, missing=missing, fill=fill
+        )
         check_fraction(dropout, "dropout", below=True)
         if stride > patch_length:
             raise ValueError(f"stride must be at most patch_length={patch_length}, or steps are lost; got {stride}")

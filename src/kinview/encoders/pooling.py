@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.data.gaps import valid_lengths
+from kinview.encoders.base import SeriesEncoder
 
 __all__ = ["PoolingName", "multiscale", "pool", "pool_segments", "pooled", "window_max"]
 
@@ -81,19 +82,21 @@ def pooled(
     x: Float[Tensor, "n c t"],
     times: Float[Tensor, "n t"] | None = None,
     how: PoolingName = "max",
+    offset: Int64[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "n d"]:
     """One vector a series from any series encoder, over the features that belong to it.
 
     For an encoder that says by ``feature_lengths(lengths)`` how many features a series has, over these; for one that
-    keeps every step, over the steps at which something was observed. What is one vector already stays. A series without
-    observations gets zeros.
+    keeps every step, over the steps that count (:meth:`SeriesEncoder.shown`). What is one vector already stays. A
+    series without observations gets zeros. ``offset`` is the position of the first step of each row in its series.
 
     Raises
     ------
     ValueError
         For an encoder that changes the length and does not say how.
     """
-    z: Tensor = encoder(x, times=times)
+    ours = encoder if isinstance(encoder, SeriesEncoder) else None
+    z: Tensor = encoder(x, times=times) if ours is None else ours(x, times=times, offset=offset)
     if z.ndim == 2:
         return z
     if hasattr(encoder, "feature_lengths"):
@@ -104,7 +107,7 @@ def pooled(
             f"{type(encoder).__name__} makes {z.shape[2]} features of {x.shape[2]} steps: give it a method "
             "feature_lengths(lengths) that says how many belong to a series of so many steps"
         )
-    return pool(z, ~torch.isnan(x).all(dim=1), how)
+    return pool(z, ~torch.isnan(x).all(dim=1) if ours is None else ours.shown(x, times), how)
 
 
 def window_max(

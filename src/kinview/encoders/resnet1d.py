@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import MaskedBatchNorm1d, blank, input_convolution, unless_full
 from kinview.parameters import check_integer
 
@@ -40,6 +40,8 @@ class ResNet1d(SeriesEncoder):
         What the network sees of missingness. The weights of the input channels beside the values start at zero.
     missing : {"channel", "timestep"}
         Whether a missing value blanks its whole step.
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`.
 
     Notes
     -----
@@ -72,6 +74,7 @@ class ResNet1d(SeriesEncoder):
         stride: int = 2,
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
+        fill: FillRule = "zero",
     ) -> None:
         _check(widths, kernel_sizes)
         super().__init__(
@@ -80,6 +83,7 @@ class ResNet1d(SeriesEncoder):
             kernel_sizes=list(kernel_sizes),
             front_end=front_end,
             missing=missing,
+            fill=fill,
         )
         self.stride = stride
         self.repr_dim = int(widths[-1])

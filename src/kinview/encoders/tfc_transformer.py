@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.data.gaps import bridge_gaps
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.front_end import FillRule
 from kinview.parameters import check_fraction
 
 __all__ = ["TFCTransformer", "resampled"]
@@ -41,6 +41,8 @@ class TFCTransformer(SeriesEncoder):
         Attention heads (official code).
     dropout : float, default 0.1
         In the layers (torch's default, which the official code leaves).
+    fill : {"linear", "zero", "hold", "completion", "completion+channels"}
+        What stands in the gaps of a series before it is a token, by position; see :class:`Filling`.
 
     Notes
     -----
@@ -69,9 +71,13 @@ class TFCTransformer(SeriesEncoder):
         depth: int = 2,
         heads: int = 2,
         dropout: float = 0.1,
+        fill: FillRule = "linear",
     ) -> None:
         super().__init__(
-            {"channels": channels, "length": length, "depth": depth, "heads": heads}, domain=domain, dropout=dropout
+            {"channels": channels, "length": length, "depth": depth, "heads": heads},
+            domain=domain,
+            dropout=dropout,
+            fill=fill,
         )
         check_fraction(dropout, "dropout", below=True)
         if domain not in ("time", "frequency"):
@@ -96,8 +102,8 @@ class TFCTransformer(SeriesEncoder):
         return out.flatten(1).masked_fill(empty[:, None], 0.0)
 
     def tokens(self, x: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"]) -> Float[Tensor, "n c length"]:
-        """Input of the transformer for each series: L values, or L magnitudes."""
-        values = resampled(bridge_gaps(x), lengths, self.length)
+        """Input of the transformer for each series without gaps: L values, or L magnitudes."""
+        values = resampled(x, lengths, self.length)
         return torch.fft.fft(values).abs() if self.domain == "frequency" else values
 
 

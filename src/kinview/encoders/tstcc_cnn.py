@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.dropout import CheapDropout
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import (
     MaskedBatchNorm1d,
     MaskedConv1d,
@@ -48,6 +48,8 @@ class TSTCCEncoder(SeriesEncoder):
         the values start at zero, so that an untrained network is the official one.
     missing : {"channel", "timestep"}
         Whether a missing value blanks its whole step.
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`.
 
     Notes
     -----
@@ -82,9 +84,12 @@ class TSTCCEncoder(SeriesEncoder):
         dropout: float = 0.35,
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
+        fill: FillRule = "zero",
     ) -> None:
         sizes = {"repr_dim": repr_dim, "hidden_dim": hidden_dim, "kernel_size": kernel_size, "stride": stride}
-        super().__init__({"channels": channels, **sizes}, dropout=dropout, front_end=front_end, missing=missing)
+        super().__init__(
+            {"channels": channels, **sizes}, dropout=dropout, front_end=front_end, missing=missing, fill=fill
+        )
         check_fraction(dropout, "dropout", below=True)
         self.repr_dim = repr_dim
         first = input_convolution(channels, self.front_end.out_channels, hidden_dim, kernel_size, stride)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from kinview.methods.controls.random_features import RandomFeatures as RandomFeatures
     from kinview.methods.controls.random_init import RandomInit as RandomInit
     from kinview.methods.controls.raw import RawFeatures as RawFeatures
+    from kinview.methods.controls.rocket.hydra import Hydra as Hydra
+    from kinview.methods.controls.rocket.minirocket import MiniRocket as MiniRocket
+    from kinview.methods.controls.rocket.multirocket import MultiRocket as MultiRocket
+    from kinview.methods.controls.rocket.multirocket_hydra import MultiRocketHydra as MultiRocketHydra
     from kinview.methods.controls.summary import Summary as Summary
     from kinview.methods.controls.supervised import Supervised as Supervised
     from kinview.methods.controls.tsfresh_minimal import TSFreshMinimal as TSFreshMinimal

@@ -143,7 +143,7 @@ def makes_gaps(case: Case) -> None:
     spread = moved and all(bool((view.x.isnan() | ~holed.x.isnan()).all()) for view in views)
     assert not spread, (
         "NaN spreads: values become missing because others in their row or batch are. Compute over observed values "
-        "only (kinview.data.gaps: observed_mean, observed_std, observed_peak, bridge_gaps), or declare makes_gaps"
+        "only (kinview.data.gaps: observed_mean, observed_std, observed_peak, bridge), or declare makes_gaps"
     )
     assert not moved, "NaN does not stay exactly where it was: declare makes_gaps, or moves_time where steps move"
 

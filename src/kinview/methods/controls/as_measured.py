@@ -20,8 +20,8 @@ _LARGEST = torch.finfo(torch.float32).max
 class AsMeasured(FixedFeatures):
     """Features of unscaled series. They are computed in float64; what float32 cannot hold becomes its largest number.
 
-    Apart from the directions of ``repr_dim`` nothing is learned, so that a saved model says nothing of its training
-    rows, however few they are.
+    Apart from the directions of ``repr_dim``, and what ``fill="completion"`` learns, nothing is learned: then a saved
+    model says nothing of its training rows, however few they are.
     """
 
     @torch.no_grad()
@@ -31,7 +31,7 @@ class AsMeasured(FixedFeatures):
 
     def row_statistics(self) -> str | None:
         """Which buffers rest on fewer than five training rows, in words; None where nothing was learned."""
-        return None if self.components is None else super().row_statistics()
+        return None if next(self.buffers(), None) is None else super().row_statistics()
 
 
 class AsMeasuredEstimator(FixedFeatureEstimator):

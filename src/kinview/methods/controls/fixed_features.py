@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, trimmed, valid_lengths, with_something_observed
+from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
+from kinview.encoders.front_end import Filling, FillRule
+from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.series import SeriesEstimator
-from kinview.parameters import choice, whole
+from kinview.parameters import whole
 from kinview.training.method import Sizes
 from kinview.training.randomness import resolve_seed
 
-__all__ = ["ROWS_A_STATISTIC", "FillName", "FixedFeatureEstimator", "FixedFeatures", "fill", "repr_dim"]
-
-FillName = Literal["zero", "linear"]
+__all__ = ["ROWS_A_STATISTIC", "FixedFeatureEstimator", "FixedFeatures", "fill", "repr_dim"]
 
 ROWS_A_STATISTIC = 5
 """Fewest training rows that a number in a saved model may rest on."""
@@ -31,13 +31,8 @@ _ROWS_OF_COMPONENTS = 2_048  # drawn where there are more: the decomposition hol
 
 
 def fill() -> Any:
-    """What stands in the gaps."""
-    return choice(
-        "linear",
-        ("zero", "linear"),
-        doc="What fills a gap before features are taken: 0, or the line between its observed neighbours (held at both "
-        "ends). The published code has no gaps; lines keep most of its accuracy (docs/methods/rocket.md).",
-    )
+    """What stands in a gap before features are taken."""
+    return shared.fill("linear", "What stands in a gap before features are taken")
 
 
 def repr_dim() -> Any:
@@ -65,7 +60,7 @@ class FixedFeatures(nn.Module, ABC):
     Parameters
     ----------
     parameters : estimator
-        Its fields ``fill`` (None: gaps are left as NaN) and ``repr_dim`` are read here.
+        Its field ``fill`` is read here; None: gaps are left as NaN.
     sizes : Sizes
         Of the data.
     """
@@ -77,7 +72,8 @@ class FixedFeatures(nn.Module, ABC):
     def __init__(self, parameters: Any, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.fill: FillName | None = parameters.fill
+        rule: FillRule | None = parameters.fill
+        self.filling = None if rule is None else Filling(sizes.channels, rule)
         self.register_buffer("components", None)
 
     @property
@@ -110,12 +106,11 @@ class FixedFeatures(nn.Module, ABC):
     def prepared(self, batch: Batch) -> Batch:
         """Series with their gaps filled within their own length; NaN stays beyond their ends."""
         batch = trimmed(batch)
-        if self.fill is None:
+        if self.filling is None:
             return batch
         x, lengths = batch.x, valid_lengths(batch.x, batch.times)
-        filled = torch.nan_to_num(x) if self.fill == "zero" else bridge_gaps(x)
         beyond = torch.arange(x.shape[2], device=x.device) >= lengths[:, None, None]
-        return batch.replace(x=filled.masked_fill(beyond, torch.nan))
+        return batch.replace(x=self.filling(x, batch.times).masked_fill(beyond, torch.nan))
 
     @torch.no_grad()
     def fit(self, batch: Batch, generator: torch.Generator) -> None:
@@ -251,6 +246,8 @@ class FixedFeatureEstimator(SeriesEstimator):
         seed = resolve_seed(self.random_state) if seed is None else seed
         self.sizes_ = self._sizes(batch)
         self.method_ = self._build(self.sizes_)  # type: ignore[assignment]
+        rows = self._training_rows(batch)
+        self._prepare_method(batch, rows)  # what completes gaps
         kept, wanted = self.method_.components, getattr(self, "repr_dim", None) or 0
         if kept is not None and kept.shape[1] < wanted:
             warnings.warn(
@@ -259,7 +256,7 @@ class FixedFeatureEstimator(SeriesEstimator):
                 UserWarning,
                 stacklevel=2,
             )
-        self.method_.fit(self._training_rows(batch), torch.Generator().manual_seed(seed))
+        self.method_.fit(rows, torch.Generator().manual_seed(seed))
         self.method_.eval()
         self.training_ = None
 

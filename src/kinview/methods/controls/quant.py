@@ -13,10 +13,10 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
+from kinview.encoders.front_end import FillRule
 from kinview.methods import methods
 from kinview.methods.controls import fixed_features
 from kinview.methods.controls.as_measured import AsMeasured, AsMeasuredEstimator, brought_to_length
-from kinview.methods.controls.fixed_features import FillName
 from kinview.parameters import parameterised, whole
 from kinview.training.method import Sizes
 
@@ -150,7 +150,7 @@ class Quant(AsMeasuredEstimator):
 
     depth: int = whole(6, low=1, doc="Levels of intervals: at most 2^(depth - 1) of one length (paper).")
     divisor: int = whole(4, low=1, doc="One quantile for every so many values of an interval (paper: v = 4).")
-    fill: FillName = fixed_features.fill()
+    fill: FillRule = fixed_features.fill()
     repr_dim: int | None = fixed_features.repr_dim()
 
     method_class: ClassVar[type[QuantileFeatures]] = QuantileFeatures  # type: ignore[assignment]

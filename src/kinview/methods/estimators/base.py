@@ -27,7 +27,7 @@ from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
-from kinview.old_pickles import FromPickle
+from kinview.old_pickles import FromPickle, gained_parameters
 from kinview.parameters import checked_parameters
 from kinview.registry import to_config
 from kinview.training.callbacks import TrainingState
@@ -203,8 +203,8 @@ class EstimatorCore(FromPickle, Capabilities):
         """The method's published training values for these data."""
         return {**self.method_.training_defaults, **self.published_training}
 
-    def _prepare_method(self, batch: Batch) -> None:
-        """What the method learns from the training rows before its first step; nothing by default."""
+    def _prepare_method(self, batch: Batch, rows: Batch) -> None:
+        """What the method learns before its first step, from the data and the training rows; nothing by default."""
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
         """Reason why these rows cannot train the method, or None: by default that they are fewer than it needs."""
@@ -223,7 +223,9 @@ class EstimatorCore(FromPickle, Capabilities):
             self.method_ = self._build(self.sizes_)
             self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
             settings_of(self.trainer_)
-            self.training_ = self._train(batch, torch.Generator().manual_seed(seed)) if train else None
+            rows = self._training_rows(batch)
+            self._prepare_method(batch, rows)
+            self.training_ = self._train(rows, torch.Generator().manual_seed(seed)) if train else None
         self.method_.to(device).eval()
 
     def _seed(self) -> int:
@@ -235,15 +237,13 @@ class EstimatorCore(FromPickle, Capabilities):
                 return int(stored_identity(path).get("seed", 0))
         return resolve_seed(self.random_state)
 
-    def _train(self, batch: Batch, generator: torch.Generator) -> TrainingState | None:
-        rows = self._training_rows(batch)
+    def _train(self, rows: Batch, generator: torch.Generator) -> TrainingState | None:
         reason = self._why_not_trainable(rows)
         if reason is not None:
             import warnings
 
             warnings.warn(f"{type(self).__name__} keeps its initial weights: {reason}", UserWarning, stacklevel=4)
             return None
-        self._prepare_method(rows)
         try:
             fit_views(self.method_, rows, generator, schema=getattr(self, "schema_", None), owner=type(self).__name__)
             self._check_fields_used(rows)
@@ -351,10 +351,19 @@ def as_trainer(trainer: Any) -> Trainer:
 
 
 def described_parameters(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of an estimator as a checkpoint holds them: as given, and with the defaults of the parts inside."""
+    """Parameters of an estimator as a checkpoint holds them: as given, and with the defaults of the parts inside.
+
+    Among those as given a parameter that the class has gained since kinview 0.1.0 is left out while it has its default,
+    as in the checkpoints of that version.
+    """
     values = {name: value for name, value in values.items() if name not in ("trainer", "random_state")}
+    gained = gained_parameters(type(part))
     return {
-        "parameters": {name: to_config(value) for name, value in values.items()},
+        "parameters": {
+            name: to_config(value)
+            for name, value in values.items()
+            if name not in gained or to_config(value) != gained[name]
+        },
         "complete_parameters": complete_parameters(type(part), values),
     }
 

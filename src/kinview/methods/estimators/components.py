@@ -75,4 +75,5 @@ def series_encoder_arguments(parameters: Any, sizes: Sizes) -> dict[str, Any]:
         "dropout": parameters.dropout,
         "front_end": parameters.front_end,
         "missing": parameters.missing,
+        "fill": parameters.fill,
     }

@@ -20,16 +20,17 @@ from sktime.transformations.base import BaseTransformer
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
+from kinview.data.completion import FEWEST_ROWS, Completion
 from kinview.data.gaps import with_something_observed
 from kinview.data.modality import modality_of
 from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import GapFrontEnd
+from kinview.encoders.front_end import Filling, GapFrontEnd
 from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
-from kinview.training.method import Sizes
+from kinview.training.method import Method, Sizes
 from kinview.training.randomness import resolve_seed
 
 __all__ = ["SeriesEstimator", "transferred"]
@@ -150,8 +151,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
     def adapt(self, X: Any) -> Self:
         """A copy for series of another data set, with the same weights: channels and scaling are those of X.
 
-        Nothing is trained; to train further with labels, give the estimator to
-        :class:`~kinview.FineTunedClassifier` with ``transfer=True``. The length of the series may differ in any case.
+        No weight is trained; a completion of gaps is learned from X, for as many steps as at fit. To train further with
+        labels, give the estimator to :class:`~kinview.FineTunedClassifier` with ``transfer=True``. The length of the
+        series may differ in any case.
 
         Parameters
         ----------
@@ -297,14 +299,27 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         """Series with an observation."""
         return with_something_observed([batch])[0]
 
-    def _prepare_method(self, batch: Batch) -> None:
-        """The typical time step goes to each front-end that shows it."""
-        for front_end in _front_ends(self.method_):
-            front_end.set_step(batch.times)
+    def _build(self, sizes: Sizes) -> Method:
+        """Untrained method, with room for what completes its series."""
+        method = super()._build(sizes)
+        for filling in _fillings(method):
+            filling.make_room(sizes.length)
+        return method
+
+    def _prepare_method(self, batch: Batch, rows: Batch) -> None:
+        """The typical time step goes to each front-end that shows it, and what completes series is learned."""
+        for filling in _fillings(self.method_):
+            if isinstance(filling, GapFrontEnd):
+                filling.set_step(rows.times)
+        _learn_fillings(self.method_, batch)
 
     def _reads_times(self) -> bool:
-        """Whether an embedding depends on the time stamps."""
-        return any(front_end.mode == "values+mask+delta" for front_end in _front_ends(self.method_))
+        """Whether an embedding depends on the unit of the time stamps."""
+        return any(
+            getattr(filling, "mode", "") == "values+mask+delta"
+            or (filling.learns and bool(filling.completion.step > 0))
+            for filling in _fillings(self.method_)
+        )
 
     def _check_time_unit(self, panel: Panel) -> None:
         if self._reads_times() and panel.time_unit != self.time_unit_:
@@ -378,18 +393,39 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         return load_model(serial)
 
 
-def _front_ends(module: nn.Module) -> Iterator[GapFrontEnd]:
-    """Front-ends of the encoders that read series; what is inside an encoder reads what that makes of a series."""
+def _fillings(module: nn.Module) -> Iterator[Filling]:
+    """What fills gaps for the parts that read series; one inside an encoder reads what that makes of a series."""
     for part in module.children():
-        own = getattr(part, "front_end", None)
-        if isinstance(own, GapFrontEnd):
+        own = part.gaps if isinstance(part, SeriesEncoder) else getattr(part, "front_end", part)
+        if isinstance(own, Filling):
             yield own
         elif not isinstance(part, SeriesEncoder):
-            yield from _front_ends(part)
+            yield from _fillings(part)
+
+
+def _learn_fillings(method: nn.Module, batch: Batch) -> None:
+    """Learn what completes series once for all encoders of a method that complete them alike."""
+    learned: dict[tuple[int, int, bool], Completion] = {}
+    for filling in _fillings(method):
+        if filling.learns:
+            own = filling.completion
+            alike = (own.channels, own.length, own.across)
+            if alike in learned:
+                own.load_state_dict(learned[alike].state_dict())
+            else:
+                filling.learn(batch.x, batch.times)
+                learned[alike] = own
+    if learned and len(with_something_observed([batch])[0]) < FEWEST_ROWS:
+        warnings.warn(
+            f"gaps are interpolated linearly: a completion is learned from at least {FEWEST_ROWS} series with an "
+            f"observation, and there are fewer; give more, or choose fill='linear'",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
-    """Own copy for series of another data set: channels, scaling and time unit are those of X.
+    """Own copy for series of another data set: channels, scaling, time unit, and what fills gaps, are those of X.
 
     Weights that read another number of channels than X has start anew; a warning names them.
 
@@ -410,6 +446,8 @@ def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
     twin.scaler_ = fit_scaler(panel.batch.x, twin.scaling)
     if len(panel.channels) != len(estimator.channels_):
         _rebuild(twin, estimator, panel, seed)
+    if any(filling.learns for filling in _fillings(twin.method_)):
+        _learn_fillings(twin.method_, twin._scaled(panel))
     return twin
 
 
@@ -420,7 +458,8 @@ def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, see
     fresh = twin.method_.state_dict()
     kept = {name: value for name, value in trained.items() if name in fresh and fresh[name].shape == value.shape}
     twin.method_.load_state_dict(kept, strict=False)
-    anew = [name for name in fresh if name not in kept]
+    learned = {id(value) for filling in _fillings(twin.method_) for value in filling.buffers()}
+    anew = [name for name, value in fresh.items() if name not in kept and id(value) not in learned]
     if anew:
         warnings.warn(
             f"X has {len(panel.channels)} channel(s), the encoder was trained with {len(original.channels_)}: these "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName
 from kinview.methods.estimators.base import as_trainer
 from kinview.parameters import anything, choice, real, spec, whole
@@ -20,6 +20,7 @@ __all__ = [
     "Scaling",
     "TextRule",
     "augmentation",
+    "fill",
     "front_end",
     "missing",
     "network_of",
@@ -50,6 +51,18 @@ TSTCC_TRAINING_IN_WORDS = (
 def augmentation(default: str | None, doc: str) -> Any:
     """Spec of a view."""
     return spec(default, "augmentation", doc=doc)
+
+
+def fill(default: FillRule = "zero", where: str = "What the network sees in a gap") -> Any:
+    """What stands in a gap, with the words for where it stands."""
+    return choice(
+        default,
+        get_args(FillRule),
+        doc=f"{where}: 0, the last observed value, a line between the observed neighbours, or the mean of what is "
+        'missing given what was observed, learned from the training series ("completion": of the same channel, '
+        '"completion+channels": of all) where it predicts hidden values better than the line; see '
+        ":class:`~kinview.data.Completion`.",
+    )
 
 
 def front_end() -> Any:

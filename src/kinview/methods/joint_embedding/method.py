@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import with_something_observed
+from kinview.data.gaps import offset_of, with_something_observed
 from kinview.encoders.pooling import PoolingName, pooled
 from kinview.losses import losses
 from kinview.losses.base import Loss
@@ -106,7 +106,7 @@ class JointEmbeddingMethod(Method):
 
     def _features(self, encoder: torch.nn.Module, batch: Batch) -> Tensor:
         if self.sizes.modality == "time_series":
-            return pooled(encoder, batch.x, batch.times, self.pooling)
+            return pooled(encoder, batch.x, batch.times, self.pooling, offset_of(batch))
         out: Tensor = encoder(batch.x)
         return out
 

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import bridge_gaps, valid_lengths, with_something_observed
+from kinview.data.gaps import offset_of, valid_lengths, with_something_observed
 from kinview.data.modality import SERIES
 from kinview.encoders.frequency import FrequencyEncoder
+from kinview.encoders.front_end import Filling, FillRule
 from kinview.encoders.masked import inside
 from kinview.encoders.pooling import pooled
 from kinview.encoders.tfc_transformer import TFCTransformer
@@ -70,7 +71,7 @@ class TFCMethod(Method):
         A frequency augmentation changes the spectrum of a series without gaps; bridged before, not after, the spectrum
         that the encoder takes is the perturbed one itself.
         """
-        whole = bridged(batch)
+        whole = bridged(batch, self.frequency_encoder.filling)
         return [
             batch,
             self.time_augmentation.at(progress)(batch, generator),
@@ -131,14 +132,14 @@ class TFCMethod(Method):
         return total / seen.sum(dim=1, keepdim=True)
 
 
-def bridged(batch: Batch) -> Batch:
-    """Series whose gaps are filled linearly; NaN beyond the end of a series, and in channels never observed, stays."""
+def bridged(batch: Batch, filling: Filling) -> Batch:
+    """Series whose gaps are filled; NaN beyond the end of a series, and in channels never observed, stays."""
     missing = torch.isnan(batch.x)
     if not bool(missing.any()):
         return batch
     within = inside(valid_lengths(batch.x, batch.times), batch.x.shape[2])[:, None, :]
     fill = missing & within & ~missing.all(dim=2, keepdim=True)
-    return batch.replace(x=torch.where(fill, bridge_gaps(batch.x), batch.x))
+    return batch.replace(x=torch.where(fill, filling(batch.x, offset=offset_of(batch)), batch.x))
 
 
 class _BatchNorm(nn.BatchNorm1d):
@@ -150,14 +151,16 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(x)
 
 
-def _encoders(parameters: TFC, sizes: Sizes) -> tuple[nn.Module, nn.Module]:
+def _encoders(parameters: TFC, sizes: Sizes) -> tuple[nn.Module, FrequencyEncoder | TFCTransformer]:
     """One for series, and one that takes their spectra itself."""
     channels = sizes.channels
     if parameters.encoder == "official":
         length = max(2, sizes.length + sizes.length % 2)  # its two heads share the steps
-        return TFCTransformer(channels, length, "time"), TFCTransformer(channels, length, "frequency")
+        fill = parameters.frequency_fill
+        time, frequency = (TFCTransformer(channels, length, domain, fill=fill) for domain in ("time", "frequency"))
+        return time, frequency
     time_encoder = encoder_of("encoder", parameters.encoder, sizes)
-    return time_encoder, FrequencyEncoder(channels, parameters.encoder, parameters.bins)
+    return time_encoder, FrequencyEncoder(channels, parameters.encoder, parameters.bins, parameters.frequency_fill)
 
 
 def _projector(encoder: nn.Module, parameters: TFC) -> nn.Sequential:
@@ -272,6 +275,11 @@ class TFC(SeriesEstimator):
     scaling: Scaling = shared.scaling()
     trainer: Any = shared.trainer(shared.TSTCC_TRAINING_IN_WORDS)
     random_state: Any = shared.random_state()
+    frequency_fill: FillRule = shared.fill(
+        "linear",
+        "What stands in a gap before a spectrum is taken, by position (the encoder's own ``fill`` is that of the time "
+        'branch; ``encoder="official"`` takes this one for both)',
+    )
 
     method_class: ClassVar[type[Method]] = TFCMethod
 

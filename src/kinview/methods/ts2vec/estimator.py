@@ -13,9 +13,9 @@ from torch import Tensor
 
 from kinview.augmentations.crop import CropPair
 from kinview.data.batch import Batch
-from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
+from kinview.data.gaps import offset_of, trimmed, valid_lengths, with_something_observed
 from kinview.encoders.dilated_conv import DilatedConvEncoder
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import methods
@@ -59,9 +59,9 @@ class TS2VecMethod(Method):
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Two crops, each with its own timestamp mask in ``extra["hide"]``."""
         batch = self._window(batch, generator)
-        views = self.crop(batch, generator)
+        views = [_placed(view, offset_of(batch)) for view in self.crop(batch, generator)]
         if self.mask == "all_true":
-            return list(views)
+            return views
         return [
             view.replace(extra={**view.extra, "hide": _coin_flips(view.x, generator).to(view.x.device)})
             for view in views
@@ -77,7 +77,7 @@ class TS2VecMethod(Method):
         return LossResult(self.contrast(*shared))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """Maximum over the observed steps of the per-timestamp representations."""
+        """Maximum over the steps that count of the per-timestamp representations; see :meth:`observed`."""
         batch = trimmed(batch) if self.encoder.padding == "masked" else batch
         return pool(self._encode(batch), self.observed(batch), "max")
 
@@ -89,8 +89,8 @@ class TS2VecMethod(Method):
         return multiscale(z, inside) if window == "multiscale" else window_max(z, window, inside)
 
     def observed(self, batch: Batch) -> Tensor | None:
-        """Steps ``(n, T)`` at which anything was observed; None where all count, as in the official code."""
-        return None if self.encoder.padding == "official" else ~torch.isnan(batch.x).all(dim=1)
+        """Steps ``(n, T)`` at which anything was observed, or filled; None where all count, as in the official code."""
+        return None if self.encoder.padding == "official" else self.encoder.shown(batch.x, batch.times)
 
     def inside(self, batch: Batch) -> Tensor | None:
         """Steps ``(n, T)`` up to the end of each series; None where all count, as in the official code."""
@@ -102,7 +102,7 @@ class TS2VecMethod(Method):
     def _encode(self, batch: Batch) -> Tensor:
         hide = batch.extra.get("hide")
         assert hide is None or isinstance(hide, Tensor)
-        z: Tensor = self.encoder(batch.x, times=batch.times, hide=hide)
+        z: Tensor = self.encoder(batch.x, times=batch.times, hide=hide, offset=offset_of(batch))
         return z
 
     def _window(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -111,7 +111,9 @@ class TS2VecMethod(Method):
             return batch
         start = int(torch.randint(0, steps - limit + 1, (), generator=generator))
         times = None if batch.times is None else batch.times[:, start : start + limit]
-        return batch.replace(x=batch.x[:, :, start : start + limit], times=times)
+        first = torch.full((len(batch),), start, device=batch.x.device)
+        placed = _placed(batch.replace(extra={**batch.extra, "offset": first}), offset_of(batch))
+        return placed.replace(x=batch.x[:, :, start : start + limit], times=times)
 
 
 @methods.register("ts2vec", modality="time_series", reference="Yue et al., AAAI 2022, arXiv 2106.10466")
@@ -179,6 +181,7 @@ class TS2Vec(SeriesEstimator):
         "the training set has at most 100,000 values, otherwise 600."
     )
     random_state: Any = shared.random_state()
+    fill: FillRule = shared.fill()
 
     method_class: ClassVar[type[Method]] = TS2VecMethod
 
@@ -300,6 +303,8 @@ class TS2Vec(SeriesEstimator):
         return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}
 
     def _training_rows(self, batch: Batch) -> Batch:
+        if self.fill.startswith("completion"):  # it has to know where in a series the steps of a row stand
+            batch = batch.replace(extra={**batch.extra, "offset": torch.zeros(len(batch), dtype=torch.int64)})
         return centred(super()._training_rows(split_long(batch, self.max_train_length)))
 
     def _why_not_trainable(self, rows: Batch) -> str | None:
@@ -309,6 +314,14 @@ class TS2Vec(SeriesEstimator):
         if rows.x.shape[2] < shortest:
             return f"its crops need series of at least {shortest} steps, the longest has {rows.x.shape[2]}"
         return None
+
+
+def _placed(view: Batch, offset: Tensor | None) -> Batch:
+    """View whose rows are cut from rows that begin at this offset of their series."""
+    own = offset_of(view)
+    if offset is None or own is None:
+        return view
+    return view.replace(extra={**view.extra, "offset": own + offset})
 
 
 def _shared_steps(view: Batch) -> slice:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from kinview.data.batch import Batch
+from kinview.data.gaps import offset_of
 
 __all__ = ["centred", "split_long"]
 
@@ -21,10 +23,11 @@ def split_long(batch: Batch, limit: int | None) -> Batch:
     x = F.pad(batch.x, (0, pad), value=torch.nan)
     parts = x.reshape(len(batch), -1, sections, length).transpose(1, 2).flatten(0, 1)
     source = torch.arange(len(batch)).repeat_interleave(sections)
+    first = (torch.arange(sections) * length).repeat(len(batch))
     times = None
     if batch.times is not None:
         times = F.pad(batch.times, (0, pad), value=torch.nan).reshape(-1, length)
-    return batch.rows(source).replace(x=parts, times=times)
+    return _moved(batch.rows(source), first).replace(x=parts, times=times)
 
 
 def centred(batch: Batch) -> Batch:
@@ -39,4 +42,10 @@ def centred(batch: Batch) -> Batch:
     source = (torch.arange(steps)[None, :] - shift[:, None]) % steps
     x = batch.x.gather(2, source[:, None, :].expand_as(batch.x))
     times = None if batch.times is None else batch.times.gather(1, source)
-    return batch.replace(x=x, times=times)
+    return _moved(batch, -shift).replace(x=x, times=times)
+
+
+def _moved(batch: Batch, by: Tensor) -> Batch:
+    """The same rows, which say, if they do, that they begin so many steps later in their series."""
+    offset = offset_of(batch)
+    return batch if offset is None else batch.replace(extra={**batch.extra, "offset": offset + by})

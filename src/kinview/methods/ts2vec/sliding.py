@@ -48,7 +48,8 @@ def slide(
         some = windows[:, k]
         if official:
             some = _with_official_overwriting(some, k, steps, length, before, after)
-        rows = Batch.of(some.reshape(-1, channels, width), times=stamps[:, k].reshape(-1, width))
+        place = {"offset": (k * length - before).repeat(n)}
+        rows = Batch.of(some.reshape(-1, channels, width), times=stamps[:, k].reshape(-1, width), extra=place)
         z = encode(rows)[:, :, before : before + length]
         parts.append(z.reshape(n, len(k), -1, length).transpose(1, 2).flatten(2))
     return torch.cat(parts, dim=2)[:, :, :steps]

@@ -14,7 +14,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
 from kinview.data.modality import SERIES
-from kinview.encoders.front_end import FrontEndMode, MissingRule
+from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName, pool_segments
 from kinview.encoders.tstcc_cnn import TSTCCEncoder
 from kinview.losses.nt_xent import NTXent
@@ -241,6 +241,7 @@ class TSTCC(SeriesEstimator):
     scaling: Scaling = shared.scaling()
     trainer: Any = shared.trainer(shared.TSTCC_TRAINING_IN_WORDS)
     random_state: Any = shared.random_state()
+    fill: FillRule = shared.fill()
 
     method_class: ClassVar[type[Method]] = TSTCCMethod
 

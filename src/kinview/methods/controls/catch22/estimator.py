@@ -11,11 +11,11 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
+from kinview.encoders.front_end import FillRule
 from kinview.methods import methods
 from kinview.methods.controls import fixed_features
 from kinview.methods.controls.as_measured import AsMeasured, AsMeasuredEstimator
 from kinview.methods.controls.catch22.features import NAMES, catch22, mean_and_std
-from kinview.methods.controls.fixed_features import FillName
 from kinview.parameters import flag, parameterised
 
 __all__ = ["Catch22", "Catch22Features"]
@@ -103,8 +103,8 @@ class Catch22(AsMeasuredEstimator):
     is a tie between rounding errors, as ``whiten_timescale`` of a straight line is in every implementation. Versions of
     catch22 before 1.0 define most features otherwise.
 
-    *Gaps* are filled before, within a channel's own length; *series of any length* need no change. Time stamps are not
-    read: the features are of evenly spaced steps.
+    *Gaps* are filled before, within a channel's own length; *series of any length* need no change. Time stamps are
+    read where gaps are filled alone: the features are of evenly spaced steps.
 
     *Speed.* All series of one length are computed at once, in about 1.5 times the time of the C library called in a
     loop (1,000 series of 150 steps, 200 of 1,000; one core).
@@ -126,7 +126,7 @@ class Catch22(AsMeasuredEstimator):
     """
 
     catch24: bool = flag(False, doc="Mean and standard deviation of each channel, in its unit, as well (catch24).")
-    fill: FillName = fixed_features.fill()
+    fill: FillRule = fixed_features.fill()
 
     repr_dim: ClassVar[None] = None
     method_class: ClassVar[type[Catch22Features]] = Catch22Features  # type: ignore[assignment]

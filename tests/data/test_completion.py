@@ -1,0 +1,335 @@
+"""Gaussian completion of series: direct formulas and closed forms, the choice on hidden cells, and its invariants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from scipy.linalg import toeplitz
+from torch import Tensor
+
+from helpers import NAN, gen
+from kinview.data import Completion, bridge
+from kinview.data._conditional_mean import conditional_mean, moments, positive_definite, stationary_moments
+
+
+def waves(n: int = 60, channels: int = 1, steps: int = 24, seed: int = 0) -> Tensor:
+    """Noisy days of a common shape, which a line between neighbours misses."""
+    generator = gen(seed)
+    shape = 2 * torch.sin(torch.arange(steps) * 1.3) + torch.arange(channels)[:, None]
+    size = 1 + 0.3 * torch.randn(n, 1, 1, generator=generator, dtype=torch.float64)
+    noise = 0.2 * torch.randn(n, channels, steps, generator=generator, dtype=torch.float64)
+    return size * shape + noise
+
+
+def gappy(x: Tensor, rate: float = 0.4, seed: int = 1) -> Tensor:
+    return x.masked_fill(torch.rand(x.shape, generator=gen(seed)) < rate, NAN)
+
+
+def gaps_inside(x: Tensor, seed: int = 1) -> Tensor:
+    """Series with gaps of which none is at the end, where the end of the series would be."""
+    return torch.cat([gappy(x, seed=seed)[:, :, :-1], x[:, :, -1:]], dim=2)
+
+
+def completed(x: Tensor, completion: Completion, **others: Any) -> Tensor:
+    return bridge(x, how="completion", completion=completion, **others)
+
+
+# --- the conditional mean --------------------------------------------------------------------------------------------
+
+
+def directly(row: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    seen, gaps = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
+    filled = row.copy()
+    filled[gaps] = covariance[np.ix_(gaps, seen)] @ np.linalg.solve(covariance[np.ix_(seen, seen)], row[seen])
+    return filled
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 12), st.integers(0, 1000), st.floats(0.05, 0.9))
+def test_the_conditional_mean_is_the_direct_formula(size: int, seed: int, rate: float) -> None:
+    root = torch.randn(size, size, generator=gen(seed), dtype=torch.float64)
+    covariance = root @ root.T + 0.1 * torch.eye(size)
+    rows = gappy(torch.randn(9, size, generator=gen(seed + 1), dtype=torch.float64), rate, seed)
+    rows = rows[(~torch.isnan(rows)).any(dim=1)]
+    if not len(rows):
+        return
+    found = torch.where(torch.isnan(rows), conditional_mean(rows, covariance), rows)
+    expected = np.stack([directly(row, covariance.numpy()) for row in rows.numpy()])
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-8)
+
+
+def test_between_two_neighbours_an_autoregression_gives_its_closed_form() -> None:
+    share = 0.8
+    covariance = torch.from_numpy(toeplitz(share ** np.arange(7.0)))
+    row = torch.tensor([[0.3, NAN, 2.0, -1.0, NAN, NAN, NAN]], dtype=torch.float64)
+    found = conditional_mean(row, covariance)[0]
+    torch.testing.assert_close(found[1], torch.tensor(share / (1 + share**2) * 2.3, dtype=torch.float64))
+    torch.testing.assert_close(found[4:], -(share ** torch.arange(1.0, 4.0, dtype=torch.float64)))
+
+
+def test_a_random_walk_is_interpolated_linearly_and_held_at_its_end() -> None:
+    step = torch.arange(1.0, 9.0, dtype=torch.float64)
+    row = torch.tensor([[1.0, NAN, NAN, 4.0, NAN, 0.0, NAN, NAN]], dtype=torch.float64)
+    found = torch.where(torch.isnan(row), conditional_mean(row, torch.minimum(step, step[:, None])), row)
+    torch.testing.assert_close(found, bridge(row[:, None])[:, 0])
+
+
+# --- what is estimated -----------------------------------------------------------------------------------------------
+
+
+def moments_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, pairwise covariance and stationary covariance, by loops."""
+    n, channels, steps = x.shape
+    mean = np.empty((channels, steps))
+    for c in range(channels):
+        for t in range(steps):
+            known = x[~np.isnan(x[:, c, t]), c, t]
+            mean[c, t] = known.mean() if len(known) >= 5 else np.nanmean(x[:, c])
+    r = (x - mean).reshape(n, -1)
+    of = [(c, t) for c in range(channels) for t in range(steps)]
+    products: dict[tuple[int, int, int], list[float]] = {}
+    most: dict[tuple[int, int, int], int] = {}
+    both = {}
+    for i, (c, s) in enumerate(of):
+        for j, (d, t) in enumerate(of):
+            pairs = r[:, i] * r[:, j]
+            both[i, j] = pairs = pairs[~np.isnan(pairs)]
+            products.setdefault((c, d, t - s), []).extend(pairs)
+            most[c, d, t - s] = max(most.get((c, d, t - s), 0), len(pairs))
+    stationary, pairwise = np.zeros((len(of), len(of))), np.zeros((len(of), len(of)))
+    for i, (c, s) in enumerate(of):
+        for j, (d, t) in enumerate(of):
+            lag = (c, d, t - s)
+            stationary[i, j] = np.mean(products[lag]) if most[lag] >= 5 else 0.0
+            pairwise[i, j] = both[i, j].mean() if len(both[i, j]) >= 5 else stationary[i, j]
+    return mean, pairwise, stationary
+
+
+@pytest.mark.parametrize(("n", "channels", "rate"), [(30, 1, 0.4), (9, 2, 0.5), (5, 1, 0.0), (7, 1, 0.7)])
+def test_moments_are_those_of_the_pairs_that_were_observed(n: int, channels: int, rate: float) -> None:
+    x = gappy(waves(n, channels, 8), rate)
+    for found, expected in zip(moments(x), moments_directly(x.numpy()), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+
+
+def test_the_stationary_covariance_of_long_series_is_that_of_short_ones() -> None:
+    x = gappy(waves(20, 1, 40))
+    mean, covariance = stationary_moments(x, 12)
+    expected = moments(x)
+    torch.testing.assert_close(mean, expected.mean)
+    torch.testing.assert_close(covariance, expected.stationary[:12, :12])
+
+
+def test_eigenvalues_are_raised_to_a_millionth_of_the_largest() -> None:
+    found = torch.linalg.eigvalsh(positive_definite(torch.diag(torch.tensor([2.0, 1.0, -1.0], dtype=torch.float64))))
+    torch.testing.assert_close(found, torch.tensor([2e-6, 1.0, 2.0], dtype=torch.float64))
+
+
+def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Mean, covariance and whether it is used, of series of one channel: the recipe step by step."""
+    generator = gen(0)
+    hidden = (torch.rand(x.shape, generator=generator, dtype=torch.float64) < 0.15).numpy()[:, 0]
+    rows, known = x[:, 0], ~np.isnan(x[:, 0])
+    kept = np.where(hidden, np.nan, rows)
+    tried = hidden & known
+
+    def candidate(values: np.ndarray, share: float, ridge: float) -> tuple[np.ndarray, np.ndarray]:
+        mean, pairwise, stationary = moments_directly(values[:, None])
+        values_, vectors = np.linalg.eigh(share * pairwise + (1 - share) * stationary)
+        covariance = (vectors * np.maximum(values_, 1e-6 * values_[-1])) @ vectors.T
+        return mean[0], covariance + ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+
+    def error(filled: np.ndarray) -> float:
+        return float(np.mean((filled - rows)[tried] ** 2))
+
+    line = error(bridge(torch.from_numpy(kept)[:, None])[:, 0].numpy())
+    errors = {}
+    for share in (0.0, 0.25, 0.5, 0.75, 0.95):
+        for ridge in (1e-3, 1e-2, 1e-1):
+            mean, covariance = candidate(kept, share, ridge)
+            filled = np.stack([directly(row - mean, covariance) if np.isfinite(row).any() else row for row in kept])
+            errors[share, ridge] = error(filled + mean)
+    best = min(errors, key=lambda key: errors[key])
+    return *candidate(rows, *best), errors[best] < 0.9 * line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fit_is_the_recipe_step_by_step(seed: int) -> None:
+    x = gappy(waves(40, 1, 12, seed), 0.3, seed)
+    mean, covariance, used = chosen_directly(x.numpy())
+    completion = Completion.of(x)
+    assert completion.completed.tolist() == [used] == [True]
+    np.testing.assert_allclose(completion.mean[0].numpy(), mean, atol=1e-6)
+    np.testing.assert_allclose(completion.covariance[0].numpy(), covariance, atol=1e-6)
+    new = gappy(waves(10, 1, 12, seed + 9), 0.5, seed + 9)
+    expected = np.stack([directly(row - mean, covariance) + mean for row in new[:, 0].numpy()])
+    inside = torch.arange(12) < (12 - (~torch.isnan(new[:, 0])).flip(1).int().argmax(dim=1))[:, None]
+    np.testing.assert_allclose(completed(new, completion)[:, 0][inside].numpy(), expected[inside.numpy()], atol=1e-5)
+
+
+# --- which is used ---------------------------------------------------------------------------------------------------
+
+
+def test_what_neighbours_do_not_tell_is_completed_and_what_they_do_is_interpolated() -> None:
+    walk = torch.randn(80, 1, 24, generator=gen(), dtype=torch.float64).cumsum(dim=2)
+    both = torch.cat([waves(80), walk], dim=1)
+    completion = Completion.of(gappy(both))
+    assert completion.completed.tolist() == [True, False]
+    x = gappy(torch.cat([waves(50, seed=5), walk[:50]], dim=1), seed=6)
+    filled = completed(x, completion)
+    assert torch.equal(filled[:, 1], bridge(x)[:, 1])
+    truth = waves(50, seed=5)[:, 0]
+    assert (filled[:, 0] - truth).square().mean() < (bridge(x)[:, 0] - truth).square().mean() / 3
+
+
+@pytest.mark.parametrize("n", [0, 1, 4])
+def test_of_fewer_than_five_series_nothing_is_kept(n: int) -> None:
+    completion = Completion.of(waves(n))
+    assert not completion.completed.any() and not completion.mean.any()
+    assert torch.equal(completion.covariance[0], torch.eye(24))
+    x = gappy(waves(6))
+    assert torch.equal(completed(x, completion), bridge(x))
+
+
+def test_constant_and_unobserved_channels_are_interpolated() -> None:
+    x = torch.cat([torch.ones(20, 1, 10), torch.full((20, 1, 10), NAN)], dim=1)
+    x[:, 0, 3] = NAN
+    for across in (False, True):
+        completion = Completion.of(x, across=across)
+        assert not completion.completed.any()
+        assert torch.equal(completed(x, completion), bridge(x))
+
+
+def test_a_fit_repeats_and_another_draw_of_hidden_cells_is_asked_for_by_a_generator() -> None:
+    x = gappy(waves(30))
+    one, same = Completion.of(x), Completion.of(x).fit(x)
+    assert all(torch.equal(a, b) for a, b in zip(one.buffers(), same.buffers(), strict=True))
+    assert Completion.of(x, generator=gen(5)).completed.tolist() == [True]
+
+
+def test_other_channels_tell_what_a_channel_does_not() -> None:
+    first = torch.randn(200, 1, 12, generator=gen(), dtype=torch.float64)
+    x = torch.cat([first, first + 0.1 * torch.randn(200, 1, 12, generator=gen(1), dtype=torch.float64)], dim=1)
+    alone, across = Completion.of(gappy(x)), Completion.of(gappy(x), across=True)
+    gaps = x[:20].clone()
+    gaps[:, 0, 2:9] = NAN
+    errors = [(completed(gaps, each) - x[:20]).square().mean() for each in (alone, across)]
+    assert across.completed.all() and errors[1] < errors[0] / 20
+    with pytest.raises(ValueError, match=r"at most 1,024 values a series; these have 12 channels of 100 steps"):
+        Completion(12, 100, across=True)
+
+
+def test_a_completion_of_one_channel_takes_each_channel_by_itself() -> None:
+    completion = Completion.of(gappy(waves(60, 1)))
+    x = gaps_inside(waves(8, 3))
+    each = torch.cat([completed(x[:, [c]], completion) for c in range(3)], dim=1)
+    torch.testing.assert_close(completed(x, completion), each, rtol=0, atol=1e-12)
+    pooled = Completion(1, 24).fit(gappy(waves(60, 3)))
+    assert pooled.completed.all()
+    assert not Completion(1, 24).fit(gappy(waves(4, 3))).completed.any(), "twelve channels are of four series"
+    with pytest.raises(ValueError, match="this completion is of 2 channels; the series have 3"):
+        completed(x, Completion.of(gappy(waves(60, 2))))
+
+
+# --- invariants ------------------------------------------------------------------------------------------------------
+
+LEARNED = {across: Completion.of(gappy(waves(60, 2)), across=across) for across in (False, True)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.booleans(), st.integers(0, 1000), st.floats(0.0, 1.0), st.integers(1, 40), st.integers(0, 9))
+def test_rows_are_exact_independent_and_blind_to_padding(
+    across: bool, seed: int, rate: float, steps: int, more: int
+) -> None:
+    completion = LEARNED[across]
+    x = gappy(waves(6, 2, steps, seed), rate, seed).float()
+    filled = completed(x, completion)
+    seen = ~torch.isnan(x)
+    assert torch.equal(filled[seen], x[seen]) and torch.isfinite(filled).all()
+    never = (~seen).all(dim=2)
+    assert not filled[never].any(), "a channel without an observed value is 0"
+    for row in range(6):
+        torch.testing.assert_close(completed(x[row : row + 1], completion)[0], filled[row], rtol=0, atol=1e-5)
+    padded = completed(F.pad(x, (0, more), value=NAN), completion)
+    torch.testing.assert_close(padded[:, :, :steps], filled, rtol=0, atol=1e-5)
+
+
+def test_a_completion_is_differentiable_in_the_observed_values() -> None:
+    x = gappy(waves(4, 2))
+    observed = ~torch.isnan(x)
+
+    def of(values: Tensor) -> Tensor:
+        return completed(torch.full_like(x, NAN).masked_scatter(observed, values), LEARNED[False])
+
+    assert torch.autograd.gradcheck(of, x[observed].requires_grad_())
+
+
+def test_beyond_the_grid_of_training_and_beyond_its_end_a_series_is_interpolated() -> None:
+    x = gappy(waves(8, 2, 40, seed=3))
+    x[0, :, 20:] = NAN
+    filled = completed(x, LEARNED[False])
+    assert torch.equal(filled[:, :, 24:], bridge(x)[:, :, 24:])
+    assert torch.equal(filled[0, :, 20:], bridge(x)[0, :, 20:])
+    assert not torch.equal(filled[:, :, :20], bridge(x)[:, :, :20])
+    kept = torch.arange(40.0).expand(8, 40).clone()  # a time stamp keeps the last steps as a gap
+    assert not torch.equal(completed(x, LEARNED[False], times=kept)[0, :, 20:24], bridge(x)[0, :, 20:24])
+
+
+def test_a_part_of_a_series_is_completed_at_its_own_place() -> None:
+    x = gappy(waves(8, 2, 24, seed=3))
+    start = torch.tensor([0, 3, 5, 5, 10, 14, 2, 9])
+    steps = start[:, None] + torch.arange(10)
+    part = x.gather(2, steps[:, None].expand(8, 2, 10))
+    whole = torch.full_like(x, NAN).scatter(2, steps[:, None].expand(8, 2, 10), part)
+    times = torch.arange(24.0).expand(8, 24)  # so that the gaps at both ends of a part are inside
+    expected = completed(whole, LEARNED[False], times=times).gather(2, steps[:, None].expand(8, 2, 10))
+    kept = times.gather(1, steps)
+    filled = completed(part, LEARNED[False], times=kept, offset=start)
+    torch.testing.assert_close(filled, expected, rtol=0, atol=1e-9)
+    assert (completed(part, LEARNED[False], times=kept) - expected).abs().max() > 0.5, "the place matters"
+    before = completed(F.pad(part, (2, 0), value=NAN), LEARNED[False], offset=start - 2)
+    assert torch.isfinite(before).all()
+
+
+def test_unevenly_spaced_series_are_interpolated_in_their_own_time() -> None:
+    x = gaps_inside(waves(60, 1))
+    even = torch.arange(24.0, dtype=torch.float64).expand(60, 24) * 0.5 + 1e6
+    odd = even.clone()
+    odd[::2, 10:] += 1.5
+    completion = Completion.of(x, even)
+    assert completion.step == 0.5 and completion.completed.all()
+    torch.testing.assert_close(completed(x, completion, times=even), completed(x, Completion.of(x)))
+    filled = completed(x, completion, times=odd)
+    assert torch.equal(filled[::2], bridge(x, odd)[::2])
+    torch.testing.assert_close(filled[1::2], completed(x, completion, times=even)[1::2], rtol=0, atol=1e-9)
+    jittered = even + 0.2 * torch.rand(60, 24, generator=gen(), dtype=torch.float64)
+    torch.testing.assert_close(completed(x, completion, times=jittered), completed(x, completion, times=even))
+    slower = completed(x, completion, times=even * 2)
+    assert torch.equal(slower, bridge(x, even * 2)), "another sampling rate is another grid"
+    assert not Completion.of(x, torch.rand(60, 24, generator=gen()).cumsum(dim=1)).completed.any()
+
+
+# --- long series -----------------------------------------------------------------------------------------------------
+
+
+def test_long_series_are_completed_in_windows() -> None:
+    x = waves(12, 1, 1300, seed=2)
+    completion = Completion.of(gappy(x))
+    assert completion.covariance.shape == (1, 512, 512) and completion.completed.all()
+    gaps = gappy(x, seed=4)
+    gaps[0, 0, 300:1000] = NAN  # a window without any observation
+    filled = completed(gaps, completion)
+    assert torch.equal(filled[~torch.isnan(gaps)], gaps[~torch.isnan(gaps)]) and torch.isfinite(filled).all()
+    assert torch.equal(filled[0, 0, 512:768], bridge(gaps)[0, 0, 512:768])
+    errors = [(each[1:] - x[1:]).square().mean() for each in (filled, bridge(gaps))]
+    assert errors[0] < errors[1] / 3
+    row = (gaps[1, 0] - completion.mean[0])[128:640].numpy()  # steps 256 to 511 with 128 on either side
+    expected = directly(row, completion.covariance[0].double().numpy())[128:384] + completion.mean[0, 256:512].numpy()
+    np.testing.assert_allclose(filled[1, 0, 256:512].numpy(), expected, atol=1e-6)
