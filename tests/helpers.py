@@ -149,6 +149,8 @@ SMALL: dict[str, dict[str, Any]] = {
     if hasattr(methods[name].for_modality("time_series").target, "get_test_params")
 } | {
     "raw": {},
+    "pca": {},
+    "random_features": {"repr_dim": 8, "random_state": 0},
     "scarf": {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0, "trainer": {"max_steps": 2}},
     "tabular_simclr": {
         "encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "projection_dim": 2, "random_state": 0,

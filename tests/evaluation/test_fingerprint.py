@@ -406,8 +406,9 @@ def test_new_and_moved_parts_change_no_key_and_a_recipe_changes_its_own(tmp_path
 
 
 EXECUTED = """
-import importlib, pkgutil, sys, tempfile, warnings
+import importlib, pkgutil, sys, tempfile, types, warnings
 from pathlib import Path
+from sklearn.dummy import DummyClassifier
 import kinview
 
 for module in pkgutil.walk_packages(kinview.__path__, "kinview."):
@@ -426,10 +427,18 @@ for registry in families().values():
     list(registry)
 of_module = {module.__file__: name for name, module in sys.modules.items() if name.split(".")[0] == "kinview"}
 trainer = {"trainer": {"max_steps": 2, "batch_size": 16}}
-trained = [{name: trainer} for name in methods if name not in ("raw", "random_init", "supervised")]
-controls = ["raw", "random_init", "supervised"]
+controls = [name for name in methods if methods[name].target.control]
+trained = [{name: trainer} for name in methods if name not in controls]
 controls += [{"random_init": {"method": "simclr"}}, {"supervised": {"method": "tstcc"}}]
-chosen_probes = [{name: trainer} if name == "finetune" else name for name in probes]
+class StandIn(DummyClassifier):
+    def __init__(self, **given):
+        super().__init__()
+
+for library, kind in (("tabpfn", "TabPFNClassifier"), ("tabicl", "TabICLClassifier")):  # which are not installed
+    sys.modules[library] = types.ModuleType(library)
+    setattr(sys.modules[library], kind, StandIn)
+given = {"finetune": trainer, "tabpfn": {"download": True}, "tabicl": {"download": True}}
+chosen_probes = [{name: given[name]} if name in given else name for name in probes]
 benchmark = Benchmark(
     "executed", ["toy", "table"], [*controls, *trained], ["mcar"], [0.2], label_noise=["symmetric"],
     label_noise_rates=[0.2], label_fractions=[0.9], crossed=True, probes=chosen_probes, data_dir=sys.argv[1],

@@ -55,6 +55,12 @@ SPECS: Mapping[str, list[Any]] = {
     "multirocket": [{"multirocket": {"features": 672}}, {"multirocket": {"features": 672, "definition": "paper"}}],
     "hydra": [{"hydra": {"groups": 8}}],
     "multirocket_hydra": [{"multirocket_hydra": {"features": 672, "groups": 8, "fill": "completion", "repr_dim": 5}}],
+    "summary": ["summary"],
+    "tsfresh_minimal": ["tsfresh_minimal"],
+    "catch22": ["catch22", {"catch22": {"catch24": True, "fill": "zero"}}],
+    "quant": ["quant", {"quant": {"depth": 3, "repr_dim": 4}}],
+    "pca": ["pca", {"pca": {"repr_dim": 3}}],
+    "random_features": ["random_features", {"random_features": {"kind": "relu", "repr_dim": 16}}],
     "ts2vec": [TS2VEC],
     "tstcc": [
         {"tstcc": {"repr_dim": 16, "hidden_dim": 8, "context_dim": 16, "context_depth": 2, "pooling": how}}
@@ -114,7 +120,7 @@ def test_contract(spec: Any) -> None:
     assert set(FLAGS) < set(checked)
 
 
-@pytest.mark.parametrize("spec", ["raw", {"random_init": {"method": SMALL_SCARF}}], ids=str)
+@pytest.mark.parametrize("spec", ["raw", "pca", {"random_init": {"method": SMALL_SCARF}}], ids=str)
 def test_methods_of_both_modalities_pass_the_checks_on_tables(spec: Any) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 4)), columns=list("abcd"))
     assert "columns" in check_method(spec, X=table)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from kinview.evaluation.probes.linear import Linear as Linear
     from kinview.evaluation.probes.nearest_neighbour import NearestNeighbour as NearestNeighbour
     from kinview.evaluation.probes.svm import SVM as SVM
+    from kinview.evaluation.probes.tabicl import TabICL as TabICL
+    from kinview.evaluation.probes.tabpfn import TabPFN as TabPFN
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
     from kinview.evaluation.statistics import (

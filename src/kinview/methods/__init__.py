@@ -9,13 +9,19 @@ from kinview.methods.estimators.capabilities import check_declared
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
+    from kinview.methods.controls.catch22.estimator import Catch22 as Catch22
+    from kinview.methods.controls.pca import PCAFeatures as PCAFeatures
+    from kinview.methods.controls.quant import Quant as Quant
+    from kinview.methods.controls.random_features import RandomFeatures as RandomFeatures
     from kinview.methods.controls.random_init import RandomInit as RandomInit
     from kinview.methods.controls.raw import RawFeatures as RawFeatures
     from kinview.methods.controls.rocket.hydra import Hydra as Hydra
     from kinview.methods.controls.rocket.minirocket import MiniRocket as MiniRocket
     from kinview.methods.controls.rocket.multirocket import MultiRocket as MultiRocket
     from kinview.methods.controls.rocket.multirocket_hydra import MultiRocketHydra as MultiRocketHydra
+    from kinview.methods.controls.summary import Summary as Summary
     from kinview.methods.controls.supervised import Supervised as Supervised
+    from kinview.methods.controls.tsfresh_minimal import TSFreshMinimal as TSFreshMinimal
     from kinview.methods.estimators.model_file import load_model as load_model
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator
     from kinview.methods.estimators.tabular import TabularEstimator as TabularEstimator

@@ -19,5 +19,7 @@ probes = Registry(
         "kinview.evaluation.probes.nearest_neighbour",
         "kinview.evaluation.probes.gradient_boosting",
         "kinview.evaluation.probes.fine_tune",
+        "kinview.evaluation.probes.tabpfn",
+        "kinview.evaluation.probes.tabicl",
     ),
 )
