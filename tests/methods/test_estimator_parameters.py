@@ -38,7 +38,7 @@ SERIES = "scaling trainer random_state"
 ORDER = {
     TS2Vec: "repr_dim hidden_dim depth dropout mask temporal_unit max_train_length missing front_end padding "
     + SERIES
-    + " fill",
+    + " fill gaps",
     TSTCC: "repr_dim hidden_dim kernel_size stride dropout prediction_steps context_dim context_depth context_heads "
     "temperature temporal_weight contextual_weight weak_augmentation strong_augmentation pooling segments missing "
     "front_end " + SERIES + " fill gaps",

@@ -49,7 +49,8 @@ _DEFAULTS_OF = {1: "0.1.0"}  # formats that leave out what has its default, and 
 # what reading a file raises that says something else than its version of kinview writes; a ValueError says what
 _INCOMPLETE = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError),
-    *(MemoryError, StopIteration),
+    MemoryError,
+    StopIteration,  # an empty list or mapping where a part has its name
 )
 
 
