@@ -128,7 +128,7 @@ class FixedFeatures(nn.Module, ABC):
             standardised = (z.double() - self.feature_mean) / self.feature_std
             z = (standardised @ self.components.double()).to(z.dtype)
         observed = (~torch.isnan(batch.x)).flatten(1).any(dim=1)
-        return torch.where(observed[:, None], z, torch.zeros_like(z))
+        return z if bool(observed.all()) else z.masked_fill(~observed[:, None], 0.0)
 
     def rows_a_chunk(self, channels: int, length: int) -> int:
         """Rows whose features are computed at once, so that memory does not grow with the data set."""

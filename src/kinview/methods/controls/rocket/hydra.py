@@ -197,3 +197,8 @@ class Hydra(FixedFeatureEstimator):
     random_state: Any = shared.random_state("Seed of the kernels, and of the channels.")
 
     method_class: ClassVar[type[FixedFeatures]] = HydraFeatures
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Few features, for sktime's checks."""
+        return [{"groups": 4, "random_state": 0}]

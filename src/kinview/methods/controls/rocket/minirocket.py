@@ -166,3 +166,8 @@ class MiniRocket(FixedFeatureEstimator):
     )
 
     method_class: ClassVar[type[FixedFeatures]] = MiniRocketFeatures
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Few features, for sktime's checks."""
+        return [{"features": 168, "random_state": 0}]

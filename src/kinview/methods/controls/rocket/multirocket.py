@@ -163,3 +163,8 @@ class MultiRocket(FixedFeatureEstimator):
     )
 
     method_class: ClassVar[type[FixedFeatures]] = MultiRocketFeatures
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Few features, for sktime's checks."""
+        return [{"features": 672, "random_state": 0}]

@@ -169,3 +169,8 @@ class MultiRocketHydra(FixedFeatureEstimator):
     )
 
     method_class: ClassVar[type[FixedFeatures]] = MultiRocketHydraFeatures
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Few features, for sktime's checks."""
+        return [{"features": 672, "groups": 4, "random_state": 0}]

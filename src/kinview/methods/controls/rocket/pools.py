@@ -22,7 +22,7 @@ DefinitionName = Literal["official", "paper"]
 Array = NDArray[Any]
 
 _ROWS_TIMES_STEPS = 2**16  # of one chunk of rows: its convolutions fit into a processor's cache
-_COMPARED = 2**19  # comparisons made at once
+_COMPARED = 2**18  # comparisons made at once
 _NEVER = np.finfo(np.float32).min  # above no threshold, and finite
 _BYTE = 255
 _STRETCH = 16  # steps whose runs are joined in bytes
@@ -92,30 +92,31 @@ def pooled_features(
         Which pools.
     """
     n, _, steps = x.shape
-    result = np.empty((pooling.number, len(thresholds), n), np.float32)
+    result = np.empty((n, pooling.number, len(thresholds)), np.float32)
     levels, members = thresholds.cpu().numpy(), None if subsets is None else subsets.cpu().numpy()
     chunk = max(1, _ROWS_TIMES_STEPS // max(steps, 1))
     ends = itertools.accumulate(len(KERNELS) * dilation.thresholds for dilation in dilations)
     places = [
         slice(end - len(KERNELS) * dilation.thresholds, end) for dilation, end in zip(dilations, ends, strict=True)
     ]
-    parts = [slice(first, first + chunk) for first in range(0, n, chunk)]
+    parts = [slice(first, min(first + chunk, n)) for first in range(0, n, chunk)]
     series = [(time_first(x[part]), lengths[part].cpu().numpy()) for part in parts]
 
     def work(task: tuple[int, int]) -> None:
         at, of_rows = task
         place, kernels = places[at], slice(at * len(KERNELS), (at + 1) * len(KERNELS))
-        into = result[:, place, parts[of_rows]].reshape(pooling.number, len(KERNELS), dilations[at].thresholds, -1)
+        rows = parts[of_rows]
+        into = np.empty((pooling.number, len(KERNELS), dilations[at].thresholds, rows.stop - rows.start), np.float32)
         of_kernel = levels[place].reshape(len(KERNELS), -1)
         _pool_dilation(
             *series[of_rows], dilations[at], of_kernel, None if members is None else members[kernels], pooling, into
         )
-        result[:, place, parts[of_rows]] = into.reshape(pooling.number, place.stop - place.start, -1)
+        result[rows, :, place] = into.reshape(pooling.number, -1, into.shape[-1]).transpose(2, 0, 1)
 
     tasks = list(itertools.product(range(len(dilations)), range(len(parts))))
     with ThreadPoolExecutor(min(torch.get_num_threads(), len(tasks))) as pool:
         list(pool.map(work, tasks))
-    return torch.from_numpy(np.ascontiguousarray(result.reshape(-1, n).T)).to(x.device)
+    return torch.from_numpy(result.reshape(n, -1)).to(x.device)
 
 
 def _pool_dilation(
