@@ -19,5 +19,13 @@ probes = Registry(
         "kinview.evaluation.probes.nearest_neighbour",
         "kinview.evaluation.probes.gradient_boosting",
         "kinview.evaluation.probes.fine_tune",
+        "kinview.evaluation.probes.ridge",
+        "kinview.evaluation.probes.robust_ridge",
+        "kinview.evaluation.probes.centroid",
+        "kinview.evaluation.probes.lda",
+        "kinview.evaluation.probes.logistic",
+        "kinview.evaluation.probes.forward_corrected",
+        "kinview.evaluation.probes.confident",
+        "kinview.evaluation.probes.auto",
     ),
 )
