@@ -87,7 +87,7 @@ class LDA(Probe):
 
 def _gram(R: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "size size"]:
     """The smaller of R R' and R' R: they share their trace, their norm and their eigenvalues above 0."""
-    product: Float[np.ndarray, "size size"] = np.matmul(R, R.T) if len(R) <= R.shape[1] else np.matmul(R.T, R)
+    product: Float[np.ndarray, "size size"] = np.dot(R, R.T) if len(R) <= R.shape[1] else np.dot(R.T, R)
     return product
 
 
@@ -114,4 +114,5 @@ def _solved(
         solved: Float[np.ndarray, "dim k"] = np.linalg.solve(factor * (R.T @ R) + ridge * np.eye(dim), right)
         return solved
     inner = np.linalg.solve(ridge * np.eye(n) + factor * (R @ R.T), R @ right)  # Woodbury's identity
-    return (right - factor * (R.T @ inner)) / ridge
+    found: Float[np.ndarray, "dim k"] = (right - factor * (R.T @ inner)) / ridge
+    return found
