@@ -21,6 +21,7 @@ import yaml
 
 import kinview
 from kinview import cli
+from kinview.evaluation.probes import probes
 from kinview.files import read_tensors
 
 TINY = ["--parameters", "{repr_dim: 8, hidden_dim: 4, depth: 1}", "--trainer.max_steps", "2"]
@@ -170,6 +171,22 @@ def test_probe_prints_and_writes_the_metrics(run: Run, model: Path, tmp_path: Pa
     z_train, z_test = (scaler.transform(estimator.transform(X).to_numpy()) for X in (data.X_train, data.X_test))
     expected = KNeighborsClassifier(1).fit(z_train, data.y_train).score(z_test, data.y_test)
     assert stored["metrics"]["accuracy"] == pytest.approx(expected)
+
+
+def test_probe_auto_says_what_it_picked_and_writes_it(run: Run, model: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    words = ("--probe", "auto", "--probe_parameters.candidates", "[centroid, {knn: {k: 3}}]", "--output", result)
+    code, out, err = run("probe", "--model", model, "--dataset", "gunpoint", *words)
+    assert (code, err) == (0, "")
+    found = re.search(r"^note: (picked (centroid|knn\(k=3\)) by accuracy on left-out training rows: .*)$", out, re.M)
+    assert found and "centroid 0." in found[1] and "knn(k=3) 0." in found[1]
+    stored = json.loads(result.read_text())
+    assert stored["notes"] == [found[1]]
+
+    data, estimator = kinview.load("gunpoint"), kinview.load_model(model)
+    picked = probes.build("centroid" if found[2] == "centroid" else {"knn": {"k": 3}})
+    predicted = picked.fit(estimator.transform(data.X_train), data.y_train).predict(estimator.transform(data.X_test))
+    assert stored["metrics"]["accuracy"] == pytest.approx(np.mean(predicted == data.y_test))
 
 
 def test_probe_parameters_reach_the_probe(run: Run, model: Path) -> None:

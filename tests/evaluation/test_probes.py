@@ -20,7 +20,10 @@ from kinview.evaluation.probes import probes, svm as svm_module
 from kinview.evaluation.probes.base import stratified_rows
 from kinview.registry import to_config
 
-NAMES = ["knn", "linear", "svm", "xgboost"]
+NAMES = [
+    *("auto", "centroid", "confident", "forward_corrected", "knn", "lda", "linear", "logistic", "ridge"),
+    *("robust_ridge", "svm", "xgboost"),
+]
 GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1000, 10000, np.inf]
 
 
@@ -50,7 +53,7 @@ def test_scores_follow_classes_and_repeat(name, n_classes):
     scores = probe.predict_scores(Z[60:])
     assert probe.classes_.tolist() == sorted(set(labels))
     assert scores.shape == (30, n_classes) and np.isfinite(scores).all()
-    if name != "svm":  # libsvm votes
+    if name not in ("svm", "auto"):  # libsvm votes, and auto may pick it
         np.testing.assert_array_equal(probe.predict(Z[60:]), probe.classes_[scores.argmax(axis=1)])
     assert np.mean(probe.predict(Z[60:]) == labels[60:]) > 0.7
     np.testing.assert_array_equal(scores, probes.build(name).fit(Z[:60], labels[:60]).predict_scores(Z[60:]))
@@ -352,7 +355,7 @@ def test_a_subsample_loses_no_class(probe):
         type(probe)(max_rows=2).fit(Z, codes)
 
 
-@pytest.mark.parametrize("name", ["linear", "knn", "svm", "xgboost"])
+@pytest.mark.parametrize("name", NAMES)
 def test_labels_of_another_byte_order_and_object_labels_give_the_same_scores(name):
     y = np.resize([0, 1, 1], 60)
     Z = np.random.default_rng(0).normal(size=(60, 2)) + y[:, None]

@@ -14,7 +14,7 @@ from kinview._cli.text import count, say, table
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jsonargparse import Namespace
 
@@ -42,7 +42,8 @@ def probe(
     model : str
         Model file that kinview pretrain saved.
     probe : str or mapping
-        Probe by name (kinview list probes), or as {name: {parameter: value}}.
+        Probe by name (kinview list probes), or as {name: {parameter: value}}; auto picks one by
+        cross-validation on the training part, and says which.
     probe_parameters : mapping, optional
         Parameters of the probe: '{max_iter: 1000}', or one by one as --probe_parameters.max_iter 1000.
     adapt : bool
@@ -99,14 +100,20 @@ def _score(estimator: Any, data: Dataset, probe: Any) -> dict[str, Any]:
     if probe.needs_model:
         probe.fit(data.X_train, data.y_train, groups=data.groups_train, model=estimator)
         metrics = evaluate(data.y_test, probe.predict_scores(data.X_test), probe.classes_, probe.predict(data.X_test))
-        return {**metrics, "convergence_failures": probe.convergence_failures}
+        return _with_findings(metrics, probe)
     # Raw features pass their gaps on to a probe that takes them, as in a benchmark.
     keeps = probe.accepts_missing and estimator.passes_missing
     gaps = {"missing": "keep"} if keeps else {}
     z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in (data.X_train, data.X_test))
     probe.fit(z_train, data.y_train, groups=data.groups_train)
     metrics = evaluate(data.y_test, probe.predict_scores(z_test), probe.classes_, probe.predict(z_test))
-    return {**metrics, "convergence_failures": probe.convergence_failures}
+    return _with_findings(metrics, probe)
+
+
+def _with_findings(metrics: Mapping[str, Any], probe: Any) -> dict[str, Any]:
+    """Metrics with what the probe says of its fit: what it picked comes before the other notes."""
+    notes = [*probe.findings(), *metrics["notes"]]
+    return {**metrics, "notes": notes, "convergence_failures": probe.convergence_failures}
 
 
 def parse(words: Sequence[str]) -> Namespace:

@@ -24,11 +24,19 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.probes.auto import Auto as Auto
     from kinview.evaluation.probes.base import Probe as Probe
+    from kinview.evaluation.probes.centroid import Centroid as Centroid
+    from kinview.evaluation.probes.confident import Confident as Confident
     from kinview.evaluation.probes.fine_tune import FineTune as FineTune
+    from kinview.evaluation.probes.forward_corrected import ForwardCorrected as ForwardCorrected
     from kinview.evaluation.probes.gradient_boosting import XGBoost as XGBoost
+    from kinview.evaluation.probes.lda import LDA as LDA
     from kinview.evaluation.probes.linear import Linear as Linear
+    from kinview.evaluation.probes.logistic import Logistic as Logistic
     from kinview.evaluation.probes.nearest_neighbour import NearestNeighbour as NearestNeighbour
+    from kinview.evaluation.probes.ridge import Ridge as Ridge
+    from kinview.evaluation.probes.robust_ridge import RobustRidge as RobustRidge
     from kinview.evaluation.probes.svm import SVM as SVM
     from kinview.evaluation.probes.tabicl import TabICL as TabICL
     from kinview.evaluation.probes.tabpfn import TabPFN as TabPFN

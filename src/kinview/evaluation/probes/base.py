@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
@@ -18,8 +18,9 @@ from kinview.data.alignment import in_order_of
 from kinview.data.labels import encode_classes, encode_labels
 from kinview.data.splits import label_subset
 from kinview.old_pickles import FromPickle
+from kinview.parameters import check_positive
 
-__all__ = ["Probe", "stratified_rows"]
+__all__ = ["Probe", "positive_numbers", "stratified_rows"]
 
 
 @dataclasses.dataclass(eq=False)
@@ -88,6 +89,10 @@ class Probe(FromPickle, abc.ABC):
         """Label of each row."""
         labels: np.ndarray = self.classes_[self._codes(self._check_fitted(Z))]
         return labels
+
+    def findings(self) -> list[str]:
+        """What the fit decided that a reader of its scores should know, a sentence each; none by default."""
+        return []
 
     @abc.abstractmethod
     def _fit(
@@ -159,3 +164,11 @@ def stratified_rows(codes: Int64[np.ndarray, " n"], size: int, random_state: int
         if len(np.unique(codes[drawn])) == len(counts):
             return drawn
     return label_subset(codes, size / len(codes), random_state)
+
+
+def positive_numbers(value: Any, name: str) -> None:
+    """Refuse what is not a sequence of positive numbers, naming the argument."""
+    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or len(value) == 0:
+        raise ValueError(f"{name} must be a sequence of positive numbers; got {value!r}")
+    for number in value:
+        check_positive(number, f"each of {name}")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.svm import SVC
 
 from kinview.evaluation.probes import probes
+from kinview.evaluation.probes._inner_folds import inner_folds as _folds
 from kinview.evaluation.probes.base import Probe, stratified_rows
 
 __all__ = ["SVM"]
 
 _GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, np.inf)
-_FOLDS = 5
 _KERNEL_ROWS = 4000  # a fold's kernel matrix of this size takes 128 MB; larger folds compute rows as they are needed
 
 
@@ -127,23 +125,6 @@ class SVM(Probe):
                 classifier.fit(seen, codes[train])
             scores.append(np.mean(classifier.predict(unseen) == codes[valid]))
         return np.array(scores)
-
-
-def _folds(
-    codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
-) -> list[tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " valid"]]]:
-    """Stratified folds, by group where groups are given; none is empty."""
-    # A fold per row of the largest class at most; smaller classes are then missing from some folds, of which
-    # scikit-learn would warn: the class's note says so instead.
-    n_folds = min(_FOLDS, int(np.bincount(codes).max()))
-    if groups is None:
-        splitter: Any = StratifiedKFold(n_folds)
-    else:
-        splitter = StratifiedGroupKFold(min(n_folds, len(np.unique(groups))))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        folds = list(splitter.split(codes, codes, groups))
-    return [(train, valid) for train, valid in folds if len(train) and len(valid)]
 
 
 def _scale_gamma(Z: Float[np.ndarray, "n dim"]) -> float:
