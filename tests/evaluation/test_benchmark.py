@@ -335,6 +335,8 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "seed": 7,
         "environment": {**cell.environment, "threads": 7},
         "code": {**cell.code, "method": "0"},
+        "split": {"stratified_kfold": {"folds": 3}},
+        "fold": 1,
     }
     by_others = {"dataset_options": '{"drop": ["x"]}', "fits_labels": True}  # the fingerprint; the method and its code
     assert set(changes) == {field.name for field in dataclasses.fields(cell)} - set(by_others)

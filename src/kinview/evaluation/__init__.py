@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         realised_rate as realised_rate,
     )
     from kinview.evaluation.corruptions.base import Corruption as Corruption
+    from kinview.evaluation.corruptions.block import Block as Block
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from kinview.evaluation.probes.linear import Linear as Linear
     from kinview.evaluation.probes.nearest_neighbour import NearestNeighbour as NearestNeighbour
     from kinview.evaluation.probes.svm import SVM as SVM
+    from kinview.evaluation.protocols.base import Protocol as Protocol
+    from kinview.evaluation.protocols.official import Official as Official
+    from kinview.evaluation.protocols.stratified_kfold import StratifiedKFold as StratifiedKFold
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
     from kinview.evaluation.statistics import (

@@ -20,14 +20,15 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc")
 # A column that is added to these is added to existing stores too, empty in their rows; no other step is needed.
 TEXT = (
     "benchmark", "dataset", "modality", "method", "method_name", "corruption", "corrupt", "pretrain_on", "label_noise",
-    "probe",
+    "probe", "split",
 )  # fmt: skip
 JSON = ("method_config", "method_of", "metrics", "spec", "versions")
-INTEGERS = ("convergence_failures", "is_control")
+INTEGERS = ("convergence_failures", "is_control", "fold")
 NUMBERS = (
     "severity", "label_noise_rate", "label_fraction", *METRICS,
     "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",
 )  # fmt: skip
+OFFICIAL = {"split": "official", "fold": 0}  # of a cell that does not say how its data set was cut
 _REQUIRED = ("dataset", "method", "probe", "seed", "status")
 
 

@@ -16,6 +16,7 @@ from kinview.evaluation._database import (
     JSON,
     METRICS,
     NUMBERS,
+    OFFICIAL,
     TEXT,
     absolute_url,
     checked_row,
@@ -203,6 +204,8 @@ class Store:
                     query = query.order_by(cells.c.created_at, cells.c.hash)
                 rows = list(connection.execute(query).all())
         frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
+        for name, value in OFFICIAL.items():  # which all cells of earlier schemas are
+            frame[name] = frame[name].where(frame[name].notna(), value)
         if self._completes:
             frame["method_config"] = frame["method_config"].map(completed_config, na_action="ignore")
         if benchmark is not None:

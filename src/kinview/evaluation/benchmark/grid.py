@@ -29,7 +29,15 @@ _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fiel
 
 _PLANNED = ("dataset_options", "fits_labels")  # how a cell is computed; what follows from it is in the other fields
 
-FAMILY_OF = {"method": "methods", "probe": "probes", "corruption": "corruptions", "label_noise": "label_noise"}
+FAMILY_OF = {
+    "method": "methods",
+    "probe": "probes",
+    "corruption": "corruptions",
+    "label_noise": "label_noise",
+    "split": "splits",
+}
+
+_WHERE_CUT = ("split", "fold")  # not in the spec of a cell of the official split, whose key does not know them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +64,8 @@ class Cell:
     seed: int
     environment: Mapping[str, Any]
     code: Mapping[str, str]  # digest of the code of the steps and of each part, by the part it plays
+    split: Any | None = None  # None for the official one
+    fold: int | None = None  # number of the fold, over all repeats; None where the split is official
     dataset_options: str = "{}"  # parameters of the reader, as JSON
     fits_labels: bool = False  # whether the method is fitted with the training labels of the cell
 
@@ -67,7 +77,8 @@ class Cell:
         Its configs are complete, so that a changed default is another cell.
         """
         values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _PLANNED}
-        known = {name: families()[family] for name, family in FAMILY_OF.items() if values[name] is not None}
+        values = {name: value for name, value in values.items() if value is not None or name not in _WHERE_CUT}
+        known = {name: families()[family] for name, family in FAMILY_OF.items() if values.get(name) is not None}
         return values | {
             name: complete_config(family, values[name], for_modality=self.modality) for name, family in known.items()
         }
@@ -85,10 +96,10 @@ class Cell:
         """
         shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment"]
         shared += ["label_fraction", "label_noise", "label_noise_rate"] if self.fits_labels else []
-        spec = {name: self.spec[name] for name in shared}
+        spec = {name: self.spec[name] for name in (*shared, *_WHERE_CUT) if name in self.spec}
         corruption = self._named(self.pretrain_corruption)
         parts = (["corruption"] if corruption else []) + (["label_noise"] if self.fits_labels else [])
-        code = self._code_of("steps", "dataset", "method", *parts)
+        code = self._code_of("steps", "dataset", "split", "method", *parts)
         return content_hash({"step": "pretrain", "corruption": corruption, "code": code, **spec})
 
     @property
@@ -103,6 +114,10 @@ class Cell:
         return content_hash(
             {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": corruption, "code": code}
         )
+
+    def seeds(self, *numbers: int) -> tuple[int, ...]:
+        """The cell's seed, with what tells apart draws that share it, and the fold where there are several."""
+        return (self.seed, *numbers, *(() if self.fold is None else (self.fold + 1,)))
 
     def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
         """Mechanism and severity of the corruption of a part of the data, None where it stays clean."""

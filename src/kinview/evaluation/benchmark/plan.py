@@ -39,8 +39,8 @@ class Benchmark:
     name : str
         Under which the results are shown.
     datasets : sequence of specs
-        Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``. A data set's split is fixed:
-        seeds vary the training, the masks and the noise.
+        Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``. How a data set is cut does
+        not depend on the seeds: they vary the training, the masks and the noise.
     methods : sequence of specs
         Parts of the registry ``methods``. A method runs on the data sets of its modality.
     corruptions : sequence of specs
@@ -63,6 +63,10 @@ class Benchmark:
         embedded with it. ``"corrupted"``: everything is fitted on the corrupted training set, as in practice.
     probes : sequence of specs
         Parts of the registry ``probes``.
+    split : spec
+        A part of the registry ``splits``: how each data set is cut into training and test parts. ``"official"``
+        (default): as it was loaded. ``{stratified_kfold: {folds: 5, repeats: 2}}``: cross-validation; everything that
+        learns sees the training part of the fold alone.
     seeds : sequence of int
         Each repeats the whole grid.
     threads : int
@@ -102,6 +106,7 @@ class Benchmark:
     crossed: bool = False
     pretrain_on: Literal["clean", "corrupted"] = "corrupted"
     probes: Sequence[Any] = ("linear",)
+    split: dict[str, Any] | str = "official"
     seeds: Sequence[int] = (0,)
     threads: int = 1
     workers: int = 1
@@ -138,6 +143,8 @@ class Benchmark:
             _require(inside, self, name, f"numbers from {low:g} to {high:g}")
         for name, choices in _CHOICES.items():
             _require(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
+        named = isinstance(self.split, str | Mapping) and bool(self.split)
+        _require(named, self, "split", "the name of a split, or {name: {parameter: value}}")
         for kinds, levels in (("corruptions", "severities"), ("label_noise", "label_noise_rates")):
             if bool(getattr(self, kinds)) != bool(getattr(self, levels)):
                 given, absent = (kinds, levels) if getattr(self, kinds) else (levels, kinds)
@@ -182,26 +189,28 @@ class Benchmark:
         return cls.from_config({**read_config("benchmark", str(name)), **changes})
 
     def cells(self) -> list[Cell]:
-        """All cells of the grid, each once, in the order data set, method, seed, condition, probe.
+        """All cells of the grid, each once, in the order data set, method, seed, fold, condition, probe.
 
         Loads the data sets, because a cell is identified by their content.
 
         Raises
         ------
         ValueError
-            If a part or data set is unknown, or a data set has a sample without a class label or no method that
-            supports it.
+            If a part or data set is unknown, or a data set has a sample without a class label, no method that supports
+            it, or not what the split or a corruption needs.
         """
         from kinview.datasets import datasets
         from kinview.evaluation.benchmark import steps
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
         from kinview.evaluation.probes import probes as known_probes
+        from kinview.evaluation.protocols import splits
         from kinview.methods import methods
 
         parts = [Part.of(methods, spec) for spec in self.methods]
         probes = [Part.of(known_probes, spec) for spec in self.probes]
         _require_places(parts, probes)
+        split = Part.of(splits, self.split)
         kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
         noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
         shared = {
@@ -228,11 +237,16 @@ class Benchmark:
                 )
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
-            conditions = list(self._conditions([kind for kind in kinds if kind.supports(dataset.modality)], noises))
-            for part, seed, condition, probe in itertools.product(applicable, self.seeds, conditions, probes):
+            usable = [kind for kind in kinds if kind.supports(dataset.modality)]
+            _require_groups(dataset, usable)
+            conditions = list(self._conditions(usable, noises))
+            cuts = _cuts(dataset, split)
+            for part, seed, cut, condition, probe in itertools.product(
+                applicable, self.seeds, cuts, conditions, probes
+            ):
                 if part.why_not_with(probe) is not None:
                     continue
-                played = {**condition, "method": part.config, "probe": probe.config}
+                played = {**condition, **cut, "method": part.config, "probe": probe.config}
                 used = {role: played[role] for role in FAMILY_OF if played[role] is not None}
                 cell = Cell(
                     dataset=dataset.name,
@@ -246,6 +260,7 @@ class Benchmark:
                     dataset_options=options,
                     fits_labels=part.built.uses_labels and not part.built.trained_by_probe,
                     **condition,
+                    **cut,
                 )
                 cells.setdefault(cell.key, cell)
         return list(cells.values())
@@ -265,7 +280,7 @@ class Benchmark:
         ]
 
     def embeddings(self, cache_dir: str | Path) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-        """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition and the first seed.
+        """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition, first seed and first fold.
 
         Parameters
         ----------
@@ -277,7 +292,7 @@ class Benchmark:
         dict
             ``(data set, method)``, as the results name them, to embedding and labels.
         """
-        from kinview.evaluation.benchmark.steps import load_dataset, read_embedding
+        from kinview.evaluation.benchmark.steps import fold_of, load_dataset, read_embedding
 
         found: dict[tuple[str, str], tuple[Any, Any]] = {}
         with warnings.catch_warnings():
@@ -286,11 +301,11 @@ class Benchmark:
         for cell in cells:
             place = (cell.dataset, part_label(cell.method))
             clean = cell.corruption is None and cell.label_noise is None and cell.label_fraction == 1
-            if clean and cell.seed == self.seeds[0] and place not in found:
+            if clean and cell.seed == self.seeds[0] and not cell.fold and place not in found:
                 embedding = read_embedding(Path(cache_dir), cell.embed_key("test"))
                 if embedding is not None:
                     dataset = load_dataset(cell.dataset, self.data_dir, cell.dataset_options)
-                    found[place] = (embedding.z, dataset.y_test)
+                    found[place] = (embedding.z, fold_of(dataset, cell)[0].y_test)
         return found
 
     def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[dict[str, Any]]:
@@ -327,6 +342,22 @@ def _part_for(dataset: Dataset, spec: Any) -> Part:
             "their column (group), or take the method or the data set out"
         )
     return part
+
+
+def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
+    """Fields of the cells that say how the data set is cut, one entry a fold; checks that it can be."""
+    if split.entry.name == "official":
+        return [{"split": None, "fold": None}]
+    return [{"split": split.config, "fold": fold} for fold in range(len(split.built.cut(dataset)))]
+
+
+def _require_groups(dataset: Dataset, kinds: Sequence[Part]) -> None:
+    for kind in kinds:
+        if "groups" in kind.built.needs and dataset.groups_train is None:
+            raise ValueError(
+                f"{part_label(kind.config)} removes values by the group of each sample, and the data set "
+                f"{dataset.name!r} has none: name their column (group), or take the corruption or the data set out"
+            )
 
 
 def _require_places(parts: Sequence[Part], probes: Sequence[Part]) -> None:
