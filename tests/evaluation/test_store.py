@@ -257,7 +257,7 @@ def emptied_afterwards():
     yield url
     engine = make_engine(url)
     with engine.begin() as connection:
-        for table in ("plans", "cells", "kinview_schema"):
+        for table in ("plans", "cells", "predictions", "kinview_schema"):
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
     engine.dispose()
 

@@ -22,6 +22,7 @@ def report(
     benchmark: str | None = None,
     output: str | None = None,
     csv: str | None = None,
+    predictions: str | None = None,
     metric: Metric = "accuracy",
 ) -> None:
     """What to show.
@@ -36,6 +37,9 @@ def report(
         HTML file to write.
     csv : str, optional
         CSV file to write, one row a cell.
+    predictions : str, optional
+        Parquet file to write, one row a test sample and cell: labels and scores with the names of the
+        samples, which nothing else here shows.
     metric : str
         Metric of the table and of the main figures.
     """
@@ -44,6 +48,7 @@ def report(
     from kinview.evaluation.store import Store
 
     page = None if output is None else check_output(output, (".html", ".htm"))
+    samples = None if predictions is None else check_output(predictions, (".parquet",))
     results = Store(store, create=False)
     shown = shown_url(results)
     names = results.benchmarks()
@@ -54,10 +59,12 @@ def report(
     name = benchmark or next(iter(names), None)
     frame = results.frame(benchmark=name)
     say(*format_table(frame, metric, width=terminal_width()).split("\n"))
-    if page is not None or csv is not None:
+    if page is not None or csv is not None or samples is not None:
         say("")
     if csv is not None:
         say(f"saved {results.write_csv(Path(csv), benchmark=name)}: {count(len(frame), 'cell')}")
+    if samples is not None:
+        say(f"saved {results.write_predictions(samples, benchmark=name)}: the test samples of each cell, by name")
     if page is not None:
         say(f"saved {write_report(frame, page, title=name and f'Benchmark {name}', metric=metric)}")
 
@@ -65,7 +72,8 @@ def report(
 def parse(words: Sequence[str]) -> Namespace:
     """Options of the command."""
     parser = new_parser(
-        "report", "[--store URL] [--benchmark NAME] [--output FILE.html] [--csv FILE.csv]",
+        "report", "[--store URL] [--benchmark NAME] [--output FILE.html] [--csv FILE.csv]\n"
+        "                      [--predictions FILE.parquet]",
         "Show the results in a store, and write them as an HTML report or CSV.",
     )  # fmt: skip
     parser.add_function_arguments(report)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.predictions import Predictions as Predictions, read_predictions as read_predictions
     from kinview.evaluation.probes.base import Probe as Probe
     from kinview.evaluation.probes.fine_tune import FineTune as FineTune
     from kinview.evaluation.probes.gradient_boosting import XGBoost as XGBoost

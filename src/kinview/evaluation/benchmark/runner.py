@@ -133,7 +133,8 @@ def _work(
         if _orphaned(runner[0]):
             os._exit(1)
         installed = {**row["versions"], "kinview": own_version()}  # information: no part of the cell's key
-        store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark)
+        predictions = row.pop("predictions", None)
+        store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark, predictions=predictions)
         counts[row["status"]] += 1
 
     with _watched(runner[0]):

@@ -24,6 +24,7 @@ from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
 from kinview.evaluation.corruptions import Learned, corruptions, realised_rate
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.metrics import evaluate
+from kinview.evaluation.predictions import Predictions
 from kinview.evaluation.probes import probes
 from kinview.evaluation.protocols import Protocol, splits
 from kinview.files import atomic_write, canonical_json, dump_tensors, read_tensors
@@ -196,10 +197,11 @@ class Chain:
             train, given = train[rows], {}
         with self._timed("probe") as seconds:
             probe.fit(train, labels, **self._groups(rows), **given)
-            metrics = evaluate(
-                np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.classes_, probe.predict(test)
-            )
+            y, scores, predicted = np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.predict(test)
+            metrics = evaluate(y, scores, probe.classes_, predicted)
+        groups = self.dataset.groups_test
         return {
+            "predictions": Predictions(self.test_names, y, predicted, scores, probe.classes_, groups),
             **{name: value for name, value in metrics.items() if name != "notes"},
             "metrics": dict(metrics),
             "realised_missing_train": missing_train,
@@ -251,6 +253,7 @@ def run_chain(
 ) -> dict[str, float]:
     """Compute cells that share one fitted model, and report each result the moment it exists.
 
+    Beside the columns of the store a result has ``predictions``, where it did not fail.
     A cell that fails is reported with the status ``"failed"`` and the error; the others go on.
 
     Returns
