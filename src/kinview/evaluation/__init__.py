@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.over_datasets import (
+        against_controls as against_controls,
+        holm as holm,
+        paired_difference_over_datasets as paired_difference_over_datasets,
+    )
     from kinview.evaluation.predictions import Predictions as Predictions, read_predictions as read_predictions
     from kinview.evaluation.probes.base import Probe as Probe
     from kinview.evaluation.probes.fine_tune import FineTune as FineTune
