@@ -121,9 +121,7 @@ def test_differences_without_spread_have_a_p_value():
 
 def test_what_is_wrong_is_named():
     frame = cells(VALUES)
-    with pytest.raises(
-        ValueError, match=r"reference 'pca' to compare with; there are: other, ours, raw"
-    ):
+    with pytest.raises(ValueError, match=r"reference 'pca' to compare with; there are: other, ours, raw"):
         paired_difference_over_datasets(frame, "pca")
     with pytest.raises(ValueError, match=r"no result of the reference 'raw / ridge' .* there are: other / svm"):
         paired_difference_over_datasets(frame, ("raw", "ridge"))
