@@ -26,7 +26,8 @@ Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "a
 
 _TEXT_LISTS = ("channels", "columns", "datasets", "drop", "id", "index", "na_values")
 _LISTS = (
-    "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds", "severities",
+    "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds",
+    "severities",
 )  # fmt: skip
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE",

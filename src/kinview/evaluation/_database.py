@@ -26,7 +26,7 @@ TEXT = (
     "probe", "split",
 )  # fmt: skip
 JSON = ("method_config", "method_of", "metrics", "spec", "versions")
-INTEGERS = ("convergence_failures", "is_control", "fold")
+INTEGERS = ("convergence_failures", "is_control", "own_probe", "fold")
 NUMBERS = (
     "severity", "label_noise_rate", "label_fraction", *METRICS,
     "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",

@@ -27,7 +27,13 @@ __all__ = [
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
-_PLANNED = ("dataset_options", "fits_labels")  # how a cell is computed; what follows from it is in the other fields
+_TOO_WIDE = (
+    "its features have more than 2,000 columns, which ridge-type probes take as they are; set its repr_dim to ask "
+    "other probes"
+)
+
+# how a cell is computed, what follows from it being in the other fields; and what the benchmark calls it
+_PLANNED = ("dataset_options", "fits_labels", "is_control", "own_probe")
 
 FAMILY_OF = {
     "method": "methods",
@@ -68,6 +74,8 @@ class Cell:
     fold: int | None = None  # number of the fold, over all repeats; None where the split is official
     dataset_options: str = "{}"  # parameters of the reader, as JSON
     fits_labels: bool = False  # whether the method is fitted with the training labels of the cell
+    is_control: bool = False  # whether the benchmark names the method as a control
+    own_probe: bool = False  # whether it does so with this very probe, as what every probe is compared with
 
     @functools.cached_property
     def spec(self) -> dict[str, Any]:
@@ -274,13 +282,15 @@ class Part:
         """For a method: why a probe has no place beside it, in words; None where it has.
 
         A control whose network labels train is trained by the probe or not at all; one whose network stays untrained
-        has no other reading than a frozen one; what has no network cannot be trained.
+        has no other reading than a frozen one; what has no network cannot be trained. Both may declare ``wide``: a
+        method, that its features have more than 2,000 columns as it is configured, and a probe, that it takes as many.
         """
         trains = probe.built.needs_model
         if self.built.trained_by_probe:
             return None if trains else "its network has seen no label before a probe such as finetune trains it"
         if not trains:
-            return None
+            takes_them = not getattr(self.built, "wide", False) or getattr(probe.built, "wide", False)
+            return None if takes_them else _TOO_WIDE
         if self.built.network_of is not None:
             return "trained with labels it would be the method 'supervised'"
         return None if self.built.trains else "it has no network to train"

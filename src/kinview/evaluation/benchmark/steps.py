@@ -334,6 +334,7 @@ def _embedding_path(cache: Path, key: str) -> Path:
 def _row(cell: Cell) -> Row:
     """The columns of the store that say what a cell is."""
     parts = {name: getattr(cell, name) for name in ("corruption", "label_noise")}
+    identity = method_identity(cell.method, cell.modality)
     plain = (
         "dataset", "modality", "severity", "corrupt", "pretrain_on", "label_noise_rate", "label_fraction", "seed",
     )  # fmt: skip
@@ -344,7 +345,9 @@ def _row(cell: Cell) -> Row:
         **{name: None if config is None else part_label(config) for name, config in parts.items()},
         "method": part_label(cell.method),
         "method_config": cell.spec["method"],
-        **method_identity(cell.method, cell.modality),
+        **identity,
+        "is_control": identity["is_control"] or cell.is_control,
+        "own_probe": cell.own_probe,
         "probe": part_label(cell.probe),
         "spec": cell.spec,
         "versions": cell.environment["versions"],
