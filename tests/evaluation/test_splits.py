@@ -8,7 +8,7 @@ import pytest
 
 import kinview
 from kinview.datasets.dataset import Dataset
-from kinview.evaluation import Benchmark, Official, StratifiedKFold
+from kinview.evaluation import Benchmark, Official, StratifiedKFold, run
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.evaluation.protocols import splits
 from kinview.registry import to_config
@@ -246,6 +246,20 @@ def test_a_corruption_that_needs_groups_is_refused_where_there_are_none(folded, 
     monkeypatch.setattr(MCAR, "needs", frozenset({"groups"}))
     with pytest.raises(ValueError, match="mcar removes values by the group of each sample, and the data set 'Toy' has"):
         folded.cells()
+
+
+def test_blocks_run_on_series_and_tables_without_them_are_named(folded, tmp_path, capsys):
+    benchmark = dataclasses.replace(folded, corruptions=["mcar", {"block": {"length": 3}}], methods=["raw"])
+    assert {(cell.modality, str(cell.corruption)[:8]) for cell in benchmark.cells()} == {
+        ("time_series", "None"), ("time_series", "mcar"), ("time_series", "{'block'"), ("tabular", "None"),
+        ("tabular", "mcar"),
+    }  # fmt: skip
+    assert benchmark.left_out() == ["block(length=3) on tables: it is a corruption of time series"]
+    frame = run(dataclasses.replace(benchmark, seeds=[0]), f"{tmp_path}/r.db", cache_dir=tmp_path / "c")
+    assert "not in the grid: block(length=3) on tables" in capsys.readouterr().err
+    assert set(frame["status"]) == {"ok"}, frame["message"].dropna().tolist()
+    blocks = frame[frame["corruption"] == "block(length=3)"]
+    assert blocks.loc[blocks["severity"] == 0.2, "realised_missing_train"].unique().tolist() == [round(0.2 * 192) / 192]
 
 
 def test_thresholds_of_the_training_part_reach_the_test_part(folded, tmp_path, monkeypatch):

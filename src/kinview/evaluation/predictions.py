@@ -107,9 +107,9 @@ def read_predictions(content: bytes) -> pd.DataFrame:
         raise ValueError(f"these are no predictions: {error}") from None
     if table.column_names[: len(_TEXT)] != _TEXT:
         raise ValueError(f"these are no predictions: the table has the columns {', '.join(table.column_names)}")
-    columns = {name: np.array(table[name].to_pylist(), dtype=object) for name in _TEXT}
-    scores = {name: table[name].to_numpy() for name in table.column_names[len(_TEXT) :]}
-    return pd.DataFrame(columns).astype(object).assign(**scores)
+    columns = {name: pd.Series(table[name].to_pylist(), dtype=object) for name in _TEXT}
+    columns |= {name: pd.Series(table[name].to_numpy()) for name in table.column_names[len(_TEXT) :]}
+    return pd.DataFrame(columns)
 
 
 def _text(values: Any) -> Any:

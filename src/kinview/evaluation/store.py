@@ -265,6 +265,7 @@ class Store:
         -----
         It names samples and their labels: think before you share it. No report, and no other method of the store, does.
         """
+        import numpy as np
         import pandas as pd
         import sqlalchemy as sa
 
@@ -276,15 +277,12 @@ class Store:
             for part in _chunks(cells["hash"].tolist() if there else []):
                 for row in connection.execute(sa.select(stored).where(stored.c.hash.in_(part))):
                     found[row.hash] = checked_predictions(row, self._engine.url.render_as_string())
-        parts = [
-            found[which["hash"]].assign(**{str(name): value for name, value in which.items()})
-            for which in cells.to_dict("records")
-            if which["hash"] in found
-        ]  # fmt: skip
-        if not parts:
+        cells = cells[cells["hash"].isin(found)]
+        if cells.empty:
             return pd.DataFrame(columns=[*_WHICH, "sample", "group", "y", "predicted"])
-        joined = pd.concat(parts, ignore_index=True)
-        return joined[[*_WHICH, *(name for name in joined.columns if name not in _WHICH)]]
+        parts = [found[key] for key in cells["hash"]]
+        which = cells.iloc[np.repeat(np.arange(len(cells)), [len(part) for part in parts])].reset_index(drop=True)
+        return pd.concat([which, pd.concat(parts, ignore_index=True)], axis=1)
 
     def write_predictions(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
         """Write :meth:`predictions` as Parquet, whole or not at all."""

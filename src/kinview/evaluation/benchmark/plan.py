@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kinview.configs import read_config
+from kinview.data.modality import NOUNS
 from kinview.evaluation.benchmark.asked import asked_of, check_places, left_out_pairs
 from kinview.evaluation.benchmark.controls import check_controls
 from kinview.evaluation.benchmark.fingerprint import module_code, part_code, versions
@@ -259,12 +260,26 @@ class Benchmark:
                     cells.setdefault(cell.key, cell)
         return list(cells.values())
 
-    def left_out(self) -> list[str]:
-        """Pairs of method and probe that have no cells, and why, as sentences."""
+    def left_out(self, cells: Sequence[Cell] | None = None) -> list[str]:
+        """What has no cells, and why, as sentences: pairs of method and probe, and corruptions of another modality.
+
+        Parameters
+        ----------
+        cells : sequence of Cell, optional
+            Those of :meth:`cells`, where they are at hand.
+        """
+        from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.probes import probes as known_probes
 
+        found = sorted({cell.modality for cell in (self.cells() if cells is None else cells)})
         probes = [Part.of(known_probes, spec) for spec in self.probes]
-        return left_out_pairs(self.methods, self.controls, probes)
+        kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
+        elsewhere = [
+            f"{part_label(kind.config)} on {NOUNS[modality]}: it is a corruption of {NOUNS[str(kind.modality)]}"
+            for kind, modality in itertools.product(kinds, found)
+            if not kind.supports(modality)
+        ]
+        return [*left_out_pairs(self.methods, self.controls, probes, found), *elsewhere]
 
     def embeddings(self, cache_dir: str | Path) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
         """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition, first seed and first fold.
