@@ -69,6 +69,15 @@ def test_few_data_sets_are_not_tested(frame):
     assert "beats every one" not in format_table(few)
 
 
+def test_a_condition_that_tables_cannot_have_is_not_lacking():
+    both = results_frame({"gunpoint": 150, "wine": 54})
+    blocks = results_frame({"gunpoint": 150})
+    blocks = blocks[blocks["corruption"].notna()].assign(corruption="block")
+    frame = pd.concat([both, blocks])
+    assert not any("have no result" in notice for notice in notices(read_results(frame), "accuracy"))
+    assert any("have no result" in notice for notice in notices(read_results(frame.iloc[:-3]), "accuracy"))
+
+
 # --- a reference -----------------------------------------------------------------------------------------------------
 
 

@@ -53,9 +53,7 @@ def notices(results: Results, metric: str) -> list[str]:
         found.append(
             f"{len(results.failed):,} of {len(results.failed) + len(results.cells):,} cells failed; see Checks."
         )
-    asked = sum(len(results.methods_on(dataset, p)) for dataset in results.modalities for p in results.probes)
-    lacking = asked * len(results.conditions) * results.n_repetitions
-    lacking -= len(results.cells) + len(results.failed)
+    lacking = _asked(results) - len(results.cells) - len(results.failed)
     if lacking > 0:
         found.append(f"{lacking:,} cells of the grid have no result (– in the tables, or n below the number of seeds).")
     undefined = int(results.cells[metric].isna().sum())
@@ -66,6 +64,19 @@ def notices(results: Results, metric: str) -> list[str]:
             f"{results.replaced:,} older or failed rows describe a cell that has a newer result; the newest is shown."
         )
     return found
+
+
+def _asked(results: Results) -> int:
+    """Cells of a whole grid: methods on each data set x the conditions that data of its modality have x repetitions."""
+    kinds: dict[str, set[str]] = {}
+    for part in (results.cells, results.failed):
+        for dataset, condition in part[["dataset", "condition"]].drop_duplicates().to_numpy():
+            kinds.setdefault(results.modalities[dataset], set()).add(condition)
+    return results.n_repetitions * sum(
+        len(results.methods_on(dataset, probe)) * len(kinds[modality])
+        for dataset, modality in results.modalities.items()
+        for probe in results.probes
+    )
 
 
 def comparison(results: Results, metric: str) -> dict[str, Any]:
