@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from kinview.cli import main
-from kinview.evaluation import Store, holm, paired_difference_over_datasets, write_report
+from kinview.evaluation import MCAR, Store, holm, paired_difference_over_datasets, write_report
 from kinview.evaluation.report import format_table
 from kinview.evaluation.report.cells import read_results
 from kinview.evaluation.report.html import render_report
@@ -76,6 +76,13 @@ def test_a_condition_that_tables_cannot_have_is_not_lacking():
     frame = pd.concat([both, blocks])
     assert not any("have no result" in notice for notice in notices(read_results(frame), "accuracy"))
     assert any("have no result" in notice for notice in notices(read_results(frame.iloc[:-3]), "accuracy"))
+
+
+def test_a_mechanism_that_needs_the_labels_is_said_to(frame, monkeypatch):
+    assert not any("depends on the labels" in notice for notice in notices(read_results(frame), "accuracy"))
+    monkeypatch.setattr(MCAR, "needs", frozenset({"y"}))
+    found = [notice for notice in notices(read_results(frame), "accuracy") if "depends on the labels" in notice]
+    assert len(found) == 1 and found[0].startswith("What mcar removes")
 
 
 # --- a reference -----------------------------------------------------------------------------------------------------

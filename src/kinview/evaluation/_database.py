@@ -135,9 +135,10 @@ def checked_predictions(row: Any, shown: str) -> pd.DataFrame:
         If they are not what was written.
     """
     try:
-        if hashlib.sha256(row.content).hexdigest() != row.sha256:
+        content = bytes(row.content)  # some drivers return a memoryview
+        if hashlib.sha256(content).hexdigest() != row.sha256:
             raise ValueError("they are not what was written")
-        return read_predictions(row.content)
+        return read_predictions(content)
     except ValueError as error:
         raise ValueError(
             f"{shown} is damaged: the predictions of cell {row.hash[:12]} cannot be read ({error}); {_RESTORE}"

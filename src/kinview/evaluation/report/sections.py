@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kinview.data.modality import NOUNS
+from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.report.cells import METRICS, Results, records
 from kinview.evaluation.report.table import NOTHING, Entry, compare_with_controls, entries, verdicts
 from kinview.files import write_yaml
@@ -56,6 +57,12 @@ def notices(results: Results, metric: str) -> list[str]:
     lacking = _asked(results) - len(results.cells) - len(results.failed)
     if lacking > 0:
         found.append(f"{lacking:,} cells of the grid have no result (– in the tables, or n below the number of seeds).")
+    informative = [label for label in sorted(set(results.conditions["corruption"]) - {"none"}) if _uses_labels(label)]
+    if informative:
+        found.append(
+            f"What {', '.join(informative)} removes depends on the labels, of the test part too: that something is "
+            "missing tells of the class."
+        )
     undefined = int(results.cells[metric].isna().sum())
     if undefined:
         found.append(f"{undefined:,} results have no {METRICS[metric].lower()} (n/a where it is so for every seed).")
@@ -64,6 +71,12 @@ def notices(results: Results, metric: str) -> list[str]:
             f"{results.replaced:,} older or failed rows describe a cell that has a newer result; the newest is shown."
         )
     return found
+
+
+def _uses_labels(corruption: str) -> bool:
+    """Whether a corruption, by its label, declares that it needs the labels; one that is not installed does not say."""
+    name = corruption.split("(", 1)[0]
+    return name in corruptions and "y" in getattr(corruptions[name].target, "needs", ())
 
 
 def _asked(results: Results) -> int:
