@@ -152,10 +152,10 @@ def test_interrupted_run_continues_where_it_stopped(tiny, finished, tmp_path, mo
     for stop in (3, 1, 5):
         written: list[str] = []
 
-        def add_some(self, key, row, *, benchmark=None, written=written, stop=stop):
+        def add_some(self, key, row, *, benchmark=None, predictions=None, written=written, stop=stop):
             if len(written) == stop:
                 raise KeyboardInterrupt
-            add(self, key, row, benchmark=benchmark)
+            add(self, key, row, benchmark=benchmark, predictions=predictions)
             written.append(key)
 
         monkeypatch.setattr(Store, "add", add_some)
@@ -335,8 +335,11 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "seed": 7,
         "environment": {**cell.environment, "threads": 7},
         "code": {**cell.code, "method": "0"},
+        "split": {"stratified_kfold": {"folds": 3}},
+        "fold": 1,
     }
     by_others = {"dataset_options": '{"drop": ["x"]}', "fits_labels": True}  # the fingerprint; the method and its code
+    by_others |= {"is_control": True, "own_probe": True}  # what the benchmark calls it changes no number
     assert set(changes) == {field.name for field in dataclasses.fields(cell)} - set(by_others)
     assert {dataclasses.replace(cell, **{name: value}).key for name, value in by_others.items()} == {cell.key}
     keys = {cell.key} | {dataclasses.replace(cell, **{name: value}).key for name, value in changes.items()}

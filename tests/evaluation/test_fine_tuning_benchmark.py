@@ -150,10 +150,10 @@ def test_an_interrupted_run_continues_to_the_same_numbers(tiny, finished, tmp_pa
     few = dataclasses.replace(tiny, methods=[SUPERVISED, TS2VEC], probes=[FINETUNE])
     add, written = Store.add, []
 
-    def add_some(self, key, row, *, benchmark=None):
+    def add_some(self, key, row, *, benchmark=None, **more):
         if len(written) == 3:
             raise KeyboardInterrupt
-        add(self, key, row, benchmark=benchmark)
+        add(self, key, row, benchmark=benchmark, **more)
         written.append(key)
 
     with monkeypatch.context() as patch:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from kinview.evaluation import Store
+from kinview.evaluation import Predictions, Store
 from kinview.evaluation._database import make_engine
 from kinview.evaluation.store import SCHEMA_VERSION
 
@@ -257,7 +258,7 @@ def emptied_afterwards():
     yield url
     engine = make_engine(url)
     with engine.begin() as connection:
-        for table in ("plans", "cells", "kinview_schema"):
+        for table in ("plans", "cells", "predictions", "kinview_schema"):
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
     engine.dispose()
 
@@ -276,10 +277,18 @@ def test_postgresql_behaves_as_sqlite_does(emptied_afterwards):
     assert frame[["accuracy", "status", "attempts"]].to_numpy().tolist() == [[0.5, "ok", 3]]
     assert store.known(["a", "shared 0", "none"]) == {"a", "shared 0"}
     assert len(store.frame()) == 161
+    said = Predictions(["p1"], np.array([1]), np.array([0]), np.array([[0.5, 0.25]]), np.array([0, 1]))
+    store.add("said", {**CELL, "status": "failed"}, predictions=None)
+    for seed in range(2):  # replaces the failed row, and then stays
+        store.add("said", {**CELL, "seed": seed}, predictions=said)
+    assert store.predictions()[["hash", "seed", "sample", "y", "score:1"]].to_numpy().tolist() == [
+        ["said", 0, "p1", "1", 0.25]
+    ]
     old = dict(CELL, method="ts2vec", method_config={"ts2vec": {"repr_dim": 8}})
     store.add("old", old)
     with store._engine.begin() as connection:  # as a store of schema 1 that lacks a column
         connection.exec_driver_sql("ALTER TABLE cells DROP COLUMN auprc")
+        connection.exec_driver_sql("DROP TABLE predictions")
         connection.exec_driver_sql("UPDATE kinview_schema SET version = 1")
     frame = Store(url, create=False).frame(keys=["old"])
     assert json.loads(frame["method_config"][0])["ts2vec"]["depth"] == 10

@@ -26,12 +26,13 @@ Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "a
 
 _TEXT_LISTS = ("channels", "columns", "datasets", "drop", "id", "index", "na_values")
 _LISTS = (
-    "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds", "severities",
+    "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds",
+    "severities",
 )  # fmt: skip
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE",
     "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "file": "FILE", "model": "FILE",
-    "output": "FILE", "output_dir": "FOLDER", "store": "URL",
+    "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "store": "URL",
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ FAMILIES = {
     "corruptions": "kinview.evaluation.corruptions",
     "label_noise": "kinview.evaluation.label_noise.symmetric",
     "probes": "kinview.evaluation.probes",
+    "splits": "kinview.evaluation.protocols",
     "datasets": "kinview.datasets",
     "callbacks": "kinview.training.callbacks",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def holdout(
     return torch.nonzero(~mask).flatten(), torch.nonzero(mask).flatten()
 
 
-def label_subset(y: Any, fraction: float, seed: int) -> NDArray[np.int64]:
+def label_subset(y: Any, fraction: float, seed: int | Sequence[int]) -> NDArray[np.int64]:
     """Rows that keep their label when only a fraction of the labels is available.
 
     Stratified, at least one row of each class, and nested: with one seed, a smaller fraction is a subset of a larger.
@@ -79,8 +80,8 @@ def label_subset(y: Any, fraction: float, seed: int) -> NDArray[np.int64]:
         Label of each row, ``(n,)``.
     fraction : float
         Fraction of the rows, in (0, 1]; round(fraction · n) rows, or one a class if that is more.
-    seed : int
-        Source of randomness.
+    seed : int or sequence of int
+        Source of randomness; a sequence tells apart what shares a seed, such as the folds of a data set.
 
     Returns
     -------

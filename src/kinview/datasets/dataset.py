@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kinview.data.alignment import in_order_of
 from kinview.data.labels import check_classes, common_labels, distinct
 from kinview.data.modality import FEATURE, SERIES, TABLE, Modality
+from kinview.datasets._pooling import joined, names_of, together
 from kinview.datasets.hashing import update
 
 __all__ = ["Dataset", "Samples", "split"]
@@ -173,6 +174,68 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         ['0.5', '1.0']
         """
         return dataclasses.replace(self, y_train=_named(self.y_train), y_test=_named(self.y_test))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of training and of test samples."""
+        return _n_samples(self.X_train, self.modality), _n_samples(self.X_test, self.modality)
+
+    def pooled(self, parts: Literal["all", "train"] = "all") -> Samples:
+        """The training samples followed by the test samples, or the training samples alone, in one container.
+
+        Where both parts name a series alike (0, 1, ... in each), its name becomes ``train[0]`` or ``test[0]``.
+
+        Examples
+        --------
+        >>> X = np.zeros((2, 1, 4))
+        >>> data = Dataset(X, np.array([0, 1]), X, np.array([1, 0]), "demo")
+        >>> len(data.pooled()), data.pooled().y.tolist(), len(data.pooled("train"))
+        (4, [0, 1, 1, 0], 2)
+        """
+        if parts == "train":
+            return Samples(self.X_train, self.y_train, self.groups_train, self.modality)
+        return Samples(
+            joined(self.X_train, self.X_test, self.modality),
+            together(self.y_train, self.y_test),
+            together(*common_labels(self.groups_train, self.groups_test)),
+            self.modality,
+        )
+
+    def fold(self, train: NDArray[np.int64], test: NDArray[np.int64]) -> Dataset:
+        """The data set cut anew: rows of :meth:`pooled` for training, and others for the test.
+
+        Samples of a part stand in the order of the pool.
+
+        Raises
+        ------
+        ValueError
+            If a row is in both parts.
+
+        Examples
+        --------
+        >>> data = Dataset(np.zeros((3, 1, 4)), np.array([0, 1, 0]), np.ones((1, 1, 4)), np.array([1]), "demo")
+        >>> fold = data.fold(np.array([0, 3]), np.array([1, 2]))
+        >>> fold.X_train[:, 0, 0].tolist(), fold.y_test.tolist()
+        ([0.0, 1.0], [1, 0])
+        """
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise ValueError(f"{len(both)} samples of {self.name!r} are in both parts of a fold, such as row {both[0]}")
+        pool = self.pooled()
+        return Dataset.of(pool.rows(train), pool.rows(test), name=self.name, source=self.source)
+
+    def sample_names(self) -> list[str]:
+        """A name of each sample of :meth:`pooled`, as text.
+
+        The entry of the index where it names the samples (of several levels a JSON list), else the row in its part.
+        Where both parts hold a name, as all rows do, it stands with its part: ``train[0]``.
+        """
+        named = [names_of(X, self.modality) for X in (self.X_train, self.X_test)]
+        rows = [list(map(str, range(n))) for n in self.sizes]
+        train, test = (row if name is None else name for row, name in zip(rows, named, strict=True))
+        if not set(train) & set(test):
+            return [*train, *test]
+        return [f"{part}[{name}]" for part, names in (("train", train), ("test", test)) for name in names]
 
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over values, labels, groups and column names; name and source do not count."""

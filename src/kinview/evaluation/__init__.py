@@ -21,9 +21,16 @@ if TYPE_CHECKING:
         realised_rate as realised_rate,
     )
     from kinview.evaluation.corruptions.base import Corruption as Corruption
+    from kinview.evaluation.corruptions.block import Block as Block
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.over_datasets import (
+        against_controls as against_controls,
+        holm as holm,
+        paired_difference_over_datasets as paired_difference_over_datasets,
+    )
+    from kinview.evaluation.predictions import Predictions as Predictions, read_predictions as read_predictions
     from kinview.evaluation.probes.auto import Auto as Auto
     from kinview.evaluation.probes.base import Probe as Probe
     from kinview.evaluation.probes.centroid import Centroid as Centroid
@@ -40,6 +47,9 @@ if TYPE_CHECKING:
     from kinview.evaluation.probes.svm import SVM as SVM
     from kinview.evaluation.probes.tabicl import TabICL as TabICL
     from kinview.evaluation.probes.tabpfn import TabPFN as TabPFN
+    from kinview.evaluation.protocols.base import Protocol as Protocol
+    from kinview.evaluation.protocols.official import Official as Official
+    from kinview.evaluation.protocols.stratified_kfold import StratifiedKFold as StratifiedKFold
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
     from kinview.evaluation.statistics import (

@@ -5,35 +5,43 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import hashlib
 import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinview.evaluation.predictions import Predictions, read_predictions
 from kinview.files import canonical_json, no_space_left, parse_json
 
 if TYPE_CHECKING:
+    import pandas as pd
     import sqlalchemy as sa
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc")
 # A column that is added to these is added to existing stores too, empty in their rows; no other step is needed.
 TEXT = (
     "benchmark", "dataset", "modality", "method", "method_name", "corruption", "corrupt", "pretrain_on", "label_noise",
-    "probe",
+    "probe", "split",
 )  # fmt: skip
 JSON = ("method_config", "method_of", "metrics", "spec", "versions")
-INTEGERS = ("convergence_failures", "is_control")
+INTEGERS = ("convergence_failures", "is_control", "own_probe", "fold")
 NUMBERS = (
     "severity", "label_noise_rate", "label_fraction", *METRICS,
     "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",
 )  # fmt: skip
+OFFICIAL = {"split": "official", "fold": 0}  # of a cell that does not say how its data set was cut
 _REQUIRED = ("dataset", "method", "probe", "seed", "status")
 
 
 @functools.cache
 def tables() -> Mapping[str, sa.Table]:
-    """The tables ``cells`` (results), ``plans`` (which cells a benchmark consists of) and ``kinview_schema``."""
+    """The tables of a store.
+
+    ``cells`` (results), ``predictions`` (one Arrow table a cell), ``plans`` (which cells a benchmark consists of) and
+    ``kinview_schema``.
+    """
     import sqlalchemy as sa
 
     metadata = sa.MetaData()
@@ -51,6 +59,13 @@ def tables() -> Mapping[str, sa.Table]:
         sa.Column("benchmark", sa.Text, primary_key=True),
         sa.Column("hash", sa.String(64), primary_key=True),
         sa.Column("position", sa.Integer, nullable=False),
+    )
+    sa.Table(
+        "predictions",
+        metadata,
+        sa.Column("hash", sa.String(64), primary_key=True),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
     )
     sa.Table("kinview_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
     return metadata.tables
@@ -75,6 +90,7 @@ def upgrade(engine: sa.Engine, version: int) -> None:
         for name in missing_columns(connection):
             kind = cells.columns[name].type.compile(engine.dialect)
             connection.exec_driver_sql(f"ALTER TABLE cells ADD COLUMN {name} {kind}")
+        tables()["predictions"].create(connection, checkfirst=True)
         written = connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()
         if written == 1:
             configs = connection.execute(sa.select(cells.c.method_config).distinct()).scalars().all()
@@ -102,6 +118,31 @@ def completed_config(config: str) -> str:
     except ValueError as error:
         raise ValueError(f"the store is damaged: {error}; {_RESTORE}") from None
     return canonical_json(complete_config(methods, given, frozen=frozen_defaults("0.1.0")))
+
+
+def predictions_row(key: str, predictions: Predictions) -> dict[str, Any]:
+    """The columns of the predictions of one cell."""
+    content = predictions.to_bytes()
+    return {"hash": key, "content": content, "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def checked_predictions(row: Any, shown: str) -> pd.DataFrame:
+    """The predictions in a row of the table.
+
+    Raises
+    ------
+    ValueError
+        If they are not what was written.
+    """
+    try:
+        content = bytes(row.content)  # some drivers return a memoryview
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            raise ValueError("they are not what was written")
+        return read_predictions(content)
+    except ValueError as error:
+        raise ValueError(
+            f"{shown} is damaged: the predictions of cell {row.hash[:12]} cannot be read ({error}); {_RESTORE}"
+        ) from None
 
 
 def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "CONDITION",
+    "FOLD",
+    "check_cells",
     "confidence_interval",
     "normalise_conditions",
     "paired_differences",
@@ -24,7 +26,10 @@ __all__ = [
 CONDITION = ("corruption", "severity", "corrupt", "pretrain_on", "label_noise", "label_noise_rate", "label_fraction")
 """The columns that together say under which condition a cell was run."""
 
-_PAIR = ("dataset", "probe", "seed", *CONDITION)
+FOLD = ("split", "fold")
+"""The columns that say how the data set was cut, and which fold a cell is."""
+
+_PAIR = ("dataset", "probe", "seed", *FOLD, *CONDITION)
 _NEUTRAL: dict[str, str | float] = {
     "corruption": "none",
     "severity": 0.0,
@@ -34,6 +39,7 @@ _NEUTRAL: dict[str, str | float] = {
     "label_noise_rate": 0.0,
     "label_fraction": 1.0,
 }
+_UNCUT: dict[str, str | int] = {"split": "official", "fold": 0}
 
 
 def confidence_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
@@ -120,6 +126,8 @@ def summarize(
 def normalise_conditions(frame: pd.DataFrame) -> pd.DataFrame:
     """Spell each condition in one way: a factor that is absent, missing or of rate zero is ``"none"`` and 0.
 
+    A cell that does not say how its data set was cut is of the official split.
+
     Returns
     -------
     DataFrame
@@ -139,6 +147,8 @@ def normalise_conditions(frame: pd.DataFrame) -> pd.DataFrame:
             result[column] = pd.to_numeric(result[column]).astype(np.float64).fillna(neutral)
         else:
             result[column] = result[column].astype(object).where(result[column].notna(), neutral).map(str)
+    for column, neutral in _UNCUT.items():
+        result[column] = result[column].where(result[column].notna(), neutral) if column in result else neutral
     untouched = (result["severity"] == 0) | (result["corruption"] == "none")
     for column in ("corruption", "severity", "corrupt", "pretrain_on"):
         result[column] = result[column].mask(untouched, _NEUTRAL[column])
@@ -161,7 +171,8 @@ def paired_differences(
     .. math:: d_i = m_i^{\text{method}} - m_i^{\text{control}}
 
     for each pair :math:`i` of cells that differ in the method alone; within a group :math:`\bar d` and its t interval
-    are taken over the pairs.
+    are taken over the pairs. Folds of one seed are averaged first: they share training rows, so that their spread says
+    too little.
 
     Parameters
     ----------
@@ -203,31 +214,48 @@ def paired_differences(
        method  n  difference   std    low   high verdict
     0  ts2vec  3        0.05  0.01  0.025  0.075  better
     """
-    _check_columns(frame, ["dataset", "method", "probe", "seed", metric])
-    cells = normalise_conditions(frame)
-    if "status" in cells:
-        cells = cells[cells["status"] != "failed"]
+    cells = check_cells(frame, metric)
     key = list(_PAIR)
     reference = cells.loc[cells["method"] == control, [*key, metric]]
     if reference.empty:
         known = ", ".join(sorted(map(str, cells["method"].unique()))) or "none"
         raise ValueError(f"no result of the control {control!r} to compare with; methods with results: {known}")
-    twice = cells.duplicated([*key, "method"])
+    others = cells[cells["method"] != control]
+    pairs = others.merge(reference.rename(columns={metric: "_control"}), on=key, how="inner")
+    pairs["difference"] = pairs[metric].astype(np.float64) - pairs["_control"].astype(np.float64)
+    pairs = pairs.dropna(subset=["difference"])
+    if pairs["fold"].nunique() > 1:
+        whole = list(dict.fromkeys([*by, "dataset", "method", "probe", "seed", "split", *CONDITION]))
+        grouped = pairs.groupby([name for name in whole if name != "fold"], dropna=False)
+        pairs = grouped[["difference"]].mean().reset_index()
+    result = summarize(pairs, by, metric="difference", confidence=confidence)
+    result = result.rename(columns={"mean": "difference"})
+    sign = np.sign(result["difference"].round(12))
+    verdict = sign.map({1.0: "higher", 0.0: "equal", -1.0: "lower"})
+    verdict = verdict.mask((sign > 0) & (result["low"] > 0), "better").mask((sign < 0) & (result["high"] < 0), "worse")
+    return result.assign(verdict=verdict)
+
+
+def check_cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The cells that have a result, conditions spelled in one way.
+
+    Raises
+    ------
+    ValueError
+        If a column is absent, or a cell occurs twice.
+    """
+    _check_columns(frame, ["dataset", "method", "probe", "seed", metric])
+    cells = normalise_conditions(frame)
+    if "status" in cells:
+        cells = cells[cells["status"] != "failed"]
+    twice = cells.duplicated([*_PAIR, "method"])
     if twice.any():
         row = cells[twice].iloc[0]
         raise ValueError(
             f"the cell {row['dataset']}, {row['method']}, {row['probe']}, seed {row['seed']} occurs more than once: "
             "pairs need one row per cell; keep the newest of each"
         )
-    others = cells[cells["method"] != control]
-    pairs = others.merge(reference.rename(columns={metric: "_control"}), on=key, how="inner")
-    pairs["difference"] = pairs[metric].astype(np.float64) - pairs["_control"].astype(np.float64)
-    result = summarize(pairs.dropna(subset=["difference"]), by, metric="difference", confidence=confidence)
-    result = result.rename(columns={"mean": "difference"})
-    sign = np.sign(result["difference"].round(12))
-    verdict = sign.map({1.0: "higher", 0.0: "equal", -1.0: "lower"})
-    verdict = verdict.mask((sign > 0) & (result["low"] > 0), "better").mask((sign < 0) & (result["high"] < 0), "worse")
-    return result.assign(verdict=verdict)
+    return cells
 
 
 def scoreboard(differences: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:

@@ -16,8 +16,10 @@ from kinview.evaluation._database import (
     JSON,
     METRICS,
     NUMBERS,
+    OFFICIAL,
     TEXT,
     absolute_url,
+    checked_predictions,
     checked_row,
     completed_config,
     explained,
@@ -25,6 +27,7 @@ from kinview.evaluation._database import (
     make_engine,
     may_not_write,
     missing_columns,
+    predictions_row,
     tables,
     upgrade,
 )
@@ -33,15 +36,24 @@ from kinview.files import atomic_write
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kinview.evaluation.predictions import Predictions
+
 __all__ = ["DEFAULT_URL", "METRICS", "SCHEMA_VERSION", "Store"]
 
 DEFAULT_URL = "sqlite:///kinview-results/results.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_WHICH = (
+    "hash", "dataset", "method", "probe", "split", "fold", "seed", "corruption", "severity", "corrupt", "pretrain_on",
+    "label_noise", "label_noise_rate", "label_fraction",
+)  # fmt: skip
 _CHUNK = 500  # hashes per query: SQLite limits the number of bound values
 
 
 class Store:
     """Results of benchmarks, one row a cell, keyed by the content hash of everything that determined it.
+
+    Beside each row stand the cell's predictions, written in the same transaction (:meth:`predictions`). They hold the
+    names and labels of test samples: a store of patients' data is itself such data.
 
     Rows are inserted one by one, each in a transaction of its own, by any number of processes at once. A cell that
     is there stays as it is; only a failed one is replaced. SQLite needs a local disk (it runs in WAL mode); a team
@@ -94,7 +106,14 @@ class Store:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store, (self.url,))
 
-    def add(self, key: str, row: Mapping[str, Any], *, benchmark: str | None = None) -> None:
+    def add(
+        self,
+        key: str,
+        row: Mapping[str, Any],
+        *,
+        benchmark: str | None = None,
+        predictions: Predictions | None = None,
+    ) -> None:
         """Insert the result of one cell; one that is there already stays, unless it had failed.
 
         Parameters
@@ -106,6 +125,8 @@ class Store:
             are plain data. Numbers that are not finite are stored as missing.
         benchmark : str, optional
             Name of the benchmark that computed it.
+        predictions : Predictions, optional
+            What was said of each test sample: written in the same transaction, where the row is.
 
         Raises
         ------
@@ -129,7 +150,11 @@ class Store:
             index_elements=["hash"], set_={**replaced, "attempts": cells.c.attempts + 1}
         )
         with self._connected(write=True) as connection:
-            connection.execute(statement)
+            written = connection.execute(statement.returning(cells.c.created_at)).scalar()
+            if predictions is not None and written == values["created_at"]:  # else the row of an earlier one stays
+                one = insert_into(self._engine.dialect.name)(tables()["predictions"])
+                row_of = predictions_row(str(key), predictions)
+                connection.execute(one.values(**row_of).on_conflict_do_update(index_elements=["hash"], set_=row_of))
 
     def plan(self, benchmark: str, keys: Sequence[str]) -> None:
         """Record which cells a benchmark consists of; the plan of an earlier run under this name is replaced.
@@ -203,6 +228,8 @@ class Store:
                     query = query.order_by(cells.c.created_at, cells.c.hash)
                 rows = list(connection.execute(query).all())
         frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
+        for name, value in OFFICIAL.items():  # which all cells of earlier schemas are
+            frame[name] = frame[name].where(frame[name].notna(), value)
         if self._completes:
             frame["method_config"] = frame["method_config"].map(completed_config, na_action="ignore")
         if benchmark is not None:
@@ -210,6 +237,58 @@ class Store:
         types = dict.fromkeys(("hash", *TEXT, *JSON, "status", "message"), "str") | dict.fromkeys(NUMBERS, "float64")
         types |= dict.fromkeys(("seed", *INTEGERS, "attempts"), "Int64")
         return frame.astype(types).where(frame.notna())  # before pandas 3 a missing text became the text "None"
+
+    def predictions(self, *, keys: Iterable[str] | None = None, benchmark: str | None = None) -> pd.DataFrame:
+        """What was said of each test sample, one row a sample and cell, in the order of :meth:`frame`.
+
+        Parameters
+        ----------
+        keys : iterable of str, optional
+            Only these cells.
+        benchmark : str, optional
+            Only the cells of the recorded plan of this benchmark.
+
+        Returns
+        -------
+        DataFrame
+            The columns of :meth:`frame` that say which cell it is (``hash``, ``dataset``, ``method``, ``probe``,
+            ``split``, ``fold``, ``seed``, the condition), ``sample``, ``group``, ``y`` and ``predicted`` as text, and
+            ``score:CLASS`` for each class of any of the cells (NaN where a cell does not know the class). Cells that
+            failed, and those of stores before schema 3, have no rows.
+
+        Raises
+        ------
+        ValueError
+            If the predictions of a cell are damaged.
+
+        Notes
+        -----
+        It names samples and their labels: think before you share it. No report, and no other method of the store, does.
+        """
+        import numpy as np
+        import pandas as pd
+        import sqlalchemy as sa
+
+        stored = tables()["predictions"]
+        cells = self.frame(keys=keys, benchmark=benchmark)[list(_WHICH)]
+        found: dict[str, pd.DataFrame] = {}
+        with self._connected() as connection:
+            there = sa.inspect(connection).has_table(stored.name)  # a store to read only may be of an earlier schema
+            for part in _chunks(cells["hash"].tolist() if there else []):
+                for row in connection.execute(sa.select(stored).where(stored.c.hash.in_(part))):
+                    found[row.hash] = checked_predictions(row, self._engine.url.render_as_string())
+        cells = cells[cells["hash"].isin(found)]
+        if cells.empty:
+            return pd.DataFrame(columns=[*_WHICH, "sample", "group", "y", "predicted"])
+        parts = [found[key] for key in cells["hash"]]
+        which = cells.iloc[np.repeat(np.arange(len(cells)), [len(part) for part in parts])].reset_index(drop=True)
+        return pd.concat([which, pd.concat(parts, ignore_index=True)], axis=1)
+
+    def write_predictions(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
+        """Write :meth:`predictions` as Parquet, whole or not at all."""
+        buffer = io.BytesIO()
+        self.predictions(benchmark=benchmark).to_parquet(buffer, index=False)
+        return atomic_write(path, buffer.getvalue())
 
     def write_csv(self, path: str | os.PathLike[str], *, benchmark: str | None = None) -> Path:
         """Write the results as CSV, whole or not at all."""

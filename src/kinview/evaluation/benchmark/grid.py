@@ -27,9 +27,23 @@ __all__ = [
 
 _OWNED = ("device", "precision", "checkpoint_dir", "resume", "progress")  # fields of a Trainer that a benchmark sets
 
-_PLANNED = ("dataset_options", "fits_labels")  # how a cell is computed; what follows from it is in the other fields
+_TOO_WIDE = (
+    "its features have more than 2,000 columns, which ridge-type probes take as they are; set its repr_dim to ask "
+    "other probes"
+)
 
-FAMILY_OF = {"method": "methods", "probe": "probes", "corruption": "corruptions", "label_noise": "label_noise"}
+# how a cell is computed, what follows from it being in the other fields; and what the benchmark calls it
+_PLANNED = ("dataset_options", "fits_labels", "is_control", "own_probe")
+
+FAMILY_OF = {
+    "method": "methods",
+    "probe": "probes",
+    "corruption": "corruptions",
+    "label_noise": "label_noise",
+    "split": "splits",
+}
+
+_WHERE_CUT = ("split", "fold")  # not in the spec of a cell of the official split, whose key does not know them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +70,12 @@ class Cell:
     seed: int
     environment: Mapping[str, Any]
     code: Mapping[str, str]  # digest of the code of the steps and of each part, by the part it plays
+    split: Any | None = None  # None for the official one
+    fold: int | None = None  # number of the fold, over all repeats; None where the split is official
     dataset_options: str = "{}"  # parameters of the reader, as JSON
     fits_labels: bool = False  # whether the method is fitted with the training labels of the cell
+    is_control: bool = False  # whether the benchmark names the method as a control
+    own_probe: bool = False  # whether it does so with this very probe, as what every probe is compared with
 
     @functools.cached_property
     def spec(self) -> dict[str, Any]:
@@ -67,7 +85,8 @@ class Cell:
         Its configs are complete, so that a changed default is another cell.
         """
         values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _PLANNED}
-        known = {name: families()[family] for name, family in FAMILY_OF.items() if values[name] is not None}
+        values = {name: value for name, value in values.items() if value is not None or name not in _WHERE_CUT}
+        known = {name: families()[family] for name, family in FAMILY_OF.items() if values.get(name) is not None}
         return values | {
             name: complete_config(family, values[name], for_modality=self.modality) for name, family in known.items()
         }
@@ -85,10 +104,10 @@ class Cell:
         """
         shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment"]
         shared += ["label_fraction", "label_noise", "label_noise_rate"] if self.fits_labels else []
-        spec = {name: self.spec[name] for name in shared}
+        spec = {name: self.spec[name] for name in (*shared, *_WHERE_CUT) if name in self.spec}
         corruption = self._named(self.pretrain_corruption)
         parts = (["corruption"] if corruption else []) + (["label_noise"] if self.fits_labels else [])
-        code = self._code_of("steps", "dataset", "method", *parts)
+        code = self._code_of("steps", "dataset", "split", "method", *parts)
         return content_hash({"step": "pretrain", "corruption": corruption, "code": code, **spec})
 
     @property
@@ -103,6 +122,10 @@ class Cell:
         return content_hash(
             {"step": "embed", "model": self.pretrain_key, "part": part, "corruption": corruption, "code": code}
         )
+
+    def seeds(self, *numbers: int) -> tuple[int, ...]:
+        """The cell's seed, with what tells apart draws that share it, and the fold where there are several."""
+        return (self.seed, *numbers, *(() if self.fold is None else (self.fold + 1,)))
 
     def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
         """Mechanism and severity of the corruption of a part of the data, None where it stays clean."""
@@ -259,13 +282,15 @@ class Part:
         """For a method: why a probe has no place beside it, in words; None where it has.
 
         A control whose network labels train is trained by the probe or not at all; one whose network stays untrained
-        has no other reading than a frozen one; what has no network cannot be trained.
+        has no other reading than a frozen one; what has no network cannot be trained. Both may declare ``wide``: a
+        method, that its features have more than 2,000 columns as it is configured, and a probe, that it takes as many.
         """
         trains = probe.built.needs_model
         if self.built.trained_by_probe:
             return None if trains else "its network has seen no label before a probe such as finetune trains it"
         if not trains:
-            return None
+            takes_them = not getattr(self.built, "wide", False) or getattr(probe.built, "wide", False)
+            return None if takes_them else _TOO_WIDE
         if self.built.network_of is not None:
             return "trained with labels it would be the method 'supervised'"
         return None if self.built.trains else "it has no network to train"

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kinview.configs import read_config
+from kinview.data.modality import NOUNS
+from kinview.evaluation.benchmark.asked import asked_of, check_places, left_out_pairs
+from kinview.evaluation.benchmark.controls import check_controls
 from kinview.evaluation.benchmark.fingerprint import module_code, part_code, versions
 from kinview.evaluation.benchmark.grid import FAMILY_OF, Cell, Part, is_dataset, name_and_options, part_label
+from kinview.files import canonical_json
 from kinview.parameters import check_integer
 from kinview.registry import families, suggestion
 
@@ -40,8 +44,8 @@ class Benchmark:
         Under which the results are shown.
     datasets : sequence of specs
         Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``; a file of your own goes by
-        the name of its folder in ``data_dir``. A data set's split is fixed: seeds vary the training, the masks and the
-        noise.
+        the name of its folder in ``data_dir``. How a data set is cut does not depend on the seeds: they vary the
+        training, the masks and the noise.
     methods : sequence of specs
         Parts of the registry ``methods``. A method runs on the data sets of its modality.
     corruptions : sequence of specs
@@ -64,6 +68,14 @@ class Benchmark:
         embedded with it. ``"corrupted"``: everything is fitted on the corrupted training set, as in practice.
     probes : sequence of specs
         Parts of the registry ``probes``.
+    controls : "none", "default" or sequence of specs
+        Methods to add as controls, which the report compares every other method with: a spec, or
+        ``{method: SPEC, probe: SPEC}`` for a pair that every method with every probe is compared with. ``"default"``:
+        the list in :mod:`kinview.evaluation.benchmark.controls`. Default: none but those among ``methods``.
+    split : spec
+        A part of the registry ``splits``: how each data set is cut into training and test parts. ``"official"``
+        (default): as it was loaded. ``{stratified_kfold: {folds: 5, repeats: 2}}``: cross-validation; everything that
+        learns sees the training part of the fold alone.
     seeds : sequence of int
         Each repeats the whole grid.
     threads : int
@@ -103,6 +115,8 @@ class Benchmark:
     crossed: bool = False
     pretrain_on: Literal["clean", "corrupted"] = "corrupted"
     probes: Sequence[Any] = ("linear",)
+    controls: list[Any] | str = "none"
+    split: dict[str, Any] | str = "official"
     seeds: Sequence[int] = (0,)
     threads: int = 1
     workers: int = 1
@@ -116,6 +130,7 @@ class Benchmark:
             if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
                 raise ValueError(f"{name} must be a list, [{value}] for one entry; got {value!r}")
             object.__setattr__(self, name, tuple(value))
+        object.__setattr__(self, "controls", check_controls(self.controls))
         for name in ("name", "device", "precision"):
             _require(isinstance(getattr(self, name), str) and getattr(self, name), self, name, "a text")
         for name in ("datasets", "methods", "probes", "seeds", "label_fractions"):
@@ -139,6 +154,8 @@ class Benchmark:
             _require(inside, self, name, f"numbers from {low:g} to {high:g}")
         for name, choices in _CHOICES.items():
             _require(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
+        named = isinstance(self.split, str | Mapping) and bool(self.split)
+        _require(named, self, "split", "the name of a split, or {name: {parameter: value}}")
         for kinds, levels in (("corruptions", "severities"), ("label_noise", "label_noise_rates")):
             if bool(getattr(self, kinds)) != bool(getattr(self, levels)):
                 given, absent = (kinds, levels) if getattr(self, kinds) else (levels, kinds)
@@ -183,26 +200,26 @@ class Benchmark:
         return cls.from_config({**read_config("benchmark", str(name)), **changes})
 
     def cells(self) -> list[Cell]:
-        """All cells of the grid, each once, in the order data set, method, seed, condition, probe.
+        """All cells of the grid, each once, in the order data set, method, seed, fold, condition, probe.
 
         Loads the data sets, because a cell is identified by their content.
 
         Raises
         ------
         ValueError
-            If a part or data set is unknown, or a data set has a sample without a class label or no method that
-            supports it.
+            If a part or data set is unknown, or a data set has a sample without a class label, no method that supports
+            it, or not what the split or a corruption needs.
         """
         from kinview.datasets import datasets
         from kinview.evaluation.benchmark import steps
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
         from kinview.evaluation.probes import probes as known_probes
-        from kinview.methods import methods
+        from kinview.evaluation.protocols import splits
 
-        parts = [Part.of(methods, spec) for spec in self.methods]
         probes = [Part.of(known_probes, spec) for spec in self.probes]
-        _require_places(parts, probes)
+        check_places(self.methods, probes)
+        split = Part.of(splits, self.split)
         kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
         noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
         shared = {
@@ -217,56 +234,56 @@ class Benchmark:
             dataset = steps.load_dataset(name, self.data_dir, options)
             fingerprint = dataset.fingerprint()
             dataset.require_classes()
-            applicable = [
-                _part_for(dataset, spec)
-                for spec, part in zip(self.methods, parts, strict=True)
-                if part.supports(dataset.modality)
-            ]
-            if not applicable:
-                raise ValueError(
-                    f"data set {name!r} is {dataset.modality}, and none of the methods supports that: add a method for "
-                    f"it or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
-                )
+            asked = asked_of(dataset, name, self.methods, self.controls, probes)
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
-            conditions = list(self._conditions([kind for kind in kinds if kind.supports(dataset.modality)], noises))
-            for part, seed, condition, probe in itertools.product(applicable, self.seeds, conditions, probes):
-                if part.why_not_with(probe) is not None:
-                    continue
-                played = {**condition, "method": part.config, "probe": probe.config}
-                used = {role: played[role] for role in FAMILY_OF if played[role] is not None}
-                cell = Cell(
-                    dataset=dataset.name,
-                    fingerprint=fingerprint,
-                    modality=dataset.modality,
-                    method=part.config,
-                    probe=probe.config,
-                    seed=int(seed),
-                    environment=shared,
-                    code=code | {role: part_code(families()[FAMILY_OF[role]], config) for role, config in used.items()},
-                    dataset_options=options,
-                    fits_labels=part.built.uses_labels and not part.built.trained_by_probe,
-                    **condition,
-                )
-                cells.setdefault(cell.key, cell)
+            usable = [kind for kind in kinds if kind.supports(dataset.modality)]
+            _require_groups(dataset, usable)
+            conditions = list(self._conditions(usable, noises))
+            cuts = _cuts(dataset, split)
+            for one, seed, cut, condition in itertools.product(asked, self.seeds, cuts, conditions):
+                for probe in one.probes:
+                    played = {**condition, **cut, "method": one.part.config, "probe": probe.config}
+                    used = {role: played[role] for role in FAMILY_OF if played[role] is not None}
+                    cell = Cell(
+                        dataset=dataset.name,
+                        fingerprint=fingerprint,
+                        modality=dataset.modality,
+                        seed=int(seed),
+                        environment=shared,
+                        code=code | {role: part_code(families()[FAMILY_OF[role]], spec) for role, spec in used.items()},
+                        dataset_options=options,
+                        fits_labels=one.part.built.uses_labels and not one.part.built.trained_by_probe,
+                        is_control=one.is_control,
+                        own_probe=canonical_json(probe.config) in one.own,
+                        **played,
+                    )
+                    cells.setdefault(cell.key, cell)
         return list(cells.values())
 
-    def left_out(self) -> list[str]:
-        """Pairs of method and probe that have no cells, and why, as sentences."""
-        from kinview.evaluation.probes import probes as known_probes
-        from kinview.methods import methods
+    def left_out(self, cells: Sequence[Cell] | None = None) -> list[str]:
+        """What has no cells, and why, as sentences: pairs of method and probe, and corruptions of another modality.
 
-        parts = [Part.of(methods, spec) for spec in self.methods]
+        Parameters
+        ----------
+        cells : sequence of Cell, optional
+            Those of :meth:`cells`, where they are at hand.
+        """
+        from kinview.evaluation.corruptions import corruptions
+        from kinview.evaluation.probes import probes as known_probes
+
+        found = sorted({cell.modality for cell in (self.cells() if cells is None else cells)})
         probes = [Part.of(known_probes, spec) for spec in self.probes]
-        pairs = [(part, probe, part.why_not_with(probe)) for part, probe in itertools.product(parts, probes)]
-        return [
-            f"{part_label(part.config)} with the probe {part_label(probe.config)}: {reason}"
-            for part, probe, reason in pairs
-            if reason is not None
+        kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
+        elsewhere = [
+            f"{part_label(kind.config)} on {NOUNS[modality]}: it is a corruption of {NOUNS[str(kind.modality)]}"
+            for kind, modality in itertools.product(kinds, found)
+            if not kind.supports(modality)
         ]
+        return [*left_out_pairs(self.methods, self.controls, probes, found), *elsewhere]
 
     def embeddings(self, cache_dir: str | Path) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-        """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition and the first seed.
+        """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition, first seed and first fold.
 
         Parameters
         ----------
@@ -278,7 +295,7 @@ class Benchmark:
         dict
             ``(data set, method)``, as the results name them, to embedding and labels.
         """
-        from kinview.evaluation.benchmark.steps import load_dataset, read_embedding
+        from kinview.evaluation.benchmark.steps import fold_of, load_dataset, read_embedding
 
         found: dict[tuple[str, str], tuple[Any, Any]] = {}
         with warnings.catch_warnings():
@@ -287,11 +304,11 @@ class Benchmark:
         for cell in cells:
             place = (cell.dataset, part_label(cell.method))
             clean = cell.corruption is None and cell.label_noise is None and cell.label_fraction == 1
-            if clean and cell.seed == self.seeds[0] and place not in found:
+            if clean and cell.seed == self.seeds[0] and not cell.fold and place not in found:
                 embedding = read_embedding(Path(cache_dir), cell.embed_key("test"))
                 if embedding is not None:
                     dataset = load_dataset(cell.dataset, self.data_dir, cell.dataset_options)
-                    found[place] = (embedding.z, dataset.y_test)
+                    found[place] = (embedding.z, fold_of(dataset, cell)[0].y_test)
         return found
 
     def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[dict[str, Any]]:
@@ -314,35 +331,19 @@ class Benchmark:
                 }
 
 
-def _part_for(dataset: Dataset, spec: Any) -> Part:
-    """A method for a data set: a recipe that serves several modalities has a class for each."""
-    from kinview.methods import methods
-
-    try:
-        part = Part.of(methods, spec, for_modality=dataset.modality)
-    except ValueError as error:
-        raise ValueError(f"the data set {dataset.name!r} is {dataset.modality}: {error}") from error
-    if "groups" in part.built.uses and dataset.groups_train is None:
-        raise ValueError(
-            f"{part_label(part.config)} uses the group of each row, and the data set {dataset.name!r} has none: name "
-            "their column (group), or take the method or the data set out"
-        )
-    return part
+def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
+    """Fields of the cells that say how the data set is cut, one entry a fold; checks that it can be."""
+    if split.entry.name == "official":
+        return [{"split": None, "fold": None}]
+    return [{"split": split.config, "fold": fold} for fold in range(len(split.built.cut(dataset)))]
 
 
-def _require_places(parts: Sequence[Part], probes: Sequence[Part]) -> None:
-    """Refuse a method that needs what no data set has, or that no probe can be asked of."""
-    for part in parts:
-        if "extra" in part.built.uses:
+def _require_groups(dataset: Dataset, kinds: Sequence[Part]) -> None:
+    for kind in kinds:
+        if "groups" in kind.built.needs and dataset.groups_train is None:
             raise ValueError(
-                f"{part_label(part.config)} uses further features of each row, and the data sets of a benchmark have "
-                f"none; take the method out, and fit it in Python: fit(X, extra={{'features': array}})"
-            )
-        reasons = [part.why_not_with(probe) for probe in probes]
-        if None not in reasons:
-            raise ValueError(
-                f"none of the probes ({', '.join(part_label(probe.config) for probe in probes)}) can be asked of "
-                f"{part_label(part.config)}: {reasons[0]}; add a probe for it or take the method out"
+                f"{part_label(kind.config)} removes values by the group of each sample, and the data set "
+                f"{dataset.name!r} has none: name their column (group), or take the corruption or the data set out"
             )
 
 

@@ -81,7 +81,7 @@ def run(
     runner = (os.getpid(), threading.get_ident())
     parallel = Parallel(n_jobs=workers or benchmark.workers, return_as="generator_unordered", batch_size=1)
     work = (delayed(_work)(chain, benchmark.name, benchmark.data_dir, cache, results, runner) for chain in chains)
-    notes = [f"not in the grid: {pair}" for pair in benchmark.left_out()]
+    notes = [f"not in the grid: {what}" for what in benchmark.left_out(cells)]
     with _Progress(benchmark.name, len(cells), len(known), notes, enabled=progress) as shown, warnings.catch_warnings():
         # loky replaces a worker whose memory grew, between two chains, and says so; no work is lost
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
@@ -133,7 +133,8 @@ def _work(
         if _orphaned(runner[0]):
             os._exit(1)
         installed = {**row["versions"], "kinview": own_version()}  # information: no part of the cell's key
-        store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark)
+        predictions = row.pop("predictions", None)
+        store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark, predictions=predictions)
         counts[row["status"]] += 1
 
     with _watched(runner[0]):

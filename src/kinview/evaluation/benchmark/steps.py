@@ -18,14 +18,16 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kinview.data.splits import label_subset
-from kinview.datasets.dataset import Samples
+from kinview.datasets.dataset import Dataset, Samples
 from kinview.datasets.named import load
 from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
-from kinview.evaluation.corruptions import corrupt, realised_rate
+from kinview.evaluation.corruptions import Learned, corruptions, realised_rate
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.metrics import evaluate
+from kinview.evaluation.predictions import Predictions
 from kinview.evaluation.probes import probes
-from kinview.files import atomic_write, dump_tensors, read_tensors
+from kinview.evaluation.protocols import Protocol, splits
+from kinview.files import atomic_write, canonical_json, dump_tensors, read_tensors
 from kinview.methods import methods
 from kinview.methods.estimators.model_file import load_model
 
@@ -75,11 +77,13 @@ class Chain:
 
     def __init__(self, cell: Cell, data_dir: str | None, cache: Path) -> None:
         self.cell, self.cache = cell, cache
-        self.dataset = load_dataset(cell.dataset, data_dir, cell.dataset_options)
-        if self.dataset.fingerprint() != cell.fingerprint:
+        loaded = load_dataset(cell.dataset, data_dir, cell.dataset_options)
+        if loaded.fingerprint() != cell.fingerprint:
             raise ValueError(f"data set {cell.dataset!r} changed on disk while the benchmark ran; run it again")
+        self.dataset, self.test_names = fold_of(loaded, cell)
         self.seconds = {"pretrain": 0.0, "embed": 0.0, "probe": 0.0}
         self._embeddings: dict[str, Embedding] = {}
+        self._learned: dict[str, Learned] = {}
         self._model: Any = None
         self._failed: Exception | None = None
 
@@ -140,20 +144,34 @@ class Chain:
     def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
         """Raw values of a part with a corruption applied, and the fraction of observed cells that it removed.
 
-        The mask depends on data set, part, seed and mechanism alone: it is the same for every method and probe.
+        The mask depends on data set, fold, part, seed and mechanism alone: it is the same for every method and probe.
+        What the mechanism learns (thresholds, drivers) it learns from the training part, for both.
         """
-        X = self.dataset.X_train if part == "train" else self.dataset.X_test
+        X, given = self._given_to_corruption(part)
         if corruption is None:
             return X, 0.0
-        mechanism, severity = corruption
-        corrupted, removed = corrupt(X, mechanism, (self.cell.seed, int(part == "test")), rate=severity)
+        config, severity = corruption
+        mechanism = corruptions.build(config, rate=severity)
+        named = f"{severity!r} {canonical_json(config)}"
+        if named not in self._learned:
+            X_train, given_train = self._given_to_corruption("train")
+            self._learned[named] = mechanism.learn(X_train, self.cell.seeds(), **given_train)
+        seed = self.cell.seeds(int(part == "test"))
+        corrupted, removed = mechanism.apply(X, seed, **given, learned=self._learned[named])
         return corrupted, realised_rate(X, removed)
+
+    def _given_to_corruption(self, part: Part) -> tuple[Any, dict[str, Any]]:
+        """Raw values of a part, and what a corruption may ask for besides."""
+        data = self.dataset
+        if part == "train":
+            return data.X_train, {"groups": data.groups_train, "y": data.y_train}
+        return data.X_test, {"groups": data.groups_test, "y": data.y_test}
 
     def embedding(self, cell: Cell, part: Part) -> Embedding:
         """Embedding of a part under a cell's condition: from memory, the cache, or computed and written there."""
         key = cell.embed_key(part)
         if key not in self._embeddings:
-            n = len(self.dataset.y_train if part == "train" else self.dataset.y_test)
+            n = self.dataset.sizes[_PARTS.index(part)]
             found = read_embedding(self.cache, key)
             if found is None or len(found.z) != n:
                 model = self.model()
@@ -179,10 +197,11 @@ class Chain:
             train, given = train[rows], {}
         with self._timed("probe") as seconds:
             probe.fit(train, labels, **self._groups(rows), **given)
-            metrics = evaluate(
-                np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.classes_, probe.predict(test)
-            )
+            y, scores, predicted = np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.predict(test)
+            metrics = evaluate(y, scores, probe.classes_, predicted)
+        groups = self.dataset.groups_test
         return {
+            "predictions": Predictions(self.test_names, y, predicted, scores, probe.classes_, groups),
             **{name: value for name, value in metrics.items() if name != "notes"},
             "metrics": dict(metrics),
             "realised_missing_train": missing_train,
@@ -196,11 +215,11 @@ class Chain:
     def _training_labels(self, cell: Cell) -> tuple[np.ndarray, np.ndarray, float]:
         """Rows whose label a cell knows, their (noisy) labels, and the fraction of labels that is wrong."""
         y = np.asarray(self.dataset.y_train)
-        rows = label_subset(y, cell.label_fraction, cell.seed) if cell.label_fraction < 1 else np.arange(len(y))
+        rows = label_subset(y, cell.label_fraction, cell.seeds()) if cell.label_fraction < 1 else np.arange(len(y))
         if cell.label_noise is None:
             return rows, y[rows], 0.0
         noise = label_noise.build(cell.label_noise, rate=cell.label_noise_rate)
-        noisy = noise.apply(y[rows], classes=np.unique(y), seed=cell.seed)
+        noisy = noise.apply(y[rows], classes=np.unique(y), seed=cell.seeds())
         return rows, noisy.y, noisy.realised_rate
 
     def _unfitted(self) -> Any:
@@ -234,6 +253,7 @@ def run_chain(
 ) -> dict[str, float]:
     """Compute cells that share one fitted model, and report each result the moment it exists.
 
+    Beside the columns of the store a result has ``predictions``, where it did not fail.
     A cell that fails is reported with the status ``"failed"`` and the error; the others go on.
 
     Returns
@@ -261,6 +281,12 @@ def run_chain(
 def load_dataset(name: str, data_dir: str | None, options: str = "{}") -> Any:
     """:func:`kinview.load`, which keeps the last few data sets; the reader's options are JSON text."""
     return load(name, data_dir=data_dir, **json.loads(options))
+
+
+def fold_of(dataset: Dataset, cell: Cell) -> tuple[Dataset, list[str]]:
+    """The data set as a cell's split cuts it, and the names of its test samples."""
+    protocol: Protocol = splits.build("official" if cell.split is None else cell.split)
+    return protocol.fold(dataset, cell.fold or 0)
 
 
 def _environment(cell: Cell) -> Row:
@@ -308,15 +334,20 @@ def _embedding_path(cache: Path, key: str) -> Path:
 def _row(cell: Cell) -> Row:
     """The columns of the store that say what a cell is."""
     parts = {name: getattr(cell, name) for name in ("corruption", "label_noise")}
+    identity = method_identity(cell.method, cell.modality)
     plain = (
         "dataset", "modality", "severity", "corrupt", "pretrain_on", "label_noise_rate", "label_fraction", "seed",
     )  # fmt: skip
     return {
+        "split": "official" if cell.split is None else part_label(cell.split),
+        "fold": cell.fold or 0,
         **{name: getattr(cell, name) for name in plain},
         **{name: None if config is None else part_label(config) for name, config in parts.items()},
         "method": part_label(cell.method),
         "method_config": cell.spec["method"],
-        **method_identity(cell.method, cell.modality),
+        **identity,
+        "is_control": identity["is_control"] or cell.is_control,
+        "own_probe": cell.own_probe,
         "probe": part_label(cell.probe),
         "spec": cell.spec,
         "versions": cell.environment["versions"],

@@ -11,15 +11,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kinview.evaluation.corruptions.base import Cells, Corruption, Data, observed_mask, realised_rate
+from kinview.evaluation.corruptions.base import (
+    Cells,
+    Corruption,
+    Data,
+    Learned,
+    observed_mask,
+    realised_rate,
+)
 from kinview.registry import Registry
 
-__all__ = ["Cells", "Corruption", "corrupt", "corruptions", "observed_mask", "realised_rate"]
+__all__ = ["Cells", "Corruption", "Learned", "corrupt", "corruptions", "observed_mask", "realised_rate"]
 
-corruptions = Registry("corruptions", members=("kinview.evaluation.corruptions.mcar",))
+corruptions = Registry(
+    "corruptions", members=("kinview.evaluation.corruptions.mcar", "kinview.evaluation.corruptions.block")
+)
 
 
-def corrupt(X: Data, corruption: Any, seed: int | Sequence[int], *, rate: float | None = None) -> tuple[Data, Any]:
+def corrupt(
+    X: Data,
+    corruption: Any,
+    seed: int | Sequence[int],
+    *,
+    rate: float | None = None,
+    times: Any = None,
+    groups: Any = None,
+    y: Any = None,
+    learned: Learned | None = None,
+) -> tuple[Data, Any]:
     """Remove observed cells of ``X`` and say which.
 
     Parameters
@@ -34,6 +53,14 @@ def corrupt(X: Data, corruption: Any, seed: int | Sequence[int], *, rate: float 
         ``(seed, 1)`` for test.
     rate : float, optional
         Fraction to remove, for a spec that does not say.
+    times : array-like of shape (n, time), optional
+        Time of each step of an array, for a corruption that needs times; default 0, 1, 2, ... A frame has its own.
+    groups, y : array-like of shape (n,), optional
+        Group and label of each sample, for a corruption that needs them. Where X is a frame, a Series whose index names
+        the samples may be in any order.
+    learned : Learned, optional
+        What the corruption has learned from the training part (:meth:`Corruption.learn`): a test part is corrupted with
+        the thresholds of the training part. By default it learns from ``X``.
 
     Returns
     -------
@@ -45,7 +72,7 @@ def corrupt(X: Data, corruption: Any, seed: int | Sequence[int], *, rate: float 
     Raises
     ------
     TypeError, ValueError
-        If ``X`` is of another kind, or the corruption's parameters make no sense for it.
+        If ``X`` is of another kind, the corruption's parameters make no sense for it, or what it needs is not given.
 
     Examples
     --------
@@ -61,4 +88,4 @@ def corrupt(X: Data, corruption: Any, seed: int | Sequence[int], *, rate: float 
         raise TypeError(
             f"corruption must be a part of the registry 'corruptions' or its spec, got {type(part).__name__}: {part!r}"
         )
-    return part.apply(X, seed)
+    return part.apply(X, seed, times=times, groups=groups, y=y, learned=learned)

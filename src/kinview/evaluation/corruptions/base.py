@@ -6,93 +6,161 @@ import abc
 import dataclasses
 import sys
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from kinview.data.modality import SERIES, modality_of
+from kinview.evaluation.corruptions.cells import (
+    NEEDS,
+    Categories,
+    Cells,
+    categories_of,
+    is_tensor,
+    observed_mask,
+    read_cells,
+)
 from kinview.evaluation.validation import check_rate, check_seed
 from kinview.old_pickles import FromPickle
 
-__all__ = ["Cells", "Corruption", "Data", "observed_mask", "realised_rate"]
+__all__ = ["Cells", "Corruption", "Data", "Learned", "observed_mask", "realised_rate"]
 
 Data = TypeVar("Data")
 
-_ACCEPTED = (
-    "an array or tensor (n, channels, time) or (n, columns), a table as DataFrame, "
-    "or a panel as DataFrame with a MultiIndex (series, time)"
-)
+_TO_LEARN = 0x1EA2  # beside the seed, so that what fit draws is none of the draws of remove
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cells:
-    """The cells of a data set, whatever held them.
+class Learned:
+    """What a corruption has learned from a training part, see :meth:`Corruption.learn`.
 
     Parameters
     ----------
-    observed : bool ndarray of shape (rows, columns)
-        True where a value was observed. Rows are the time steps of all series, one series after the other, or the rows
-        of a table.
-    time_series : bool
-        Whether rows are time steps.
+    state : object
+        What its ``fit`` returned.
+    categories : tuple, optional
+        Categories of each column of the training part, for a corruption that needs values.
     """
 
-    observed: Bool[np.ndarray, "rows columns"]
-    time_series: bool
+    state: Any = None
+    categories: Categories | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Corruption(FromPickle, abc.ABC):
     """A mechanism that makes observed values missing.
 
+    A subclass decides in :meth:`remove` which cells go. In ``needs`` it declares what it looks at besides which cells
+    are observed, of ``"samples"``, ``"values"``, ``"times"``, ``"groups"`` and ``"y"``: it is handed that and nothing
+    else. One that needs ``"y"`` makes missingness depend on the label, and says so by that. Thresholds and drivers are
+    learned in :meth:`fit`, which sees the training part alone.
+
     Parameters
     ----------
     rate : float
         Fraction to remove, in [0, 1].
+
+    Examples
+    --------
+    Values above the median of their column in the training part go first:
+
+    >>> class High(Corruption):
+    ...     needs = frozenset({"values"})
+    ...
+    ...     def fit(self, cells, generator):
+    ...         return np.nanmedian(cells.values, axis=0)
+    ...
+    ...     def remove(self, cells, generator):
+    ...         places = generator.permutation(np.flatnonzero(cells.observed))
+    ...         high = (cells.values > cells.learned).ravel()[places]
+    ...         order = np.concatenate([places[high], places[~high]])
+    ...         removed = np.zeros(cells.observed.size, dtype=bool)
+    ...         removed[order[: round(self.rate * len(order))]] = True
+    ...         return removed.reshape(cells.observed.shape)
+    >>> train, test = np.arange(10.0).reshape(1, 1, 10), np.arange(6.0).reshape(1, 1, 6)
+    >>> mechanism = High(rate=0.5)
+    >>> learned = mechanism.learn(train, seed=0)
+    >>> mechanism.apply(train, (0, 0), learned=learned)[1].astype(int).ravel().tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+    >>> learned.state, bool(mechanism.apply(test, (0, 1), learned=learned)[1][0, 0, 5])  # 5.0 alone is above 4.5
+    (array([4.5]), True)
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     rate: float
 
     def __post_init__(self) -> None:
         check_rate(self.rate)
 
+    def fit(self, cells: Cells, generator: np.random.Generator) -> Any:
+        """Learn thresholds and drivers from the training part; :meth:`remove` finds them in ``cells.learned``.
+
+        What is returned must not depend on ``rate``, so that severities are nested. By default nothing is learned.
+        """
+        return None
+
     @abc.abstractmethod
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go. The draws must not depend on ``rate``, so that severities are nested."""
 
-    def apply(self, X: Data, seed: int | Sequence[int]) -> tuple[Data, Any]:
+    def learn(
+        self, X: Any, seed: int | Sequence[int], *, times: Any = None, groups: Any = None, y: Any = None
+    ) -> Learned:
+        """Learn from the training part what the other parts are corrupted with; parameters as :func:`corrupt`.
+
+        Returns
+        -------
+        Learned
+            For ``apply(X_test, seed, learned=...)``.
+        """
+        self._check_needs()
+        categories = categories_of(X) if "values" in self.needs else None
+        if type(self).fit is Corruption.fit:
+            return Learned(None, categories)
+        cells = read_cells(
+            X, self.needs, type(self).__name__, times=times, groups=groups, y=y, categories=categories
+        )  # fmt: skip
+        return Learned(self.fit(cells, np.random.default_rng([*check_seed(seed), _TO_LEARN])), categories)
+
+    def apply(
+        self,
+        X: Data,
+        seed: int | Sequence[int],
+        *,
+        times: Any = None,
+        groups: Any = None,
+        y: Any = None,
+        learned: Learned | None = None,
+    ) -> tuple[Data, Any]:
         """Corrupt raw values; parameters, results and errors as :func:`kinview.evaluation.corrupt`."""
         generator = np.random.default_rng(check_seed(seed))
-        observed = observed_mask(X)
-        time_series = modality_of(X) == SERIES
-        n_columns = observed.shape[1]
-        rows = np.moveaxis(observed, 1, -1)  # (n, time, channels) or (rows, columns)
-        removed = self.remove(Cells(rows.reshape(int(np.prod(rows.shape[:-1])), n_columns), time_series), generator)
-        removed = np.ascontiguousarray(np.moveaxis(removed.reshape(rows.shape), -1, 1))
-        return _without(X, removed)
+        given = {"times": times, "groups": groups, "y": y}
+        known = self.learn(X, seed, **given) if learned is None else learned
+        cells = read_cells(X, self.needs, type(self).__name__, **given, categories=known.categories)
+        removed = self.remove(dataclasses.replace(cells, learned=known.state), generator)
+        shape = tuple(X.shape)  # type: ignore[attr-defined]
+        return _without(X, self._checked(removed, cells, shape))
 
+    def _check_needs(self) -> None:
+        unknown = sorted(self.needs - set(NEEDS))
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}.needs holds {', '.join(map(repr, unknown))}; a corruption may need "
+                f"{', '.join(NEEDS)}"
+            )
 
-def observed_mask(X: Any) -> Bool[np.ndarray, "n ..."]:
-    """Where a value was observed: a boolean array of the shape of ``X`` (parameters as :func:`corrupt`).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``X`` is not a container of real values in a known layout.
-    """
-    if isinstance(X, pd.DataFrame):
-        columns = [_observed_column(X.iloc[:, i]) for i in range(X.shape[1])]
-        return np.stack(columns, axis=1) if columns else np.zeros(X.shape, dtype=bool)
-    is_tensor = _is_tensor(X)
-    if not is_tensor and not isinstance(X, np.ndarray):
-        raise TypeError(f"X must be {_ACCEPTED}; got {type(X).__name__}")
-    if X.ndim not in (2, 3):
-        raise ValueError(f"X must be {_ACCEPTED}; got shape {tuple(X.shape)}")
-    if X.is_complex() if is_tensor else X.dtype.kind not in "fiub":
-        raise TypeError(f"an array to corrupt must hold real numbers, got dtype {X.dtype}; give a DataFrame")
-    return np.asarray((~X.isnan()).cpu().numpy() if is_tensor else ~np.isnan(X))
+    def _checked(self, removed: Any, cells: Cells, shape: tuple[int, ...]) -> Bool[np.ndarray, "n ..."]:
+        """The mask in the shape of ``X``, once it is known to name observed cells only."""
+        name, wanted = f"{type(self).__name__}.remove", cells.observed.shape
+        if not isinstance(removed, np.ndarray) or removed.dtype != bool or removed.shape != wanted:
+            found = getattr(removed, "shape", type(removed).__name__), getattr(removed, "dtype", "")
+            raise TypeError(f"{name} must return a boolean array of shape {wanted}, one entry a cell; got {found}")
+        if (removed & ~cells.observed).any():
+            raise ValueError(f"{name} removes cells that are missing already; choose among cells.observed")
+        rows = removed.reshape(shape[0], *shape[2:], shape[1])  # (n, time, channels) or (rows, columns)
+        return np.ascontiguousarray(np.moveaxis(rows, -1, 1))
 
 
 def realised_rate(X: Any, removed: Any) -> float:
@@ -109,17 +177,6 @@ def realised_rate(X: Any, removed: Any) -> float:
     return float(int(removed.sum()) / observed) if observed else 0.0
 
 
-def _observed_column(column: pd.Series[Any]) -> Bool[np.ndarray, " rows"]:
-    observed = ~np.asarray(column.isna(), dtype=bool)
-    if pd.api.types.is_float_dtype(column.dtype):  # Arrow and nullable columns can hold NaN besides NA
-        return np.asarray(observed & ~np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan)))
-    if column.dtype == object and any(map(pd.api.types.is_list_like, column)):
-        raise TypeError(
-            f"column {column.name!r} holds arrays or series in its cells; bring nested data into one of: {_ACCEPTED}"
-        )
-    return observed
-
-
 def _without(X: Any, removed: Bool[np.ndarray, "n ..."]) -> tuple[Any, Any]:
     """Copy of ``X`` without the removed cells, and the mask in the same kind of container (an array for a frame)."""
     if isinstance(X, pd.DataFrame):
@@ -128,7 +185,7 @@ def _without(X: Any, removed: Bool[np.ndarray, "n ..."]) -> tuple[Any, Any]:
             column: Any = _nullable(X.iloc[:, i]).mask(removed[:, i])
             result.isetitem(i, column)
         return result, removed
-    if _is_tensor(X):
+    if is_tensor(X):
         mask = sys.modules["torch"].from_numpy(removed).to(X.device)
         values = X if X.is_floating_point() else X.double()
         return values.masked_fill(mask, float("nan")), mask
@@ -145,8 +202,3 @@ def _nullable(column: pd.Series[Any]) -> pd.Series[Any]:
         return column.astype("boolean")
     digits = int(max(abs(int(column.min())), abs(int(column.max()))))
     return column.astype(np.float64) if digits <= 2**53 else column.convert_dtypes()
-
-
-def _is_tensor(X: Any) -> bool:
-    torch = sys.modules.get("torch")  # no tensor exists before torch is loaded, and arrays do not need it
-    return torch is not None and isinstance(X, torch.Tensor)

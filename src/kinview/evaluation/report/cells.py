@@ -30,6 +30,7 @@ _ABSENT: dict[str, Any] = {
     **dict.fromkeys(("modality", "message", "created_at", "benchmark", "spec", "versions"), ""),
     **dict.fromkeys(("realised_missing_train", "realised_missing_test", "realised_noise"), float("nan")),
     **dict.fromkeys(("convergence_failures", "seconds"), 0.0),
+    "own_probe": 0,
     "status": "ok",
 }
 """Values of the columns that a given frame lacks."""
@@ -77,8 +78,10 @@ class Results:
         Those of them that are controls.
     identities : mapping of (str, str) to Identity
         (data set, method) → what the method is.
-    probes, seeds : tuple
+    probes, seeds, folds : tuple
         As they occur.
+    split : str
+        How the data sets were cut.
     conditions : DataFrame
         One row per condition, in reading order, indexed by label.
     replaced : int
@@ -93,8 +96,21 @@ class Results:
     identities: Mapping[tuple[str, str], Identity]
     probes: tuple[str, ...]
     seeds: tuple[int, ...]
+    folds: tuple[int, ...]
+    split: str
     conditions: pd.DataFrame
     replaced: int
+
+    @property
+    def n_repetitions(self) -> int:
+        """How often each condition is meant to be run: once a seed and fold."""
+        return len(self.seeds) * len(self.folds)
+
+    @property
+    def repetitions(self) -> str:
+        """The seeds and folds that a mean is taken over, in words."""
+        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        return f"{seeds} and {len(self.folds)} folds" if len(self.folds) > 1 else seeds
 
     def identity(self, method: str) -> Identity:
         """Identity of a method, wherever it was run; whose network a control has may differ between data sets."""
@@ -134,7 +150,7 @@ def read_results(frame: pd.DataFrame) -> Results:
     Raises
     ------
     ValueError
-        If the frame is empty or lacks a column that every cell has.
+        If the frame is empty, lacks a column that every cell has, or holds results of several splits.
     """
     absent = [column for column in _REQUIRED if column not in frame.columns]
     if absent:
@@ -147,6 +163,12 @@ def read_results(frame: pd.DataFrame) -> Results:
     rows = normalise_conditions(frame)
     for column in ("dataset", "method", "probe"):
         rows[column] = rows[column].map(str)
+    cuts = sorted(set(rows["split"].map(str)))
+    if len(cuts) > 1:
+        raise ValueError(
+            f"these results are of several splits, which are not averaged: {', '.join(cuts)}; show one benchmark, or "
+            "the rows of one split"
+        )
     for column, neutral in _ABSENT.items():
         if column not in rows:
             rows[column] = neutral
@@ -171,6 +193,8 @@ def read_results(frame: pd.DataFrame) -> Results:
         identities=identities,
         probes=tuple(sorted(set(rows["probe"]), key=_probe_rank)),
         seeds=tuple(sorted(set(rows["seed"].map(int)))),
+        folds=tuple(sorted(set(rows["fold"].map(int)))),
+        split=cuts[0],
         conditions=conditions,
         replaced=len(rows) - len(kept),
     )
@@ -237,7 +261,7 @@ def _name_and_parameters(config: Any) -> tuple[str, Mapping[str, Any]]:
 def _newest(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per cell: a result rather than a failure, and the newest of several."""
     order = rows.assign(_ok=rows["status"] != "failed", _made=rows["created_at"].map(str))
-    key = ["dataset", "method", "probe", "seed", *CONDITION]
+    key = ["dataset", "method", "probe", "seed", "fold", *CONDITION]
     order = order.sort_values(["_ok", "_made"], kind="stable").drop_duplicates(key, keep="last")
     return order.drop(columns=["_ok", "_made"]).sort_values(key, kind="stable")
 

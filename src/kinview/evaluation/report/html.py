@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from kinview.evaluation.report import figures, sections
 from kinview.evaluation.report.cells import METRICS, Results, read_results
+from kinview.evaluation.report.markdown import render_markdown
+from kinview.evaluation.report.over_datasets import against_reference
 from kinview.evaluation.report.table import check_metric
 from kinview.files import atomic_write
 from kinview.registry import to_config
@@ -32,8 +34,9 @@ def write_report(
     title: str | None = None,
     description: str = "",
     metric: str = "accuracy",
+    reference: str | None = None,
 ) -> Path:
-    """Write a self-contained HTML report of a benchmark.
+    """Write a self-contained report of a benchmark: HTML, or its main tables as Markdown.
 
     It opens with whether the learned representations beat the controls, then shows the results of each probe, the
     paired differences with their intervals, degradation curves, embeddings, checks (realised rates, probes that did
@@ -44,7 +47,7 @@ def write_report(
     frame : DataFrame
         Frame of the results store, one row per cell.
     path : path-like
-        The file to write; its folder must exist.
+        The file to write; its folder must exist. A name that ends in ``.md`` makes Markdown.
     benchmark : dataclass or mapping, optional
         The configuration that was run, shown so that the report can be reproduced.
     embeddings : mapping of (data set, method) to (array-like (n, D), array-like (n,)), optional
@@ -56,6 +59,9 @@ def write_report(
     metric : str
         The metric of the main tables, figures and comparisons: ``"accuracy"``, ``"balanced_accuracy"``,
         ``"macro_f1"``, ``"auroc"`` or ``"auprc"``. The others stand in tables of their own.
+    reference : str, optional
+        ``METHOD`` or ``METHOD/PROBE``: a section compares each method and probe with it over data sets (mean, paired
+        difference with its interval, wins, ties and losses).
 
     Returns
     -------
@@ -65,7 +71,7 @@ def write_report(
     Raises
     ------
     ValueError
-        If the frame holds no results or not this metric, or an embedding has another shape.
+        If the frame holds no results or not this metric or reference, or an embedding has another shape.
     FileNotFoundError
         If the folder does not exist.
 
@@ -76,13 +82,15 @@ def write_report(
     ...                       "method": ["raw"] * 2 + ["scarf"] * 2, "accuracy": [0.90, 0.92, 0.93, 0.97]})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write_report(cells, Path(folder) / "report.html", title="Wine").read_text(encoding="utf-8")
-    >>> "is not shown to beat raw" in page
+    >>> "is not testable against raw" in page
     True
     """
-    page = render_report(
-        frame, benchmark=benchmark, embeddings=embeddings, title=title, description=description, metric=metric
-    )
-    return atomic_write(path, page)
+    shown: dict[str, Any] = {
+        "title": title, "description": description, "metric": metric, "reference": reference,
+    }  # fmt: skip
+    if Path(path).suffix.lower() == ".md":
+        return atomic_write(path, render_markdown(frame, config=_plain(benchmark), **shown))
+    return atomic_write(path, render_report(frame, benchmark=benchmark, embeddings=embeddings, **shown))
 
 
 def render_report(
@@ -93,6 +101,7 @@ def render_report(
     title: str | None = None,
     description: str = "",
     metric: str = "accuracy",
+    reference: str | None = None,
 ) -> str:
     """Text of the report that :func:`write_report` writes; the parameters are the same."""
     results = read_results(frame)
@@ -111,6 +120,7 @@ def render_report(
         facts=sections.facts(results),
         notices=sections.notices(results, metric),
         compared=compared,
+        against=None if reference is None else against_reference(results, metric, reference),
         tables=sections.result_tables(results, metric, compared["lookup"]),
         others=[(METRICS[other], sections.result_tables(results, other)) for other in others],
         curves=_curves(results, metric),

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kinview.data.modality import NOUNS
+from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.report.cells import METRICS, Results, records
-from kinview.evaluation.report.table import NOTHING, Entry, compare_with_controls, entries, verdict_words
-from kinview.evaluation.statistics import scoreboard
+from kinview.evaluation.report.table import NOTHING, Entry, compare_with_controls, entries, verdicts
 from kinview.files import write_yaml
 
 __all__ = ["checks", "comparison", "facts", "notices", "provenance", "result_tables"]
@@ -32,6 +32,8 @@ def facts(results: Results) -> list[tuple[str, str]]:
         (len(results.cells), "result"),
     ]
     shown = [(f"{number:,}", noun if number == 1 else f"{noun}s") for number, noun in counted]
+    if len(results.folds) > 1:
+        shown.insert(-1, (f"{len(results.folds):,}", "folds"))
     return [*shown, (f"{len(results.failed):,}", "failed")] if len(results.failed) else shown
 
 
@@ -52,11 +54,15 @@ def notices(results: Results, metric: str) -> list[str]:
         found.append(
             f"{len(results.failed):,} of {len(results.failed) + len(results.cells):,} cells failed; see Checks."
         )
-    asked = sum(len(results.methods_on(dataset, p)) for dataset in results.modalities for p in results.probes)
-    lacking = asked * len(results.conditions) * len(results.seeds)
-    lacking -= len(results.cells) + len(results.failed)
+    lacking = _asked(results) - len(results.cells) - len(results.failed)
     if lacking > 0:
         found.append(f"{lacking:,} cells of the grid have no result (– in the tables, or n below the number of seeds).")
+    informative = [label for label in sorted(set(results.conditions["corruption"]) - {"none"}) if _uses_labels(label)]
+    if informative:
+        found.append(
+            f"What {', '.join(informative)} removes depends on the labels, of the test part too: that something is "
+            "missing tells of the class."
+        )
     undefined = int(results.cells[metric].isna().sum())
     if undefined:
         found.append(f"{undefined:,} results have no {METRICS[metric].lower()} (n/a where it is so for every seed).")
@@ -67,31 +73,38 @@ def notices(results: Results, metric: str) -> list[str]:
     return found
 
 
+def _uses_labels(corruption: str) -> bool:
+    """Whether a corruption, by its label, declares that it needs the labels; one that is not installed does not say."""
+    name = corruption.split("(", 1)[0]
+    return name in corruptions and "y" in getattr(corruptions[name].target, "needs", ())
+
+
+def _asked(results: Results) -> int:
+    """Cells of a whole grid: methods on each data set x the conditions that data of its modality have x repetitions."""
+    kinds: dict[str, set[str]] = {}
+    for part in (results.cells, results.failed):
+        for dataset, condition in part[["dataset", "condition"]].drop_duplicates().to_numpy():
+            kinds.setdefault(results.modalities[dataset], set()).add(condition)
+    return results.n_repetitions * sum(
+        len(results.methods_on(dataset, probe)) * len(kinds[modality])
+        for dataset, modality in results.modalities.items()
+        for probe in results.probes
+    )
+
+
 def comparison(results: Results, metric: str) -> dict[str, Any]:
     """Whether the learned methods beat the controls: the verdict, and each paired difference."""
     found = compare_with_controls(results, metric)
-    verdicts = []
-    for control in results.controls:
-        chosen = found[found["control"] == control]
-        if chosen.empty:
-            continue
-        for row in records(scoreboard(chosen)):
-            words = verdict_words(row, control)
-            counts = [(verdict, row[verdict], 100 * row[verdict] / row["comparisons"]) for verdict in GLYPHS]
-            verdicts.append(
-                {
-                    **row,
-                    "control": control,
-                    "words": words,
-                    "state": "good" if words.startswith("beats") else "open" if "not shown" in words else "bad",
-                    "counts": [part for part in counts if part[1]],
-                }
-            )
-    verdicts.sort(key=lambda row: (results.methods.index(row["method"]), results.controls.index(row["control"])))
+    judged = []
+    for row in verdicts(results, found):
+        counts = [(verdict, row[verdict], 100 * row[verdict] / row["comparisons"]) for verdict in GLYPHS]
+        lost = row["verdict"] == "worse" or (row["verdict"] == "open" and not row["difference"] > 0)
+        state = "good" if row["verdict"] == "better" else "bad" if lost else "open"
+        judged.append({**row, "state": state, "counts": [part for part in counts if part[1]]})
     lookup: dict[tuple[str, ...], dict[str, Any]] = {
         (row["dataset"], row["method"], row["probe"], row["condition"], row["control"]): row for row in records(found)
     }
-    return {"verdicts": verdicts, "lookup": lookup, "tables": _difference_tables(results, lookup)}
+    return {"verdicts": judged, "lookup": lookup, "tables": _difference_tables(results, lookup)}
 
 
 def _difference_tables(results: Results, lookup: Mapping[tuple[str, ...], Any]) -> list[dict[str, Any]]:

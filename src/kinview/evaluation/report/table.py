@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from kinview.evaluation.over_datasets import difference_over_datasets, judged
 from kinview.evaluation.report.cells import METRICS, Results, read_results, records
+from kinview.evaluation.report.over_datasets import against_reference, difference_words, reference_lines
 from kinview.evaluation.statistics import paired_differences, scoreboard, summarize
 from kinview.printable import printable
 
-__all__ = ["NOTHING", "Entry", "compare_with_controls", "entries", "format_table", "verdict_words"]
+__all__ = ["NOTHING", "Entry", "compare_with_controls", "entries", "format_table", "verdict_words", "verdicts"]
 
 Key = tuple[str, str, str, str]
 """data set, method, probe, condition."""
@@ -55,7 +57,14 @@ NOTHING = Entry(float("nan"), float("nan"), 0, 0, 0, 0, False, 0)
 """The entry of a cell that was not run."""
 
 
-def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | None = None, width: int = 100) -> str:
+def format_table(
+    frame: pd.DataFrame,
+    metric: str = "accuracy",
+    *,
+    probe: str | None = None,
+    width: int = 100,
+    reference: str | None = None,
+) -> str:
     """Lay the results out as text: data sets and methods down, conditions across, mean ± std over seeds.
 
     Parameters
@@ -68,17 +77,20 @@ def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | 
         The probe to show; by default each in turn.
     width : int
         Columns of the terminal; conditions that do not fit are continued below.
+    reference : str, optional
+        ``METHOD`` or ``METHOD/PROBE``: a further table compares each method and probe with it over data sets.
 
     Returns
     -------
     str
         The table. ``*`` marks the best method of a data set under a condition, ``~`` a mean over fewer seeds than the
-        rest, ``!`` probe fits that hit their iteration limit. Below stands how each method compares with the controls.
+        rest, ``!`` probe fits that hit their iteration limit. Below stands how each method compares with the controls:
+        it beats one where its difference over data sets is above zero, tested at 5 % and corrected for its controls.
 
     Raises
     ------
     ValueError
-        If the frame holds no results, or not this metric or probe.
+        If the frame holds no results, or not this metric, probe or reference.
 
     Examples
     --------
@@ -93,7 +105,8 @@ def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | 
       scarf  0.950 ± 0.028*
     <BLANKLINE>
     * best of its data set and condition
-    scarf is not shown to beat raw (better 0, worse 0 of 1 comparisons, mean difference +0.040)
+    scarf is not testable against raw (better 0, worse 0 of 1 comparisons, mean difference +0.040 over 1
+      data set)
     """
     results = read_results(frame)
     check_metric(frame, metric)
@@ -101,11 +114,13 @@ def format_table(frame: pd.DataFrame, metric: str = "accuracy", *, probe: str | 
         raise ValueError(f"no results with probe={probe!r}; there are: {', '.join(results.probes)}")
     probes = results.probes if probe is None else (probe,)
     table = entries(results, metric)
-    seeds = f"mean ± std over {len(results.seeds)} seeds" if len(results.seeds) > 1 else f"seed {results.seeds[0]}"
+    seeds = f"mean ± std over {results.repetitions}" if results.n_repetitions > 1 else f"seed {results.seeds[0]}"
     blocks = []
     for name in probes:
         title = f"{metric.replace('_', ' ')} on the test set, {seeds}, probe {name}"
         blocks.append(f"{title}\n\n" + "\n\n".join(_blocks(results, table, name, width)))
+    if reference is not None:
+        blocks += reference_lines(against_reference(results, metric, reference), metric)
     shown = {key: entry for key, entry in table.items() if key[2] in probes}
     notes = [*_legend(shown), *_verdicts(results, metric, probes)]
     if len(results.failed):
@@ -146,7 +161,7 @@ def entries(results: Results, metric: str) -> dict[Key, Entry]:
             mean=row["mean"],
             std=row["std"],
             n=row["n"],
-            expected=len(results.seeds),
+            expected=results.n_repetitions,
             cells=int(counts[key]),
             failed=int(failed.get(key, 0)),
             best=row["best"],
@@ -154,12 +169,14 @@ def entries(results: Results, metric: str) -> dict[Key, Entry]:
         )
     for row in records(failed.rename("failed").reset_index()):
         key = (row["dataset"], row["method"], row["probe"], row["condition"])
-        found.setdefault(key, dataclasses.replace(NOTHING, expected=len(results.seeds), failed=row["failed"]))
+        found.setdefault(key, dataclasses.replace(NOTHING, expected=results.n_repetitions, failed=row["failed"]))
     return found
 
 
 def compare_with_controls(results: Results, metric: str) -> pd.DataFrame:
     """Paired differences of each learned method to its controls, with the columns ``control`` and ``condition``.
+
+    A control that was asked with a probe of its own is compared under it with every probe.
 
     Which controls are those of a method on a data set, :meth:`~kinview.evaluation.report.cells.Results.controls_of`
     says.
@@ -169,7 +186,7 @@ def compare_with_controls(results: Results, metric: str) -> pd.DataFrame:
     answered = {(dataset, method): results.controls_of(method, dataset) for dataset, method in pairs.to_numpy()}
     parts = []
     for control in results.controls:
-        reference = results.cells[results.cells["method"] == control]
+        reference = _reference(results.cells[results.cells["method"] == control], learned)
         compared = learned[
             [control in answered[pair] for pair in zip(learned["dataset"], learned["method"], strict=True)]
         ]
@@ -184,12 +201,48 @@ def compare_with_controls(results: Results, metric: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def _reference(cells: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
+    """Cells of a control; what it has with a probe of its own stands under every probe that it was not asked with."""
+    own = cells[cells["own_probe"].fillna(0).astype(bool)]
+    others = sorted(set(learned["probe"]) - set(cells["probe"]))
+    return pd.concat([cells, *(own.assign(probe=probe) for probe in others)]) if len(own) else cells
+
+
+def verdicts(results: Results, differences: pd.DataFrame) -> list[dict[str, Any]]:
+    """How each method stands to each of its controls, over data sets; methods and controls in reading order.
+
+    Parameters
+    ----------
+    results : Results
+        The results.
+    differences : DataFrame
+        Of :func:`compare_with_controls`: they are averaged within each data set first.
+
+    Returns
+    -------
+    list of dict
+        What :func:`scoreboard` counts, what :func:`judged` says of the mean difference, and ``words``.
+    """
+    if differences.empty:
+        return []
+    over = difference_over_datasets(differences, ["method", "control"])
+    found = {(row["method"], row["control"]): row for row in records(judged(over, ["method"]))}
+    rows = []
+    for control in results.controls:
+        chosen = differences[differences["control"] == control]
+        for row in records(scoreboard(chosen)) if len(chosen) else ():
+            one = {**row, **found[row["method"], control]}
+            rows.append({**one, "words": verdict_words(one, control)})
+    order = list(results.methods)
+    return sorted(rows, key=lambda row: (order.index(row["method"]), order.index(row["control"])))
+
+
 def verdict_words(row: Mapping[str, Any], control: str) -> str:
-    """Say in words whether a method beats a control: it must be better in more than half of the comparisons."""
-    if row["better"] > row["comparisons"] / 2:
-        return f"beats {control}"
-    if row["worse"] > row["comparisons"] / 2:
-        return f"is worse than {control}"
+    """Say in words whether a method beats a control over data sets; a difference that is not shown may be of chance."""
+    if row["verdict"] == "not testable":
+        return f"is not testable against {control}"
+    if row["verdict"] in ("better", "worse"):
+        return f"beats {control}" if row["verdict"] == "better" else f"is worse than {control}"
     return f"is not shown to beat {control}" if row["difference"] > 0 else f"does not beat {control}"
 
 
@@ -239,17 +292,15 @@ def _legend(table: Mapping[Key, Entry]) -> list[str]:
 def _verdicts(results: Results, metric: str, probes: Sequence[str]) -> list[str]:
     differences = compare_with_controls(results, metric)
     differences = differences[differences["probe"].isin(probes)]
-    notes = []
-    for control in results.controls:
-        chosen = differences[differences["control"] == control]
-        if chosen.empty:
-            continue
-        for row in records(scoreboard(chosen)):
-            notes.append(
-                f"{row['method']} {verdict_words(row, control)} (better {row['better']}, worse {row['worse']} of "
-                f"{row['comparisons']} comparisons, mean difference {row['difference']:+.3f})"
-            )
-    return sorted(notes)
+    found = verdicts(results, differences)
+    notes = [
+        f"{row['method']} {row['words']} (better {row['better']}, worse {row['worse']} of {row['comparisons']} "
+        f"comparisons, mean difference {difference_words(row)} over {row['datasets']} "
+        f"data set{'s' if row['datasets'] > 1 else ''})"
+        for row in found
+    ]
+    several = {row["method"] for row in found if row["beats_all"]}
+    return [*sorted(notes), *(f"{method} beats every one of its controls" for method in sorted(several))]
 
 
 def _plain(text: object) -> str:

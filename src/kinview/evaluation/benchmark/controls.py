@@ -1,0 +1,111 @@
+"""The controls that a benchmark adds to its methods: what a learned representation has to beat."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from kinview.data.modality import SERIES, TABLE
+
+__all__ = ["DEFAULT", "Control", "check_controls", "controls_for"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """A method that others are compared with.
+
+    Parameters
+    ----------
+    method : spec
+        A part of the registry ``methods``.
+    probe : spec, optional
+        The one probe that it is asked with; every method with every probe is then compared with the pair. Without it
+        the control is asked with each probe of the benchmark, and compared under the same probe.
+    """
+
+    method: Any
+    probe: Any | None = None
+
+
+DEFAULT: dict[str, tuple[Control, ...]] = {
+    SERIES: (
+        Control("raw"),
+        Control("random_init"),
+        Control("summary"),
+        Control({"minirocket": {"fill": "linear"}}, "ridge"),
+    ),
+    TABLE: (Control("raw", "xgboost"), Control("pca")),
+}
+"""The controls of each modality that ``controls: default`` stands for."""
+
+_PAIR = ("method", "probe")
+
+
+def check_controls(given: Any) -> Any:
+    """``"default"``, ``"none"`` or a tuple of entries, once they have the right form.
+
+    An entry is the spec of a method, or ``{method: ..., probe: ...}``.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if given in ("default", "none"):
+        return given
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise ValueError(f"controls must be default, none, or a list of methods; got {given!r}")
+    if list(given) in (["default"], ["none"]):
+        return given[0]
+    for entry in given:
+        if isinstance(entry, Mapping) and "method" in entry and set(entry) - set(_PAIR):
+            raise ValueError(
+                f"a control is a method, or {{method: ..., probe: ...}}; got the keys {', '.join(map(str, entry))}"
+            )
+    return tuple(given)
+
+
+def controls_for(given: Any, modality: str, registered: Mapping[str, Collection[str]]) -> tuple[Control, ...]:
+    """The controls on data of a modality.
+
+    Parameters
+    ----------
+    given : "default", "none" or sequence
+        As :func:`check_controls` returns it.
+    modality : str
+        ``"time_series"`` or ``"tabular"``.
+    registered : mapping of str to collection of str
+        Names of the ``methods`` and ``probes`` that there are.
+
+    Raises
+    ------
+    ValueError
+        If a default control is not installed here: none is left out in silence.
+
+    Examples
+    --------
+    >>> controls_for(["raw", {"method": "raw", "probe": "xgboost"}], "tabular", {})
+    (Control(method='raw', probe=None), Control(method='raw', probe='xgboost'))
+    """
+    if given == "none":
+        return ()
+    if given != "default":
+        return tuple(
+            Control(entry["method"], entry.get("probe"))
+            if isinstance(entry, Mapping) and "method" in entry
+            else Control(entry)
+            for entry in given
+        )
+    absent = [
+        f"the {kind[:-1]} {name}"
+        for control in DEFAULT[modality]
+        for kind, spec in (("methods", control.method), ("probes", control.probe))
+        if spec is not None and (name := spec if isinstance(spec, str) else next(iter(spec))) not in registered[kind]
+    ]
+    if absent:
+        raise ValueError(
+            f"controls: default needs {', '.join(absent)}, which this installation does not have; name the controls "
+            "that you want (controls: [raw, random_init]), or none"
+        )
+    return DEFAULT[modality]
