@@ -289,7 +289,7 @@ class Part:
         if self.built.trained_by_probe:
             return None if trains else "its network has seen no label before a probe such as finetune trains it"
         if not trains:
-            takes_them = not getattr(self.built, "wide", False) or getattr(probe.built, "wide", False)
+            takes_them = not self.built.wide or probe.built.wide
             return None if takes_them else _TOO_WIDE
         if self.built.network_of is not None:
             return "trained with labels it would be the method 'supervised'"

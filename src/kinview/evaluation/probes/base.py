@@ -28,7 +28,8 @@ class Probe(FromPickle, abc.ABC):
     """A classifier on top of a frozen representation.
 
     One with ``needs_model = True`` trains the fitted network itself: its ``fit`` takes the samples instead of their
-    representations, and the fitted estimator as ``model``.
+    representations, and the fitted estimator as ``model``. One with ``wide = True`` takes features of more columns than
+    2,000; a benchmark asks the others with ``repr_dim``.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class Probe(FromPickle, abc.ABC):
 
     accepts_missing: ClassVar[bool] = False
     needs_model: ClassVar[bool] = False
+    wide: ClassVar[bool] = False
 
     random_state: int = 0
     classes_: Any = dataclasses.field(init=False, repr=False)

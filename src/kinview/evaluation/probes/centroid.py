@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -55,6 +56,8 @@ class Centroid(Probe):
     >>> probe.predict([[2.0], [3.0]]).tolist()
     ['low', 'high']
     """
+
+    wide: ClassVar[bool] = True
 
     sharpness_: float = dataclasses.field(init=False, repr=False)
     _scaler: StandardScaler = dataclasses.field(init=False, repr=False)

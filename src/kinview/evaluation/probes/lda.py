@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -56,6 +57,8 @@ class LDA(Probe):
     >>> probe.predict_scores([[2.5]]).round(3).tolist(), probe.predict([[2.0], [3.0]]).tolist()
     ([[0.5, 0.5]], [0, 1])
     """
+
+    wide: ClassVar[bool] = True
 
     shrinkage_: float = dataclasses.field(init=False, repr=False)
     _scaler: StandardScaler = dataclasses.field(init=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -57,6 +58,8 @@ class Logistic(Probe):
     >>> probe.predict([[2.0], [3.0]]).tolist(), probe.predict_scores([[2.5]]).round(3).tolist()
     ([0, 1], [[0.5, 0.5]])
     """
+
+    wide: ClassVar[bool] = True
 
     Cs: Sequence[float] = anything(PENALTIES, "sequence of float", check=positive_numbers, doc="")
     max_iter: int = whole(1000, low=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -76,6 +77,8 @@ class Ridge(Probe):
     >>> probe.predict([[0.5], [4.5]]).tolist(), round(probe.alpha_, 3)
     ([0, 1], 0.464)
     """
+
+    wide: ClassVar[bool] = True
 
     grid: str = choice("rocket", ["rocket", "wide"])
     alphas: Sequence[float] | None = anything(None, "sequence of float", check=positive_numbers, doc="")

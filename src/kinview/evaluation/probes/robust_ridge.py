@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -107,6 +107,8 @@ class RobustRidge(Probe):
     >>> bool((probe.predict(Z) == y).all()), bool(((probe.label_probability_ < 0.5) == noisy.flipped).all())
     (True, True)
     """
+
+    wide: ClassVar[bool] = True
 
     gain: float = real(3.0, low=0)
     iterations: int = whole(4, low=1)

@@ -22,7 +22,10 @@ METRICS = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
 }
-_PROBES = ("linear", "svm", "knn", "xgboost", "finetune")
+_PROBES = (
+    *("linear", "logistic", "ridge", "robust_ridge", "svm", "knn", "centroid", "lda", "forward_corrected", "confident"),
+    *("auto", "xgboost", "tabpfn", "tabicl", "finetune"),
+)
 _REQUIRED = ("dataset", "method", "probe", "seed")
 _IDENTITY = ("method_name", "method_of", "is_control")
 _TRAINING = ("trainer", "random_state")  # parameters that leave an untrained network of the same kind

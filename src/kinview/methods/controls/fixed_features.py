@@ -25,6 +25,7 @@ __all__ = ["ROWS_A_STATISTIC", "FixedFeatureEstimator", "FixedFeatures", "fill",
 ROWS_A_STATISTIC = 5
 """Fewest training rows that a number in a saved model may rest on."""
 
+_MANY = 2_000  # columns beyond which only some probes take them
 _CHUNK_FEATURES = 2**24  # of one chunk of rows: 64 MiB
 _CHUNK_STEPS = 2**19  # steps of all channels of one chunk
 _ROWS_OF_COMPONENTS = 2_048  # drawn where there are more: the decomposition holds their features at once
@@ -190,6 +191,11 @@ class FixedFeatureEstimator(SeriesEstimator):
     method_: FixedFeatures  # type: ignore[assignment]
     trainer: Any = None
     random_state: Any = 0
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has more than 2,000 features, as its parameters say, and keeps all of them."""
+        return getattr(self, "repr_dim", None) is None and getattr(self, "features", 0) > _MANY
 
     def adapt(self, X: Any) -> NoReturn:
         """Refused: there are no weights that could be taken to series of another data set.

@@ -55,6 +55,11 @@ class Capabilities:
         super().__setattr__(name, value)
 
     @property
+    def wide(self) -> bool:
+        """Whether its features have more than 2,000 columns, as it is configured: only probes that say so take them."""
+        return False
+
+    @property
     def uses(self) -> frozenset[str]:
         """Which of ``y``, ``groups`` and ``extra`` change what ``fit`` learns."""
         return frozenset({"y"} if self.uses_labels else ())

@@ -198,6 +198,11 @@ class Hydra(FixedFeatureEstimator):
 
     method_class: ClassVar[type[FixedFeatures]] = HydraFeatures
 
+    @property
+    def wide(self) -> bool:
+        """Whether it keeps all features: two dilations, those of 33 steps, have more than 2,000 by default."""
+        return self.repr_dim is None
+
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Few features, for sktime's checks."""
