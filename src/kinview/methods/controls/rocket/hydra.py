@@ -201,4 +201,4 @@ class Hydra(FixedFeatureEstimator):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Few features, for sktime's checks."""
-        return [{"groups": 4, "random_state": 0}]
+        return [{"groups": 4, "random_state": 0}, {"groups": 2, "kernels": 3, "random_state": 0}]
