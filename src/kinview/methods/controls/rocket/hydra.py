@@ -35,7 +35,9 @@ def group_kernels() -> Any:
 
 def groups() -> Any:
     """Groups of a dilation."""
-    return whole(64, low=2, doc="Groups g a dilation, half of them on the first differences (paper); rounded down to an even number.")
+    return whole(
+        64, low=2, doc="Groups g a dilation, half of them on differences (paper); rounded down to an even number."
+    )
 
 
 class CompetingKernels(nn.Module):
