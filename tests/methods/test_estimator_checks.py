@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sktime.utils.estimator_checks import check_estimator as check_series_estimator
 
 from helpers import SMALL
-from kinview import TFC, TSTCC, SimCLR, TS2Vec
+from kinview import TFC, TSTCC, MiniRocket, SimCLR, TS2Vec
 from kinview.methods import Catch22, Quant, Summary, TSFreshMinimal, methods
 
 # It tries arrays of other libraries, which SCARF does not claim to support: a table becomes a CPU tensor whatever it
@@ -29,7 +29,7 @@ def test_tabular_estimators_pass_all_of_scikit_learns_checks(name):
     assert sum(r["status"] == "passed" for r in results) >= 44
 
 
-SERIES = [SimCLR, TFC, TSTCC, TS2Vec, Catch22, Quant, Summary, TSFreshMinimal]
+SERIES = [MiniRocket, SimCLR, TFC, TSTCC, TS2Vec, Catch22, Quant, Summary, TSFreshMinimal]
 of_series = pytest.mark.parametrize("estimator", SERIES, ids=lambda estimator: estimator.__name__)
 
 

@@ -142,9 +142,8 @@ class FixedFeatures(nn.Module, ABC):
         return torch.cat([self.features(rows.rows(part)) for part in parts])
 
     def row_statistics(self) -> str | None:
-        """Which buffers rest on fewer than five training rows, in words; None where none does."""
-        rows = self.sizes.rows
-        return f"all that it learned rests on {rows} training row(s)" if rows < ROWS_A_STATISTIC else None
+        """Which buffers rest on single rows by choice, in words; None where none does: the default."""
+        return None
 
     def inference_state(self) -> dict[str, Tensor]:
         """Tensors that a file holds: all buffers."""
@@ -222,12 +221,17 @@ class FixedFeatureEstimator(SeriesEstimator):
         path, serialization_format
             As of :meth:`kinview.SeriesEstimator.save`.
         allow_row_statistics : bool
-            Write it even if a number in it rests on fewer than 5 training rows, and may tell something of one of them.
+            Write it even if numbers in it rest on single training rows, and may tell something of one of them.
 
         Raises
         ------
         ValueError
-            If there is such a number, and that was not allowed.
+            If there are such numbers by choice of a parameter, and that was not allowed.
+
+        Warns
+        -----
+        UserWarning
+            If there were fewer than 5 training rows at all, and that was not allowed.
         """
         self.check_is_fitted()
         reason = self.method_.row_statistics()
@@ -235,6 +239,14 @@ class FixedFeatureEstimator(SeriesEstimator):
             raise ValueError(
                 f"{type(self).__name__} is not saved: {reason}, and the file may tell something of one of them. Where "
                 f"the training rows may be known: save(path, allow_row_statistics=True)"
+            )
+        rows = self.sizes_.rows
+        if rows < ROWS_A_STATISTIC and not allow_row_statistics:
+            warnings.warn(
+                f"all that {type(self).__name__} learned rests on {rows} training row(s), and the file may tell "
+                f"something of one of them; give at least {ROWS_A_STATISTIC}, or say allow_row_statistics=True",
+                UserWarning,
+                stacklevel=2,
             )
         return super().save(path, serialization_format)
 

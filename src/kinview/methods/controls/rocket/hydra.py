@@ -35,7 +35,9 @@ def group_kernels() -> Any:
 
 def groups() -> Any:
     """Groups of a dilation."""
-    return whole(64, low=2, doc="Groups g a dilation, half of them on the first differences (paper); even.")
+    return whole(
+        64, low=2, doc="Groups g a dilation, half of them on differences (paper); rounded down to an even number."
+    )
 
 
 class CompetingKernels(nn.Module):
@@ -206,4 +208,4 @@ class Hydra(FixedFeatureEstimator):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Few features, for sktime's checks."""
-        return [{"groups": 4, "random_state": 0}]
+        return [{"groups": 4, "random_state": 0}, {"groups": 2, "kernels": 3, "random_state": 0}]

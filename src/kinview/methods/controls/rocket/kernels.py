@@ -74,7 +74,7 @@ def dilations_for(length: int, features: int, most: int) -> tuple[Dilation, ...]
     Examples
     --------
     >>> [(one.dilation, one.thresholds) for one in dilations_for(24, 420, 32)]
-    [(1, 4), (2, 1)]
+    [(1, 3), (2, 2)]
     """
     a_kernel = max(1, features // len(KERNELS))
     drawn = min(a_kernel, most)

@@ -170,4 +170,7 @@ class MiniRocket(FixedFeatureEstimator):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Few features, for sktime's checks."""
-        return [{"features": 168, "random_state": 0}]
+        return [
+            {"features": 168, "random_state": 0},
+            {"features": 84, "fill": "zero", "scaling": None, "random_state": 0},
+        ]

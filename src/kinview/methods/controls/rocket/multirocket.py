@@ -167,4 +167,4 @@ class MultiRocket(FixedFeatureEstimator):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Few features, for sktime's checks."""
-        return [{"features": 672, "random_state": 0}]
+        return [{"features": 672, "random_state": 0}, {"features": 672, "definition": "paper", "random_state": 0}]

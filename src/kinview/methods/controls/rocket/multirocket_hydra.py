@@ -173,4 +173,7 @@ class MultiRocketHydra(FixedFeatureEstimator):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Few features, for sktime's checks."""
-        return [{"features": 672, "groups": 4, "random_state": 0}]
+        return [
+            {"features": 672, "groups": 4, "random_state": 0},
+            {"features": 672, "groups": 2, "definition": "paper", "random_state": 0},
+        ]
