@@ -38,13 +38,13 @@ SERIES = "scaling trainer random_state"
 ORDER = {
     TS2Vec: "repr_dim hidden_dim depth dropout mask temporal_unit max_train_length missing front_end padding "
     + SERIES
-    + " fill",
+    + " fill gaps",
     TSTCC: "repr_dim hidden_dim kernel_size stride dropout prediction_steps context_dim context_depth context_heads "
     "temperature temporal_weight contextual_weight weak_augmentation strong_augmentation pooling segments missing "
-    "front_end " + SERIES + " fill",
+    "front_end " + SERIES + " fill gaps",
     TFC: "encoder bins hidden_dim projection_dim representation consistency contrastive_weight temperature margin "
-    "time_augmentation frequency_augmentation channel_independent " + SERIES + " frequency_fill",
-    SimCLR: "augmentation encoder pooling hidden_dim projection_dim temperature " + SERIES,
+    "time_augmentation frequency_augmentation channel_independent " + SERIES + " frequency_fill gaps",
+    SimCLR: "augmentation encoder pooling hidden_dim projection_dim temperature " + SERIES + " gaps",
     TabularSimCLR: "augmentation encoder hidden_dim projection_dim temperature text trainer random_state",
     SCARF: "corruption_rate hidden_dim depth projector_depth temperature text trainer random_state",
     FineTunedClassifier: "encoder head freeze pretrain transfer encoder_lr trainer random_state",

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from kinview.data.batch import Batch as Batch
     from kinview.data.completion import Completion as Completion
     from kinview.data.gaps import (
-        Fill as Fill,
         bridge as bridge,
         complete as complete,
         none_ends_early as none_ends_early,

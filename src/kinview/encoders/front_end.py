@@ -82,11 +82,12 @@ class Filling(FromPickle, nn.Module):
     def shown(self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Bool[Tensor, "n t"]:
         """Steps at which there is something to see: with zeros those observed, else all of a series observed at all."""
         observed = ~torch.isnan(x).all(dim=1)
-        return (
-            observed
-            if self.fill == "zero"
-            else inside(valid_lengths(x, times), x.shape[2]) & observed.any(dim=1, keepdim=True)
-        )
+        if self.fill == "zero":
+            return observed
+        within = inside(valid_lengths(x, times), x.shape[2]) & observed.any(dim=1, keepdim=True)
+        if times is None:
+            return within
+        return within & ((observed | torch.isfinite(times)).cumsum(dim=1) > 0)  # a window may begin before its series
 
 
 class GapFrontEnd(Filling):
@@ -159,7 +160,7 @@ class GapFrontEnd(Filling):
         if self.fill == "zero":
             values, shown = torch.where(seen, x, zero), seen.any(dim=1)
         else:
-            shown = inside(valid_lengths(x, times), x.shape[2]) & seen.flatten(1).any(dim=1, keepdim=True)
+            shown = self.shown(x, times) & seen.flatten(1).any(dim=1, keepdim=True)
             filled = super().forward(torch.where(seen, x, torch.nan), times, offset)
             values = torch.where(shown[:, None, :], filled, zero)
         parts = [values]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from kinview.augmentations import augmentations
 from kinview.augmentations.base import Augmentation
+from kinview.data.batch import Batch
 from kinview.data.modality import NOUNS, SERIES
 from kinview.encoders import encoders
 from kinview.training.method import Sizes
 
-__all__ = ["encoder_of", "one_view_of", "series_encoder_arguments", "view_of"]
+__all__ = ["encoder_of", "gaps_of", "one_view_of", "series_encoder_arguments", "view_of", "with_gaps"]
 
 
 def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
@@ -40,6 +42,34 @@ def one_view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
     if view.n_views != 1:
         raise ValueError(f"{parameter} must make one view; {view!r} makes {view.n_views}")
     return view
+
+
+def gaps_of(parameters: Any) -> Augmentation | None:
+    """Augmentation that makes gaps in every view, where the parameter ``gaps`` asks for one.
+
+    Raises
+    ------
+    ValueError
+        If it makes no gaps, or does more: steps stay where they are, because two views may have them in common.
+    """
+    spec = getattr(parameters, "gaps", None)
+    if spec is None:
+        return None
+    view = one_view_of("gaps", spec, SERIES)
+    if not view.makes_gaps or view.moves_time or view.changes_length:
+        does = "makes no gaps" if not view.makes_gaps else "moves steps"
+        raise ValueError(
+            f"gaps must be an augmentation that takes values away and leaves the steps where they are, such as "
+            f"{{observation_dropout: {{p: 0.4}}}}; {view!r} {does}"
+        )
+    return view
+
+
+def with_gaps(
+    views: list[Batch], gaps: Augmentation | None, generator: torch.Generator, progress: float
+) -> list[Batch]:
+    """The views, each with gaps of its own draw."""
+    return views if gaps is None else [gaps.at(progress)(view, generator) for view in views]
 
 
 def encoder_of(parameter: str, spec: Any, sizes: Sizes) -> nn.Module:

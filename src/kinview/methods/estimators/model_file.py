@@ -50,6 +50,7 @@ _DEFAULTS_OF = {1: "0.1.0"}  # formats that leave out what has its default, and 
 _INCOMPLETE = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, ArithmeticError, AssertionError),
     MemoryError,
+    StopIteration,  # an empty list or mapping where a part has its name
 )
 
 

@@ -8,7 +8,6 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,18 +16,18 @@ import pandas as pd
 import torch
 from sklearn.utils._metadata_requests import _MetadataRequester  # public only as a base of BaseEstimator
 from sktime.transformations.base import BaseTransformer
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.completion import FEWEST_ROWS, Completion
+from kinview.data.completion import Completion
 from kinview.data.gaps import with_something_observed
 from kinview.data.modality import modality_of
 from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel
 from kinview.data.scaling import Scaler, fit_scaler
-from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import Filling, GapFrontEnd
+from kinview.encoders.front_end import GapFrontEnd
 from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
+from kinview.methods.estimators.gap_filling import fillings, learn_fillings
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
 from kinview.training.method import Method, Sizes
 from kinview.training.randomness import resolve_seed
@@ -302,23 +301,23 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
     def _build(self, sizes: Sizes) -> Method:
         """Untrained method, with room for what completes its series."""
         method = super()._build(sizes)
-        for filling in _fillings(method):
+        for filling in fillings(method):
             filling.make_room(sizes.length)
         return method
 
     def _prepare_method(self, batch: Batch, rows: Batch) -> None:
         """The typical time step goes to each front-end that shows it, and what completes series is learned."""
-        for filling in _fillings(self.method_):
+        for filling in fillings(self.method_):
             if isinstance(filling, GapFrontEnd):
                 filling.set_step(rows.times)
-        _learn_fillings(self.method_, batch)
+        learn_fillings(self.method_, batch)
 
     def _reads_times(self) -> bool:
         """Whether an embedding depends on the unit of the time stamps."""
         return any(
             getattr(filling, "mode", "") == "values+mask+delta"
             or (filling.learns and bool(filling.completion.step > 0))
-            for filling in _fillings(self.method_)
+            for filling in fillings(self.method_)
         )
 
     def _check_time_unit(self, panel: Panel) -> None:
@@ -393,37 +392,6 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         return load_model(serial)
 
 
-def _fillings(module: nn.Module) -> Iterator[Filling]:
-    """What fills gaps for the parts that read series; one inside an encoder reads what that makes of a series."""
-    for part in module.children():
-        own = part.gaps if isinstance(part, SeriesEncoder) else getattr(part, "front_end", part)
-        if isinstance(own, Filling):
-            yield own
-        elif not isinstance(part, SeriesEncoder):
-            yield from _fillings(part)
-
-
-def _learn_fillings(method: nn.Module, batch: Batch) -> None:
-    """Learn what completes series once for all encoders of a method that complete them alike."""
-    learned: dict[tuple[int, int, bool], Completion] = {}
-    for filling in _fillings(method):
-        if filling.learns:
-            own = filling.completion
-            alike = (own.channels, own.length, own.across)
-            if alike in learned:
-                own.load_state_dict(learned[alike].state_dict())
-            else:
-                filling.learn(batch.x, batch.times)
-                learned[alike] = own
-    if learned and len(with_something_observed([batch])[0]) < FEWEST_ROWS:
-        warnings.warn(
-            f"gaps are interpolated linearly: a completion is learned from at least {FEWEST_ROWS} series with an "
-            f"observation, and there are fewer; give more, or choose fill='linear'",
-            UserWarning,
-            stacklevel=5,
-        )
-
-
 def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
     """Own copy for series of another data set: channels, scaling, time unit, and what fills gaps, are those of X.
 
@@ -446,8 +414,8 @@ def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
     twin.scaler_ = fit_scaler(panel.batch.x, twin.scaling)
     if len(panel.channels) != len(estimator.channels_):
         _rebuild(twin, estimator, panel, seed)
-    if any(filling.learns for filling in _fillings(twin.method_)):
-        _learn_fillings(twin.method_, twin._scaled(panel))
+    if any(filling.learns for filling in fillings(twin.method_)):
+        learn_fillings(twin.method_, twin._scaled(panel))
     return twin
 
 
@@ -458,8 +426,8 @@ def _rebuild(twin: SeriesEstimator, original: SeriesEstimator, panel: Panel, see
     fresh = twin.method_.state_dict()
     kept = {name: value for name, value in trained.items() if name in fresh and fresh[name].shape == value.shape}
     twin.method_.load_state_dict(kept, strict=False)
-    learned = {id(value) for filling in _fillings(twin.method_) for value in filling.buffers()}
-    anew = [name for name, value in fresh.items() if name not in kept and id(value) not in learned]
+    learned = tuple(f"{name}." for name, part in twin.method_.named_modules() if isinstance(part, Completion))
+    anew = [name for name in fresh if name not in kept and not name.startswith(learned)]
     if anew:
         warnings.warn(
             f"X has {len(panel.channels)} channel(s), the encoder was trained with {len(original.channels_)}: these "

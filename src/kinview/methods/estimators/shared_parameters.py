@@ -22,6 +22,7 @@ __all__ = [
     "augmentation",
     "fill",
     "front_end",
+    "gaps",
     "missing",
     "network_of",
     "pooling",
@@ -71,6 +72,15 @@ def front_end() -> Any:
         "values+mask",
         get_args(FrontEndMode),
         doc='What the network sees of gaps and time stamps; the official code has "values".',
+    )
+
+
+def gaps() -> Any:
+    """View on top of every other one that makes gaps."""
+    return augmentation(
+        None,
+        "Augmentation that is applied to each view on top and makes gaps in it, such as ``{observation_dropout: {p: "
+        "0.4}}``, so that the network meets gaps while it trains; none by default.",
     )
 
 

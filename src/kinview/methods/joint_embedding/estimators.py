@@ -170,6 +170,7 @@ class JointEmbedding(_AnyLoss, SeriesPairs):
     scaling: Scaling = shared.scaling()
     trainer: Any = shared.trainer("those of :class:`SimCLR`.")
     random_state: Any = shared.random_state()
+    gaps: Any = shared.gaps()
 
 
 @methods.register(

@@ -15,7 +15,7 @@ from kinview.data.gaps import offset_of, with_something_observed
 from kinview.encoders.pooling import PoolingName, pooled
 from kinview.losses import losses
 from kinview.losses.base import Loss
-from kinview.methods.estimators.components import encoder_of, view_of
+from kinview.methods.estimators.components import encoder_of, gaps_of, view_of, with_gaps
 from kinview.modules.feature_queue import FeatureQueue
 from kinview.modules.momentum_encoder import MomentumEncoder, momentum_at
 from kinview.modules.projector import Perceptron
@@ -51,6 +51,7 @@ class JointEmbeddingMethod(Method):
         self.encoder = encoder_of("encoder", parameters.encoder, sizes)
         view = parameters.default_augmentation if parameters.augmentation is None else parameters.augmentation
         self.augmentation = view_of("augmentation", view, sizes.modality)
+        self.gaps = gaps_of(parameters)
         width = int(getattr(self.encoder, "repr_dim"))  # noqa: B009 (an attribute that torch's types do not know)
         projector = Perceptron.of(parameters.projector or {}, "projector")
         self.projector = projector.build(width)
@@ -71,8 +72,10 @@ class JointEmbeddingMethod(Method):
         """Two draws of the augmentation, or the views that it makes."""
         augmentation = self.augmentation.at(progress)
         if augmentation.n_views > 1:
-            return list(augmentation(batch, generator))
-        return [augmentation(batch, generator), augmentation(batch, generator)]
+            views = list(augmentation(batch, generator))
+        else:
+            views = [augmentation(batch, generator), augmentation(batch, generator)]
+        return with_gaps(views, self.gaps, generator, progress)
 
     def loss(self, views: list[Batch]) -> LossResult:
         """Loss between the views, see the class; a row with a view in which nothing was observed is left out."""

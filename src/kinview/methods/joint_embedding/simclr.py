@@ -90,6 +90,7 @@ class SimCLR(_SimCLRLoss, SeriesPairs):
         "kinview's, for sets of hundreds to a million samples.)"
     )
     random_state: Any = shared.random_state()
+    gaps: Any = shared.gaps()
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from kinview.losses.nt_xent import NTXent
 from kinview.losses.nt_xent_poly import NTXentPoly
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.components import encoder_of, one_view_of
+from kinview.methods.estimators.components import encoder_of, gaps_of, one_view_of, with_gaps
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tfc.official_weights import official_state
@@ -64,6 +64,7 @@ class TFCMethod(Method):
         self.agreement = Consistency(parameters.temperature, parameters.margin)
         self.time_augmentation = one_view_of("time_augmentation", parameters.time_augmentation, SERIES)
         self.frequency_augmentation = one_view_of("frequency_augmentation", parameters.frequency_augmentation, SERIES)
+        self.gaps = gaps_of(parameters)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Series and augmented series for the time domain, and both for the frequency domain, gaps bridged.
@@ -72,12 +73,13 @@ class TFCMethod(Method):
         that the encoder takes is the perturbed one itself.
         """
         whole = bridged(batch, self.frequency_encoder.filling)
-        return [
+        views = [
             batch,
             self.time_augmentation.at(progress)(batch, generator),
             whole,
             self.frequency_augmentation.at(progress)(whole, generator),
         ]
+        return with_gaps(views, self.gaps, generator, progress)
 
     def loss(self, views: list[Batch]) -> LossResult:
         """λ (L_T + L_F) + (1 − λ) L_C, or the official λ (L_T + L_F) + S(z_t, z_f); see :class:`TFC`.
@@ -280,6 +282,7 @@ class TFC(SeriesEstimator):
         "What stands in a gap before a spectrum is taken, by position (the encoder's own ``fill`` is that of the time "
         'branch; ``encoder="official"`` takes this one for both)',
     )
+    gaps: Any = shared.gaps()
 
     method_class: ClassVar[type[Method]] = TFCMethod
 

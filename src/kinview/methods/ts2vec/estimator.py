@@ -20,7 +20,7 @@ from kinview.encoders.pooling import multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.components import series_encoder_arguments
+from kinview.methods.estimators.components import gaps_of, series_encoder_arguments, with_gaps
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.ts2vec.official_weights import official_state
@@ -55,11 +55,13 @@ class TS2VecMethod(Method):
         self.crop = CropPair(parameters.temporal_unit)
         self.contrast = Hierarchical(temporal_unit=parameters.temporal_unit)
         self.max_train_length = parameters.max_train_length
+        self.gaps = gaps_of(parameters)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Two crops, each with its own timestamp mask in ``extra["hide"]``."""
         batch = self._window(batch, generator)
         views = [_placed(view, offset_of(batch)) for view in self.crop(batch, generator)]
+        views = with_gaps(views, self.gaps, generator, progress)
         if self.mask == "all_true":
             return views
         return [
@@ -182,6 +184,7 @@ class TS2Vec(SeriesEstimator):
     )
     random_state: Any = shared.random_state()
     fill: FillRule = shared.fill()
+    gaps: Any = shared.gaps()
 
     method_class: ClassVar[type[Method]] = TS2VecMethod
 

@@ -21,7 +21,7 @@ from kinview.losses.nt_xent import NTXent
 from kinview.losses.temporal_cpc import TemporalCPC
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.components import one_view_of, series_encoder_arguments
+from kinview.methods.estimators.components import gaps_of, one_view_of, series_encoder_arguments, with_gaps
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tstcc.context import TemporalPredictor, features_after, split_in_time
@@ -64,13 +64,15 @@ class TSTCCMethod(Method):
         self.pooling = parameters.pooling
         self.segments = parameters.segments
         self.weak, self.strong = weak, strong
+        self.gaps = gaps_of(parameters)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Weak and strong view; ``extra["split_point"]`` places the step t that ends the contexts, a draw a batch."""
         split_point = torch.rand((), generator=generator).to(batch.x.device)
+        views = [augmentation.at(progress)(batch, generator) for augmentation in (self.weak, self.strong)]
         return [
             view.replace(extra={**view.extra, "split_point": split_point.expand(len(view))})
-            for view in (augmentation.at(progress)(batch, generator) for augmentation in (self.weak, self.strong))
+            for view in with_gaps(views, self.gaps, generator, progress)
         ]
 
     def loss(self, views: list[Batch]) -> LossResult:
@@ -242,6 +244,7 @@ class TSTCC(SeriesEstimator):
     trainer: Any = shared.trainer(shared.TSTCC_TRAINING_IN_WORDS)
     random_state: Any = shared.random_state()
     fill: FillRule = shared.fill()
+    gaps: Any = shared.gaps()
 
     method_class: ClassVar[type[Method]] = TSTCCMethod
 
