@@ -13,10 +13,16 @@ from kinview.moved import Finder as _Finder
 if TYPE_CHECKING:
     from kinview.data.batch import Batch as Batch
     from kinview.datasets.named import load as load
+    from kinview.methods.controls.catch22.estimator import Catch22 as Catch22
+    from kinview.methods.controls.pca import PCAFeatures as PCAFeatures
+    from kinview.methods.controls.quant import Quant as Quant
+    from kinview.methods.controls.random_features import RandomFeatures as RandomFeatures
     from kinview.methods.controls.rocket.hydra import Hydra as Hydra
     from kinview.methods.controls.rocket.minirocket import MiniRocket as MiniRocket
     from kinview.methods.controls.rocket.multirocket import MultiRocket as MultiRocket
     from kinview.methods.controls.rocket.multirocket_hydra import MultiRocketHydra as MultiRocketHydra
+    from kinview.methods.controls.summary import Summary as Summary
+    from kinview.methods.controls.tsfresh_minimal import TSFreshMinimal as TSFreshMinimal
     from kinview.methods.estimators.model_file import load_model as load_model
     from kinview.methods.fine_tuning.classifier import FineTunedClassifier as FineTunedClassifier
     from kinview.methods.joint_embedding.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR

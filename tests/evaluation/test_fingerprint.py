@@ -437,7 +437,7 @@ class StandIn(DummyClassifier):
 for library, kind in (("tabpfn", "TabPFNClassifier"), ("tabicl", "TabICLClassifier")):  # which are not installed
     sys.modules[library] = types.ModuleType(library)
     setattr(sys.modules[library], kind, StandIn)
-given = {"finetune": trainer, "tabpfn": {"download": True}, "tabicl": {"download": True}}
+given = {"finetune": trainer} | dict.fromkeys(("tabpfn", "tabicl"), {"download": True, "max_features": 10**6})
 chosen_probes = [{name: given[name]} if name in given else name for name in probes]
 benchmark = Benchmark(
     "executed", ["toy", "table"], [*controls, *trained], ["mcar"], [0.2], label_noise=["symmetric"],

@@ -110,6 +110,10 @@ def test_limits_on_rows_columns_and_classes(library: str, stand_in: Any, weights
         kind(model_path=weights, max_features=3).fit(Z, y)
     with pytest.raises(ValueError, match="and Z has 0 with a value"):
         kind(model_path=weights).fit(np.full((6, 2), np.nan), [0, 1] * 3)
+    with pytest.raises(ValueError, match="max_rows must be "):
+        kind(model_path=weights, max_rows=0).fit(Z, y)
+    with pytest.raises(ValueError, match="n_estimators must be a whole number"):
+        kind(model_path=weights, n_estimators=1.5).fit(Z, y)
     Z, y = blobs(66, classes=11)
     if library == "tabpfn":
         with pytest.raises(ValueError, match="tells at most 10 classes apart, and there are 11: use another probe"):

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from kinview.evaluation.probes.base import Probe, stratified_rows
+from kinview.parameters import check_integer
 
 __all__ = ["InContext"]
 
@@ -46,6 +47,8 @@ class InContext(Probe):
     def _fit(
         self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
     ) -> None:
+        for name in ("n_estimators", "max_rows", "max_features"):
+            check_integer(getattr(self, name), name, at_least=1)
         kind = self._kind()
         self._check_weights()
         self._columns = ~np.isnan(Z).all(axis=0)

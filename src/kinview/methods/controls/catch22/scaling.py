@@ -13,7 +13,7 @@ from kinview.methods.controls.catch22.shared import power_of_two
 __all__ = ["dfa", "periodicity", "rs_range"]
 
 _SCALES = 50
-_PROMINENT = 0.01  # least height of a peak of the autocovariance above the trough before it
+_PROMINENT = 0.01  # least height of a peak of the autocovariance above the valley before it
 _TIED = 1e-9  # relative difference of two errors that counts as none
 
 
@@ -21,11 +21,11 @@ def periodicity(z: Float[np.ndarray, "n t"]) -> Float[np.ndarray, " n"]:
     r"""Period in steps (Wang et al. 2007); 0 where there is none.
 
     A cubic spline with one inner knot in the middle is subtracted. The period is the first lag up to T/3 at which the
-    autocovariance :math:`\frac{1}{T-k} \sum_i x_i x_{i+k}` has a peak that is not negative, after a trough and at least
+    autocovariance :math:`\frac{1}{T-k} \sum_i x_i x_{i+k}` has a peak that is not negative, after a valley and at least
     0.01 above it.
     """
     n, steps = z.shape
-    if steps < 7:  # too short for a trough and a peak
+    if steps < 7:  # too short for a valley and a peak
         return np.zeros(n)
     basis = _spline_basis(steps)
     detrended = np.stack([row - basis @ (row @ basis) for row in z])
@@ -36,9 +36,9 @@ def periodicity(z: Float[np.ndarray, "n t"]) -> Float[np.ndarray, " n"]:
     before, after = np.diff(covariance[:, :-1], axis=1), np.diff(covariance[:, 1:], axis=1)
     here = covariance[:, 1:-1]
     place = np.arange(here.shape[1])
-    trough = np.maximum.accumulate(np.where((before < 0) & (after > 0), place, -1), axis=1)
-    height = here - np.take_along_axis(here, np.maximum(trough, 0), axis=1)
-    peak = (before > 0) & (after < 0) & (trough >= 0) & (height >= _PROMINENT) & (here >= 0)
+    valley = np.maximum.accumulate(np.where((before < 0) & (after > 0), place, -1), axis=1)
+    height = here - np.take_along_axis(here, np.maximum(valley, 0), axis=1)
+    peak = (before > 0) & (after < 0) & (valley >= 0) & (height >= _PROMINENT) & (here >= 0)
     return np.where(peak.any(axis=1), lag[1 + peak.argmax(axis=1)], 0).astype(np.float64)
 
 
