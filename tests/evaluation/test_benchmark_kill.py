@@ -120,6 +120,8 @@ def test_five_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path, 
         assert 0 < len(seen) < CELLS, "the kills did not fall into the run"
         resumed = finish(tmp_path, workers)
         assert_same_table(resumed, whole)
+        said = Store(f"{tmp_path}/results.db").predictions()
+        assert set(said["hash"]) == set(resumed["hash"]) and not said.duplicated(["hash", "sample"]).any()
         assert seen.items() <= dict(zip(resumed["hash"], resumed["created_at"], strict=True)).items()
         assert not list((tmp_path / "cache").rglob("checkpoint*.safetensors"))
 
