@@ -62,4 +62,4 @@ def test_a_recipe_for_both_modalities_shows_what_differs(capsys: pytest.CaptureF
 def test_a_mistyped_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = listed(capsys, "probes", "svn")
     assert (code, out) == (2, "")
-    assert "unknown probe 'svn'; did you mean 'svm'? Known: auto, centroid, confident, finetune" in err
+    assert "unknown probe 'svn'; did you mean 'svm'? Known: centroid, confident, finetune, forward_corrected" in err

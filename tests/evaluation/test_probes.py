@@ -21,7 +21,7 @@ from kinview.evaluation.probes.base import stratified_rows
 from kinview.registry import to_config
 
 NAMES = [
-    *("auto", "centroid", "confident", "forward_corrected", "knn", "lda", "linear", "logistic", "ridge"),
+    *("selected", "centroid", "confident", "forward_corrected", "knn", "lda", "linear", "logistic", "ridge"),
     *("robust_ridge", "svm", "xgboost"),
 ]
 GRID = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1000, 10000, np.inf]
@@ -53,7 +53,7 @@ def test_scores_follow_classes_and_repeat(name, n_classes):
     scores = probe.predict_scores(Z[60:])
     assert probe.classes_.tolist() == sorted(set(labels))
     assert scores.shape == (30, n_classes) and np.isfinite(scores).all()
-    if name not in ("svm", "auto"):  # libsvm votes, and auto may pick it
+    if name not in ("svm", "selected"):  # libsvm votes, and selected may pick it
         np.testing.assert_array_equal(probe.predict(Z[60:]), probe.classes_[scores.argmax(axis=1)])
     assert np.mean(probe.predict(Z[60:]) == labels[60:]) > 0.7
     np.testing.assert_array_equal(scores, probes.build(name).fit(Z[:60], labels[:60]).predict_scores(Z[60:]))

@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 from kinview.evaluation.label_noise import label_noise
-from kinview.evaluation.probes import _confident_joint, _logistic_algebra, auto as auto_module, probes
+from kinview.evaluation.probes import _confident_joint, _logistic_algebra, probes, selected as selected_module
 from kinview.evaluation.probes._inner_folds import inner_folds, out_of_fold
 from kinview.evaluation.probes._ridge_algebra import RidgePath, targets_of
 from kinview.registry import to_config
@@ -117,7 +117,7 @@ def test_ridge_by_group_chooses_by_leaving_groups_out():
     assert alone.sharpness_ > grouped.sharpness_
 
 
-@pytest.mark.parametrize("name", [*LINEAR, "knn", "auto"])
+@pytest.mark.parametrize("name", [*LINEAR, "knn", "selected"])
 def test_with_a_single_group_nothing_is_left_out_and_the_fit_stands(name):
     Z, y = blobs(30, 2)
     config = {"k": "loo"} if name == "knn" else {}
@@ -372,7 +372,7 @@ def test_confident_drops_wrong_labels(seed):
     np.testing.assert_allclose(np.diag(probe.noise_matrix_), 0.75, atol=0.15)
 
 
-# --- auto, folds -----------------------------------------------------------------------------------------------------
+# --- selected, folds -----------------------------------------------------------------------------------------------
 
 
 def test_folds_stay_away_where_there_is_nothing_to_part():
@@ -384,7 +384,7 @@ def test_folds_stay_away_where_there_is_nothing_to_part():
 
 def test_auto_scores_candidates_on_rows_they_did_not_see():
     Z, y = blobs(60, 3, 5, spread=0.6)
-    probe = probes.build({"auto": {"candidates": ["knn", "lda", {"knn": {"k": 7}}]}}).fit(Z, y)
+    probe = probes.build({"selected": {"candidates": ["knn", "lda", {"knn": {"k": 7}}]}}).fit(Z, y)
     expected = []
     for spec in ("knn", "lda", {"knn": {"k": 7}}):
         hits = [
@@ -403,7 +403,7 @@ def test_auto_by_group_is_not_deceived_by_copies():
     rng = np.random.default_rng(0)
     Z, y = np.repeat(rng.normal(size=(40, 30)), 3, axis=0), np.repeat(np.arange(40) % 2, 3)
     groups = np.repeat(np.arange(40), 3)
-    candidates = {"auto": {"candidates": ["knn", "centroid"]}}
+    candidates = {"selected": {"candidates": ["knn", "centroid"]}}
     shuffled = rng.permutation(120)
     alone = probes.build(candidates).fit(Z[shuffled], y[shuffled])
     grouped = probes.build(candidates).fit(Z[shuffled], y[shuffled], groups[shuffled])
@@ -414,23 +414,23 @@ def test_auto_refuses_what_is_no_candidate_and_counts_failures():
     for candidates, message in (
         ([], "candidates must be a list of probes"),
         ("ridge", "candidates must be a list of probes"),
-        (["auto"], "would pick among itself; leave it out"),
+        (["selected"], "would pick among itself; leave it out"),
         (["finetune"], "probes that read representations, which 'finetune' is not"),
         (["rigde"], "unknown probe 'rigde'; did you mean 'ridge'"),
     ):
         with pytest.raises(ValueError, match=message):
-            probes.build({"auto": {"candidates": candidates}})
+            probes.build({"selected": {"candidates": candidates}})
     Z, y = blobs(60, 2)
-    probe = probes.build({"auto": {"candidates": [{"linear": {"max_iter": 1}}]}}).fit(Z, y)
+    probe = probes.build({"selected": {"candidates": [{"linear": {"max_iter": 1}}]}}).fit(Z, y)
     assert probe.convergence_failures == 6  # 5 folds and the final fit
 
 
 def test_auto_is_the_same_by_config_and_says_when_it_did_not_search():
-    given = {"auto": {"candidates": ["lda", "ridge"], "metric": "balanced_accuracy"}}
+    given = {"selected": {"candidates": ["lda", "ridge"], "metric": "balanced_accuracy"}}
     assert to_config(probes.build(given)) == given
     Z, _ = blobs(6, 3)
-    probe = probes.build("auto").fit(Z, np.arange(6))
-    assert probe.inner_scores_ is None and probe.picked_ == auto_module.Auto().candidates[0]
+    probe = probes.build("selected").fit(Z, np.arange(6))
+    assert probe.inner_scores_ is None and probe.picked_ == selected_module.Selected().candidates[0]
     assert probe.findings() == ["picked ridge, the first candidate: no training rows can be left out"]
 
 
@@ -471,7 +471,7 @@ def test_the_order_of_rows_and_the_names_of_classes_do_not_matter(name):
     np.testing.assert_allclose(other[:, renamed], scores, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", [*LINEAR, "auto"])
+@pytest.mark.parametrize("name", [*LINEAR, "selected"])
 def test_more_features_than_rows(name):
     Z, y = blobs(30, 3, 2500, spread=0.5)
     probe = probes.build(name).fit(Z[:24], y[:24])

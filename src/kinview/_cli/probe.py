@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["parse", "probe", "run"]
 
+# Not registered as "auto": trainers have a setting of that name, and a benchmark takes any text in the code that runs
+# for the part of that name, so that every cell would rest on every probe.
+_SELECTED = "selected"
+
 
 def probe(
     source: DataOptions,
@@ -42,8 +46,8 @@ def probe(
     model : str
         Model file that kinview pretrain saved.
     probe : str or mapping
-        Probe by name (kinview list probes), or as {name: {parameter: value}}; auto picks one by
-        cross-validation on the training part, and says which.
+        Probe by name (kinview list probes), or as {name: {parameter: value}}; auto is the probe
+        "selected": it picks one by cross-validation on the training part, and says which.
     probe_parameters : mapping, optional
         Parameters of the probe: '{max_iter: 1000}', or one by one as --probe_parameters.max_iter 1000.
     adapt : bool
@@ -60,6 +64,7 @@ def probe(
     from kinview.methods import methods
 
     file = None if output is None else check_output(output, (".json",))
+    probe = _SELECTED if probe == "auto" else probe
     spec = with_parameters(probes, probe, probe_parameters or {}, random_state=random_state)
     estimator = kinview.load_model(model)
     data = source.load()

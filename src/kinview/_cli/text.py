@@ -106,7 +106,8 @@ def table(
     from tabulate import tabulate
 
     rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, *([header] if header else []))]
+    names = [[f"{name}  " for name in header]] if header else []  # tabulate gives a heading two blanks more
+    widths = [max(map(len, column)) for column in zip(*rows, *names)]
     folded = {len(widths) - 1: 1.0} if folded is None else folded
     room = terminal_width() - sum(width + 2 for i, width in enumerate(widths) if i not in folded) - 2 * len(folded) + 2
     widths = [max(12, int(room * folded[i])) if i in folded else width for i, width in enumerate(widths)]

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         paired_difference_over_datasets as paired_difference_over_datasets,
     )
     from kinview.evaluation.predictions import Predictions as Predictions, read_predictions as read_predictions
-    from kinview.evaluation.probes.auto import Auto as Auto
     from kinview.evaluation.probes.base import Probe as Probe
     from kinview.evaluation.probes.centroid import Centroid as Centroid
     from kinview.evaluation.probes.confident import Confident as Confident
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.probes.nearest_neighbour import NearestNeighbour as NearestNeighbour
     from kinview.evaluation.probes.ridge import Ridge as Ridge
     from kinview.evaluation.probes.robust_ridge import RobustRidge as RobustRidge
+    from kinview.evaluation.probes.selected import Selected as Selected
     from kinview.evaluation.probes.svm import SVM as SVM
     from kinview.evaluation.probes.tabicl import TabICL as TabICL
     from kinview.evaluation.probes.tabpfn import TabPFN as TabPFN

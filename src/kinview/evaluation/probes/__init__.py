@@ -26,7 +26,7 @@ probes = Registry(
         "kinview.evaluation.probes.logistic",
         "kinview.evaluation.probes.forward_corrected",
         "kinview.evaluation.probes.confident",
-        "kinview.evaluation.probes.auto",
+        "kinview.evaluation.probes.selected",
         "kinview.evaluation.probes.tabpfn",
         "kinview.evaluation.probes.tabicl",
     ),

@@ -24,7 +24,7 @@ METRICS = {
 }
 _PROBES = (
     *("linear", "logistic", "ridge", "robust_ridge", "svm", "knn", "centroid", "lda", "forward_corrected", "confident"),
-    *("auto", "xgboost", "tabpfn", "tabicl", "finetune"),
+    *("selected", "xgboost", "tabpfn", "tabicl", "finetune"),
 )
 _REQUIRED = ("dataset", "method", "probe", "seed")
 _IDENTITY = ("method_name", "method_of", "is_control")

@@ -16,7 +16,7 @@ from kinview.evaluation.probes.base import Probe
 from kinview.parameters import anything, check_parameters, choice
 from kinview.registry import name_and_parameters, to_config
 
-__all__ = ["Auto"]
+__all__ = ["Selected"]
 
 
 def _check_candidates(value: Any, name: str) -> None:
@@ -26,18 +26,18 @@ def _check_candidates(value: Any, name: str) -> None:
         )
     for spec in value:
         named, _ = name_and_parameters(spec if isinstance(spec, str | Mapping) else to_config(spec))
-        if named == "auto":
-            raise ValueError(f"{name} holds 'auto', which would pick among itself; leave it out")
+        if named == "selected":
+            raise ValueError(f"{name} holds 'selected', which would pick among itself; leave it out")
         target: Any = None if named is None else probes[named].target
         if target is None or target.needs_model:
             raise ValueError(f"{name} must be probes that read representations, which {spec!r} is not; leave it out")
 
 
 @probes.register(
-    "auto", modality="any", reference="Varma & Simon 2006 (nested cross-validation)", parts={"candidates": "probes"}
+    "selected", modality="any", reference="Varma & Simon 2006 (nested cross-validation)", parts={"candidates": "probes"}
 )
 @dataclasses.dataclass(eq=False)
-class Auto(Probe):
+class Selected(Probe):
     """The candidate that predicts left-out training rows best.
 
     Each candidate is fitted on the training part of at most 5 stratified folds (by group where groups are given) and
@@ -78,7 +78,7 @@ class Auto(Probe):
     Examples
     --------
     >>> Z, y = np.array([[0.0], [1.0], [4.0], [5.0]] * 5), [0, 0, 1, 1] * 5
-    >>> probe = Auto(candidates=["centroid", {"knn": {"k": 3}}]).fit(Z, y)
+    >>> probe = Selected(candidates=["centroid", {"knn": {"k": 3}}]).fit(Z, y)
     >>> probe.picked_, probe.findings()
     ('centroid', ['picked centroid by accuracy on left-out training rows: centroid 1.000, knn(k=3) 1.000'])
     """
