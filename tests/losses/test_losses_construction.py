@@ -25,6 +25,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "views": {"augmentations": ["jitter", "jitter"]},
     "sometimes": {"augmentation": "jitter"},
     "curriculum": {"augmentation": "jitter"},
+    "block": {"rate": 0.2},
     "mcar": {"rate": 0.2},
 }
 FAMILIES = (losses, augmentations, methods, classifiers, probes, corruptions)

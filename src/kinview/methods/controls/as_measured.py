@@ -29,9 +29,10 @@ class AsMeasured(FixedFeatures):
         """Representation of each row; the zero vector for one without any observation."""
         return within_float32(super().embed(batch))
 
-    def row_statistics(self) -> str | None:
-        """Which buffers rest on fewer than five training rows, in words; None where nothing was learned."""
-        return None if next(self.buffers(), None) is None else super().row_statistics()
+    @property
+    def tells_of_few(self) -> bool:
+        """Whether anything was learned."""
+        return next(self.buffers(), None) is not None
 
 
 class AsMeasuredEstimator(FixedFeatureEstimator):

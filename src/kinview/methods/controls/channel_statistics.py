@@ -79,8 +79,10 @@ class ChannelStatistics(AsMeasured):
         defined = (~torch.isnan(made)).sum(dim=0)
         self.typical.copy_(torch.where(defined >= ROWS_A_STATISTIC, made.nanmean(dim=0), 0.0))
 
-    def row_statistics(self) -> None:
-        """None: what fewer than five training rows have is not kept."""
+    @property
+    def tells_of_few(self) -> bool:
+        """No: what fewer than five training rows have is not kept."""
+        return False
 
     def _as_defined(self, rows: Batch) -> Float[Tensor, "n f"]:
         seen = ~torch.isnan(rows.x)

@@ -145,6 +145,11 @@ class FixedFeatures(nn.Module, ABC):
         """Which buffers rest on single rows by choice, in words; None where none does: the default."""
         return None
 
+    @property
+    def tells_of_few(self) -> bool:
+        """Whether a buffer would tell of training rows if there were fewer than five of them."""
+        return True
+
     def inference_state(self) -> dict[str, Tensor]:
         """Tensors that a file holds: all buffers."""
         return self.state_dict()
@@ -241,7 +246,7 @@ class FixedFeatureEstimator(SeriesEstimator):
                 f"the training rows may be known: save(path, allow_row_statistics=True)"
             )
         rows = self.sizes_.rows
-        if rows < ROWS_A_STATISTIC and not allow_row_statistics:
+        if rows < ROWS_A_STATISTIC and self.method_.tells_of_few and not allow_row_statistics:
             warnings.warn(
                 f"all that {type(self).__name__} learned rests on {rows} training row(s), and the file may tell "
                 f"something of one of them; give at least {ROWS_A_STATISTIC}, or say allow_row_statistics=True",
