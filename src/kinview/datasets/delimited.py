@@ -21,6 +21,7 @@ from kinview.datasets.first_lines import (
     refuse_decimal_commas,
     refuse_title,
     refuse_units,
+    warn_of_decimal_commas,
 )
 from kinview.datasets.foreign_files import refuse_drawn
 from kinview.datasets.header import has_header, names_columns
@@ -32,9 +33,9 @@ from kinview.datasets.text_lines import (
     TextLines,
     cells,
     check_encoding,
-    even_separators,
     excel_separator,
     records,
+    refuse_other_separator,
     separator_of,
     unquoted,
 )
@@ -209,6 +210,7 @@ class _Top:
     names: list[str]
     header: bool
     rows_are_named: bool  # but their column has no name
+    commas_are_unsure: bool  # and one of them could be a decimal sign instead
     body: list[list[str]]
     line: int  # that of the first row
 
@@ -228,7 +230,7 @@ class _Top:
         numbers, texts = [number for number, _ in lines], [text for _, text in lines]
         refuse_drawn(texts, source)
         if format.sep is not None:
-            _refuse_other_separator(format.sep, texts[:_LINES], source, format.decimal)
+            refuse_other_separator(format.sep, texts[:_LINES], source, format.decimal)
         separator = format.sep or said or _separator(texts[:_LINES], source, format.decimal)
         rows, failure = _cells_of(texts, separator)
         if head.has_quotes:
@@ -253,7 +255,8 @@ class _Top:
         ends = max(map(len, rows)) == len(first) + 1 and not any("".join(row[len(first) :]).strip() for row in rows)
         sure = quoted or header is True or (format.named and sep != ",")
         named = not ends and header is not False and lacks_one_name(rows, sure=sure)
-        if named and sep == "," and not sure:
+        unsure = named and sep == "," and not sure
+        if unsure:
             refuse_decimal_commas(rows, source)
         if not ends and not named:
             refuse_title(rows, numbers, source, header, sep)
@@ -271,10 +274,13 @@ class _Top:
                 f"{source} has no rows below the names in its first line ({', '.join(names[:6])}"
                 f"{', ...' if len(names) > 6 else ''}); header=False if that line is a row"
             )
-        return cls(file, sep, names, header, named, body, numbers[min(header, len(numbers) - 1)])
+        return cls(file, sep, names, header, named, unsure, body, numbers[min(header, len(numbers) - 1)])
 
     def check_rows(self, missing: list[tuple[str, ...]], format: TextFormat) -> None:
-        """Refuse units below the names, and in a file whose rows are named what is named twice or not at all."""
+        """Refuse units below the names, and in a file whose rows are named what is named twice or not at all.
+
+        Warn where a comma could be a decimal sign.
+        """
         if self.header:
             written = {"decimal": format.decimal, "thousands": format.thousands}
             refuse_units(self.body, missing, self.line, self.file.path, **written)
@@ -291,6 +297,8 @@ class _Top:
                     f"of {len(self.names)} should name the rows, each once; give each column a name in the first line"
                 )
             seen.add(row[0])
+        if self.commas_are_unsure:
+            warn_of_decimal_commas([self.names[1:], *self.body], self.file.path)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of every line that is not blank, and its number."""
@@ -314,20 +322,9 @@ class _Top:
                 otherwise = otherwise_written([row], width, self.separator, self.names)
                 raise ValueError(
                     f"{self.file.path}, line {number} has {_count(row)}, the lines above it {width}: {otherwise}put a "
-                    f"cell that holds the separator {self.separator!r} in quotes, name another separator (sep=), or, if "
-                    f"that is no row of the table, leave it out (skiprows=[{number - 1}])"
+                    f"cell that holds the separator {self.separator!r} in quotes, name another separator (sep=), or, "
+                    f"if that is no row of the table, leave it out (skiprows=[{number - 1}])"
                 )
-
-
-def _refuse_other_separator(given: str, texts: list[str], source: Path, decimal: str) -> None:
-    """Refuse a given separator that the first line has not, where another stands equally often in all lines."""
-    if given == BLANKS or len(texts) < 2 or given in unquoted(texts[0]):
-        return
-    for sign in even_separators(texts, decimal):
-        raise ValueError(
-            f"{source}: sep={given!r} does not stand in the first line ({texts[0][:60]!r}), and {sign!r} equally often "
-            f"in all of the first lines: give sep={sign!r}, or put cells that hold {sign!r} in quotes"
-        )
 
 
 def _cells_of(texts: list[str], separator: str) -> tuple[list[list[str]], str]:

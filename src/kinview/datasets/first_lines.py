@@ -20,6 +20,7 @@ __all__ = [
     "refuse_decimal_commas",
     "refuse_title",
     "refuse_units",
+    "warn_of_decimal_commas",
 ]
 
 Rows = Sequence[Sequence[str]]
@@ -58,41 +59,44 @@ def lacks_one_name(rows: Rows, *, sure: bool = False) -> bool:
 
 
 def refuse_decimal_commas(rows: Rows, source: Path) -> None:
-    """Refuse rows parted by commas that have one cell more than there are names, where that may be a decimal comma.
+    """Refuse rows parted by commas that are named by numbers without a name above, where a comma may be decimal.
 
-    For rows that :func:`lacks_one_name` takes for named, in a file without quotes, which R writes around names. Where
-    the names of rows are texts, a warning says how they are read, unless a number has a decimal point.
+    For rows that :func:`lacks_one_name` takes for named, in a file without the quotes that R writes around names.
 
     Raises
     ------
     ValueError
-        If the rows are named by numbers; the message has both readings.
-
-    Warns
-    -----
-    UserWarning
-        If they are named by texts, and a comma between two whole numbers could be the decimal sign.
+        That has both readings.
     """
-    names, body = rows[0], rows[1:]
-    columns = "1 column" if len(names) == 1 else f"{len(names)} columns"
-    readings = (
-        f"{source}: the first line ({_shown(names)}) names {columns}, the lines below it have {len(names) + 1} cells "
-        f"({_shown(body[0])})"
-    )
-    if {cell_kind(row[0]) for row in body} != {"text"}:
+    if {cell_kind(row[0]) for row in rows[1:]} != {"text"}:
         raise ValueError(
-            f"{readings}: if a comma is the decimal sign, {_decimal_remedy(names)}; if the first cell names the row, "
-            f"say header=True, or name its column in the first line too"
+            f"{_one_cell_more(rows, source)}: if a comma is the decimal sign, {_decimal_remedy(rows[0])}; if the first "
+            f"cell names the row, say header=True, or name its column in the first line too"
         )
-    if any(has_decimal_commas(row[1:], len(names) - 1) for row in body) and not any(
-        "." in cell for row in body for cell in row[1:]
+
+
+def warn_of_decimal_commas(rows: Rows, source: Path) -> None:
+    """Warn of rows parted by commas that are named by texts, where a comma could be decimal instead."""
+    width, cells = len(rows[0]), [row[1:] for row in rows[1:]]
+    if any("." in cell for row in cells for cell in row) or not any(
+        has_decimal_commas(row, width - 1) for row in cells
     ):
-        warnings.warn(
-            f"{readings}; the first is read as the name of the row (header=True says so): if a comma is the decimal "
-            f"sign instead, {_decimal_remedy(names)}",
-            UserWarning,
-            stacklevel=2,
-        )
+        return
+    warnings.warn(
+        f"{_one_cell_more(rows, source)}; the first is read as the name of the row (header=True says so): if a comma "
+        f"is the decimal sign instead, {_decimal_remedy(rows[0])}",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _one_cell_more(rows: Rows, source: Path) -> str:
+    names = rows[0]
+    columns = "1 column" if len(names) == 1 else f"{len(names)} columns"
+    return (
+        f"{source}: the first line ({_shown(names)}) names {columns}, the lines below it have {len(names) + 1} cells "
+        f"({_shown(rows[1])})"
+    )
 
 
 def has_decimal_commas(row: Sequence[str], width: int) -> bool:

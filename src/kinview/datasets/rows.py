@@ -33,6 +33,7 @@ _HEAD_CELLS = 200_000
 _FOOTERS = 5  # rows at the end that may be totals or notes
 _NEARLY_EMPTY = 4  # in such a part of the columns, or fewer, has a note below the table its cells
 _FEWEST_CODES = 3  # whole numbers among which a text is odd
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 _FOOTER = re.compile(
     r"(?:(?:grand|sub)[ -]?)?totals?|sum|summe|gesamt|insgesamt|mean|average|avg|mittelwert|median|std\.?(?: ?dev\.?)?|"
     r"s\.?d\.?|standard deviation|n ?= ?\d+|(?:source|quelle|notes?|footnote|legend|copyright|exported|generated|"
@@ -194,8 +195,8 @@ def warn_of_unnamed(keys: pd.DataFrame, rows: Rows, source: str) -> None:
 def warn_of_footers(frame: pd.DataFrame, rows: Rows, source: str) -> None:
     """Warn of last rows that look like a total or a note (``Total``, ``Mean``, ``n = 120``, ``Source: ...``).
 
-    Such a cell stands in the first column, in a row that is nearly empty otherwise, or beside the sum or mean of a
-    column; elsewhere it is a category or a remark.
+    Such a cell stands in the first column, among numbers, in a row that is nearly empty otherwise, or beside the sum or
+    mean of a column; elsewhere it is a category or a remark.
     """
     texts = [place for place in range(frame.shape[1]) if frame.dtypes.iloc[place].kind == "O"]
     found: list[tuple[int, str]] = []
@@ -255,7 +256,10 @@ def _footer(frame: pd.DataFrame, place: int, row: int) -> str | None:
     if any(isinstance(other, str) and is_footer(other) for other in above):  # a column of notes
         return None
     others = int(frame.iloc[row].notna().sum()) - 1
-    if place == 0 or _NEARLY_EMPTY * others < frame.shape[1] - 1 or _sums_up(frame, row):
+    among_numbers = [isinstance(other, str) and _NUMBER.fullmatch(other) is None for other in above.dropna()]
+    if place == 0 or (among_numbers and not any(among_numbers)):
+        return cell
+    if _NEARLY_EMPTY * others < frame.shape[1] - 1 or _sums_up(frame, row):
         return cell
     return None
 

@@ -19,9 +19,9 @@ __all__ = [
     "TextLines",
     "cells",
     "check_encoding",
-    "even_separators",
     "excel_separator",
     "records",
+    "refuse_other_separator",
     "separator_of",
     "unquoted",
 ]
@@ -225,7 +225,7 @@ def separator_of(texts: Sequence[str], source: Path, decimal: str = ".", remedy:
     (';', '\\s+')
     """
     counts = _counts(texts, decimal)
-    even = even_separators(texts, decimal)
+    even = _even(texts, decimal)
     if len(even) > 1:
         raise ValueError(f"{source}: the columns could be separated by {' or '.join(map(repr, even))}; {remedy}")
     if even:
@@ -239,19 +239,30 @@ def separator_of(texts: Sequence[str], source: Path, decimal: str = ".", remedy:
     return max(counts, key=lambda sign: (sum(count > 0 for count in counts[sign]), counts[sign][0]))
 
 
-def even_separators(texts: Sequence[str], decimal: str = ".") -> list[str]:
-    """Signs that may be separators and stand equally often, outside quotes, in each of these lines.
-
-    Examples
-    --------
-    >>> even_separators(["a;b", "1,5;2"])
-    [';']
-    """
+def _even(texts: Sequence[str], decimal: str) -> list[str]:
+    """Signs that may be separators and stand equally often, outside quotes, in each of these lines."""
     return [sign for sign, count in _counts(texts, decimal).items() if len(set(count)) == 1 and count[0] > 0]
 
 
 def _counts(texts: Sequence[str], decimal: str) -> dict[str, list[int]]:
     return {sign: [unquoted(text).count(sign) for text in texts] for sign in _SEPARATORS if sign != decimal}
+
+
+def refuse_other_separator(given: str, texts: Sequence[str], source: Path, decimal: str) -> None:
+    """Refuse a given separator that the first line has not, where another stands equally often in all lines.
+
+    Raises
+    ------
+    ValueError
+        That has both.
+    """
+    if given == BLANKS or len(texts) < 2 or given in unquoted(texts[0]):
+        return
+    for sign in _even(texts, decimal):
+        raise ValueError(
+            f"{source}: sep={given!r} does not stand in the first line ({texts[0][:60]!r}), and {sign!r} equally often "
+            f"in all of the first lines: give sep={sign!r}, or put cells that hold {sign!r} in quotes"
+        )
 
 
 class _Reader(io.TextIOBase):
