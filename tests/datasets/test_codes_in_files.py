@@ -47,11 +47,13 @@ def test_codes_of_text_files(tmp_path: Path, cells: list[str], codes: list[Any])
 def test_codes_with_an_empty_cell_stay_whole(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,who,y\n0.5,9007199254740993,9007199254740993\n1.5,,\n2.5,9007199254740992,1\n")
-    samples = read_wide(path, index="who", label="y")
+    with pytest.warns(UserWarning, match="line 3 has no name in column 'who', but counts as a sample"):
+        samples = read_wide(path, index="who", label="y")
     assert samples.X.index.tolist() == [2**53 + 1, None, 2**53]
     frame = pd.DataFrame({"a": [0.5, 1.5, 2.5], "who": pd.array([BIG[0], None, BIG[1]], dtype="Int64")})
     frame.to_parquet(tmp_path / "x.parquet")
-    assert read_wide(tmp_path / "x.parquet", index="who").X.index.tolist() == [BIG[0], None, BIG[1]]
+    with pytest.warns(UserWarning, match=r"row 2 \(counted from 1\) has no name in column 'who'"):
+        assert read_wide(tmp_path / "x.parquet", index="who").X.index.tolist() == [BIG[0], None, BIG[1]]
     with pytest.raises(ValueError, match="rows without a group"):
         read_wide(tmp_path / "x.parquet", group="who")
 

@@ -14,8 +14,18 @@ from typing import Any
 import pandas as pd
 
 from kinview.datasets.cells import EXACT, settle
-from kinview.datasets.first_lines import lacks_one_name, refuse_comment, refuse_title, refuse_units
-from kinview.datasets.header import has_header
+from kinview.datasets.first_lines import (
+    lacks_one_name,
+    otherwise_written,
+    refuse_comment,
+    refuse_decimal_commas,
+    refuse_title,
+    refuse_units,
+    warn_of_decimal_commas,
+)
+from kinview.datasets.foreign_files import refuse_drawn
+from kinview.datasets.header import has_header, names_columns
+from kinview.datasets.quotes import check_quotes
 from kinview.datasets.rows import number_records
 from kinview.datasets.text import MISSING, parse_csv
 from kinview.datasets.text_lines import (
@@ -25,6 +35,7 @@ from kinview.datasets.text_lines import (
     check_encoding,
     excel_separator,
     records,
+    refuse_other_separator,
     separator_of,
     unquoted,
 )
@@ -51,6 +62,8 @@ class TextFormat:
     comment : str, optional
     skiprows : int or sequence of int
     encoding : str
+    named : bool
+        Whether the first line names the columns where ``header`` is not given, as in long files; numbers do not.
 
     Raises
     ------
@@ -66,6 +79,7 @@ class TextFormat:
     comment: str | None = None
     skiprows: int | Sequence[int] = 0
     encoding: str = "utf-8"
+    named: bool = dataclasses.field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.sep is not None:
@@ -109,11 +123,24 @@ class TextFormat:
     def missing(self, names: Sequence[str], source: Path) -> list[tuple[str, ...]]:
         """The cells that are missing, of each column: empty ones, the usual signs, and ``na_values``."""
         if not isinstance(self.na_values, Mapping):
+            self._check_columns_within(names)
             return [(*MISSING, *_texts(self.na_values))] * len(names)
         found: list[tuple[str, ...]] = [MISSING] * len(names)
         for name, signs in self.na_values.items():
             found[column_position(names, name, source)] = (*MISSING, *_texts(signs))
         return found
+
+    def _check_columns_within(self, names: Sequence[str]) -> None:
+        """Refuse an entry ``name:cell`` of ``na_values`` that begins with the name of a column."""
+        for sign in _texts(self.na_values):
+            name, colon, cell = sign.partition(":")
+            if colon and cell and name.strip() in names and not name.strip().isdigit():
+                name, cell = name.strip(), cell.strip()
+                raise ValueError(
+                    f"na_values={sign!r} begins with the name of a column: by column it is a mapping, "
+                    f"na_values={{{name!r}: [{cell!r}]}} (in YAML na_values: {{{name}: ['{cell}']}}, on the "
+                    f"command line --na_values \"{{{name}: ['{cell}']}}\")"
+                )
 
 
 def read_delimited(source: Path, format: TextFormat, codes: Sequence[str | int] = ()) -> pd.DataFrame:
@@ -132,7 +159,7 @@ def read_delimited(source: Path, format: TextFormat, codes: Sequence[str | int] 
         name, a row has more cells than there are names, a title or units stand among the lines, or separator or header
         cannot be told; the message says what to give.
     """
-    top = _Top.read(source, format)
+    top = _Top.read(source, format, codes)
     names = top.names
     _check_names(names, source)
     kept = [i for i, name in enumerate(names) if i == 0 or name]
@@ -183,39 +210,58 @@ class _Top:
     names: list[str]
     header: bool
     rows_are_named: bool  # but their column has no name
+    commas_are_unsure: bool  # and one of them could be a decimal sign instead
     body: list[list[str]]
     line: int  # that of the first row
 
     @classmethod
-    def read(cls, source: Path, format: TextFormat) -> _Top:
+    def read(cls, source: Path, format: TextFormat, codes: Sequence[str | int]) -> _Top:
         skipped = format.skiprows if isinstance(format.skiprows, int) else frozenset(format.skiprows)
         file = TextLines(source, check_encoding(format.encoding), skipped, format.comment)
-        head, whole = file.head()
-        said = excel_separator(next(io.StringIO(head, newline="")))
+        head = file.head()
+        said = excel_separator(next(io.StringIO(head.text, newline="")))
         if said is not None:
             skipped = max(skipped, 1) if isinstance(skipped, int) else skipped | {0}
             file = dataclasses.replace(file, skipped=skipped)
-        lines = records(file.kept(io.StringIO(head, newline="")), _ROWS + 1) or records(file.lines(), _ROWS + 1)
-        lines = lines[:-1] if not whole and 1 < len(lines) <= _ROWS else lines  # the last may be cut off
+        lines = records(file.kept(io.StringIO(head.text, newline="")), _ROWS + 1) or records(file.lines(), _ROWS + 1)
+        lines = lines[:-1] if not head.is_whole and 1 < len(lines) <= _ROWS else lines  # the last may be cut off
         if not lines:
             raise ValueError(f"{source} has no lines beside those that are left out (skiprows=, comment=)")
         numbers, texts = [number for number, _ in lines], [text for _, text in lines]
+        refuse_drawn(texts, source)
+        if format.sep is not None:
+            refuse_other_separator(format.sep, texts[:_LINES], source, format.decimal)
         separator = format.sep or said or _separator(texts[:_LINES], source, format.decimal)
-        try:
-            rows = list(cells(texts, separator))
-        except csv.Error as error:
-            raise ValueError(f"{source} cannot be read: {error}") from None
-        return cls._found(file, separator, rows, numbers, format, quoted=_in_quotes(texts))
+        rows, failure = _cells_of(texts, separator)
+        if head.has_quotes:
+            check_quotes(file, separator, rows)
+        if failure:
+            raise ValueError(f"{source} cannot be read: {failure}")
+        return cls._found(file, separator, rows, numbers, format, codes, quoted=_in_quotes(texts))
 
     @classmethod
     def _found(
-        cls, file: TextLines, sep: str, rows: list[list[str]], numbers: list[int], format: TextFormat, *, quoted: bool
+        cls,
+        file: TextLines,
+        sep: str,
+        rows: list[list[str]],
+        numbers: list[int],
+        format: TextFormat,
+        codes: Sequence[str | int],
+        *,
+        quoted: bool,
     ) -> _Top:
         source, header, first = file.path, format.header, [cell.strip() for cell in rows[0]]
         ends = max(map(len, rows)) == len(first) + 1 and not any("".join(row[len(first) :]).strip() for row in rows)
-        named = not ends and header is not False and lacks_one_name(rows, sure=quoted or header is True)
+        sure = quoted or header is True or (format.named and sep != ",")
+        named = not ends and header is not False and lacks_one_name(rows, sure=sure)
+        unsure = named and sep == "," and not sure
+        if unsure:
+            refuse_decimal_commas(rows, source)
         if not ends and not named:
-            refuse_title(rows, numbers, source, header)
+            refuse_title(rows, numbers, source, header, sep)
+        if header is None and not named and format.named:
+            header = names_columns(rows, str(source), codes, decimal=format.decimal, thousands=format.thousands)
         if header is None and not named:
             refuse_comment(rows, source)
             header = has_header(rows, str(source), decimal=format.decimal, thousands=format.thousands)
@@ -228,10 +274,13 @@ class _Top:
                 f"{source} has no rows below the names in its first line ({', '.join(names[:6])}"
                 f"{', ...' if len(names) > 6 else ''}); header=False if that line is a row"
             )
-        return cls(file, sep, names, header, named, body, numbers[min(header, len(numbers) - 1)])
+        return cls(file, sep, names, header, named, unsure, body, numbers[min(header, len(numbers) - 1)])
 
     def check_rows(self, missing: list[tuple[str, ...]], format: TextFormat) -> None:
-        """Refuse units below the names, and in a file whose rows are named what is named twice or not at all."""
+        """Refuse units below the names, and in a file whose rows are named what is named twice or not at all.
+
+        Warn where a comma could be a decimal sign.
+        """
         if self.header:
             written = {"decimal": format.decimal, "thousands": format.thousands}
             refuse_units(self.body, missing, self.line, self.file.path, **written)
@@ -248,6 +297,8 @@ class _Top:
                     f"of {len(self.names)} should name the rows, each once; give each column a name in the first line"
                 )
             seen.add(row[0])
+        if self.commas_are_unsure:
+            warn_of_decimal_commas([self.names[1:], *self.body], self.file.path)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of every line that is not blank, and its number."""
@@ -268,11 +319,22 @@ class _Top:
         width = len(self.names)
         for number, row in self.rows():
             if len(row) > width:
+                otherwise = otherwise_written([row], width, self.separator, self.names)
                 raise ValueError(
-                    f"{self.file.path}, line {number} has {_count(row)}, the lines above it {width}: put a cell that "
-                    f"holds the separator {self.separator!r} in quotes, name another separator (sep=), or, if that is "
-                    f"no row of the table, leave it out (skiprows=[{number - 1}])"
+                    f"{self.file.path}, line {number} has {_count(row)}, the lines above it {width}: {otherwise}put a "
+                    f"cell that holds the separator {self.separator!r} in quotes, name another separator (sep=), or, "
+                    f"if that is no row of the table, leave it out (skiprows=[{number - 1}])"
                 )
+
+
+def _cells_of(texts: list[str], separator: str) -> tuple[list[list[str]], str]:
+    """Cells of lines of text, up to one that cannot be parted, and why it cannot."""
+    rows: list[list[str]] = []
+    try:
+        rows.extend(cells(texts, separator))
+    except csv.Error as error:
+        return rows, str(error)
+    return rows, ""
 
 
 def _separator(texts: list[str], source: Path, decimal: str) -> str:

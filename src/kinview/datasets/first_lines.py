@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +13,21 @@ from kinview.datasets.cells import cell_kind
 from kinview.datasets.header import counts_rows, has_header
 from kinview.datasets.text import MISSING
 
-__all__ = ["lacks_one_name", "refuse_comment", "refuse_title", "refuse_units"]
+__all__ = [
+    "lacks_one_name",
+    "otherwise_written",
+    "refuse_comment",
+    "refuse_decimal_commas",
+    "refuse_title",
+    "refuse_units",
+    "warn_of_decimal_commas",
+]
 
 Rows = Sequence[Sequence[str]]
 
 _SHOWN = 60  # characters of a line
+_WHOLE = re.compile(r"[+-]?\d+")
+_FRACTION = re.compile(r"\d+")  # what may stand behind a decimal comma
 
 
 def lacks_one_name(rows: Rows, *, sure: bool = False) -> bool:
@@ -46,7 +58,99 @@ def lacks_one_name(rows: Rows, *, sure: bool = False) -> bool:
     return texts and any(_are_numbers(column) for column in columns[1:])
 
 
-def refuse_title(rows: Rows, numbers: Sequence[int], source: Path, header: bool | None = None) -> None:
+def refuse_decimal_commas(rows: Rows, source: Path) -> None:
+    """Refuse rows parted by commas that are named by numbers without a name above, where a comma may be decimal.
+
+    For rows that :func:`lacks_one_name` takes for named, in a file without the quotes that R writes around names.
+
+    Raises
+    ------
+    ValueError
+        That has both readings.
+    """
+    if {cell_kind(row[0]) for row in rows[1:]} != {"text"}:
+        raise ValueError(
+            f"{_one_cell_more(rows, source)}: if a comma is the decimal sign, {_decimal_remedy(rows[0])}; if the first "
+            f"cell names the row, say header=True, or name its column in the first line too"
+        )
+
+
+def warn_of_decimal_commas(rows: Rows, source: Path) -> None:
+    """Warn of rows parted by commas that are named by texts, where a comma could be decimal instead."""
+    width, cells = len(rows[0]), [row[1:] for row in rows[1:]]
+    if any("." in cell for row in cells for cell in row) or not any(
+        has_decimal_commas(row, width - 1) for row in cells
+    ):
+        return
+    warnings.warn(
+        f"{_one_cell_more(rows, source)}; the first is read as the name of the row (header=True says so): if a comma "
+        f"is the decimal sign instead, {_decimal_remedy(rows[0])}",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _one_cell_more(rows: Rows, source: Path) -> str:
+    names = rows[0]
+    columns = "1 column" if len(names) == 1 else f"{len(names)} columns"
+    return (
+        f"{source}: the first line ({_shown(names)}) names {columns}, the lines below it have {len(names) + 1} cells "
+        f"({_shown(rows[1])})"
+    )
+
+
+def has_decimal_commas(row: Sequence[str], width: int) -> bool:
+    """Whether a row parted by commas has more cells than columns because numbers may have decimal commas.
+
+    Examples
+    --------
+    >>> has_decimal_commas(["1", "5", "x"], 2), has_decimal_commas(["1.5", "5", "x"], 2)
+    (True, False)
+    """
+    cells = [cell.strip() for cell in row]
+    if any("." in cell and cell_kind(cell) == "number" for cell in cells):
+        return False
+    pairs, place = 0, 0
+    while place + 1 < len(cells):
+        if _WHOLE.fullmatch(cells[place]) and _FRACTION.fullmatch(cells[place + 1]):
+            pairs, place = pairs + 1, place + 1
+        place += 1
+    return width < len(cells) <= width + pairs
+
+
+def otherwise_written(rows: Rows, width: int, separator: str, names: Sequence[str]) -> str:
+    """How rows of more cells than there are columns may be written, as the begin of an advice, else no text.
+
+    Examples
+    --------
+    >>> otherwise_written([["'x", " y'", "2"]], 2, ",", ["a", "b"])[:55]
+    "cells in single quotes ('x) are parted as others are: p"
+    """
+    longer = [row for row in rows if len(row) > width]
+    for row in longer:
+        opened = next((place for place, cell in enumerate(row) if re.match(r"\s*'[^']*$", cell)), None)
+        if opened is not None and any(re.search(r"'\s*$", cell) for cell in row[opened + 1 :]):
+            return (
+                f"cells in single quotes ({row[opened].strip()[:_SHOWN]}) are parted as others are: put double quotes "
+                f'around them ("); '
+            )
+    if separator == "," and longer and all(has_decimal_commas(row, width) for row in longer):
+        return f"if a comma is the decimal sign, {_decimal_remedy(names)}; "
+    return ""
+
+
+def _decimal_remedy(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return "say decimal=','"
+    return (
+        "save the file with another sign between the cells, such as ';' (and read it with sep=';', decimal=','), or "
+        "with decimal points"
+    )
+
+
+def refuse_title(
+    rows: Rows, numbers: Sequence[int], source: Path, header: bool | None = None, separator: str = ";"
+) -> None:
     """Refuse a first line of fewer cells than most of those below it.
 
     Parameters
@@ -59,11 +163,13 @@ def refuse_title(rows: Rows, numbers: Sequence[int], source: Path, header: bool 
         The file.
     header : bool, optional
         Whether the first line names the columns, where that is said.
+    separator : str
+        Between the cells.
 
     Raises
     ------
     ValueError
-        That says how many lines to leave out.
+        That says how many lines to leave out, or how the lines may be written otherwise.
     """
     width = collections.Counter(len(row) for row in rows[1:]).most_common(1)[0][0] if len(rows) > 1 else 0
     short = len(rows[0]) < width
@@ -79,9 +185,10 @@ def refuse_title(rows: Rows, numbers: Sequence[int], source: Path, header: bool 
     named = (
         "; header=True if it names all columns but the first, which names each row once" if cells + 1 == width else ""
     )
+    otherwise = otherwise_written(rows[1:], len(rows[0]), separator, rows[0]) if short else ""
     raise ValueError(
         f"{source}: line {numbers[0]} ({_shown(rows[0])}) has {cells} {'cell' if cells == 1 else 'cells'}, most of "
-        f"those below it {width}: if it is a title or a comment, leave out what stands above the table "
+        f"those below it {width}: {otherwise}if it is a title or a comment, leave out what stands above the table "
         f"({comment}skiprows={numbers[table[0]] - 1}); if it names the columns, each needs a name{named}"
     )
 

@@ -1,10 +1,12 @@
-"""Files of other programs, by their extension: refused with how to make one of them that is read."""
+"""Files of other programs, by their extension or first bytes: refused with how to make one of them that is read."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["refuse_foreign"]
+__all__ = ["refuse_drawn", "refuse_foreign", "refuse_foreign_content"]
 
 _COMPRESSED = {
     ".gz": "gunzip", ".zip": "unzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".7z": "7z x",
@@ -44,6 +46,31 @@ _FOREIGN = {  # what it is, and how it becomes a table that is read
     ".db": ("a database", _QUERY),
     ".sqlite": ("a database", _QUERY),
 }  # fmt: skip
+_START = 4096  # bytes that tell what a file is
+_MAGIC = (  # the first bytes of a file, and the extension that it should have
+    (b"\x1f\x8b", ".gz"), (b"BZh", ".bz2"), (b"\xfd7zXZ\x00", ".xz"), (b"\x28\xb5\x2f\xfd", ".zst"),
+    (b"7z\xbc\xaf\x27\x1c", ".7z"), (b"Rar!\x1a", ".rar"), (b"PK\x03\x04", ".zip"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ".xls"), (b"$FL2", ".sav"), (b"$FL3", ".zsav"), (b"<stata_dta>", ".dta"),
+    (b"HEADER RECORD*******", ".xpt"), (b"\x89HDF\r\n", ".h5"), (b"CDF\x01", ".nc"), (b"CDF\x02", ".nc"),
+    (b"\x93NUMPY", ".npy"), (b"ARROW1", ".arrow"), (b"FEA1", ".feather"), (b"ORC", ".orc"), (b"MATLAB 5.0", ".mat"),
+    (b"SQLite format 3\x00", ".sqlite"),
+)  # fmt: skip
+_MARKUP = (  # how the text of what is no table begins, what it is, and what to do
+    (r"version https://git-lfs\.github\.com/spec/", "the pointer of Git LFS to a file, not the file",
+     "fetch it in its repository (git lfs pull)"),
+    (r"\s*<(?:!doctype\s+html|(?:html|head|body|table|meta|script)\b)", "a page of HTML",
+     "a download may have ended at a page of log-in or error; a table in it is read by "
+     "pandas.read_html({name!r})[0].to_parquet({to!r})"),
+    (r"\s*<(?:\?xml\b|[A-Za-z][\w:.-]*(?:\s[^<>]*)?>\s*<)", "XML", "pandas.read_xml({name!r}).to_parquet({to!r})"),
+    (r"\s*(?:\{\s*[\"}]|\[\s*(?:\{|\[\s*[\d\"\-]))", "JSON",
+     "pandas.read_json({name!r}).to_parquet({to!r}), with lines=True where each line is an object"),
+    (r"%PDF-", "a PDF", "ask for the table that it shows, or copy it into a sheet and save that as CSV"),
+    (r"\{\\rtf", "a text of a word processor (RTF)", "save it as plain text"),
+)  # fmt: skip
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f]")
+_RULE = re.compile(  # a line drawn of signs
+    r"\s*(?:\+(?:[-=]+\+)+|\|(?:\s*:?-+:?\s*[|+])+|:?-{3,}:?(?:\s*[|+]\s*:?-{3,}:?)+)\s*"
+)
 
 
 def refuse_foreign(source: Path) -> None:
@@ -76,3 +103,68 @@ def refuse_foreign(source: Path) -> None:
         what, remedy = _FOREIGN[suffix]
         how = remedy.format(name=source.name, to=f"{source.stem}.parquet", csv=f"{source.stem}.csv")
         raise ValueError(f"{source.name} is {what}, which is not read: {how}")
+
+
+def refuse_foreign_content(source: Path) -> None:
+    """Refuse by its first bytes what is of another program, or no table, under the name of a text file.
+
+    Raises
+    ------
+    ValueError
+        If it is compressed, a workbook, of another program, HTML, XML, JSON, a PDF, or the pointer of Git LFS to a
+        file; the message says what to do.
+    """
+    with source.open("rb") as file:
+        start = file.read(_START)
+    if _BINARY.search(start):
+        _refuse_binary(source, start)
+    text = start.decode("utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", errors="replace")
+    for pattern, what, remedy in _MARKUP:
+        if re.match(pattern, text, re.IGNORECASE):
+            how = remedy.format(name=source.name, to=f"{source.stem}.parquet")
+            raise ValueError(f"{source.name} is {what}, which is no table of text: {how}")
+
+
+def _refuse_binary(source: Path, start: bytes) -> None:
+    """Refuse a file that begins as those of another program do."""
+    if start.startswith(b"PAR1") and source.suffix.lower() not in (".parquet", ".pq"):
+        raise ValueError(
+            f"{source.name} is a Parquet file by its first bytes, though not by its name: give it the extension "
+            f".parquet ({source.stem}.parquet)"
+        )
+    found = next((extension for magic, extension in _MAGIC if start.startswith(magic)), None)
+    if found is None:
+        return
+    if found == ".zip" and re.search(rb"\[Content_Types\]\.xml|xl/|mimetypeapplication/vnd\.oasis", start):
+        found = ".ods" if b"vnd.oasis" in start else ".xlsx"
+    named = source.with_name(f"{source.name if found in _COMPRESSED else source.stem}{found}")
+    try:
+        refuse_foreign(named)
+    except ValueError as error:
+        raise ValueError(
+            f"{source.name} is a file of another kind by its first bytes: rename it to {named.name}. {error}"
+        ) from None
+
+
+def refuse_drawn(texts: Sequence[str], source: Path) -> None:
+    """Refuse a table drawn with signs, as MySQL, psql and Markdown draw it, by its first lines.
+
+    Raises
+    ------
+    ValueError
+        That says how such a table becomes one that is read.
+
+    Examples
+    --------
+    >>> refuse_drawn(["| a | b |", "|---|---|", "| 1 | 2 |"], Path("x.csv"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: x.csv is a table drawn with signs ('|---|---|'): write it as text with one sign between the cells ...
+    """
+    for text in texts[:2]:
+        if _RULE.fullmatch(text):
+            raise ValueError(
+                f"{source.name} is a table drawn with signs ({text.strip()[:40]!r}): write it as text with one sign "
+                f"between the cells where it comes from (mysql --batch, psql --csv), or remove the drawn lines and the "
+                f"signs at the ends of the others"
+            )

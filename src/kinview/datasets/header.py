@@ -8,7 +8,7 @@ from typing import Literal
 
 from kinview.datasets.cells import cell_kind
 
-__all__ = ["counts_rows", "has_header"]
+__all__ = ["counts_rows", "has_header", "names_columns"]
 
 _FEW_ROWS = 5  # from which texts that come again tell that another is none of them
 _COUNTED = 3  # columns from which a first line 0, 1, 2, ... may be names
@@ -76,6 +76,52 @@ def has_header(rows: Sequence[Sequence[str]], source: str, *, decimal: str = "."
     if repeated or not body:
         return False
     raise _unclear(first, "no column tells", source)
+
+
+def names_columns(
+    rows: Sequence[Sequence[str]],
+    source: str,
+    columns: Sequence[str | int],
+    *,
+    decimal: str = ".",
+    thousands: str | None = None,
+) -> Literal[True]:
+    """Refuse a first row of a long file, whose first line names its columns, that looks like data.
+
+    It does where no column is given by a name in it, and either its cells say so or all of them are numbers.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        The first rows of the file as cells of text.
+    source : str
+        What messages call it.
+    columns : sequence of str or int
+        Columns that are given: by name or by position.
+    decimal, thousands : str
+        How numbers are written.
+
+    Raises
+    ------
+    ValueError
+        That asks for ``header``.
+
+    Examples
+    --------
+    >>> names_columns([["id", "2020"], ["a", "5"]], "x", [0])
+    True
+    """
+    first = [cell.strip() for cell in rows[0]]
+    if any(isinstance(column, str) and column in first for column in columns):
+        return True
+    kinds = {cell_kind(cell, decimal=decimal, thousands=thousands) for cell in first}
+    try:
+        named = has_header(rows, source, decimal=decimal, thousands=thousands)
+    except ValueError:
+        named = not kinds <= {"number", "missing"}
+    if not named:
+        raise _unclear(first, "the columns are given by position, and it looks like the rows below it", source)
+    return True
 
 
 def counts_rows(cells: Sequence[str]) -> bool:

@@ -45,7 +45,7 @@ def read_long(
     label: str | int | None = None,
     group: str | int | None = None,
     resample: float | str | None = None,
-    header: bool = True,
+    header: bool | None = None,
     sep: str | None = None,
     na_values: NA = (),
     decimal: str = ".",
@@ -99,8 +99,9 @@ def read_long(
         observations in its bin (its left edge included), and each series runs from its first to its last bin; bins
         without an observation are NaN. Default: the observed steps as they are, that is the union of the time stamps
         of a series, NaN in the channels that were not measured.
-    header : bool, default True
-        Whether the first line of a text file names the columns; else they are called ``x0``, ``x1``, ...
+    header : bool, optional
+        Whether the first line of a text file names the columns; else they are called ``x0``, ``x1``, ... Default: it
+        does; one that looks like data is refused where no column is given by a name in it.
     sep, na_values, decimal, thousands, comment, skiprows, encoding : optional
         How a text file is written, as for :func:`read_wide`.
 
@@ -138,7 +139,7 @@ def read_long(
     check_column_names({**named, "label": label, "group": group, "na_values": na_values})
     source = Path(path)
     parts = [column for column in (*several(id), variable, label, group) if column is not None]
-    format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding)
+    format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding, named=True)
     frame = read_frame(source, format, codes=parts)
     rows = Rows.of(frame)
     names = list(frame.columns)

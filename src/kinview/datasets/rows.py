@@ -21,6 +21,7 @@ __all__ = [
     "number_records",
     "warn_of_footers",
     "warn_of_odd_code",
+    "warn_of_unnamed",
     "warn_of_unobserved",
     "without_blank_rows",
 ]
@@ -30,7 +31,9 @@ _SHOWN = 5  # rows that a message names
 _HEAD = 1000  # rows whose cells are looked at as they are written, fewer where there are many columns
 _HEAD_CELLS = 200_000
 _FOOTERS = 5  # rows at the end that may be totals or notes
+_NEARLY_EMPTY = 4  # in such a part of the columns, or fewer, has a note below the table its cells
 _FEWEST_CODES = 3  # whole numbers among which a text is odd
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 _FOOTER = re.compile(
     r"(?:(?:grand|sub)[ -]?)?totals?|sum|summe|gesamt|insgesamt|mean|average|avg|mittelwert|median|std\.?(?: ?dev\.?)?|"
     r"s\.?d\.?|standard deviation|n ?= ?\d+|(?:source|quelle|notes?|footnote|legend|copyright|exported|generated|"
@@ -173,12 +176,32 @@ def warn_of_unobserved(X: pd.DataFrame, rows: Rows, source: str) -> None:
         )
 
 
+def warn_of_unnamed(keys: pd.DataFrame, rows: Rows, source: str) -> None:
+    """Warn of rows that have no name in a column which names the others, as the line of a total has none."""
+    for name in keys.columns:
+        missing = keys[name].isna().to_numpy()
+        found = np.flatnonzero(missing).tolist()
+        if not found or missing.all():
+            continue
+        has, count = ("has", "counts as a sample") if len(found) == 1 else ("have", "count as samples")
+        warnings.warn(
+            f"{source}: {rows.names(found)} {has} no name in column {name or 'index'!r}, but {count}; remove what is "
+            f"none, such as a total, or fill in the name",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def warn_of_footers(frame: pd.DataFrame, rows: Rows, source: str) -> None:
-    """Warn of last rows that look like a total or a note (``Total``, ``Mean``, ``n = 120``, ``Source: ...``)."""
-    texts = [frame[name] for name in frame.columns if frame[name].dtype.kind == "O"]
+    """Warn of last rows that look like a total or a note (``Total``, ``Mean``, ``n = 120``, ``Source: ...``).
+
+    Such a cell stands in the first column, among numbers, in a row that is nearly empty otherwise, or beside the sum or
+    mean of a column; elsewhere it is a category or a remark.
+    """
+    texts = [place for place in range(frame.shape[1]) if frame.dtypes.iloc[place].kind == "O"]
     found: list[tuple[int, str]] = []
     for row in range(len(frame) - 1, max(len(frame) - 1 - _FOOTERS, 0), -1):
-        cell = next((cell for column in texts if (cell := _footer(column, row)) is not None), None)
+        cell = next((cell for place in texts if (cell := _footer(frame, place, row)) is not None), None)
         if cell is None:
             break
         found.append((row, cell))
@@ -223,12 +246,35 @@ def is_footer(cell: str) -> bool:
     return _FOOTER.fullmatch(cell.strip()) is not None
 
 
-def _footer(column: pd.Series, row: int) -> str | None:
-    """The cell where it looks like a footer and stands only there."""
+def _footer(frame: pd.DataFrame, place: int, row: int) -> str | None:
+    """The cell where it looks like a footer, stands only there, and its row is no sample by its other cells."""
+    column = frame.iloc[:, place]
     cell = column.iloc[row]
     if not isinstance(cell, str) or not is_footer(cell) or int((column == cell).sum()) > 1:
         return None
-    return cell
+    above = column.iloc[: max(len(frame) - _FOOTERS, 0)].iloc[:_HEAD]
+    if any(isinstance(other, str) and is_footer(other) for other in above):  # a column of notes
+        return None
+    others = int(frame.iloc[row].notna().sum()) - 1
+    among_numbers = [isinstance(other, str) and _NUMBER.fullmatch(other) is None for other in above.dropna()]
+    if place == 0 or (among_numbers and not any(among_numbers)):
+        return cell
+    if _NEARLY_EMPTY * others < frame.shape[1] - 1 or _sums_up(frame, row):
+        return cell
+    return None
+
+
+def _sums_up(frame: pd.DataFrame, row: int) -> bool:
+    """Whether a number of a row is the sum or the mean of those above it, of which there are two or more."""
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        if column.dtype.kind not in "iuf" or pd.isna(column.iloc[row]):
+            continue
+        above = column.iloc[:row].dropna().to_numpy(dtype=np.float64)
+        value = float(column.iloc[row])
+        if len(above) > 1 and value and np.isclose([above.sum(), above.mean()], value, rtol=1e-6).any():
+            return True
+    return False
 
 
 def _unobserved(frame: pd.DataFrame) -> NDArray[np.bool_]:

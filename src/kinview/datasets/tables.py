@@ -22,12 +22,13 @@ from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import date_columns, refuse_written_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
 from kinview.datasets.features import numbers_in_order, warn_of_persons, warn_of_row_numbers
-from kinview.datasets.foreign_files import refuse_foreign
+from kinview.datasets.foreign_files import refuse_foreign, refuse_foreign_content
 from kinview.datasets.parquet import read_parquet
 from kinview.datasets.rows import (
     Rows,
     warn_of_footers,
     warn_of_odd_code,
+    warn_of_unnamed,
     warn_of_unobserved,
     without_blank_rows,
 )
@@ -235,6 +236,7 @@ def _warn_of_rows(frame: pd.DataFrame, X: pd.DataFrame, columns: _Columns, rows:
     """Warn of rows that may be no samples."""
     if source.suffix.lower() != ".arff":  # whose gaps are each written
         warn_of_unobserved(X, rows, source.name)
+    warn_of_unnamed(frame[columns.index], rows, source.name)
     for name in dict.fromkeys(name for name in (columns.label, columns.group, *columns.index) if name is not None):
         warn_of_odd_code(code_column(frame[name]), name, rows, source.name)
     warn_of_footers(frame, rows, source.name)
@@ -261,11 +263,14 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
     if not source.is_file():
         raise FileNotFoundError(f"there is no file {source}")
     refuse_foreign(source)
+    refuse_foreign_content(source)
     if not _is_typed(source):
         return without_blank_rows(read_delimited(source, format, codes), source)
     if not format.is_default and format != TextFormat(header=True):
         given = ", ".join(
-            f"{field.name}=" for field in dataclasses.fields(format) if getattr(format, field.name) != field.default
+            f"{field.name}="
+            for field in dataclasses.fields(format)
+            if field.compare and getattr(format, field.name) != field.default
         )
         raise ValueError(f"{source.name} is not delimited text, so {given} says nothing about it; leave it out")
     frame = read_parquet(source, codes) if source.suffix.lower() in PARQUET else read_arff_table(source)

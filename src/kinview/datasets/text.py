@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.datasets.foreign_files import refuse_foreign_content
+
 __all__ = ["MISSING", "is_number", "numbers", "parse_csv", "read_text", "split_lines"]
 
 # What stands for "not observed" in a text cell. "None" is left out: tables use it as an ordinary category.
@@ -28,10 +30,11 @@ def read_text(path: Path) -> str:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is empty or of another encoding.
+        If it is empty, of another encoding, or no text but a file of another program.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    refuse_foreign_content(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,15 +10,18 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = [
     "BLANKS",
+    "Head",
     "Line",
     "TextLines",
     "cells",
     "check_encoding",
     "excel_separator",
     "records",
+    "refuse_other_separator",
     "separator_of",
     "unquoted",
 ]
@@ -37,6 +40,14 @@ _EXCEL = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)
 _QUOTED = r'(?:^|(?<=[\t;|,\s]))"(?:[^"]|"")*("|\Z)'
 _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
          codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
+
+
+class Head(NamedTuple):
+    """The first part of a text, whether that is all of it, and whether a quote stands anywhere in the text."""
+
+    text: str
+    is_whole: bool
+    has_quotes: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +78,8 @@ class TextLines:
             found = [name for mark, name in _BOMS.items() if start.startswith(mark)]
             object.__setattr__(self, "encoding", found[0] if found else _UTF8)
 
-    def head(self) -> tuple[str, bool]:
-        """The first part of the text, and whether it is all of it; all of it is checked to be text.
+    def head(self) -> Head:
+        """The first part of the text; all of it is checked to be text.
 
         Raises
         ------
@@ -76,7 +87,7 @@ class TextLines:
             If the file is of another encoding, or empty; the message has the encoding that it may be of.
         """
         decoder = codecs.getincrementaldecoder(self.encoding)()
-        first, position, chunk, line = "", 0, b"", 1
+        first, position, chunk, line, quoted = "", 0, b"", 1, False
         with self.path.open("rb") as file:
             while position == 0 or chunk:
                 held = len(decoder.getstate()[0])
@@ -93,12 +104,13 @@ class TextLines:
                     raise ValueError(self._other(what, chunk))
                 line += len(_BREAK.findall(text)) if "\r" in text else text.count("\n")
                 first = first if position else text
+                quoted = quoted or '"' in text
                 position += len(chunk)
                 if not position:
                     break
         if position <= _CHUNK and not first.strip():
             raise ValueError(f"{self.path} is empty")
-        return first, position <= _CHUNK
+        return Head(first, position <= _CHUNK, quoted)
 
     def lines(self) -> Iterator[Line]:
         """All lines that are read."""
@@ -212,8 +224,8 @@ def separator_of(texts: Sequence[str], source: Path, decimal: str = ".", remedy:
     >>> separator_of(["a;b", "1,5;2"], Path("x.csv")), separator_of(["a  b", "1 2"], Path("x.csv"))
     (';', '\\s+')
     """
-    counts = {sign: [unquoted(text).count(sign) for text in texts] for sign in _SEPARATORS if sign != decimal}
-    even = [sign for sign, count in counts.items() if len(set(count)) == 1 and count[0] > 0]
+    counts = _counts(texts, decimal)
+    even = _even(texts, decimal)
     if len(even) > 1:
         raise ValueError(f"{source}: the columns could be separated by {' or '.join(map(repr, even))}; {remedy}")
     if even:
@@ -225,6 +237,32 @@ def separator_of(texts: Sequence[str], source: Path, decimal: str = ".", remedy:
     if len(blank) == 1 and blank != {1}:
         return BLANKS
     return max(counts, key=lambda sign: (sum(count > 0 for count in counts[sign]), counts[sign][0]))
+
+
+def _even(texts: Sequence[str], decimal: str) -> list[str]:
+    """Signs that may be separators and stand equally often, outside quotes, in each of these lines."""
+    return [sign for sign, count in _counts(texts, decimal).items() if len(set(count)) == 1 and count[0] > 0]
+
+
+def _counts(texts: Sequence[str], decimal: str) -> dict[str, list[int]]:
+    return {sign: [unquoted(text).count(sign) for text in texts] for sign in _SEPARATORS if sign != decimal}
+
+
+def refuse_other_separator(given: str, texts: Sequence[str], source: Path, decimal: str) -> None:
+    """Refuse a given separator that the first line has not, where another stands equally often in all lines.
+
+    Raises
+    ------
+    ValueError
+        That has both.
+    """
+    if given == BLANKS or len(texts) < 2 or given in unquoted(texts[0]):
+        return
+    for sign in _even(texts, decimal):
+        raise ValueError(
+            f"{source}: sep={given!r} does not stand in the first line ({texts[0][:60]!r}), and {sign!r} equally often "
+            f"in all of the first lines: give sep={sign!r}, or put cells that hold {sign!r} in quotes"
+        )
 
 
 class _Reader(io.TextIOBase):
