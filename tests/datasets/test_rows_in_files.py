@@ -81,7 +81,7 @@ def test_what_has_all_its_cells_is_read(tmp_path: Path) -> None:
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(st.lists(st.sampled_from(["", "7", "x", 'a"b', "c,d", "e\nf", " g"]), min_size=3, max_size=3), min_size=3),
+    st.lists(st.lists(st.sampled_from(["", "y", "x", 'a"b', "c,d", "e\nf", " g"]), min_size=3, max_size=3), min_size=3),
     st.integers(0, 100),
     st.integers(1, 2),
 )
