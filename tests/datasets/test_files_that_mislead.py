@@ -36,7 +36,7 @@ def wide(folder: Path, text: str | bytes, **options: Any) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("wert\n1,5\n2,5\n3,7\n", r"names 1 column, the lines below it have 2 cells .*say decimal=','; .*header=True"),
+        ("wert\n1,5\n2,5\n3,7\n", r"names 1 column, the lines below it have 2 cells .*say decimal=',' .*header=True"),
         ("a,b\n1,5,2\n2,5,3\n3,5,4\n", r"names 2 columns.*sep=';', decimal=','.*header=True"),
         ("a,b\n1,5,2,5\n2,5,3,5\n", r"line 1 \('a,b'\) has 2 cells.*below it 4: if a comma is the decimal sign"),
         ("wert\n1,5\n2\n3,7\n", r"below it 2: if a comma is the decimal sign, say decimal=','"),
@@ -53,6 +53,7 @@ def test_what_looks_like_rows_too_long_is_told_by_its_kind(tmp_path: Path, text:
 def test_the_advice_about_decimal_commas_helps(tmp_path: Path) -> None:
     assert wide(tmp_path, "wert\n1,5\n2,5\n3,7\n", decimal=",")["wert"].tolist() == [1.5, 2.5, 3.7]
     assert wide(tmp_path, "wert\n1,5\n2,5\n3,7\n", decimal=",", sep=";")["wert"].tolist() == [1.5, 2.5, 3.7]
+    assert wide(tmp_path, "n\n1,234\n2,345\n", thousands=",", sep=";")["n"].tolist() == [1234, 2345]
     assert wide(tmp_path, "a;b\n1,5;2,5\n2,5;3\n", decimal=",", sep=";")["b"].tolist() == [2.5, 3]
     assert wide(tmp_path, "a,b\n1,5,2\n2,5,3\n", header=True).to_dict("list") == {"a": [5, 5], "b": [2, 3]}
     long = written(tmp_path, "id,t,x\n1,0,1,5\n2,0,2,5\n", "long.csv")

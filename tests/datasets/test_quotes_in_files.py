@@ -33,6 +33,7 @@ def table(changed: dict[int, str], end: str = "\n") -> str:
         ('id,x,note\n1,1,"5 cm\n2,2,b\n3,3,"6 cm\n4,4,d\n', r"line 4: the quote .* begun in line 2 has '6 cm' behind"),
         (table({4: '5,5,"open', 29: '30,30,closed"'}), "quote in line 6 is closed in line 31 only, and the lines betw"),
         (table({4: '5,5,"open', 5: '6,6,closed"'}), "quote in line 6 is closed in line 7 only"),
+        (table({4: '5,5,"open', 9: "10,1", 29: '30,30,closed"'}), "quote in line 6 is closed in line 31 only"),
         (table({4: '5,5,"open', 29: '30,30,"'}), "quote in line 6 is closed in line 31 only"),
         (table({4: '5,"open,3', 29: '30,closed",3'}), "quote in line 6 is closed in line 31 only"),
         (table({4: '"5,5,open', 29: '30,"3",x'}), "line 31: the quote that closes a cell begun in line 6 has '3"),
@@ -73,6 +74,7 @@ def test_cells_that_break_lines_are_read(tmp_path: Path) -> None:
     inches = wide(tmp_path, 'size,b\n5\' 3",1\n6",4\n').X
     assert inches["size"].tolist() == ["5' 3\"", '6"']
     assert wide(tmp_path, 'a;b\n"x";"1"\n"y" ; "2"\n').X["b"].tolist() == [1, 2]
+    assert wide(tmp_path, 'a,b\n"x" ,"1"\t\n"y","2"  \n').X["b"].tolist() == [1, 2]
     assert wide(tmp_path, '"a" "b"\n"x y" 1\n"z" 2\n').X["b"].tolist() == [1, 2]
 
 

@@ -141,7 +141,7 @@ def otherwise_written(rows: Rows, width: int, separator: str, names: Sequence[st
 
 def _decimal_remedy(names: Sequence[str]) -> str:
     if len(names) == 1:
-        return "say decimal=','"
+        return "say decimal=',' (sep=';' and thousands=',' if it parts thousands)"
     return (
         "save the file with another sign between the cells, such as ';' (and read it with sep=';', decimal=','), or "
         "with decimal points"

@@ -19,6 +19,7 @@ _BREAK = re.compile("\r\n?|\n")
 _LINE = re.compile("[^\r\n]+")
 _QUOTED = re.compile(r' *"([^"]*+(?:""[^"]*+)*+)("|\Z)')
 _FEW = 2  # lines of a cell, up to which their separators alone do not tell rows of the table
+_MOST = 0.75  # part of the lines of a cell that must look like rows where others have other separators
 _TOLD = ("number", "date", "boolean")
 
 
@@ -27,7 +28,8 @@ def check_quotes(file: TextLines, separator: str, rows: Sequence[Sequence[str]])
 
     A cell in quotes may hold line breaks. It holds rows of the table, because a quote is missing or one too many, where
     each of its lines has the separators of a row, and in the columns of numbers, dates or booleans mostly these; in a
-    table of texts alone, where at least two lines follow its first.
+    table of texts alone, where at least two lines follow its first. So it does where three in four lines have such
+    numbers, whatever the others are.
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ def check_quotes(file: TextLines, separator: str, rows: Sequence[Sequence[str]])
     """
     table = _Table.of(rows, separator)
     space = " \t" if separator == BLANKS else re.escape(separator)
-    ends = re.compile(rf" *(?:[{space}\r\n]|\Z)")
+    blank = " " if separator in (BLANKS, "\t") else " \t"
+    ends = re.compile(rf"[{blank}]*(?:[{space}\r\n]|\Z)")
     fine = re.compile(
         rf'(?:(?: *"[^"\r\n]*+(?:""[^"\r\n]*+)*+" *(?=[{space}\r\n]|\Z)|(?! *")[^{space}\r\n]*+)(?:[{space}\r\n]|\Z))*+'
     )
@@ -103,7 +106,11 @@ class _Table:
         for line in _LINE.finditer(text, start, stop.start() if stop else len(text)):
             if line[0].strip():
                 told.append(self._evidence(line[0], begin - line.start(), end - line.start()))
-        if None in told or ((self.kinds or len(told) <= _FEW) and not any(told)):
+        alike = sum(bool(evidence) for evidence in told)
+        if None in told:
+            if alike <= _FEW or alike < _MOST * len(told):
+                return
+        elif (self.kinds or len(told) <= _FEW) and not alike:
             return
         first, last = _number(part, begin), _number(part, end)
         raise ValueError(
