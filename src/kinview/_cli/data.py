@@ -20,8 +20,8 @@ _TEST_FRACTION = 0.3
 _LISTS = ("drop", "index", "categorical", "id", "columns")
 _ROLES = ("label", "group", "drop", "index", "id", "time", "variable")  # options that name columns and make no feature
 _READER = (
-    *_ROLES, "categorical", "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal", "thousands",
-    "comment", "skiprows", "encoding",
+    *_ROLES, "categorical", "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal",
+    "thousands", "comment", "skiprows", "encoding",
 )  # fmt: skip
 _MOST_NAMES = 40
 _MOST_CLASSES = 10

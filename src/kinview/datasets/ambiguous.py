@@ -197,7 +197,7 @@ def warn_of_codes(X: pd.DataFrame, head: Mapping[str, Sequence[str]], source: st
             more = f", ... ({len(found_names)} in all)" if len(found_names) > 5 else ""
             warnings.warn(
                 f"{source}: cells with {what} look like codes, and are read as numbers in column {shown}{more}; leave "
-                f"codes out (drop= or index=), or put a letter in front to make them categories",
+                f"codes out (drop= or index=), or take them as categories (categorical=)",
                 UserWarning,
                 stacklevel=4,
             )

@@ -219,13 +219,15 @@ def _reads_like_none(text: str, classes: int) -> bool:
 def _warn_of_odd_label(labels: NDArray[Any], texts: list[str], what: str, source: str, rows: Rows | None) -> None:
     """Warn of the one sample whose label is a text where all others are whole numbers: its line may be no sample."""
     odd = [text for text in texts if not _WHOLE.fullmatch(text)]
-    if len(odd) != 1 or len(texts) < 3 or len(labels) < _FEWEST or is_footer(odd[0]) or odd[0][0].isdigit():
+    word = len(odd) == 1 and not odd[0][0].isdigit() and not is_footer(odd[0])
+    if not word or len(texts) < 3 or len(labels) < _FEWEST:
         return
     at = np.flatnonzero(labels.astype(object) == odd[0])
     if len(at) == 1:
         place = f"sample {at[0]} (the first is 0)" if rows is None else rows.name(int(at[0]))
         warnings.warn(
-            f"{source}: column {what.split(maxsplit=1)[-1]} holds whole numbers but for {odd[0]!r} in {place}; remove the line if it is no sample",
+            f"{source}: column {what.split(maxsplit=1)[-1]} holds whole numbers but for {odd[0]!r} in {place}; remove "
+            f"the line if it is no sample",
             UserWarning,
             stacklevel=4,
         )

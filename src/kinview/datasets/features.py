@@ -75,7 +75,7 @@ def numbers_rows(values: NDArray[np.float64], series: NDArray[np.int64] | None =
 
 
 def is_row_number(values: NDArray[np.float64], name: str) -> bool:
-    """Whether a column numbers the rows for sure: it counts them, or is called a key and holds no whole number twice.
+    """Whether a column numbers the rows for sure: it counts them in any order, or is a key by name, with none twice.
 
     Examples
     --------
@@ -84,6 +84,9 @@ def is_row_number(values: NDArray[np.float64], name: str) -> bool:
     """
     if len(values) < _FEWEST or not np.isfinite(values).all() or (values != np.round(values)).any():
         return False
+    n = len(values)
+    if n * (n - 1) / 2 >= _COLLISIONS * n and len(np.unique(values)) == n == values.max() - values.min() + 1:
+        return True  # a run of whole numbers, each once, in any order
     return numbers_in_order(values) or (
         _KEY.fullmatch(name.strip()) is not None and len(np.unique(values)) == len(values)
     )

@@ -124,10 +124,11 @@ def read_wide(
     ------
     ValueError
         If a named column does not exist, two share a name, a group is missing, or a line has too few cells or a NUL
-        byte; if a feature is numeric but for a few cells (``98%``, ``1,234``, ``-``), or holds numbers with something
-        more (``110 mmHg``), dates that are not ISO 8601 (``31.12.2020``, ``20201231``), infinite numbers, or whole ones
-        beyond 2^53; if a time series has a column that is not numeric, an index, or columns that do not divide by
-        the number of channels; or if a label is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels
+        byte; if an option names a column twice; if a feature is numeric but for a few cells (``98%``, ``1,234``,
+        ``-``), or holds numbers with something more (``110 mmHg``), dates that are not ISO 8601 (``31.12.2020``,
+        ``20201231``) or have a time zone in some cells only, infinite numbers, or whole ones beyond 2^53; if a time
+        series has a column that is not numeric or is called an id, an index, or columns that do not divide by the
+        number of channels; or if a label is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels
         are numbers with fractions but for such cells.
 
     Warns
@@ -137,9 +138,10 @@ def read_wide(
         numbers the rows, is written like codes (``07919``) or months (202001), has a number such as -999 in many cells
         far from all others, is a category of few levels some of which are numbers, or is text in Parquet that holds
         numbers or dates; if a wide time series has row names or a first column like an id; if points could part
-        thousands (``1.100`` in a file with semicolons); if no group is given although a column looks like the patient or subject of several rows, or the
-        index names several rows alike; if labels, groups or names of rows differ in letter
-        case or blanks only, or a label reads like no value (``unknown``, -999).
+        thousands (``1.100`` in a file with semicolons); if no group is given although a column looks like the patient
+        or subject of several rows, or the index names several rows alike; if labels, groups or names of rows differ in
+        letter case or blanks only, or a label reads like no value (``unknown``, -999) or is the one text among whole
+        numbers.
 
     Examples
     --------
