@@ -91,7 +91,8 @@ missing (leave it empty)
         _refuse_signs(labels, texts, what, source, remedy, rows)
         _refuse_nearly_targets(labels, texts, what, source, decimal, thousands, rows or Rows())
         _warn_of_words([text for text in texts if _reads_like_none(text, len(texts))], labels, what, source, remedy)
-        _warn_of_odd_label(labels, texts, what, source, rows)
+        if remedy == IN_A_TABLE:
+            _warn_of_odd_label(labels, texts, what, source, rows)
         warn_of_alike(texts, what, source, "classes")
     elif known.dtype.kind == "i":
         _warn_of_words(_codes_of_none(known.tolist()), labels, what, source, remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,23 @@ from numpy.typing import NDArray
 
 from kinview.datasets.ambiguous import (
     are_days,
-    are_days_and_months,
-    are_months,
     warn_of_months,
     warn_of_sentinels,
     warn_of_thousands,
 )
 from kinview.datasets.cells import (
-    EXACT,
     code_column,
-    is_text,
     refuse_infinite,
     refuse_rounded,
 )
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
-from kinview.datasets.dates import refuse_mixed_zones, utc_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position
 from kinview.datasets.features import constant_within, is_row_number, numbers_rows, warn_of_persons
 from kinview.datasets.nearly import refuse_nearly_numbers, remedy_for
 from kinview.datasets.rows import Rows, warn_of_footers, warn_of_odd_code
+from kinview.datasets.stamps import time_stamps
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.tables import read_frame, refuse_twice, several
 
@@ -218,7 +214,7 @@ def _from_long(
     if group is None and len(ids) == 1:
         others = [column for column in frame.columns if column not in (*channels, *taken, "")]
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
-    stamps = _stamps(frame[stamp], stamp, series, keys, rows)
+    stamps = time_stamps(frame[stamp], stamp, series, keys, rows)
     durations = frame[stamp].dtype.kind == "m"
     y = None
     if label is not None:
@@ -343,65 +339,6 @@ def _series(frame: pd.DataFrame, ids: list[str], source: Path, rows: Rows) -> tu
         return codes.astype(np.int64), pd.Index(keys, name=ids[0])
     codes, keys = pd.factorize(pd.MultiIndex.from_frame(frame[ids]), sort=True)
     return codes.astype(np.int64), pd.MultiIndex.from_tuples(keys.tolist(), names=ids)
-
-
-def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index, rows: Rows) -> NDArray[Any]:
-    """Time stamps as float64, or as datetime64 without a zone."""
-
-    def place(row: int) -> str:
-        return f"in {rows.name(row)} (id {str(keys[series[row]])!r})"
-
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise ValueError(f"time {name!r} is missing {place(int(missing.argmax()))}; every row needs a time stamp")
-    if column.dtype.kind == "m":
-        return np.asarray(column.dt.total_seconds().to_numpy(dtype=np.float64))
-    if pd.api.types.is_integer_dtype(column.dtype) and int(column.abs().max()) > EXACT:
-        if int(column.max()) > np.iinfo(np.int64).max:
-            raise ValueError(f"time {name!r} is {column.max()}, beyond 64 bits; subtract the first of the stamps")
-        return np.asarray(column.to_numpy(dtype=np.int64))
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        stamps = column.to_numpy(dtype=np.float64)
-        if not np.isfinite(stamps).all():
-            row = int((~np.isfinite(stamps)).argmax())
-            raise ValueError(f"time {name!r} is {stamps[row]} {place(row)}; it must be finite")
-        if (np.abs(stamps) > EXACT).any():
-            row = int((np.abs(stamps) > EXACT).argmax())
-            raise ValueError(
-                f"time {name!r} is {stamps[row]} {place(row)}, a float beyond 2^53, where stamps would be rounded; "
-                f"write all of them as whole numbers, or subtract the first"
-            )
-        _check_days(stamps, name, place)
-        return stamps
-    if is_text(column):
-        refuse_mixed_zones(column, f"time {name!r}", rows)
-    dates = utc_dates(column)
-    unread = dates.isna().to_numpy()
-    if unread.any():
-        row = int(unread.argmax())
-        raise ValueError(
-            f"time {name!r} is {column.iloc[row]!r} {place(row)}, which is neither a number nor an ISO 8601 date "
-            f"(2024-05-31 13:30; a time of day alone has no day, and is not given today's)"
-        )
-    return np.asarray(dates.to_numpy())
-
-
-def _check_days(stamps: NDArray[np.float64], name: str, place: Callable[[int], str]) -> None:
-    """Refuse days written as whole numbers, since 20200131 and 20200201 are a day apart; warn of days and months."""
-    if are_days(stamps) or are_months(stamps):
-        digits, format = ("2024-05-31", "%Y%m%d") if are_days(stamps) else ("2024-05-01", "%Y%m")
-        raise ValueError(
-            f"time {name!r} is {stamps[0]:.0f} {place(0)}, and all stamps look like dates written as whole numbers, "
-            f"whose differences are no durations; write {digits} (pandas.to_datetime(..., format={format!r}) reads "
-            f"them), or subtract the first if they are numbers"
-        )
-    if are_days_and_months(stamps):
-        warnings.warn(
-            f"time {name!r} is {stamps[0]:.2f} {place(0)}, and all stamps look like days and months (31.12) but are "
-            f"read as numbers; write whole dates (2024-12-31) if they are",
-            UserWarning,
-            stacklevel=5,
-        )
 
 
 def _constant(
