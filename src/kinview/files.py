@@ -271,6 +271,8 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
 
 
 def _body_start(data: bytes) -> int:
+    if len(data) < 8:
+        raise ValueError(f"{len(data)} bytes are no file of tensors: a header of 8 bytes and more comes first")
     (length,) = struct.unpack("<Q", data[:8])
     if length > _HEADER_LIMIT:
         raise ValueError(f"a header of {length:,} bytes is refused; at most {_HEADER_LIMIT:,}")

@@ -691,6 +691,16 @@ def test_how_a_text_file_is_written_is_said_by_options(run: Run, tmp_path: Path)
     )
 
 
+def test_codes_are_categories_where_the_command_says_so(run: Run, tmp_path: Path) -> None:
+    file, model = tmp_path / "x.csv", tmp_path / "x.safetensors"
+    rows = "".join(f"{100 + i % 40}{'A' * (i % 5 == 0)},{i * 7 % 5}.5,{i % 2}\n" for i in range(60))
+    file.write_text("room,x,y\n" + rows)
+    data = ("--data", file, "--label", "y", "--method", "raw", "--output", model)
+    code, _, said = run("pretrain", *data)
+    assert code == 2 and "column 'room' is numeric but for '100A' in line 2" in said and "categorical=" in said
+    assert run("pretrain", *data, "--categorical", "room")[0] == 0
+
+
 def test_the_classes_and_groups_that_were_read_are_listed(run: Run, tmp_path: Path) -> None:
     file, model = tmp_path / "x.csv", tmp_path / "x.safetensors"
 

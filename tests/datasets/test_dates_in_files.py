@@ -31,7 +31,7 @@ def test_shifted_dates_are_resampled_where_they_are(tmp_path: Path, year: str) -
 
 
 def test_far_dates_stand_beside_near_ones(tmp_path: Path) -> None:
-    stamps = ["2024-05-31 13:30:00.123456", "2300-01-01T02:00+02:00", "0900-01-01"]
+    stamps = ["2024-05-31 13:30:00.123456Z", "2300-01-01T02:00+02:00", "0900-01-01 00:00Z"]
     found = long(tmp_path, stamps).index.get_level_values(1).to_numpy().astype("datetime64[us]")
     assert [str(stamp) for stamp in found] == [
         "0900-01-01T00:00:00.000000",

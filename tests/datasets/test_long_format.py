@@ -101,7 +101,7 @@ def test_several_id_columns_make_a_hierarchy_and_a_group() -> None:
 
 def test_dates_with_a_zone_become_utc_and_resample_by_duration(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_text("id,t,x\n1,2024-05-31T01:10+02:00,1\n1,2024-05-31T01:50+02:00,3\n1,2024-05-31 02:10,5\n")
+    path.write_text("id,t,x\n1,2024-05-31T01:10+02:00,1\n1,2024-05-31T01:50+02:00,3\n1,2024-05-31 02:10Z,5\n")
     stamps = read_long(path, id="id", time="t").X.index.get_level_values(1)
     assert stamps[0] == pd.Timestamp("2024-05-30 23:10") and stamps.tz is None
     X = read_long(path, id="id", time="t", resample="1h").X

@@ -37,7 +37,8 @@ NAMES = (
     "t\tu",
 )
 TEXTS = ("x", "y z", "None", "a,b", "a;b", "p|q", 'say "so"', "line\nbreak", "it's", "-", "3B", "Größe", "t\tu")
-DATES = ("2024-05-31", "1999-01-02 13:30", "2150-12-31T00:00:00Z", "1066-10-14")
+DATES = ("2024-05-31", "1999-01-02 13:30", "1066-10-14")
+ZONED = ("2150-12-31T00:00:00Z", "2024-05-31T01:10+02:00")
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "number": st.sampled_from([0.5, -1.25, 3.0, 1e-7, 12345.678, 1e17]),
@@ -45,6 +46,7 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "text": st.sampled_from(TEXTS),
     "boolean": st.booleans(),
     "date": st.sampled_from(DATES),
+    "zoned": st.sampled_from(ZONED),
 }
 
 
@@ -83,7 +85,7 @@ def frame_of(table: Table) -> pd.DataFrame:
     """As a user has it in pandas."""
     columns = []
     for cells, kind in zip(table.columns, table.kinds):
-        if kind in ("text", "date", "boolean"):
+        if kind in ("text", "date", "zoned", "boolean"):
             columns.append(pd.Series(cells, dtype=bool if kind == "boolean" and None not in cells else object))
         else:
             columns.append(pd.Series(cells))
@@ -160,7 +162,10 @@ def kind_of(column: pd.Series) -> str:
 def expected_cell(value: Any, kind: str) -> Any:
     if value is None:
         return None
-    return pd.Timestamp(value).tz_localize(None).isoformat() if kind == "date" else value
+    if kind != "date":
+        return value
+    stamp = pd.Timestamp(value)
+    return (stamp if stamp.tz is None else stamp.tz_convert(None)).isoformat()
 
 
 def found_cells(column: pd.Series) -> list[Any]:
@@ -179,7 +184,7 @@ def check_equal(samples: Samples, table: Table, writer: str) -> None:
     assert list(samples.X.columns) == [name for name, _, _ in wanted]
     assert samples.y is not None and samples.y.tolist() == table.columns[-1]
     for (name, kind, cells), found in zip(wanted, (samples.X[name] for name in samples.X.columns)):
-        kind = {"float": "number", "whole": "number"}.get(kind, kind)
+        kind = {"float": "number", "whole": "number", "zoned": "date"}.get(kind, kind)
         if writer == "Parquet" and kind == "date":
             kind = "text"  # as it was written
         if any(cell is not None for cell in cells):

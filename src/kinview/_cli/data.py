@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["DataOptions", "Source", "inputs"]
 
 _TEST_FRACTION = 0.3
-_LISTS = ("drop", "index", "id", "columns")
+_LISTS = ("drop", "index", "categorical", "id", "columns")
 _ROLES = ("label", "group", "drop", "index", "id", "time", "variable")  # options that name columns and make no feature
 _READER = (
-    *_ROLES, "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal", "thousands",
-    "comment", "skiprows", "encoding",
+    *_ROLES, "categorical", "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal",
+    "thousands", "comment", "skiprows", "encoding",
 )  # fmt: skip
 _MOST_NAMES = 40
 _MOST_CLASSES = 10
@@ -62,6 +62,8 @@ class DataOptions:
         Wide table: columns to leave out (identifiers, free text).
     index : list of str, optional
         Wide table: columns that name the rows; no features, but embed writes them beside the representations.
+    categorical : list of str, optional
+        Wide table: features that are categories whatever their cells hold (room 101, 103A; codes such as 07919).
     modality : str, optional
         Wide table: what a row is, a sample of a table or a time series.
     header : bool, optional
@@ -112,6 +114,7 @@ class DataOptions:
     group: str | None = None
     drop: list[str] | str | None = None
     index: list[str] | str | None = None
+    categorical: list[str] | str | None = None
     modality: Literal["tabular", "time_series"] | None = None
     header: bool | None = None
     sep: str | None = None

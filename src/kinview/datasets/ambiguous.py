@@ -11,10 +11,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["are_days", "are_days_and_months", "warn_of_codes", "warn_of_thousands"]
+__all__ = [
+    "are_days",
+    "are_days_and_months",
+    "are_months",
+    "warn_of_codes",
+    "warn_of_months",
+    "warn_of_sentinels",
+    "warn_of_thousands",
+]
 
 _YEARS = (1800, 2299)  # of a day written as a whole number; clinical dates are shifted ahead
 _STAMPS = {8: 1, 12: 10_000, 14: 1_000_000}  # digits of yyyymmdd, with hhmm and hhmmss: what comes behind the day
+_MONTHS = (1900, 2100)  # years of months written 202001
+_FEWEST_MONTHS = 3  # distinct ones, of more than one year
+_FEWEST = 5  # cells below which none is far from all others
+_SENTINEL = re.compile("-9+|999+")  # -9, -999, 999: numbers that stand for no value
+_OFTEN = 0.01  # fraction of the observed cells above which such a number is no outlier
+_SHOWN = 5
 _DISTINCT = 10  # numbers that are all days and months, from which it is no chance
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 _EXPONENT = re.compile(r"\d{1,2}E\d{1,2}")  # of codes, not as programs write numbers
@@ -51,6 +65,90 @@ def _has_day(numbers: NDArray[Any]) -> bool:
     first = ((years - 1970) * 12 + months - 1).astype("datetime64[M]")
     length = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
     return bool((days <= length).all())
+
+
+def are_months(values: NDArray[Any]) -> bool:
+    """Whether observed whole numbers are all months written 202001: three or more, of several years from 1900 to 2100.
+
+    Examples
+    --------
+    >>> are_months(np.array([202001, 202012, 202101])), are_months(np.array([202001, 202012, 202013]))
+    (True, False)
+    """
+    observed = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    if len(observed) < _FEWEST_MONTHS or not _in_calendar(observed[:1]) or not _in_calendar(observed):
+        return False
+    distinct = np.unique(observed)
+    return len(distinct) >= _FEWEST_MONTHS and len(np.unique(distinct // 100)) > 1
+
+
+def _in_calendar(numbers: NDArray[Any]) -> bool:
+    if (numbers < _MONTHS[0] * 100).any() or (numbers > _MONTHS[1] * 100 + 12).any():
+        return False
+    months = numbers % 100
+    return bool(((numbers == np.floor(numbers)) & (months >= 1) & (months <= 12)).all())
+
+
+def warn_of_months(X: pd.DataFrame, source: str) -> None:
+    """Warn of features that are months written 202001: from 202012 to 202101 it is one month, and 89 as numbers."""
+    found = [str(name) for name, values in _numeric(X) if are_months(values)]
+    if found:
+        _warn(
+            f"{source}: column {_listed(found)} looks like months written as whole numbers ({_first(X, found[0])}), "
+            f"and is read as numbers, whose differences are no durations; write 2020-01-01, count months, or leave it "
+            f"out"
+        )
+
+
+def warn_of_sentinels(X: pd.DataFrame, source: str) -> None:
+    """Warn of features with a number such as -999 or 9999 in more than one in a hundred cells, far from all others."""
+    found = [(str(name), number) for name, values in _numeric(X) if (number := _sentinel(values)) is not None]
+    if found:
+        name, number = found[0]
+        often, observed = int((X[name] == number).sum()), int(X[name].notna().sum())
+        _warn(
+            f"{source}: column {_listed([name for name, _ in found])} holds {number:g} in {often} of {observed} cells, "
+            f"far from all others, which reads like no value and is a number now; if it is none, make it missing "
+            f"(na_values={number:g} for a text file)"
+        )
+
+
+def _sentinel(values: NDArray[Any]) -> float | None:
+    """A number that stands for no value, None where there is none."""
+    observed = values[~np.isnan(values)]
+    if len(observed) < _FEWEST:
+        return None
+    ends = (float(observed.min()), float(observed.max()))
+    if not any(_SENTINEL.fullmatch(f"{number:.15g}") for number in ends):
+        return None
+    signs = [number for number in np.unique(observed) if number % 9 == 0 and _SENTINEL.fullmatch(f"{number:.15g}")]
+    signs = [number for number in signs if np.sum(observed == number) > max(_OFTEN * len(observed), 1)]
+    others = observed[~np.isin(observed, signs)]
+    if not signs or not len(others):
+        return None
+    low, high = float(others.min()), float(others.max())
+    reach = max(abs(low), abs(high))
+    far = [n for n in signs if (n < 0 and (low >= 0 or reach < -n / 10)) or (n > 0 and reach < n / 10)]
+    return float(far[0]) if far else None
+
+
+def _numeric(X: pd.DataFrame) -> list[tuple[Any, NDArray[Any]]]:
+    """Numeric columns as float64."""
+    names = [name for name, dtype in X.dtypes.items() if dtype.kind in "iuf"]
+    return [(name, X[name].to_numpy(dtype=np.float64, na_value=np.nan)) for name in names]
+
+
+def _first(X: pd.DataFrame, name: str) -> str:
+    return f"{float(X[name].dropna().iloc[0]):.0f}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return ", ".join(map(repr, names[:_SHOWN])) + more
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=5)
 
 
 def are_days_and_months(values: NDArray[np.float64]) -> bool:
@@ -99,7 +197,7 @@ def warn_of_codes(X: pd.DataFrame, head: Mapping[str, Sequence[str]], source: st
             more = f", ... ({len(found_names)} in all)" if len(found_names) > 5 else ""
             warnings.warn(
                 f"{source}: cells with {what} look like codes, and are read as numbers in column {shown}{more}; leave "
-                f"codes out (drop= or index=), or put a letter in front to make them categories",
+                f"codes out (drop= or index=), or take them as categories (categorical=)",
                 UserWarning,
                 stacklevel=4,
             )

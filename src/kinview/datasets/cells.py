@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kinview.data.codes import as_codes
-from kinview.datasets.rows import Rows, is_footer
+from kinview.datasets.rows import Rows
 from kinview.datasets.text import MISSING
-from kinview.datasets.written import MANY, is_many, is_written_date, uniform_unit, written_number
 
 __all__ = [
+    "COMMA",
     "EXACT",
+    "GROUPED",
     "ISO_DATE",
+    "category_column",
     "cell_kind",
     "code_column",
     "is_text",
     "number_column",
     "refuse_infinite",
-    "refuse_nearly_numbers",
     "refuse_rounded",
-    "remedy_for",
     "settle",
 ]
 
@@ -36,7 +33,6 @@ Kind = Literal["missing", "number", "boolean", "date", "nearly", "text"]
 EXACT = 2**53  # beyond it a float does not hold every whole number
 _INT64 = 2**63
 _NOWHERE = Rows()
-_FEW = 0.1  # fraction of the observed cells up to which text among numbers counts as a few cells
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
 _BOOLEAN = ("True", "TRUE", "true", "False", "FALSE", "false")
@@ -44,8 +40,8 @@ ISO_DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?", re.ASCII
 )
 # a number with a comma or grouped thousands, a percent sign, a currency, a limit of detection; or a sign of no value
-_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:[ ,.'\u00a0\u202f]\d{3})+(?:[.,]\d+)?", re.ASCII)
+COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?", re.ASCII)
+GROUPED = re.compile(r"[+-]?\d{1,3}(?:[ ,.'\u00a0\u202f]\d{3})+(?:[.,]\d+)?", re.ASCII)
 _SIGNED = re.compile(r"[<>=~≤≥$€£]*\s*[+-]?[\d.,]*\d[\d.,]*\s*%?", re.ASCII)
 _NO_VALUE = re.compile(
     r"[^\w]+|n\.?\s*[ad]\.?|n/d|none|nil|missing|unknown|not (?:done|available|measured|known)|#\w+[/!?\w]*",
@@ -109,8 +105,18 @@ def number_column(column: pd.Series, decimal: str, thousands: str | None) -> pd.
 def settle(column: pd.Series, missing: Sequence[str], decimal: str = ".", thousands: str | None = None) -> pd.Series:
     """A column that pandas left as objects with the type that its observed cells have, blanks around them removed.
 
-    Booleans with a gap are of pandas' nullable type; whole numbers beyond 64 bits are text.
+    Booleans with a gap are of pandas' nullable type; whole numbers beyond 64 bits are text. A number in ``missing``
+    stands for every number of that value, a text for the cells that are written so.
+
+    Examples
+    --------
+    >>> settle(pd.Series(["-9,0", "-9", "3,5"]), ["-9"], decimal=",").tolist()
+    [nan, nan, 3.5]
     """
+    return _without(_settled(column, missing, decimal, thousands), missing, decimal, thousands)
+
+
+def _settled(column: pd.Series, missing: Sequence[str], decimal: str, thousands: str | None) -> pd.Series:
     if column.dtype.kind not in "Ou":
         return column
     kind = pd.api.types.infer_dtype(column, skipna=True)
@@ -131,6 +137,20 @@ def settle(column: pd.Series, missing: Sequence[str], decimal: str = ".", thousa
     if len(observed := column.dropna()) and observed.isin(_BOOLEAN).all():
         return column.str.lower().map({"true": True, "false": False}).astype("boolean" if column.isna().any() else bool)
     return number_column(column, decimal, thousands)
+
+
+def _without(column: pd.Series, missing: Sequence[str], decimal: str, thousands: str | None) -> pd.Series:
+    """A column of numbers without those that ``missing`` names, as the file writes numbers or as Python does."""
+    if column.dtype.kind not in "if" or not isinstance(column.dtype, np.dtype):
+        return column
+    plain = [_plain(cell, decimal, thousands) or _plain(cell, ".", None) for cell in missing]
+    signs = [int(cell) if re.fullmatch(r"[+-]?\d+", cell) else float(cell) for cell in plain if cell is not None]
+    named = column.isin(signs)
+    if not named.any():
+        return column
+    if column.dtype.kind == "i" and int(column.abs().max()) > EXACT:
+        return column.map(str).astype(object).mask(named, None)
+    return column.astype(np.float64).mask(named)
 
 
 def code_column(column: pd.Series, missing: Sequence[str] = MISSING) -> pd.Series:
@@ -155,64 +175,15 @@ def code_column(column: pd.Series, missing: Sequence[str] = MISSING) -> pd.Serie
     return values.astype(column.cat.categories.dtype)
 
 
-def remedy_for(cell: str) -> str:
-    """What to do about a cell that is no number where one should be.
+def category_column(column: pd.Series) -> pd.Series:
+    """A column as a category, whatever its cells hold: text as it is written, blanks around it removed.
 
     Examples
     --------
-    >>> remedy_for("<0.1")
-    "write it as a plain number, name it as missing (na_values='<0.1')"
+    >>> category_column(pd.Series(["07", "7 ", None, "E8"], dtype="category")).tolist()
+    ['07', '7', nan, 'E8']
     """
-    return _hint(cell)
-
-
-def refuse_nearly_numbers(
-    frame: pd.DataFrame,
-    source: str,
-    remedy: str = "drop=",
-    *,
-    decimal: str = ".",
-    thousands: str | None = None,
-    rows: Rows = _NOWHERE,
-) -> None:
-    """Refuse a text column that is numeric but for a few cells; the message has the first of them and the remedy.
-
-    A column of text is numeric but for a few cells where it has numbers, and either all its other cells are nearly
-    numbers (``98%``, ``1,234``, ``<5``, ``-``, ``n.a.``, ``5.1 mmol/l``), or at most one in ten observed cells is
-    neither. Where no cell is a plain number, those with a comma, grouped thousands or a percent sign count as numbers;
-    so do those with a unit, a currency, a sign behind and the like (see :func:`written_number`), where they are many.
-
-    Raises
-    ------
-    ValueError
-        That names the column, the cell and its row.
-
-    Warns
-    -----
-    UserWarning
-        If a column has few distinct cells, all with a unit, a currency, a sign behind and the like.
-    """
-    for name in frame.columns:
-        column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype) or not is_text(column):
-            continue
-        found = _first_odd(column, decimal, thousands)
-        if found is None:
-            continue
-        place = f"{found.cell!r} in {rows.name(found.row)}"
-        if found.levels:
-            warnings.warn(
-                f"{source}: column {str(name)!r} holds numbers with something more, such as {place}, and is a category "
-                f"now (distinct cells: {found.levels}); write plain numbers if it is a measurement",
-                UserWarning,
-                stacklevel=4,
-            )
-            continue
-        but = f"numeric but for {place}" if found.others else f"{place}, nearly a number"
-        footer = "remove the line if it is a total or a note; " if found.row == len(column) - 1 and found.text else ""
-        raise ValueError(
-            f"{source}: column {str(name)!r} is {but}; {footer}{_hint(found.cell)} or leave the column out ({remedy})"
-        )
+    return code_column(column).map(str, na_action="ignore").astype("category")
 
 
 def refuse_infinite(frame: pd.DataFrame, source: str, rows: Rows = _NOWHERE) -> None:
@@ -279,103 +250,4 @@ def _plain(cell: str, decimal: str, thousands: str | None) -> str | None:
 
 
 def _is_nearly(cell: str) -> bool:
-    return any(pattern.fullmatch(cell) for pattern in (_COMMA, _GROUPED, _SIGNED, _NO_VALUE))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Odd:
-    """A cell that keeps a column from being numeric."""
-
-    row: int
-    cell: str
-    others: bool  # whether other cells are plain numbers
-    text: bool  # whether the cell is no number at all
-    levels: int = 0  # of a category that is only warned about
-
-
-def _first_odd(column: pd.Series, decimal: str, thousands: str | None) -> _Odd | None:
-    """The first cell that keeps a column from being numeric; None where it is no column of numbers."""
-    codes, distinct = pd.factorize(column)
-    sampled = np.linspace(0, len(distinct) - 1, min(len(distinct), 10_000), dtype=np.int64)
-    kinds = [_kind(str(distinct[i]), decimal, thousands) for i in sampled]
-    if len(distinct) == 0 or ("text" in kinds and kinds.count("text") > 0.5 * len(kinds)):
-        return None  # many texts: no need to look at each
-    if len(sampled) < len(distinct):
-        kinds = [_kind(str(cell), decimal, thousands) for cell in distinct]
-    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    tally = {kind: int(counts[[k == kind for k in kinds]].sum()) for kind in ("number", "nearly", "written", "text")}
-    if all(kind in ("number", "missing") for kind in kinds) or any(kind in ("boolean", "date") for kind in kinds):
-        return None
-
-    def first(odd: list[bool], levels: int = 0) -> _Odd:
-        row = int(np.asarray((codes >= 0) & np.array(odd)[np.maximum(codes, 0)]).argmax())
-        return _Odd(row, str(distinct[codes[row]]), tally["number"] > 0, kinds[codes[row]] == "text", levels)
-
-    if tally["number"]:
-        doubtful = tally["text"] + sum(
-            int(n) for n, k, c in zip(counts, kinds, distinct) if k == "written" and not _sure(c)
-        )
-        footer = doubtful == 1 and is_footer(str(column.iloc[-1]))
-        few = doubtful <= _FEW * sum(tally.values()) or footer
-        return first([kind not in ("number", "missing") for kind in kinds]) if few else None
-    grouped = [_is_written_number(str(cell)) for cell in distinct]
-    if any(grouped) and tally["text"] + tally["written"] == 0:
-        return first(grouped)
-    return _first_written(distinct, kinds, counts, grouped, first)
-
-
-def _first_written(
-    distinct: Any,
-    kinds: list[str],
-    counts: NDArray[np.int64],
-    grouped: list[bool],
-    first: Callable[..., _Odd],
-) -> _Odd | None:
-    """The first cell with a unit or the like, where nearly all cells are numbers with something more."""
-    written = [kind == "written" or is_grouped for kind, is_grouped in zip(kinds, grouped)]
-    number, observed = int(counts[written].sum()), int(counts.sum())
-    forms = [written_number(str(cell)) for cell, kind in zip(distinct, kinds) if kind == "written"]
-    if not forms or number < (1 - _FEW) * observed or not uniform_unit(forms):
-        return None
-    sure = all(form is not None and form[0] not in ("suffix", "pair") for form in forms)
-    levels = sum(written)
-    if levels > MANY or (sure and is_many(levels, number)):
-        return first(written)
-    return first(written, levels) if sure else None
-
-
-def _kind(cell: str, decimal: str, thousands: str | None) -> str:
-    """As :func:`cell_kind`, with a number with a unit, a currency, a sign behind and the like as ``"written"``."""
-    kind = cell_kind(cell, decimal=decimal, thousands=thousands)
-    if kind == "text" or (kind == "nearly" and not _is_written_number(cell)):
-        return "written" if written_number(cell) is not None and not is_written_date(cell) else kind
-    return kind
-
-
-def _sure(cell: Any) -> bool:
-    """Whether such a cell among numbers is one itself; a category 2a or 1/2 among 1, 2, 3 may be none."""
-    form = written_number(str(cell))
-    return form is not None and form[0] not in ("suffix", "pair")
-
-
-def _is_written_number(cell: str) -> bool:
-    cell = cell.strip()
-    return bool(_COMMA.fullmatch(cell) or _GROUPED.fullmatch(cell) or re.fullmatch(r"[+-]?[\d.,]*\d\s*%", cell))
-
-
-def _hint(cell: str) -> str:
-    """What to do about such a cell."""
-    cell = cell.strip()
-    readings = []
-    if _COMMA.fullmatch(cell):
-        readings.append("decimal=','")
-    if match := _GROUPED.fullmatch(cell):
-        sign = re.search(r"\d([^\d+-])", match.group())
-        readings.append(f"thousands={sign.group(1)!r}" if sign else "thousands=")
-    if readings:
-        return f"say how it is written ({' or '.join(readings)})"
-    if any(sign.isdigit() or sign.isnumeric() for sign in cell):
-        form = written_number(cell)
-        unit = f" (without {form[1]!r})" if form is not None and form[1] else ""
-        return f"write it as a plain number{unit}, name it as missing (na_values={cell!r})"
-    return f"name it as missing (na_values={cell!r})"
+    return any(pattern.fullmatch(cell) for pattern in (COMMA, GROUPED, _SIGNED, _NO_VALUE))

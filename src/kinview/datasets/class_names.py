@@ -13,12 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.data.labels import as_labels, distinct
-from kinview.datasets.cells import cell_kind, number_column, refuse_nearly_numbers
-from kinview.datasets.rows import Rows
+from kinview.datasets.cells import cell_kind, number_column
+from kinview.datasets.nearly import refuse_nearly_numbers
+from kinview.datasets.rows import Rows, is_footer
 
 __all__ = ["check_written_alike", "labels_of", "warn_of_alike"]
 
 IN_A_TABLE = "an empty cell, or na_values= for a text file"  # how a label is made missing
+_FEWEST = 5  # samples below which one label is not odd
 _SHOWN = 3  # sets of names in a message
 _SIGN = re.compile(
     r"[-‐-―−.…_*?/\\#·]+|n\s?[./]\s?[adk]\.?|k\.\s?a\.?|#(?:N/A|DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!)", re.IGNORECASE
@@ -30,6 +32,7 @@ _WORD = re.compile(
 )
 _CODE_OF_NONE = re.compile("-9+|999+")  # -9, -999, 999: numbers that stand for no value
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 
 
@@ -87,7 +90,9 @@ missing (leave it empty)
         texts = known.tolist()
         _refuse_signs(labels, texts, what, source, remedy, rows)
         _refuse_nearly_targets(labels, texts, what, source, decimal, thousands, rows or Rows())
-        _warn_of_words([text for text in texts if _WORD.fullmatch(text)], labels, what, source, remedy)
+        _warn_of_words([text for text in texts if _reads_like_none(text, len(texts))], labels, what, source, remedy)
+        if remedy == IN_A_TABLE:
+            _warn_of_odd_label(labels, texts, what, source, rows)
         warn_of_alike(texts, what, source, "classes")
     elif known.dtype.kind == "i":
         _warn_of_words(_codes_of_none(known.tolist()), labels, what, source, remedy)
@@ -200,8 +205,33 @@ def _refuse_nearly_targets(
     fractions = [text for text, kind in zip(texts, kinds) if kind == "number" and not text.lstrip("+-").isdigit()]
     commas = all(kind == "number" or _COMMA.fullmatch(text) for text, kind in zip(texts, kinds))
     if "nearly" in kinds and (fractions or commas) and set(kinds) <= {"number", "nearly"}:
+        remedy = "or leave the column out (label= names another)"
         frame = pd.DataFrame({what.split(maxsplit=1)[-1].strip("'\""): pd.Series(labels, dtype=object)})
-        refuse_nearly_numbers(frame, source, "label= names another", decimal=decimal, thousands=thousands, rows=rows)
+        refuse_nearly_numbers(frame, source, remedy, decimal=decimal, thousands=thousands, rows=rows, categories=False)
+
+
+def _reads_like_none(text: str, classes: int) -> bool:
+    """Whether a label reads like no value; ``nd`` of two classes is one, and ``Na`` is sodium."""
+    if text.casefold() in ("na", "nd") and (classes == 2 or text == "Na"):
+        return False
+    return _WORD.fullmatch(text) is not None
+
+
+def _warn_of_odd_label(labels: NDArray[Any], texts: list[str], what: str, source: str, rows: Rows | None) -> None:
+    """Warn of the one sample whose label is a text where all others are whole numbers: its line may be no sample."""
+    odd = [text for text in texts if not _WHOLE.fullmatch(text)]
+    word = len(odd) == 1 and not odd[0][0].isdigit() and not is_footer(odd[0])
+    if not word or len(texts) < 3 or len(labels) < _FEWEST:
+        return
+    at = np.flatnonzero(labels.astype(object) == odd[0])
+    if len(at) == 1:
+        place = f"sample {at[0]} (the first is 0)" if rows is None else rows.name(int(at[0]))
+        warnings.warn(
+            f"{source}: column {what.split(maxsplit=1)[-1]} holds whole numbers but for {odd[0]!r} in {place}; remove "
+            f"the line if it is no sample",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_of_words(words: list[Any], labels: NDArray[Any], what: str, source: str, remedy: str) -> None:

@@ -8,7 +8,18 @@ from typing import Any
 
 __all__ = ["OF_COLUMNS", "check_column_names", "quoting", "quoting_a_cell"]
 
-OF_COLUMNS = ("label", "group", "index", "drop", "id", "time", "columns", "value", "variable")  # options of the readers
+OF_COLUMNS = (
+    "label",
+    "group",
+    "index",
+    "drop",
+    "categorical",
+    "id",
+    "time",
+    "columns",
+    "value",
+    "variable",
+)  # options of the readers
 
 
 def check_column_names(options: Mapping[str, Any]) -> None:

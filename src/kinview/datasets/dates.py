@@ -13,9 +13,16 @@ import pandas as pd
 from kinview.datasets.ambiguous import are_days
 from kinview.datasets.cells import ISO_DATE, is_text
 from kinview.datasets.rows import Rows
-from kinview.datasets.written import is_many, is_written_date
+from kinview.datasets.written import MANY, is_many, is_written_date
 
-__all__ = ["date_columns", "declared_dates", "refuse_written_dates", "strptime_format", "utc_dates"]
+__all__ = [
+    "date_columns",
+    "declared_dates",
+    "refuse_mixed_zones",
+    "refuse_written_dates",
+    "strptime_format",
+    "utc_dates",
+]
 
 _MOSTLY = 0.9  # fraction of the observed cells that are dates in a column of dates
 
@@ -83,8 +90,13 @@ def _microseconds(cell: str) -> np.datetime64 | None:
     return np.datetime64(stamp, "us")
 
 
-def date_columns(X: pd.DataFrame) -> pd.DataFrame:
+def date_columns(X: pd.DataFrame, source: str = "frame", rows: Rows | None = None) -> pd.DataFrame:
     """Text columns whose observed cells are all ISO 8601 dates as dates in UTC, the others as they are.
+
+    Raises
+    ------
+    ValueError
+        If a column has dates with a time zone and dates without.
 
     Examples
     --------
@@ -92,13 +104,44 @@ def date_columns(X: pd.DataFrame) -> pd.DataFrame:
     'M'
     """
     found: dict[str, pd.Series] = {}
-    for name in (str(name) for name, dtype in X.dtypes.items() if dtype.kind == "O"):  # text, before pandas 3 and after
+    texts = [
+        name for name, dtype in X.dtypes.items() if dtype.kind == "O" and not isinstance(dtype, pd.CategoricalDtype)
+    ]
+    for name in map(str, texts):  # before pandas 3 and after
         observed = X[name].dropna()
         if len(observed) and all(isinstance(cell, str) and ISO_DATE.fullmatch(cell) for cell in observed):
+            refuse_mixed_zones(X[name], f"{source}: column {name!r}", rows or Rows())
             dates = utc_dates(X[name])
             if int(dates.notna().sum()) == len(observed):  # 2024-13-40 looks like a date and is none
                 found[name] = dates
     return X.assign(**found)
+
+
+def refuse_mixed_zones(column: pd.Series, what: str, rows: Rows) -> None:
+    """Refuse dates with a time zone beside dates without, which could be hours apart.
+
+    Raises
+    ------
+    ValueError
+        That names the column as ``what`` says, and one cell of each kind.
+
+    Examples
+    --------
+    >>> refuse_mixed_zones(pd.Series(["2024-05-31T01:10Z", "2024-05-31"]), "column 'day'", Rows())
+    Traceback (most recent call last):
+    ...
+    ValueError: column 'day' has dates with a time zone ('2024-05-31T01:10Z' in row 1 (counted from 1)) and without \
+('2024-05-31' in row 2 (counted from 1)), which could be hours apart; write all of them with a zone, or none
+    """
+    observed = column.notna().to_numpy()
+    zoned = column.astype(str).str.contains(_ZONE).to_numpy(dtype=bool) & observed
+    bare = ~zoned & observed
+    if zoned.any() and bare.any():
+        one, other = (f"{str(column.iloc[i])!r} in {rows.name(i)}" for i in (int(zoned.argmax()), int(bare.argmax())))
+        raise ValueError(
+            f"{what} has dates with a time zone ({one}) and without ({other}), which could be hours apart; write all "
+            f"of them with a zone, or none"
+        )
 
 
 def refuse_written_dates(
@@ -106,8 +149,8 @@ def refuse_written_dates(
 ) -> None:
     """Refuse features that are days or times of day, but not in ISO 8601 (``31.12.2020``, ``20201231``, ``12:30``).
 
-    At least nine in ten observed cells are. A column of few distinct ones is a category, with a warning. Text of a
-    ``typed`` file stays text.
+    At least nine in ten observed cells are, or eleven distinct ones that are half of all distinct ones. A column of few
+    distinct ones is a category, with a warning. Text of a ``typed`` file stays text.
 
     Raises
     ------
@@ -151,18 +194,22 @@ def _odd_date(column: pd.Series) -> tuple[int, int] | None:
     """First row of a column of dates whose cell is no ISO 8601 date, and how many levels it has if these are few."""
     codes, distinct = pd.factorize(column)
     if len(distinct) == 0 or not any(
-        is_written_date(str(cell)) or ISO_DATE.fullmatch(str(cell)) for cell in distinct[:20]
+        is_written_date(str(cell)) or ISO_DATE.fullmatch(str(cell))
+        for cell in distinct[np.linspace(0, len(distinct) - 1, 20).astype(int)]
     ):
         return None
     counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
     iso = np.array([ISO_DATE.fullmatch(str(cell).strip()) is not None for cell in distinct])
     dated = iso | np.array([is_written_date(str(cell)) for cell in distinct])
     observed = int(counts.sum())
-    if int(counts[dated].sum()) < _MOSTLY * observed:
+    several = int(dated.sum()) > MANY and 2 * int(dated.sum()) >= len(distinct)
+    if int(counts[dated].sum()) < _MOSTLY * observed and not several:
         return None
     odd = ~iso
     if not odd.any():  # days that there are not, such as 2024-13-40
         odd = utc_dates(pd.Series(distinct.astype(object))).isna().to_numpy()
+        if not odd.any():
+            return None
     row = int(((codes >= 0) & odd[np.maximum(codes, 0)]).argmax())
     few = not iso.any() and not is_many(len(distinct), observed)
     return row, len(distinct) if few else 0

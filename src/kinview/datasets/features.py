@@ -10,11 +10,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["constant_within", "numbers_in_order", "numbers_rows", "persons", "warn_of_persons", "warn_of_row_numbers"]
+__all__ = [
+    "constant_within",
+    "is_row_number",
+    "numbers_in_order",
+    "numbers_rows",
+    "persons",
+    "refuse_named_steps",
+    "warn_of_persons",
+    "warn_of_row_numbers",
+]
 
 _FEWEST = 5  # rows below which numbers of rows cannot be told from measurements
 _CHANGES = 5  # changes of the series over which numbers that only grow are numbers of rows
 _COLLISIONS = 10  # expected equal pairs among whole numbers drawn at random, from which none at all is no chance
+_LEVELS = 10  # of what may be called subject or case, up to which it is rather a topic or a class
+_LOOSE = re.compile(r"(?:subject|case|hospital|medical)", re.IGNORECASE)  # names of other things than persons, too
 _PERSON = re.compile(
     r"(?:(?:patient|subject|participant|person|proband|case|hospital|medical)[_ .-]?(?:id|nr|no|num(?:ber)?|code|key)?"
     r"|(?:pat|subj|p|s|sub|rec|record|stay|icustay|hadm|visit)[_ .-]?(?:id|nr)|mrn|pid|empi)",
@@ -63,6 +74,24 @@ def numbers_rows(values: NDArray[np.float64], series: NDArray[np.int64] | None =
     return suspect and (growing or len(np.unique(values)) == n)
 
 
+def is_row_number(values: NDArray[np.float64], name: str) -> bool:
+    """Whether a column numbers the rows for sure: it counts them in any order, or is a key by name, with none twice.
+
+    Examples
+    --------
+    >>> is_row_number(np.array([7.0, 9, 12, 15, 20]), "row_id"), is_row_number(np.array([7.0, 9, 12, 15, 20]), "dose")
+    (True, False)
+    """
+    if len(values) < _FEWEST or not np.isfinite(values).all() or (values != np.round(values)).any():
+        return False
+    n = len(values)
+    if n * (n - 1) / 2 >= _COLLISIONS * n and len(np.unique(values)) == n == values.max() - values.min() + 1:
+        return True  # a run of whole numbers, each once, in any order
+    return numbers_in_order(values) or (
+        _KEY.fullmatch(name.strip()) is not None and len(np.unique(values)) == len(values)
+    )
+
+
 def numbers_in_order(values: NDArray[np.generic]) -> bool:
     """Whether numbers are 0, 1, 2, ... or 1, 2, 3, ..."""
     return len(values) > 0 and bool(values[0] in (0, 1)) and np.array_equal(values, np.arange(len(values)) + values[0])
@@ -90,13 +119,20 @@ def constant_within(columns: pd.DataFrame, series: NDArray[np.int64]) -> list[st
 def persons(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
     """Of these columns those whose name is that of a patient or subject and whose values stand in several rows.
 
+    What is called ``subject`` or ``case`` only may be a topic or a class, and needs more than ten distinct values.
+
     Examples
     --------
     >>> persons(pd.DataFrame({"patient_id": [1, 1, 2], "pid": [1, 2, 3]}), ["patient_id", "pid"])
     ['patient_id']
     """
     found = [name for name in names if _PERSON.fullmatch(name.strip())]
-    return [name for name in found if frame[name].dropna().duplicated().any() and frame[name].nunique() > 1]
+
+    def several(name: str) -> bool:
+        levels = _LEVELS if _LOOSE.fullmatch(name.strip()) else 1
+        return frame[name].nunique() > levels and bool(frame[name].dropna().duplicated().any())
+
+    return [name for name in found if several(name)]
 
 
 def warn_of_persons(frame: pd.DataFrame, names: Sequence[str], source: str, rows: str = "rows") -> None:
@@ -123,6 +159,38 @@ def warn_of_row_numbers(X: pd.DataFrame, source: str) -> None:
         warnings.warn(
             f"{source}: {_columns(found)} the rows, and a feature now; if that is no measurement, leave it out "
             f"(index= or drop=)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def refuse_named_steps(X: pd.DataFrame, source: str) -> None:
+    """Refuse a column of a wide time series that is called an id, and warn where the first looks like one.
+
+    Raises
+    ------
+    ValueError
+        If a column of whole numbers has the name of a key, a patient or a subject.
+
+    Warns
+    -----
+    UserWarning
+        If the first column holds whole numbers, none of them twice, and the others hold fractions or numbers twice.
+    """
+    whole = [name for name, dtype in X.dtypes.items() if dtype.kind in "iu"]
+    found = [str(name) for name in whole if _KEY.fullmatch(str(name).strip()) or _PERSON.fullmatch(str(name).strip())]
+    if found:
+        raise ValueError(
+            f"{source}: column {found[0]!r} is called an id, so it is not a step of a series; leave it out (drop=), "
+            f"give it as the group (group=), or name it otherwise"
+        )
+    if len(X) < _FEWEST or X.shape[1] < 2 or X.columns[0] not in whole or not X.iloc[:, 0].is_unique:
+        return
+    rest = [X.iloc[:, place] for place in range(1, X.shape[1])]
+    if not any(column.dtype.kind in "iu" and column.is_unique for column in rest):
+        warnings.warn(
+            f"{source}: the first column {str(X.columns[0])!r} holds whole numbers, none of them twice, as no other "
+            f"does, and is the first step of each series now; if it is an id, leave it out (drop=)",
             UserWarning,
             stacklevel=4,
         )

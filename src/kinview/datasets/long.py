@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.datasets.ambiguous import are_days, are_days_and_months, warn_of_thousands
+from kinview.datasets.ambiguous import (
+    are_days,
+    warn_of_months,
+    warn_of_sentinels,
+    warn_of_thousands,
+)
 from kinview.datasets.cells import (
-    EXACT,
     code_column,
     refuse_infinite,
-    refuse_nearly_numbers,
     refuse_rounded,
-    remedy_for,
 )
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
-from kinview.datasets.dates import utc_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position
-from kinview.datasets.features import constant_within, numbers_rows, warn_of_persons
+from kinview.datasets.features import constant_within, is_row_number, numbers_rows, warn_of_persons
+from kinview.datasets.nearly import refuse_nearly_numbers, remedy_for
 from kinview.datasets.rows import Rows, warn_of_footers, warn_of_odd_code
+from kinview.datasets.stamps import time_stamps
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
-from kinview.datasets.tables import read_frame, several
+from kinview.datasets.tables import read_frame, refuse_twice, several
 
 __all__ = ["from_long", "read_long"]
 
@@ -67,9 +70,10 @@ def read_long(
     measurements. Left out, with a warning by name, are columns that are no numbers, days written as whole numbers
     (20200131), and in a file of five rows or more
     those that hold one value in each id, where an id has several rows (an outcome, a static value, another id), and
-    those that number the rows: they count them from 0 or 1; or no whole number stands twice, and either the name is
-    that of a key (``row_id``, ``index``) or numbers drawn at random from their range would hold at least ten equal
-    pairs; or they only grow over the whole file across at least five changes of the id.
+    those that number the rows: they count them from 0 or 1, or no whole number stands twice and the name is that of a
+    key (``row_id``, ``index``). Channels, with a warning, are columns in which no whole number stands twice although
+    numbers drawn at random from their range would hold at least ten equal pairs, and those that only grow over the
+    whole file across at least five changes of the id.
     A column that is numeric but for a few cells is refused. A first column without a name is left out.
 
     Parameters
@@ -194,20 +198,24 @@ def _from_long(
     series, keys = _series(frame, ids, where, rows)
     chosen = several(value) if value is not None else None if columns is None else several(columns)
     taken = {*ids, stamp, label, group}
+    refuse_twice(ids, "id", source)
     channels = (
         _measurements(frame, series, taken, source, format, rows) if chosen is None else [name(c) for c in chosen]
     )
+    refuse_twice(channels, "columns", source)
+    warn_of_sentinels(frame[channels], source)
+    warn_of_months(frame[channels], source)
     refuse_rounded(frame[channels], source, "columns= names the others", rows)
     refuse_infinite(frame[channels], source, rows)
     if rows.separator == ";" and format.decimal == "." and format.thousands is None:
         warn_of_thousands(frame, rows.head(frame[channels]), source)
-    for part in dict.fromkeys(part for part in (*ids, label, group) if part is not None):
+    for part in dict.fromkeys(part for part in (*ids, group) if part is not None):
         warn_of_odd_code(frame[part], str(part), rows, source)
     warn_of_footers(frame, rows, source)
     if group is None and len(ids) == 1:
         others = [column for column in frame.columns if column not in (*channels, *taken, "")]
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
-    stamps = _stamps(frame[stamp], stamp, series, keys, rows)
+    stamps = time_stamps(frame[stamp], stamp, series, keys, rows)
     durations = frame[stamp].dtype.kind == "m"
     y = None
     if label is not None:
@@ -259,19 +267,19 @@ def _measurements(
     numeric = [column for column in free if _is_numeric(frame[column])]
     texts = frame[[column for column in free if column not in numeric]]
     refuse_nearly_numbers(
-        texts, source, "columns= names the others", decimal=format.decimal, thousands=format.thousands, rows=rows
+        texts,
+        source,
+        "or leave the column out (columns= names the others)",
+        decimal=format.decimal,
+        thousands=format.thousands,
+        rows=rows,
+        categories=False,
     )
     constant = constant_within(frame[numeric], series)
     numbering = [
-        column
-        for column in numeric
-        if column not in constant and numbers_rows(frame[column].to_numpy(dtype=np.float64, na_value=np.nan), series)
+        column for column in numeric if column not in constant and is_row_number(_floats(frame[column]), str(column))
     ]
-    days = [
-        column
-        for column in numeric
-        if column not in (*constant, *numbering) and are_days(frame[column].to_numpy(dtype=np.float64, na_value=np.nan))
-    ]
+    days = [column for column in numeric if column not in (*constant, *numbering) and are_days(_floats(frame[column]))]
     left_out = {
         "no numbers": [column for column in free if column not in numeric],
         "one value in each id": constant,
@@ -285,6 +293,15 @@ def _measurements(
         raise ValueError(
             f"{source} has no numeric column besides id, time, label and group; name the channels (columns=){also}"
         )
+    unsure = [str(column) for column in channels if numbers_rows(_floats(frame[column]), series, str(column))]
+    if unsure:
+        warnings.warn(
+            f"{source}: {', '.join(map(repr, unsure))} may number the rows, since no whole number stands twice or they "
+            f"only grow over the file, and {'is a channel' if len(unsure) == 1 else 'are channels'} now; name the "
+            f"channels to leave out what is no measurement (columns=)",
+            UserWarning,
+            stacklevel=4,
+        )
     if why:
         warnings.warn(
             f"{source}: these columns are no channels: {why}; name the channels to choose them yourself (columns=)",
@@ -292,6 +309,10 @@ def _measurements(
             stacklevel=4,
         )
     return channels
+
+
+def _floats(column: pd.Series) -> NDArray[np.float64]:
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _is_numeric(column: pd.Series) -> bool:
@@ -321,62 +342,6 @@ def _series(frame: pd.DataFrame, ids: list[str], source: Path, rows: Rows) -> tu
     return codes.astype(np.int64), pd.MultiIndex.from_tuples(keys.tolist(), names=ids)
 
 
-def _stamps(column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index, rows: Rows) -> NDArray[Any]:
-    """Time stamps as float64, or as datetime64 without a zone."""
-
-    def place(row: int) -> str:
-        return f"in {rows.name(row)} (id {str(keys[series[row]])!r})"
-
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise ValueError(f"time {name!r} is missing {place(int(missing.argmax()))}; every row needs a time stamp")
-    if column.dtype.kind == "m":
-        return np.asarray(column.dt.total_seconds().to_numpy(dtype=np.float64))
-    if pd.api.types.is_integer_dtype(column.dtype) and int(column.abs().max()) > EXACT:
-        if int(column.max()) > np.iinfo(np.int64).max:
-            raise ValueError(f"time {name!r} is {column.max()}, beyond 64 bits; subtract the first of the stamps")
-        return np.asarray(column.to_numpy(dtype=np.int64))
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        stamps = column.to_numpy(dtype=np.float64)
-        if not np.isfinite(stamps).all():
-            row = int((~np.isfinite(stamps)).argmax())
-            raise ValueError(f"time {name!r} is {stamps[row]} {place(row)}; it must be finite")
-        if (np.abs(stamps) > EXACT).any():
-            row = int((np.abs(stamps) > EXACT).argmax())
-            raise ValueError(
-                f"time {name!r} is {stamps[row]} {place(row)}, a float beyond 2^53, where stamps would be rounded; "
-                f"write all of them as whole numbers, or subtract the first"
-            )
-        _check_days(stamps, name, place)
-        return stamps
-    dates = utc_dates(column)
-    unread = dates.isna().to_numpy()
-    if unread.any():
-        row = int(unread.argmax())
-        raise ValueError(
-            f"time {name!r} is {column.iloc[row]!r} {place(row)}, which is neither a number nor an ISO 8601 date "
-            f"(2024-05-31 13:30; a time of day alone has no day, and is not given today's)"
-        )
-    return np.asarray(dates.to_numpy())
-
-
-def _check_days(stamps: NDArray[np.float64], name: str, place: Callable[[int], str]) -> None:
-    """Refuse days written as whole numbers, since 20200131 and 20200201 are a day apart; warn of days and months."""
-    if are_days(stamps):
-        raise ValueError(
-            f"time {name!r} is {stamps[0]:.0f} {place(0)}, and all stamps look like dates written as whole numbers, "
-            f"whose differences are no durations; write 2024-05-31 (pandas.to_datetime(..., format='%Y%m%d') reads "
-            f"them), or subtract the first if they are numbers"
-        )
-    if are_days_and_months(stamps):
-        warnings.warn(
-            f"time {name!r} is {stamps[0]:.2f} {place(0)}, and all stamps look like days and months (31.12) but are "
-            f"read as numbers; write whole dates (2024-12-31) if they are",
-            UserWarning,
-            stacklevel=5,
-        )
-
-
 def _constant(
     column: pd.Series, name: str, series: NDArray[np.int64], keys: pd.Index, *, complete: bool = True
 ) -> pd.Series:
@@ -387,16 +352,26 @@ def _constant(
         number = int(pairs.loc[twice, "series"].iloc[0])
         found = ", ".join(repr(v) for v in pairs.loc[pairs["series"] == number, "value"].tolist()[:5])
         raise ValueError(
-            f"column {name!r} is not constant for id {keys[number]!r}: {found}; it must be one value a series"
+            f"column {name!r} is not constant for id {_shown(keys[number])}: {found}; it must be one value a series"
         )
     values = pairs.set_index("series")["value"].reindex(range(len(keys)))
     if len(pairs) < len(keys) and not complete:
         return values
     if len(pairs) < len(keys):
         absent = int(values.isna().to_numpy().argmax())
-        raise ValueError(f"column {name!r} has no value for id {keys[absent]!r} (and {len(keys) - len(pairs)} in all)")
+        raise ValueError(
+            f"column {name!r} has no value for id {_shown(keys[absent])} (and {len(keys) - len(pairs)} in all)"
+        )
     # The gaps that reindexing could have made are excluded, so whole numbers stay whole.
     return values.astype(column.dtype) if values.dtype != column.dtype else values
+
+
+def _shown(key: Any) -> str:
+    """An id as people write it, without the types of NumPy."""
+    parts = [
+        part.item() if isinstance(part, np.generic) else part for part in (key if isinstance(key, tuple) else [key])
+    ]
+    return repr(tuple(parts) if isinstance(key, tuple) else parts[0])
 
 
 def _values(frame: pd.DataFrame, channels: list[str], source: Path, rows: Rows) -> NDArray[np.float64]:
@@ -427,6 +402,6 @@ def _refuse_duplicates(
         row = int(twice.argmax())
         what = "" if variable is None else f" for {names[variable[row]]!r}"
         raise ValueError(
-            f"id {keys[series[row]]!r} has time {cells['stamp'].iloc[row]} more than once{what}; remove the "
+            f"id {_shown(keys[series[row]])} has time {cells['stamp'].iloc[row]} more than once{what}; remove the "
             f"duplicates, or average them with resample="
         )

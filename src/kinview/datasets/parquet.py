@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from kinview.datasets.cells import is_text
 from kinview.datasets.delimited import column_position
 
 __all__ = ["read_parquet"]
@@ -16,29 +18,41 @@ __all__ = ["read_parquet"]
 def read_parquet(source: Path, codes: Sequence[str | int] = ()) -> pd.DataFrame:
     """Read a Parquet file; decimals are floats, and whole numbers with a gap in the columns of ``codes`` stay whole.
 
+    Dates with a time zone are in UTC, as those of text are. Empty texts in the columns of ``codes`` are missing.
     An index with a name is a column that pandas had set aside; one without is a first column "", the names of the rows.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If it is none, has no rows, or two columns of one name.
     """
     import pyarrow.parquet as pq
     from pyarrow import types
 
     try:
-        frame = pd.read_parquet(source)
         schema = pq.read_schema(source)
+        twice = [name for name, number in Counter(schema.names).items() if number > 1]
+        frame = pd.DataFrame() if twice else pd.read_parquet(source)
     except (ValueError, OSError) as error:
         raise ValueError(f"{source} cannot be read as Parquet: {error}") from None
+    if twice:
+        raise ValueError(f"{source} has two columns named {twice[0]!r}; rename one")
+    if len(frame) == 0:
+        raise ValueError(f"{source} has no rows (columns: {', '.join(map(str, frame.columns[:20]))})")
     if any(name is not None for name in frame.index.names) or isinstance(frame.index, pd.MultiIndex):
         frame = frame.reset_index()
-    elif not isinstance(frame.index, pd.RangeIndex):
+    elif not (isinstance(frame.index, pd.RangeIndex) and frame.index.start in (0, 1) and frame.index.step == 1):
         names = frame.index
         frame = frame.reset_index(drop=True)
         frame.insert(0, "", names)
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.DatetimeTZDtype):
+            frame[name] = frame[name].dt.tz_convert(None)
     columns = [str(name) for name in frame.columns]
     exact = {frame.columns[column_position(columns, column, source)] for column in codes}
+    for name in exact:
+        if is_text(frame[name]):
+            frame[name] = frame[name].mask(frame[name].str.strip() == "", None)
     for name in frame.columns:
         place = schema.get_field_index(str(name))
         kind = None if place < 0 else schema.field(place).type

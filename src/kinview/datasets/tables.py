@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from kinview.data.modality import TABLE, Modality
-from kinview.datasets.ambiguous import warn_of_codes, warn_of_thousands
+from kinview.datasets.ambiguous import warn_of_codes, warn_of_months, warn_of_sentinels, warn_of_thousands
 from kinview.datasets.arff import read_arff_table
-from kinview.datasets.cells import code_column, refuse_infinite, refuse_nearly_numbers, refuse_rounded
+from kinview.datasets.cells import category_column, code_column, refuse_infinite, refuse_rounded
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import date_columns, refuse_written_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
-from kinview.datasets.features import numbers_in_order, warn_of_persons, warn_of_row_numbers
+from kinview.datasets.features import numbers_in_order, refuse_named_steps, warn_of_persons, warn_of_row_numbers
 from kinview.datasets.foreign_files import refuse_foreign, refuse_foreign_content
+from kinview.datasets.nearly import refuse_nearly_numbers, warn_of_typed_texts
 from kinview.datasets.parquet import read_parquet
 from kinview.datasets.rows import (
     Rows,
@@ -33,7 +34,7 @@ from kinview.datasets.rows import (
     without_blank_rows,
 )
 
-__all__ = ["PARQUET", "read_frame", "read_wide", "several"]
+__all__ = ["PARQUET", "read_frame", "read_wide", "refuse_twice", "several"]
 
 PARQUET = (".parquet", ".pq")
 
@@ -45,6 +46,7 @@ def read_wide(
     *,
     group: str | int | None = None,
     index: str | int | Sequence[str | int] = (),
+    categorical: str | int | Sequence[str | int] = (),
     header: bool | None = None,
     sep: str | None = None,
     na_values: NA = (),
@@ -82,6 +84,9 @@ def read_wide(
     index : str, int or sequence of these, optional
         Columns that name the rows (record, patient and visit): no features, but the index of X; of several columns an
         index of tuples, because a MultiIndex stands for time series. Tables only.
+    categorical : str, int or sequence of these, optional
+        Features that are categories, whatever their cells hold (``101`` and ``103A``; ``0``, ``1`` and ``>=3``; codes
+        such as ``07919``): text as it is written. Tables only.
     header : bool, optional
         Whether the first line of a text file names the columns. Default: it does where a text stands over a column of
         numbers, dates or booleans, or where all its cells are distinct texts; a line of numbers is data, and a line
@@ -91,7 +96,8 @@ def read_wide(
         that stands equally often in the first lines, quoted cells apart, else blanks.
     na_values : str, sequence of str, or mapping, optional
         Further cells of a text file that are missing, such as ``"-"`` or ``-999``; by column as
-        ``{"lactate": ["-", "n.d."]}``.
+        ``{"lactate": ["-", "n.d."]}``. In columns of numbers a number names every cell of that value, however it is
+        written (``-999`` also ``-999.0``, ``0`` also ``00``); texts, categories and codes are compared as written.
     decimal : {".", ","}, default "."
         Decimal sign of a text file.
     thousands : str, optional
@@ -119,20 +125,24 @@ def read_wide(
     ------
     ValueError
         If a named column does not exist, two share a name, a group is missing, or a line has too few cells or a NUL
-        byte; if a feature is numeric but for a few cells (``98%``, ``1,234``, ``-``), or holds numbers with something
-        more (``110 mmHg``), dates that are not ISO 8601 (``31.12.2020``, ``20201231``), infinite numbers, or whole ones
-        beyond 2^53; if a time series has a column that is not numeric, an index, or columns that do not divide by
-        the number of channels; or if a label is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels
+        byte; if an option names a column twice; if a feature is numeric but for a few cells (``98%``, ``1,234``,
+        ``-``), or holds numbers with something more (``110 mmHg``), dates that are not ISO 8601 (``31.12.2020``,
+        ``20201231``) or have a time zone in some cells only, infinite numbers, or whole ones beyond 2^53; if a time
+        series has a column that is not numeric or is called an id, an index, or columns that do not divide by the
+        number of channels; or if a label is a sign of no value (``.``, ``-``, ``n.a.``) among names, or the labels
         are numbers with fractions but for such cells.
 
     Warns
     -----
     UserWarning
         If rows are blank (these are left out), have no observed feature, or look like a total or a note; if a feature
-        numbers the rows or is written like codes (``07919``), or points could part thousands (``1.100`` in a file with
-        semicolons); if no group is given although a column looks like the patient or subject of several rows, or the
-        index names several rows alike; if labels, groups or names of rows differ in letter
-        case or blanks only, or a label reads like no value (``unknown``, -999).
+        numbers the rows, is written like codes (``07919``) or months (202001), has a number such as -999 in many cells
+        far from all others, is a category of few levels some of which are numbers, or is text in Parquet that holds
+        numbers or dates; if a wide time series has row names or a first column like an id; if points could part
+        thousands (``1.100`` in a file with semicolons); if no group is given although a column looks like the patient
+        or subject of several rows, or the index names several rows alike; if labels, groups or names of rows differ in
+        letter case or blanks only, or a label reads like no value (``unknown``, -999) or is the one text among whole
+        numbers.
 
     Examples
     --------
@@ -143,14 +153,23 @@ def read_wide(
     >>> samples.X["age"].tolist(), samples.y.tolist()
     ([61.5, nan], [1, 0])
     """
-    check_column_names({"label": label, "group": group, "index": index, "drop": drop, "na_values": na_values})
+    check_column_names(
+        {
+            "label": label,
+            "group": group,
+            "index": index,
+            "drop": drop,
+            "na_values": na_values,
+            "categorical": categorical,
+        }
+    )
     source = Path(path)
-    keys, dropped = several(index), several(drop)
+    keys, dropped, categories = several(index), several(drop), several(categorical)
     named = [column for column in (label, group) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding)
-    frame = read_frame(source, format, codes=[*named, *keys])
+    frame = read_frame(source, format, codes=[*named, *keys, *categories])
     rows = Rows.of(frame)
-    columns = _Columns.found(list(frame.columns), label, group, keys, dropped, source)
+    columns = _Columns.found(list(frame.columns), label, group, keys, dropped, categories, source)
     y = groups = None
     if columns.label is not None:
         what = f"label {columns.label!r}"
@@ -165,7 +184,7 @@ def read_wide(
             )
         groups = codes.to_numpy()
         warn_of_alike(codes.unique(), f"group {columns.group!r}", source.name, "groups")
-    X = frame[columns.features]
+    X = frame[columns.features].assign(**{name: category_column(frame[name]) for name in columns.categorical})
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
     _check_features(X, rows, source, format)
@@ -173,15 +192,14 @@ def read_wide(
     head = rows.head(X)
     if rows.separator == ";" and format.decimal == "." and format.thousands is None:
         warn_of_thousands(X, head, source.name)
+    warn_of_sentinels(X, source.name)
     if modality != TABLE:
-        if keys:
-            raise ValueError(
-                f"index={columns.index} names the rows of a table; with modality='time_series' use drop, or group"
-            )
+        _check_steps(frame, X, columns, head, source)
         return Samples(_as_series(X, channels, interleaved, source), y, groups)
     if not _is_typed(source):
-        X = date_columns(X)
-    refuse_written_dates(X, source.name, rows, typed=_is_typed(source))
+        X = date_columns(X, source.name, rows)
+    refuse_written_dates(X, source.name, rows, typed=source.suffix.lower() == ".arff")
+    warn_of_months(X, source.name)
     warn_of_codes(X, head, source.name)
     warn_of_row_numbers(X, source.name)
     names = _names_of_rows(frame, columns.index)
@@ -207,29 +225,71 @@ class _Columns:
     group: str | None
     index: list[str]
     dropped: list[str]
+    categorical: list[str]
     features: list[str]
 
     @classmethod
     def found(
-        cls, names: list[str], label: Any, group: Any, index: list[Any], dropped: list[Any], source: Path
+        cls,
+        names: list[str],
+        label: Any,
+        group: Any,
+        index: list[Any],
+        dropped: list[Any],
+        categorical: list[Any],
+        source: Path,
     ) -> _Columns:
         def name(column: str | int) -> str:
             return names[column_position(names, column, source)]
 
         parts = [None if column is None else name(column) for column in (label, group)]
         index, dropped = [name(column) for column in index], [name(column) for column in dropped]
+        categorical = [name(column) for column in categorical]
+        for option, given in (("index", index), ("drop", dropped), ("categorical", categorical)):
+            refuse_twice(given, option, source.name)
         features = [column for column in names if column and column not in (*parts, *index, *dropped)]
         if not index and "" in names and "" not in (*parts, *dropped):
             index = [""]
-        return cls(parts[0], parts[1], index, dropped, features)
+        if other := [column for column in categorical if column not in features]:
+            raise ValueError(
+                f"categorical={other[0]!r} is no feature of {source.name}: label=, group=, index= or drop= names it too"
+            )
+        return cls(parts[0], parts[1], index, dropped, categorical, features)
 
 
 def _check_features(X: pd.DataFrame, rows: Rows, source: Path, format: TextFormat) -> None:
-    """Refuse features whose cells are no numbers, or not as they are written."""
-    if not _is_typed(source):
-        refuse_nearly_numbers(X, source.name, decimal=format.decimal, thousands=format.thousands, rows=rows)
+    """Refuse features whose cells are no numbers, or not as they are written; ARFF declares what they are."""
+    typed = _is_typed(source)
+    if source.suffix.lower() != ".arff":
+        written: dict[str, Any] = {"decimal": format.decimal, "thousands": format.thousands}
+        refuse_nearly_numbers(X, source.name, **written, rows=rows, typed=typed)
+    if source.suffix.lower() in PARQUET:
+        warn_of_typed_texts(X, source.name, rows)
     refuse_rounded(X, source.name, rows=rows)
     refuse_infinite(X, source.name, rows)
+
+
+def _check_steps(
+    frame: pd.DataFrame, X: pd.DataFrame, columns: _Columns, head: dict[str, list[str]], source: Path
+) -> None:
+    """Check that the features of a wide time series are steps, and say what is left out."""
+    for option, given in (("index", [name for name in columns.index if name]), ("categorical", columns.categorical)):
+        if given:
+            raise ValueError(
+                f"{option}={given} {'names the rows' if option == 'index' else 'names categories'} of a table; with "
+                f"modality='time_series' use drop, or group"
+            )
+    refuse_named_steps(X, source.name)
+    warn_of_codes(X, head, source.name)
+    warn_of_row_numbers(X, source.name)
+    names = _names_of_rows(frame, columns.index)
+    if names is not None:
+        warnings.warn(
+            f"{source.name}: the names of the rows ({names[0]!r}, ...) in the first column are left out, because the "
+            f"series of a wide file have no index; if they are the patients, give them as the group (group=0)",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _warn_of_rows(frame: pd.DataFrame, X: pd.DataFrame, columns: _Columns, rows: Rows, source: Path) -> None:
@@ -237,7 +297,7 @@ def _warn_of_rows(frame: pd.DataFrame, X: pd.DataFrame, columns: _Columns, rows:
     if source.suffix.lower() != ".arff":  # whose gaps are each written
         warn_of_unobserved(X, rows, source.name)
     warn_of_unnamed(frame[columns.index], rows, source.name)
-    for name in dict.fromkeys(name for name in (columns.label, columns.group, *columns.index) if name is not None):
+    for name in dict.fromkeys(name for name in (columns.group, *columns.index) if name is not None):
         warn_of_odd_code(code_column(frame[name]), name, rows, source.name)
     warn_of_footers(frame, rows, source.name)
 
@@ -281,6 +341,26 @@ def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[s
         place = list(frame.columns).index("", 1)
         raise ValueError(f"{source}: column {place} (the first is 0) has no name; give it one")
     return frame
+
+
+def refuse_twice(columns: Sequence[Any], option: str, source: str) -> None:
+    """Refuse an option that names one column twice, by its name or its position.
+
+    Raises
+    ------
+    ValueError
+        That names the option and the column.
+
+    Examples
+    --------
+    >>> refuse_twice(["hr", "hr"], "columns", "x.csv")
+    Traceback (most recent call last):
+    ...
+    ValueError: columns= names column 'hr' of x.csv twice; name it once
+    """
+    twice = next((column for place, column in enumerate(columns) if column in columns[:place]), None)
+    if twice is not None:
+        raise ValueError(f"{option}= names column {str(twice)!r} of {source} twice; name it once")
 
 
 def several(columns: str | int | Sequence[str | int]) -> list[str | int]:

@@ -33,9 +33,10 @@ _FORMS: tuple[tuple[Form, re.Pattern[str]], ...] = (
         re.compile(rf"{_SIGN}\d+(?:[.,]\d+)?(?:\s?[eE]\s[+-]?\s?\d+|\s[eE][+-]?\d+|\s?[x×*]\s?10\s?\^?\s?[+-]?\d+)"),
     ),
     ("fraction", re.compile(r"[+-]?\d*\s?[¼½¾⅐-⅞]|[+-]?\d+\s\d+/\d+")),
-    ("pair", re.compile(r"\d+(?:\.\d+)?\s?/\s?\d+(?:\.\d+)?")),
+    ("pair", re.compile(r"\d+(?:\.\d+)?\s?/\s?\d+(?:\.\d+)?|\d{1,2}\s?\+\s?[0-6]")),  # 38+2: weeks and days
 )
 _SUFFIXED = re.compile(rf"{_SIGN}{_DIGITS}(\s*)(\S.*)", re.DOTALL)
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # signs without a width
 _ORDINALS = ("st", "nd", "rd", "th", "er", "e", "ème", "ª", "º")
 
 _MONTH = r"(?:jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-zä]*\.?"
@@ -64,6 +65,10 @@ def written_number(cell: str) -> tuple[Form, str] | None:
     cell = cell.strip()
     if not cell or re.fullmatch(rf"[+-]?{_DIGITS}", cell, re.ASCII):
         return None
+    if re.fullmatch(r"[+-]?\d{1,3}(?:_\d{3})+(?:\.\d+)?", cell, re.ASCII):
+        return "sign", ""  # as programs part thousands
+    if re.fullmatch(rf"{_SIGN}{_DIGITS}", _UNSEEN.sub("", cell)) and _UNSEEN.search(cell):
+        return "sign", ""
     if re.fullmatch(rf"{_SIGN}{_DIGITS}", cell) and not cell.isascii() and cell[0] not in "\u2212\u2013":
         return "sign", ""  # digits of another script, or blanks that look like none
     for form, pattern in _FORMS:
