@@ -652,7 +652,7 @@ def test_bench_exits_with_1_where_cells_failed(run: Run, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_interrupted_training_continues(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "kinview.cli", "pretrain", "--dataset", "gunpoint", "--method", "ts2vec"]
-    words += ["--parameters", "{repr_dim: 16, depth: 3}", "--trainer.max_steps", "60"]
+    words += ["--parameters", "{repr_dim: 16, depth: 3}", "--trainer.max_steps", "240"]
     kept = ["--trainer.checkpoint_dir", str(tmp_path / "c"), "--trainer.checkpoint_every", "1"]
     output = ["--output", str(tmp_path / "m.safetensors")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -665,7 +665,7 @@ def test_interrupted_training_continues(tmp_path: Path) -> None:
     assert err == f"kinview: interrupted: the same command continues from {tmp_path / 'c'}\n"
     assert not (tmp_path / "m.safetensors").exists()
     done = subprocess.run([*words, *kept, *output], capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0 and ", 60 steps," in done.stdout
+    assert done.returncode == 0 and ", 240 steps," in done.stdout
     straight = [*words, "--output", str(tmp_path / "straight.safetensors")]
     assert subprocess.run(straight, capture_output=True, timeout=300, env=environment).returncode == 0
     resumed, whole = (read_tensors(tmp_path / f"{name}.safetensors")[0] for name in ("m", "straight"))

@@ -268,7 +268,7 @@ class FixedFeatureEstimator(SeriesEstimator):
         """Learn the features' buffers, which is all there is to do with and without training."""
         seed = resolve_seed(self.random_state) if seed is None else seed
         self.sizes_ = self._sizes(batch)
-        self.method_ = self._build(self.sizes_)  # type: ignore[assignment]
+        self.method_ = self._build(self.sizes_)
         rows = self._training_rows(batch)
         self._prepare_method(batch, rows)  # what completes gaps
         kept, wanted = self.method_.components, getattr(self, "repr_dim", None) or 0

@@ -141,6 +141,7 @@ class Quant(AsMeasuredEstimator):
     Examples
     --------
     >>> import numpy as np
+    >>> from kinview.methods import Quant
     >>> X = np.sin(np.arange(160.0)).reshape(4, 1, 40)
     >>> Quant().fit(X).transform(X).shape
     (4, 471)

@@ -100,6 +100,7 @@ class Summary(ChannelStatisticsEstimator):
     Examples
     --------
     >>> import numpy as np
+    >>> from kinview.methods import Summary
     >>> X = np.array([[[1.0, np.nan, 3.0, 5.0]], [[2.0, 2.0, np.nan, np.nan]]])
     >>> Summary().fit(X).transform(X).round(2)
        channel_0_last  channel_0_mean  ...  channel_0_slope  channel_0_count

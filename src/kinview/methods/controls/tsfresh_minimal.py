@@ -89,6 +89,7 @@ class TSFreshMinimal(ChannelStatisticsEstimator):
     Examples
     --------
     >>> import numpy as np
+    >>> from kinview.methods import TSFreshMinimal
     >>> X = np.array([[[1.0, np.nan, 3.0, -5.0]]])
     >>> [round(value, 2) for value in TSFreshMinimal().fit(X).transform(X).iloc[0].tolist()]
     [-1.0, 1.0, -0.33, 3.0, 3.4, 11.56, 3.42, 3.0, 5.0, -5.0]

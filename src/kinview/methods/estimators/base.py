@@ -184,9 +184,9 @@ class EstimatorCore(FromPickle, Capabilities):
         """Sizes of an estimator that kinview 0.1.0 fitted, which kept no more of them than a method needed."""
         raise NotImplementedError
 
-    def _build(self, sizes: Sizes) -> Method:
-        """Untrained method for data of these sizes."""
-        build = cast("Callable[[Any, Sizes], Method]", self.method_class)
+    def _build(self, sizes: Sizes) -> Any:
+        """Untrained method for data of these sizes; of features that are fixed, their module."""
+        build = cast("Callable[[Any, Sizes], Any]", self.method_class)
         return build(self, sizes)
 
     def _build_untrained(self, sizes: Sizes, seed: int = 0, stored: Mapping[str, Tensor] | None = None) -> None:

@@ -29,7 +29,7 @@ from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.gap_filling import fillings, learn_fillings
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
-from kinview.training.method import Method, Sizes
+from kinview.training.method import Sizes
 from kinview.training.randomness import resolve_seed
 
 __all__ = ["SeriesEstimator", "transferred"]
@@ -298,7 +298,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         """Series with an observation."""
         return with_something_observed([batch])[0]
 
-    def _build(self, sizes: Sizes) -> Method:
+    def _build(self, sizes: Sizes) -> Any:
         """Untrained method, with room for what completes its series."""
         method = super()._build(sizes)
         for filling in fillings(method):

@@ -119,6 +119,7 @@ class Catch22(AsMeasuredEstimator):
     Examples
     --------
     >>> import numpy as np
+    >>> from kinview.methods import Catch22
     >>> X = np.sin(2 * np.pi * (np.arange(120.0) + 0.5) / 12).reshape(1, 1, 120)
     >>> made = Catch22().fit(X).transform(X)
     >>> made.shape, made.loc[0, "channel_0_periodicity"].item(), made.loc[0, "channel_0_stretch_high"].item()
