@@ -17,7 +17,8 @@ _LONGEST = 1 << 24  # characters after which a quote is taken for one that is ne
 _SHOWN = 40  # characters of a cell in a message
 _BREAK = re.compile("\r\n?|\n")
 _LINE = re.compile("[^\r\n]+")
-_QUOTED = re.compile(r' *"([^"]*+(?:""[^"]*+)*+)("|\Z)')
+# groups are not possessive: Python before 3.11.5 matches these wrongly; a quote before another one closes nothing
+_QUOTED = re.compile(r' *"([^"]*+(?:""[^"]*+)*)("(?!")|\Z)')
 _FEW = 2  # lines of a cell, up to which their separators alone do not tell rows of the table
 _MOST = 0.75  # part of the lines of a cell that must look like rows where others have other separators
 _TOLD = ("number", "date", "boolean")
@@ -50,7 +51,7 @@ def check_quotes(file: TextLines, separator: str, rows: Sequence[Sequence[str]])
     blank = " " if separator in (BLANKS, "\t") else " \t"
     ends = re.compile(rf"[{blank}]*(?:[{space}\r\n]|\Z)")
     fine = re.compile(
-        rf'(?:(?: *"[^"\r\n]*+(?:""[^"\r\n]*+)*+" *(?=[{space}\r\n]|\Z)|(?! *")[^{space}\r\n]*+)(?:[{space}\r\n]|\Z))*+'
+        rf'(?:(?: *"[^"\r\n]*+(?:""[^"\r\n]*+)*" *(?=[{space}\r\n]|\Z)|(?! *")[^{space}\r\n]*+)(?:[{space}\r\n]|\Z))*'
     )
     parts = _parts(file)
     for part in parts:

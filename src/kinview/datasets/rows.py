@@ -313,7 +313,8 @@ def _refuse_short_lines(file: TextLines, separator: str, width: int, first: int,
 def _records(lines: TextLines, separator: str) -> Iterator[tuple[int, str]]:
     """Number of the first line and text of each record; blank lines are none, and a cell in quotes may hold breaks."""
     opening = r"(?:^|\s)" if separator == BLANKS else rf"(?:^|{re.escape(separator)}) *"
-    whole = re.compile(rf'({opening})"(?:[^"]|"")*+"')
+    # a quote before another one closes nothing; possessive groups are matched wrongly by Python before 3.11.5
+    whole = re.compile(rf'({opening})"[^"]*+(?:""[^"]*+)*"(?!")')
     begun = re.compile(rf'{opening}"')
     blank = " \t\r\n" if separator != "\t" else " \r\n"
     held: list[str] = []
@@ -349,7 +350,8 @@ def _split(text: str, separator: str) -> list[str]:
     opening = r"(^|\s)" if separator == BLANKS else rf"((?:^|{re.escape(separator)}) *)"
     inner = re.compile(r"\s" if separator == BLANKS else re.escape(separator))
     if '"' in text:
-        text = re.sub(rf'{opening}"((?:[^"]|"")*+)"', lambda cell: cell[1] + (inner.sub("x", cell[2]) or "x"), text)
+        quoted = rf'{opening}"([^"]*+(?:""[^"]*+)*)"(?!")'
+        text = re.sub(quoted, lambda cell: cell[1] + (inner.sub("x", cell[2]) or "x"), text)
     return text.split() if separator == BLANKS else text.rstrip("\r\n").split(separator)
 
 

@@ -90,7 +90,9 @@ class CompetingKernels(nn.Module):
             parts.append(torch.cat(counted, dim=1))
         return torch.cat(parts) if parts else x.new_zeros(0, self.n_features)
 
-    def _counted(self, x: Float[Tensor, "n c t"], lengths: Tensor, octave: int, which: int) -> Float[Tensor, "n counts"]:
+    def _counted(
+        self, x: Float[Tensor, "n c t"], lengths: Tensor, octave: int, which: int
+    ) -> Float[Tensor, "n counts"]:
         weights = self.weights[octave, which]  # (g, k, 9)
         windows = _windows(self._series(x, octave, which), self.dilations[octave])  # (n, 1 or g, 9, t)
         if windows.shape[1] == 1:
