@@ -385,6 +385,7 @@ print(json.dumps([before, commented, code()]))
 """
 
 
+@pytest.mark.slow
 def test_new_and_moved_parts_change_no_key_and_a_recipe_changes_its_own(tmp_path: Path) -> None:
     copy = copied(tmp_path)
     text = (copy / "losses" / "vicreg.py").read_text(encoding="utf-8")

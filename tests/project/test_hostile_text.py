@@ -87,7 +87,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert repr(value) == repr(expected) or any(mark in text for mark in "01.")  # numbers are those of YAML 1.2
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "many" else name for name in REFUSED]
+)
 def test_the_command_line_refuses_hostile_yaml(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, message = REFUSED[name]
     file = tmp_path / "hostile.yaml"

@@ -22,6 +22,7 @@ def test_the_first_block_holds_the_two_commands_that_the_gate_runs():
     assert 'bash -c "$(readme_command 2)"' in gate
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(tmp_path):
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S))
     done = subprocess.run(
