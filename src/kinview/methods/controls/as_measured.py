@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -39,6 +39,11 @@ class AsMeasuredEstimator(FixedFeatureEstimator):
     """An estimator around :class:`AsMeasured`: series keep their units and all of their digits."""
 
     scaling: ClassVar[None] = None  # type: ignore[misc]
+
+    _tags: ClassVar[dict[str, Any]] = {
+        "capability:random_state": False,
+        "property:randomness": "deterministic",
+    }
 
     def _scaled(self, panel: Panel) -> Batch:
         """As they were measured, in float64; values beyond float32 are refused."""

@@ -145,8 +145,6 @@ class Quant(AsMeasuredEstimator):
     >>> X = np.sin(np.arange(160.0)).reshape(4, 1, 40)
     >>> Quant().fit(X).transform(X).shape
     (4, 471)
-    >>> [(start, stop) for start, stop in intervals(40, depth=2)]
-    [(0, 40), (0, 20), (20, 40), (10, 30)]
     """
 
     depth: int = whole(6, low=1, doc="Levels of intervals: at most 2^(depth - 1) of one length (paper).")
