@@ -17,6 +17,9 @@ from kinview.data import read_panel, to_nested
 from kinview.datasets import read_long
 from kinview.methods import RandomInit
 
+if pd.__version__ < "3":
+    pytest.skip("pandas 2 reads no text of the year 1066 as a date", allow_module_level=True)
+
 
 def written(path: Path, n: int = 24) -> Path:
     rng = np.random.default_rng(0)

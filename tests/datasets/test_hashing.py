@@ -81,6 +81,7 @@ STORED = [
 ]
 
 
+@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 has other types of text, and their hashes")
 @pytest.mark.parametrize(("values", "expected"), STORED)
 def test_hashes_of_text_and_numbers_stay(values: Any, expected: str) -> None:
     assert hashed(values)[:16] == expected
