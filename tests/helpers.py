@@ -24,6 +24,16 @@ SOURCE = ROOT / "src" / "kinview"
 NAN = float("nan")
 
 
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def written(folder: Path, text: str | bytes, name: str = "x.csv") -> Path:
+    """A file with this content, its line ends as they are."""
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
 # --- draws ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,15 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers import written
 from kinview.datasets import Samples, read_path, read_wide
 from kinview.datasets.cells import cell_kind
 from kinview.datasets.delimited import TextFormat, read_delimited
-
-
-def written(folder: Path, text: str, name: str = "x.csv") -> Path:
-    path = folder / name
-    path.write_bytes(text.encode())
-    return path
 
 
 def wide(folder: Path, text: str, **options: Any) -> Samples:

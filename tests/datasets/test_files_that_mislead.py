@@ -14,14 +14,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from helpers import written
 from kinview.datasets import read_long, read_path, read_wide
 from kinview.datasets.foreign_files import _MAGIC
-
-
-def written(folder: Path, text: str | bytes, name: str = "x.csv") -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
 
 
 def wide(folder: Path, text: str | bytes, **options: Any) -> pd.DataFrame:

@@ -67,21 +67,21 @@ def test_equal_contents_hash_equally() -> None:
     assert hashed(np.array([1, 2], dtype=">i8")) == hashed(np.array([1, 2]))
 
 
-# as they were when the first results were stored
+# as they were when the first results were stored; pandas 3 has a type of text, and its name is part of the hash
+PANDAS_3 = int(pd.__version__.split(".")[0]) >= 3
 STORED = [
     (cells("1", "a", None, "Größe"), "5965e60223767da3"),
     (cells(None, np.nan), "69ca2d709444091b"),
-    (np.array(["ill", "well", None], dtype=object), "81478af654f76244"),
+    (np.array(["ill", "well", None], dtype=object), "81478af654f76244" if PANDAS_3 else "7785ba7208b61913"),
     (pd.DataFrame({"a": pd.Categorical(["u", "v", None])}), "3654ace3bf5bf304"),
     (pd.DataFrame({"a": [0.5, np.nan], 1: pd.array([1, None], dtype="Int64")}), "a338e4085ebede81"),
     (
         pd.DataFrame({"a": [1.0, 2.0]}, index=pd.MultiIndex.from_arrays([pd.Index(["p", "q"], dtype=object), [0, 1]])),
-        "9b756d7e92cb2b1e",
+        "9b756d7e92cb2b1e" if PANDAS_3 else "6c8861864008e57f",
     ),
 ]
 
 
-@pytest.mark.skipif(pd.__version__ < "3", reason="pandas 2 has other types of text, and their hashes")
 @pytest.mark.parametrize(("values", "expected"), STORED)
 def test_hashes_of_text_and_numbers_stay(values: Any, expected: str) -> None:
     assert hashed(values)[:16] == expected

@@ -10,18 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers import written
 from kinview.data import TableSchema
 from kinview.datasets import Samples, from_long, load, read_long, read_wide
 
 N = 200
 MEASURED = [f"{value:.2f}" for value in np.random.default_rng(0).normal(4, 1, N)]
 DAYS = [f"2024-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(N)]
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "x.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def column(folder: Path, cells: list[str], **options: Any) -> pd.Series:
@@ -290,6 +285,7 @@ def test_numbers_far_from_all_others_are_named(tmp_path: Path) -> None:
         [cell if i else "-999" for i, cell in enumerate(MEASURED)],  # one cell: an outlier
         [str(i % 30 * 40) if i % 10 else "999" for i in range(N)],
         [str(i % 30 - 15) if i % 10 else "-9" for i in range(N)],
+        [str(i % 4) if i % 10 else "999" for i in range(N)],  # four other numbers say little of what is far
     ):
         column(tmp_path, cells)
 

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from helpers import written
 from kinview.datasets import Samples, quotes, read_long, read_wide
 
 ROWS = [f"{i},{i * 7 % 11},n{i}" for i in range(1, 40)]
 
 
 def wide(folder: Path, text: str, **options: Any) -> Samples:
-    path = folder / "x.csv"
-    path.write_bytes(text.encode())
-    return read_wide(path, **options)
+    return read_wide(written(folder, text), **options)
 
 
 def table(changed: dict[int, str], end: str = "\n") -> str:

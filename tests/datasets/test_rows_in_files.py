@@ -81,13 +81,14 @@ def test_what_has_all_its_cells_is_read(tmp_path: Path) -> None:
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(st.lists(st.sampled_from(["", "y", "x", 'a"b', "c,d", "e\nf", " g"]), min_size=3, max_size=3), min_size=3),
+    st.lists(st.lists(st.sampled_from(["", "7", "x", 'a"b', "c,d", "e\nf", " g"]), min_size=3, max_size=3), min_size=3),
     st.integers(0, 100),
     st.integers(1, 2),
 )
 def test_cutting_any_line_is_told_by_its_number(tmp_path: Path, rows: list[list[str]], place: int, kept: int) -> None:
     place %= len(rows)
     rows[place] = rows[place][:kept]
+    rows.append(["x", "x", "x"])  # no column is of numbers alone, over which the first line could be units
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["key", "u", "v", "w"])
@@ -199,8 +200,6 @@ def test_a_nul_byte_is_refused_by_line(tmp_path: Path, end: str) -> None:
 
 @pytest.mark.parametrize("cell", ["Inf", "-inf", "Infinity", "1e400"])
 def test_infinite_numbers_are_refused_by_line(tmp_path: Path, cell: str) -> None:
-    if pd.__version__ < "3" and cell == "1e400":
-        pytest.skip("pandas 2 reads it otherwise")
     for read in (wide, long):
         with pytest.raises(ValueError, match="column 'hr' is infinite in line 3"):
             read(tmp_path, f"id,t,hr\n1,0,70.5\n1,1,{cell}\n2,0,3.5\n")

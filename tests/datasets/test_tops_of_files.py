@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 
 import kinview
+from helpers import written
 from kinview.datasets import read_long, read_path, read_wide
 from kinview.datasets.foreign_files import _COMPRESSED, _FOREIGN, _WORKBOOKS
 from kinview.evaluation import Benchmark
@@ -21,21 +22,10 @@ TABLE = "age,hr,died\n61,80.5,0\n47,75,1\n"
 EXPECTED = pd.DataFrame({"age": [61, 47], "hr": [80.5, 75.0], "died": [0, 1]})
 
 
-def written(folder: Path, text: str | bytes, name: str = "x.csv") -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
 def wide(folder: Path, text: str | bytes, **options: Any) -> pd.DataFrame:
     X = read_wide(written(folder, text), **options).X
     assert isinstance(X, pd.DataFrame)
     return X
-
-
-def refused(folder: Path, text: str | bytes, message: str, **options: Any) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_path(written(folder, text), **options)
 
 
 # --- titles and comments
@@ -90,9 +80,11 @@ def test_a_sign_of_comments_within_quotes_is_none(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_row_is_refused_with_the_option_that_helps(tmp_path: Path, text: str, message: str) -> None:
-    refused(tmp_path, text, message, **({"decimal": ","} if ";" in text else {}))
+    with pytest.raises(ValueError, match=message):
+        read_path(written(tmp_path, text), **{"decimal": ","} if ";" in text else {})
     if "mmHg" in text and ";" not in text:
-        refused(tmp_path, text, message, id="id", time="hr")
+        with pytest.raises(ValueError, match=message):
+            read_path(written(tmp_path, text), id="id", time="hr")
 
 
 def test_a_line_of_missing_cells_or_of_one_text_is_a_row(tmp_path: Path) -> None:
@@ -100,8 +92,10 @@ def test_a_line_of_missing_cells_or_of_one_text_is_a_row(tmp_path: Path) -> None
     assert X["hr"].isna().tolist() == [True, False]
     assert wide(tmp_path, "name,ward,x\nbob,a,5\namy,b,6\n").shape == (2, 3)
     assert wide(tmp_path, "a,b,c\nx,,\ny,1,2\n", header=False).shape == (3, 3)
-    refused(tmp_path, "# x\n# y\n", "no lines beside those that are left out", comment="#")
-    refused(tmp_path, TABLE, "no lines beside those", skiprows=5)
+    with pytest.raises(ValueError, match="no lines beside those that are left out"):
+        read_path(written(tmp_path, "# x\n# y\n"), comment="#")
+    with pytest.raises(ValueError, match="no lines beside those"):
+        read_path(written(tmp_path, TABLE), skiprows=5)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +114,8 @@ def test_a_line_of_missing_cells_or_of_one_text_is_a_row(tmp_path: Path) -> None
     ],
 )
 def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    refused(tmp_path, TABLE, message, **options)
+    with pytest.raises(ValueError, match=message):
+        read_path(written(tmp_path, TABLE), **options)
 
 
 # --- encodings and separators
@@ -165,7 +160,8 @@ def test_text_of_every_encoding(tmp_path: Path, encoding: str, given: dict[str, 
 def test_text_of_another_encoding_is_refused_with_the_one_it_may_be_of(
     tmp_path: Path, data: bytes, options: dict[str, Any], message: str
 ) -> None:
-    refused(tmp_path, data, message, **options)
+    with pytest.raises(ValueError, match=message):
+        read_path(written(tmp_path, data), **options)
 
 
 @pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\ufeffsep=;\n"])
@@ -207,7 +203,10 @@ def test_the_names_of_rows_that_r_writes(tmp_path: Path, text: str) -> None:
     pd.testing.assert_frame_equal(X, expected, check_index_type=False, check_column_type=False)
     counts = text.replace("r1", "1").replace("r2", "2")
     if "," in text:  # a comma may be decimal
-        refused(tmp_path, counts, r"names 2 columns, the lines below it have 3 cells .*decimal sign.*header=True")
+        with pytest.raises(
+            ValueError, match=r"names 2 columns, the lines below it have 3 cells .*decimal sign.*header=True"
+        ):
+            read_path(written(tmp_path, counts))
     counted = wide(tmp_path, counts, header=True if "," in text else None)
     pd.testing.assert_frame_equal(counted, EXPECTED[["age", "hr"]], check_column_type=False)  # they only count
     long = read_long(written(tmp_path, '"id" "t" "hr"\n"1" "a" 0 70\n"2" "a" 1 71\n'), id="id", time="t").X
@@ -226,7 +225,8 @@ def test_the_names_of_rows_that_r_writes(tmp_path: Path, text: str) -> None:
     ],
 )  # fmt: skip
 def test_names_of_rows_that_are_not_clear_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    refused(tmp_path, text, message)
+    with pytest.raises(ValueError, match=message):
+        read_path(written(tmp_path, text))
 
 
 def test_header_says_that_the_first_column_names_the_rows(tmp_path: Path) -> None:
@@ -295,7 +295,8 @@ def test_files_of_other_programs_say_how_they_become_data(tmp_path: Path) -> Non
 def test_a_limit_of_detection_among_values_says_what_to_do(tmp_path: Path) -> None:
     text = "id,t,what,v\n1,0,crp,<0.1\n1,1,crp,2\n2,0,crp,7\n"
     columns: dict[str, Any] = {"id": "id", "time": "t", "variable": "what", "value": "v"}
-    refused(tmp_path, text, r"column 'v' is '<0\.1' .*plain number.*na_values='<0\.1'", **columns)
+    with pytest.raises(ValueError, match=r"column 'v' is '<0\.1' .*plain number.*na_values='<0\.1'"):
+        read_path(written(tmp_path, text), **columns)
     assert read_long(written(tmp_path, text), na_values="<0.1", **columns).X["crp"].isna().sum() == 1
 
 

@@ -238,6 +238,18 @@ def _frame_numbers(X: pd.DataFrame) -> NDArray[np.float64]:
     return X.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def _dates(stamps: pd.Index) -> pd.DatetimeIndex:
+    """Dates held as objects, of any year: pandas before 3.0 takes them for nanoseconds, which end in 1677 and 2262."""
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(stamps))
+    except pd.errors.OutOfBoundsDatetime:
+        dates = [pd.Timestamp(stamp) for stamp in stamps]
+        if len({date.tzinfo is None for date in dates}) > 1:
+            raise
+        micros = [date.as_unit("us").to_datetime64() for date in dates]  # of dates with a zone: in UTC
+        return pd.DatetimeIndex(np.array(micros, dtype="datetime64[us]"))
+
+
 def _time_numbers(stamps: pd.Index) -> tuple[NDArray[Any], NDArray[np.float64], TimeUnit]:
     """What orders time stamps exactly, and the stamps as numbers with their unit.
 
@@ -246,7 +258,7 @@ def _time_numbers(stamps: pd.Index) -> tuple[NDArray[Any], NDArray[np.float64], 
     """
     if stamps.dtype.kind == "O" and not isinstance(stamps, pd.PeriodIndex):
         is_dates = pd.api.types.infer_dtype(stamps) in {"date", "datetime"}
-        stamps = pd.to_datetime(stamps) if is_dates else stamps.infer_objects()
+        stamps = _dates(stamps) if is_dates else stamps.infer_objects()
     if isinstance(stamps, pd.PeriodIndex):
         return stamps.asi8, stamps.asi8.astype(np.float64), "periods"
     kind = stamps.dtype.kind

@@ -25,7 +25,7 @@ _YEARS = (1800, 2299)  # of a day written as a whole number; clinical dates are 
 _STAMPS = {8: 1, 12: 10_000, 14: 1_000_000}  # digits of yyyymmdd, with hhmm and hhmmss: what comes behind the day
 _MONTHS = (1900, 2100)  # years of months written 202001
 _FEWEST_MONTHS = 3  # distinct ones, of more than one year
-_FEWEST = 5  # cells below which none is far from all others
+_FEWEST = 5  # other numbers below which none is far from all of them
 _SENTINEL = re.compile("-9+|999+")  # -9, -999, 999: numbers that stand for no value
 _OFTEN = 0.01  # fraction of the observed cells above which such a number is no outlier
 _SHOWN = 5
@@ -123,8 +123,8 @@ def _sentinel(values: NDArray[Any]) -> float | None:
         return None
     signs = [number for number in np.unique(observed) if number % 9 == 0 and _SENTINEL.fullmatch(f"{number:.15g}")]
     signs = [number for number in signs if np.sum(observed == number) > max(_OFTEN * len(observed), 1)]
-    others = observed[~np.isin(observed, signs)]
-    if not signs or not len(others):
+    others = np.unique(observed[~np.isin(observed, signs)])
+    if not signs or len(others) < _FEWEST:
         return None
     low, high = float(others.min()), float(others.max())
     reach = max(abs(low), abs(high))

@@ -88,17 +88,20 @@ def number_column(column: pd.Series, decimal: str, thousands: str | None) -> pd.
     if len(observed) == 0:
         return column.astype(np.float64)
     codes, distinct = pd.factorize(column)
-    plain = [_plain(str(cell), decimal, thousands) for cell in distinct]
-    if any(cell is None for cell in plain):
-        return column
-    whole = all(re.fullmatch(r"[+-]?\d+", str(cell)) for cell in plain)
-    if whole and any(abs(int(str(cell))) >= _INT64 for cell in plain):
+    plain: list[str] = []
+    for cell in distinct:
+        number = _plain(str(cell), decimal, thousands)
+        if number is None:
+            return column
+        plain.append(number)
+    whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in plain)
+    if whole and any(abs(int(cell)) >= _INT64 for cell in plain):
         return column
     if whole and (codes >= 0).all():
-        return pd.Series(np.array([int(str(cell)) for cell in plain], dtype=np.int64)[codes], index=column.index)
-    if whole and any(abs(int(str(cell))) > EXACT for cell in plain):
+        return pd.Series(np.array([int(cell) for cell in plain], dtype=np.int64)[codes], index=column.index)
+    if whole and any(abs(int(cell)) > EXACT for cell in plain):
         return column
-    values = np.array([float(str(cell)) for cell in plain] + [np.nan])  # exact, as Python reads them
+    values = np.array([float(cell) for cell in plain] + [np.nan])  # exact, as Python reads them
     return pd.Series(values[codes], index=column.index)
 
 
@@ -132,8 +135,8 @@ def _settled(column: pd.Series, missing: Sequence[str], decimal: str, thousands:
     if any(blank):
         cells = np.array([None if cell in missing else cell for cell in stripped] + [None], dtype=object)
         column = pd.Series(cells[codes], index=column.index, dtype=column.dtype)
-    elif decimal == "." and thousands is None:
-        return column  # pandas has tried these
+    elif decimal == "." and thousands is None and _plain(stripped[0], decimal, thousands) is None:
+        return column  # pandas has tried these; before 3.0 it leaves numbers as text where one is beyond 1.8e308
     if len(observed := column.dropna()) and observed.isin(_BOOLEAN).all():
         return column.str.lower().map({"true": True, "false": False}).astype("boolean" if column.isna().any() else bool)
     return number_column(column, decimal, thousands)
