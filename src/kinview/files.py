@@ -106,10 +106,10 @@ def _new_part(target: Path) -> tuple[Path, IO[bytes]]:
     while True:
         temporary = target.with_name(f".{target.name}.{_machine()}-{secrets.token_hex(8)}.part")
         stream = temporary.open("xb")
-        _try_lock(stream)
-        if not hasattr(os, "fstat") or os.fstat(stream.fileno()).st_nlink:
+        locked = _try_lock(stream)
+        if locked is not False and (not hasattr(os, "fstat") or os.fstat(stream.fileno()).st_nlink):
             return temporary, stream
-        stream.close()  # taken for left over in the moment between opening and locking
+        stream.close()  # taken for left over in the moment between opening and locking; who holds it removes it
 
 
 def _remove_leftover_parts(folder: Path) -> None:
@@ -121,18 +121,25 @@ def _remove_leftover_parts(folder: Path) -> None:
     with contextlib.suppress(OSError):  # whatever cannot be seen or removed is in nobody's way
         for entry in list(os.scandir(folder)):
             found = _PART.match(entry.name)
-            if found and (_is_unlocked(entry.path) if found[1] == _machine() else _is_old(entry)):
+            if found and found[1] == _machine():
+                _remove_unlocked(Path(entry.path))
+            elif found and _is_old(entry.stat(follow_symlinks=False)):
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _is_old(entry: os.DirEntry[str]) -> bool:
-    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _PART_AGE
-
-
-def _is_unlocked(path: str) -> bool:
-    with open(path, "rb") as stream:  # noqa: PTH123 (a path of os.scandir)
+def _remove_unlocked(path: Path) -> None:
+    """Remove a part whose writer is dead, under its lock: a writer that has just made it then sees that it is gone."""
+    with path.open("rb") as stream:
         locked = _try_lock(stream)
-        return time.time() - os.fstat(stream.fileno()).st_mtime > _PART_AGE if locked is None else locked
+        if locked:
+            path.unlink(missing_ok=True)
+        old = _is_old(os.fstat(stream.fileno()))
+    if locked is None and old:  # no locks here
+        path.unlink(missing_ok=True)
+
+
+def _is_old(status: os.stat_result) -> bool:
+    return time.time() - status.st_mtime > _PART_AGE
 
 
 def _try_lock(stream: IO[bytes]) -> bool | None:

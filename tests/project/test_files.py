@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import hypothesis.extra.numpy as npst
 import hypothesis.strategies as st
@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from safetensors.torch import save
 from torch import Tensor
 
+from kinview import files
 from kinview.files import (
     atomic_write,
     canonical_json,
@@ -355,3 +356,19 @@ def test_a_spec_in_one_line_is_one_line() -> None:
 def test_yaml_executes_nothing() -> None:
     with pytest.raises(Exception, match="could not determine a constructor"):
         read_yaml("!!python/name:os.system")
+
+
+def test_a_part_taken_for_left_over_as_it_is_made_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fcntl")
+    lock, seen = files._try_lock, []
+
+    def lock_after_a_cleaner(stream: IO[bytes]) -> bool | None:
+        if not seen:  # between making and locking it, another writer looks for what is left over
+            seen.append(stream.name)
+            files._remove_leftover_parts(tmp_path)
+        return lock(stream)
+
+    monkeypatch.setattr(files, "_try_lock", lock_after_a_cleaner)
+    atomic_write(tmp_path / "x.bin", b"whole")
+    assert (tmp_path / "x.bin").read_bytes() == b"whole" and len(seen) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.bin"]

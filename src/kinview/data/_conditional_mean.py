@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.data.few_rows import FEWEST_ROWS
+
 __all__ = [
-    "FEWEST_ROWS",
     "Moments",
     "conditional_mean",
     "moments",
@@ -19,7 +20,6 @@ __all__ = [
     "windows",
 ]
 
-FEWEST_ROWS = 5  # of which a statistic is kept
 _VALUES_AT_ONCE = 2**23  # of the matrices that are decomposed together: 64 MiB
 
 

@@ -10,21 +10,21 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.data._conditional_mean import (
-    FEWEST_ROWS,
     conditional_mean,
     moments,
     positive_definite,
     stationary_moments,
     windows,
 )
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import bridge, complete, valid_lengths
 
-__all__ = ["FEWEST_ROWS", "Completion"]
+__all__ = ["Completion"]
 
 _LONGEST_GRID = 1000  # steps with a covariance for each pair of them
 _MOST_ACROSS = 1024  # values of all channels together, each pair with a covariance
 _CORE, _AROUND = 256, 128  # steps of a window that are completed, and that are read on either side
-_SHARES = (0.0, 0.25, 0.5, 0.75, 0.95)  # α
+_ALPHAS = (0.0, 0.25, 0.5, 0.75, 0.95)  # α
 _RIDGES = (1e-3, 1e-2, 1e-1)  # λ
 _HIDDEN = 0.15
 _BETTER = 0.9
@@ -211,12 +211,12 @@ class Completion(nn.Module):
         truth, kept_rows, tried = x[rows], kept[rows], tried[rows]
         line = _mean_squares(bridge(kept_rows) - truth, tried)
         best, errors = None, torch.full_like(line, torch.inf)
-        for share, (mean, covariance) in self._candidates(kept):
+        for alpha, (mean, covariance) in self._candidates(kept):
             for ridge in _RIDGES:
                 found = _predicted(kept_rows, mean, _with_ridge(covariance, ridge))
                 error = _mean_squares(torch.where(torch.isnan(found), bridge(kept_rows), found) - truth, tried)
                 if float((error / line).nanmean()) < float((errors / line).nanmean()):
-                    best, errors = (share, ridge), error
+                    best, errors = (alpha, ridge), error
         trusted = enough & (errors < _BETTER * line)
         if best is None or not bool(trusted.any()):
             return
@@ -232,12 +232,12 @@ class Completion(nn.Module):
             mixed = {0.0: stationary}
         else:
             mean, pairwise, stationary = moments(x)
-            shares = _SHARES if only is None else (only,)
-            mixed = {share: share * pairwise + (1 - share) * stationary for share in shares}
-        for share, covariance in mixed.items():
+            alphas = _ALPHAS if only is None else (only,)
+            mixed = {alpha: alpha * pairwise + (1 - alpha) * stationary for alpha in alphas}
+        for alpha, covariance in mixed.items():
             covariance = positive_definite(covariance)
             if float(covariance.trace()) > 0:
-                yield share, (mean, covariance)
+                yield alpha, (mean, covariance)
 
     def _groups(self) -> list[list[int]]:
         """Channels that have a covariance in common."""

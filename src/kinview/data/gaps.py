@@ -169,7 +169,7 @@ def _neighbours(seen: Bool[Tensor, "n c t"]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _share_passed(left: Tensor, right: Tensor, times: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Share (n, c, t) of the way from the left neighbour to the right one that a step has passed."""
+    """Fraction (n, c, t) of the way from the left neighbour to the right one that a step has passed."""
     position = torch.arange(left.shape[2], device=left.device)
     wide = torch.promote_types(dtype, torch.float32)  # positions have no place in half precision
     by_position = ((position - left).to(wide) / (right - left).clamp_min(1).to(wide)).to(dtype)

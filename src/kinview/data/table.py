@@ -20,11 +20,11 @@ from torch import Tensor
 from kinview.data._columns import Column, encode_column, fit_column, looks_like_ids
 from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.labels import batch_labels
 
 __all__ = ["Column", "TableSchema"]
 
-_RARE = 5  # training rows below which a category has no code of its own: its name might point to a person
 _OWN_CELLS = (str, Decimal, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, type(pd.NaT), type(pd.NA))
 
 
@@ -166,11 +166,14 @@ class TableSchema:
             If there are such categories, each with a code of its own: in a schema out of a pickle of kinview 0.1.0. In
             the file they share the code of the most frequent among them.
         """
-        told_apart = [column.name for column in self.columns if sum(0 < count < _RARE for count in column.counts) > 1]
+        told_apart = [
+            column.name for column in self.columns if sum(0 < count < FEWEST_ROWS for count in column.counts) > 1
+        ]
         if told_apart:
             warnings.warn(
-                f"column(s) {_listed(told_apart)}: the file does not tell categories of fewer than {_RARE} training "
-                f"rows apart, as this model of kinview 0.1.0 does, so their rows get other embeddings; fit it again",
+                f"column(s) {_listed(told_apart)}: the file does not tell categories of fewer than {FEWEST_ROWS} "
+                f"training rows apart, as this model of kinview 0.1.0 does, so their rows get other embeddings; fit it "
+                f"again",
                 UserWarning,
                 stacklevel=2,
             )
@@ -258,14 +261,14 @@ def _encode(columns: Sequence[Column], values: Sequence[pd.Series]) -> Float32[T
 
 def _with_rare_as_one(column: Column) -> Column:
     """The column with one code, the last, for all categories of fewer than 5 rows; it has no name."""
-    kept = [(name, count) for name, count in zip(column.categories, column.counts, strict=True) if count >= _RARE]
+    kept = [(name, count) for name, count in zip(column.categories, column.counts, strict=True) if count >= FEWEST_ROWS]
     rare = len(column.categories) - len(kept)
     if not rare:
         return column
     if not kept and rare > 1:
         warnings.warn(
-            f"column {column.name!r} has {rare} categories, none of {_RARE} training rows or more: they count as one, "
-            f"so the column says no more than where it is missing; merge categories, or drop it",
+            f"column {column.name!r} has {rare} categories, none of {FEWEST_ROWS} training rows or more: they count as "
+            f"one, so the column says no more than where it is missing; merge categories, or drop it",
             UserWarning,
             stacklevel=4,
         )
@@ -275,7 +278,7 @@ def _with_rare_as_one(column: Column) -> Column:
 
 def _without_rare(column: Column) -> dict[str, Any]:
     entry = dataclasses.asdict(column)
-    rare = [code for code, count in enumerate(column.counts, start=1) if 0 < count < _RARE]
+    rare = [code for code, count in enumerate(column.counts, start=1) if 0 < count < FEWEST_ROWS]
     if rare:
         gone = set(rare)
         codes = range(1, len(column.categories) + 1)

@@ -42,10 +42,7 @@ __all__ = ["DEFAULT_URL", "METRICS", "SCHEMA_VERSION", "Store"]
 
 DEFAULT_URL = "sqlite:///kinview-results/results.db"
 SCHEMA_VERSION = 3
-_WHICH = (
-    "hash", "dataset", "method", "probe", "split", "fold", "seed", "corruption", "severity", "corrupt", "pretrain_on",
-    "label_noise", "label_noise_rate", "label_fraction",
-)  # fmt: skip
+_WHICH = ("hash", "dataset", "method", "probe", "split", "fold", "seed")  # and the condition: which cell it is
 _CHUNK = 500  # hashes per query: SQLite limits the number of bound values
 
 
@@ -269,8 +266,11 @@ class Store:
         import pandas as pd
         import sqlalchemy as sa
 
+        from kinview.evaluation.statistics import CONDITION
+
+        which_cell = [*_WHICH, *CONDITION]
         stored = tables()["predictions"]
-        cells = self.frame(keys=keys, benchmark=benchmark)[list(_WHICH)]
+        cells = self.frame(keys=keys, benchmark=benchmark)[which_cell]
         found: dict[str, pd.DataFrame] = {}
         with self._connected() as connection:
             there = sa.inspect(connection).has_table(stored.name)  # a store to read only may be of an earlier schema
@@ -279,7 +279,7 @@ class Store:
                     found[row.hash] = checked_predictions(row, self._engine.url.render_as_string())
         cells = cells[cells["hash"].isin(found)]
         if cells.empty:
-            return pd.DataFrame(columns=[*_WHICH, "sample", "group", "y", "predicted"])
+            return pd.DataFrame(columns=[*which_cell, "sample", "group", "y", "predicted"])
         parts = [found[key] for key in cells["hash"]]
         which = cells.iloc[np.repeat(np.arange(len(cells)), [len(part) for part in parts])].reset_index(drop=True)
         return pd.concat([which, pd.concat(parts, ignore_index=True)], axis=1)

@@ -13,8 +13,8 @@ from sklearn.utils.metadata_routing import UNUSED
 from torch import Tensor
 
 from kinview.data.batch import Batch
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.methods.controls.as_measured import AsMeasured, AsMeasuredEstimator, within_float32
-from kinview.methods.controls.fixed_features import ROWS_A_STATISTIC
 from kinview.training.method import Sizes
 
 __all__ = ["ChannelStatistics", "ChannelStatisticsEstimator"]
@@ -77,7 +77,7 @@ class ChannelStatistics(AsMeasured):
         parts = torch.split(torch.arange(len(rows)), chunk)
         made = torch.cat([self._as_defined(rows.rows(part)) for part in parts])
         defined = (~torch.isnan(made)).sum(dim=0)
-        self.typical.copy_(torch.where(defined >= ROWS_A_STATISTIC, made.nanmean(dim=0), 0.0))
+        self.typical.copy_(torch.where(defined >= FEWEST_ROWS, made.nanmean(dim=0), 0.0))
 
     @property
     def tells_of_few(self) -> bool:

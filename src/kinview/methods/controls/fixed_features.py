@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
 from kinview.encoders.front_end import Filling, FillRule
 from kinview.methods.estimators import shared_parameters as shared
@@ -20,10 +21,7 @@ from kinview.parameters import whole
 from kinview.training.method import Sizes
 from kinview.training.randomness import resolve_seed
 
-__all__ = ["ROWS_A_STATISTIC", "FixedFeatureEstimator", "FixedFeatures", "fill", "repr_dim"]
-
-ROWS_A_STATISTIC = 5
-"""Fewest training rows that a number in a saved model may rest on."""
+__all__ = ["FixedFeatureEstimator", "FixedFeatures", "fill", "repr_dim"]
 
 _MANY = 2_000  # columns beyond which only some probes take them
 _CHUNK_FEATURES = 2**24  # of one chunk of rows: 64 MiB
@@ -99,7 +97,7 @@ class FixedFeatures(nn.Module, ABC):
         if wanted is None:
             return
         # statistics of at least five rows each, so that no training row lies in their span
-        kept = max(1, min(wanted, self.sizes.rows // ROWS_A_STATISTIC, self.n_features))
+        kept = max(1, min(wanted, self.sizes.rows // FEWEST_ROWS, self.n_features))
         self.register_buffer("components", torch.zeros(self.n_features, kept))
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
         self.register_buffer("feature_std", torch.ones(self.n_features))
@@ -246,10 +244,10 @@ class FixedFeatureEstimator(SeriesEstimator):
                 f"the training rows may be known: save(path, allow_row_statistics=True)"
             )
         rows = self.sizes_.rows
-        if rows < ROWS_A_STATISTIC and self.method_.tells_of_few and not allow_row_statistics:
+        if rows < FEWEST_ROWS and self.method_.tells_of_few and not allow_row_statistics:
             warnings.warn(
                 f"all that {type(self).__name__} learned rests on {rows} training row(s), and the file may tell "
-                f"something of one of them; give at least {ROWS_A_STATISTIC}, or say allow_row_statistics=True",
+                f"something of one of them; give at least {FEWEST_ROWS}, or say allow_row_statistics=True",
                 UserWarning,
                 stacklevel=2,
             )
@@ -275,7 +273,7 @@ class FixedFeatureEstimator(SeriesEstimator):
         if kept is not None and kept.shape[1] < wanted:
             warnings.warn(
                 f"{type(self).__name__} keeps {kept.shape[1]} of the repr_dim={wanted} dimensions: one for every "
-                f"{ROWS_A_STATISTIC} of {self.sizes_.rows} training rows, of {self.method_.n_features} features",
+                f"{FEWEST_ROWS} of {self.sizes_.rows} training rows, of {self.method_.n_features} features",
                 UserWarning,
                 stacklevel=2,
             )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, from_numpy
 
-from kinview.methods.controls.fixed_features import ROWS_A_STATISTIC
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.methods.controls.raw import RawFeatures
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.outputs import checked_out
@@ -108,7 +108,7 @@ class FromRawFeatures(RawFeatures):
             If it was fitted to fewer, and that was not allowed.
         """
         self.fitted_state()
-        if self.rows_ < ROWS_A_STATISTIC and not allow_row_statistics:
+        if self.rows_ < FEWEST_ROWS and not allow_row_statistics:
             raise ValueError(
                 f"{type(self).__name__} is not saved: its means rest on {self.rows_} training row(s), and the file may "
                 f"tell something of one of them. Where the training rows may be known: "

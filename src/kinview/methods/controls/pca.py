@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.methods import methods
-from kinview.methods.controls.fixed_features import ROWS_A_STATISTIC
 from kinview.methods.controls.from_raw import FromRawFeatures
 from kinview.parameters import parameterised, real, whole
 
@@ -66,16 +66,16 @@ class PCAFeatures(FromRawFeatures):
 
     def _learn(self, standardised: Float[np.ndarray, "n f"]) -> None:
         squares, directions = _principal(standardised)
-        share = squares / max(float(squares.sum()), _NOTHING)
-        number = max(1, int((share > _NOTHING).sum()))
-        most = max(1, min(number, len(standardised) // ROWS_A_STATISTIC))
+        fraction = squares / max(float(squares.sum()), _NOTHING)
+        number = max(1, int((fraction > _NOTHING).sum()))
+        most = max(1, min(number, len(standardised) // FEWEST_ROWS))
         wanted = self.repr_dim
         if wanted is None:
             # rounding must not ask for one component more
-            wanted = min(most, 1 + int((np.cumsum(share) < self.explained - 1e-12).sum()))
+            wanted = min(most, 1 + int((np.cumsum(fraction) < self.explained - 1e-12).sum()))
         elif wanted > most:
             warnings.warn(
-                f"PCAFeatures keeps {most} of the repr_dim={wanted} components: one for every {ROWS_A_STATISTIC} of "
+                f"PCAFeatures keeps {most} of the repr_dim={wanted} components: one for every {FEWEST_ROWS} of "
                 f"{len(standardised)} training rows, of {number} that vary",
                 UserWarning,
                 stacklevel=3,
@@ -83,7 +83,7 @@ class PCAFeatures(FromRawFeatures):
         kept = directions[: min(wanted, most)]
         largest = np.take_along_axis(kept, np.abs(kept).argmax(axis=1, keepdims=True), axis=1)
         self.components_ = np.ascontiguousarray(kept * np.where(largest < 0, -1.0, 1.0))
-        self.explained_ = share[: len(kept)]
+        self.explained_ = fraction[: len(kept)]
 
     def _project(self, standardised: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n d"]:
         # a product of matrices may round a row differently beside others

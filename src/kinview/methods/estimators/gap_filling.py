@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from torch import nn
 
 from kinview.data.batch import Batch
-from kinview.data.completion import FEWEST_ROWS, Completion
+from kinview.data.completion import Completion
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import with_something_observed
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import Filling

@@ -118,7 +118,7 @@ class MiniRocketFeatures(FixedFeatures):
 @methods.register("minirocket", modality="time_series", reference="Dempster et al., KDD 2021")
 @parameterised
 class MiniRocket(FixedFeatureEstimator):
-    r"""MiniRocket: 84 fixed kernels, dilated, and for each the share of steps above each of some thresholds.
+    r"""MiniRocket: 84 fixed kernels, dilated, and for each the fraction of steps above each of some thresholds.
 
     For a kernel of nine taps, three of weight 2 and six of weight −1, dilated by d, :math:`C(t) = \sum_{s=0}^{8} w_s\,
     x_{t + (s - 4) d}` with 0 beyond the ends; a feature is :math:`\frac{1}{|S|} |\{t \in S : C(t) > b\}|`. S is every

@@ -122,8 +122,8 @@ class MultiRocketFeatures(FixedFeatures):
 class MultiRocket(FixedFeatureEstimator):
     r"""MultiRocket: the convolutions of MiniRocket, pooled in four ways, of a series and of its first differences.
 
-    For each threshold b of a convolution C over L steps, with P the steps at which C > b: the share |P| / L (PPV); the
-    longest run of steps in P (LSPV); the mean of C − b over P (MPV); the mean of the indices in P (MIPV). Without a
+    For each threshold b of a convolution C over L steps, with P the steps at which C > b: the fraction |P| / L (PPV);
+    the longest run of steps in P (LSPV); the mean of C − b over P (MPV); the mean of the indices in P (MIPV). Without a
     step in P the last two are 0 and −1. Features are of different scales: a linear head should standardise them, as the
     published pipeline does.
 

@@ -31,8 +31,8 @@ class FeatureScaler(nn.Module):
     r"""Standardisation of features, learned in chunks of rows.
 
     Dense: :math:`(f - m) / s`, with s = 1 for a constant feature. Sparse, for the sums and counts of Hydra: :math:`h =
-    \sqrt{\max(f, 0)}`, and :math:`[h \ne 0]\,(h - m) / (s + z^4 + 10^{-8})` with z the share of training rows at which
-    h is 0; s is taken by n − 1 (official code).
+    \sqrt{\max(f, 0)}`, and :math:`[h \ne 0]\,(h - m) / (s + z^4 + 10^{-8})` with z the fraction of training rows at
+    which h is 0; s is taken by n − 1 (official code).
 
     Parameters
     ----------
@@ -131,8 +131,8 @@ class MultiRocketHydra(FixedFeatureEstimator):
 
     The features of :class:`MultiRocket`, standardised, then those of :class:`Hydra` by their own scaling: :math:`h =
     \sqrt{\max(f, 0)}` becomes :math:`[h \ne 0]\,(h - m) / (s + z^4 + 10^{-8})`, where m and s are the mean and the
-    standard deviation over training rows and z is the share of those at which h is 0. With ``repr_dim=D`` the first D
-    directions of these are kept, for probes that need few columns.
+    standard deviation over training rows and z is the fraction of those at which h is 0. With ``repr_dim=D`` the first
+    D directions of these are kept, for probes that need few columns.
 
     Notes
     -----

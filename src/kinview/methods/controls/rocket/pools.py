@@ -1,4 +1,4 @@
-"""What is kept of a convolution: the share of steps above a threshold, and three more pools of MultiRocket."""
+"""What is kept of a convolution: the fraction of steps above a threshold, and three more pools of MultiRocket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Pooling:
     Parameters
     ----------
     four : bool
-        All four pools of MultiRocket instead of the share alone.
+        All four pools of MultiRocket instead of the fraction alone.
     definition : {"official", "paper"}
         What the official code computes or what the paper defines, where these differ.
     early : bool
@@ -68,7 +68,7 @@ def pooled_features(
     With C the convolution, b a threshold and steps t = 0, ..., L − 1 of the span that a kernel is pooled over, these
     are in this order, each over all thresholds:
 
-    - PPV, the share of steps with C > b;
+    - PPV, the fraction of steps with C > b;
     - LSPV, the longest run of steps with C > b. Official: the longest t − t′ where t′ is the last step before t with
       C < b, or 0: a run inside counts one more than it is long, and C = b does not end it;
     - MPV, the mean of C − b over the steps with C > b; 0 without any. Official: the mean of C + b;

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from kinview.methods.controls.fixed_features import ROWS_A_STATISTIC
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.methods.controls.rocket.kernels import KERNELS, TAPS, Dilation, quantile_levels
 from kinview.parameters import choice
 
@@ -58,7 +58,7 @@ def learned_thresholds(
     generator : torch.Generator
         Draws the rows.
     """
-    a_kernel = min(len(x), ROWS_A_STATISTIC if how == "pooled" else 1)
+    a_kernel = min(len(x), FEWEST_ROWS if how == "pooled" else 1)
     levels = quantile_levels(sum(len(KERNELS) * dilation.thresholds for dilation in dilations))
     found, start = [], 0
     for at, dilation in enumerate(dilations):
