@@ -75,6 +75,12 @@ def test_a_transformer_around_the_schema_passes_sklearns_checks():
     assert {result["status"] for result in results} <= {"passed", "skipped"}
 
 
+def test_categories_that_differ_after_a_nul_stay_two():
+    cells = np.array(["a\0b", "a\0c", "a\0b", "a\0c"] * 5, dtype=object)
+    codes = encoded(pd.Series(cells, dtype=object))
+    assert codes[0] == codes[2] != codes[1] == codes[3]
+
+
 @pytest.mark.parametrize(
     "column",
     [

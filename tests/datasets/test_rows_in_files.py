@@ -198,6 +198,18 @@ def test_a_nul_byte_is_refused_by_line(tmp_path: Path, end: str) -> None:
         long(tmp_path, text)
 
 
+@pytest.mark.parametrize("column", ["id", "label", "t"])
+def test_a_nul_character_in_a_typed_column_is_refused_by_name(tmp_path: Path, column: str) -> None:
+    frame = pd.DataFrame({"id": ["a", "a", "b"], "t": ["0", "1", "0"], "hr": [1.5, 2.0, 3.5], "label": ["p", "p", "q"]})
+    frame[column] = [f"{cell}\0{cell}" for cell in frame[column]]
+    with pytest.raises(ValueError, match=f"frame, column '{column}' holds NUL characters, the first in "):
+        from_long(frame, id="id", time="t", columns="hr", label="label")
+    for typed in (frame, frame.astype({column: "category"})):
+        typed.to_parquet(tmp_path / "x.parquet")
+        with pytest.raises(ValueError, match=f"x.parquet, column '{column}' holds NUL characters, the first in "):
+            read_long(tmp_path / "x.parquet", id="id", time="t", columns="hr", label="label")
+
+
 @pytest.mark.parametrize("cell", ["Inf", "-inf", "Infinity", "1e400"])
 def test_infinite_numbers_are_refused_by_line(tmp_path: Path, cell: str) -> None:
     for read in (wide, long):

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.data.codes import factorize
+
 __all__ = ["Column", "Kind", "encode_column", "fit_column", "looks_like_ids"]
 
 Kind = Literal["numeric", "boolean", "categorical", "datetime"]
@@ -199,7 +201,7 @@ def _category_keys(name: str, values: pd.Series) -> tuple[list[str], NDArray[np.
     if _is_dictionary(cells.dtype):  # pandas cannot factorise these
         cells = cells.astype(object)
     try:
-        codes[observed], distinct = pd.factorize(cells)
+        codes[observed], distinct = factorize(cells)
     except (TypeError, NotImplementedError):  # lists and the like, as objects and in Arrow
         raise _no_cell(name, next(cell for cell in cells if not isinstance(cell, Hashable))) from None
     except OverflowError:  # before pandas 3, of a whole number that is too large for a float

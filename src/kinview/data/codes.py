@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["as_codes", "is_int64"]
+__all__ = ["as_codes", "factorize", "is_int64"]
 
 _CANONICAL = re.compile(r"0|-?[1-9][0-9]{0,18}")  # as str(int) writes it, without a zero in front
 _INT64 = np.iinfo(np.int64)
+_UTF_8 = ("utf-8", "surrogatepass")  # of any text, and in the order of the texts
 _WHOLE = 2.0**53  # from here on not every whole number is a float
 
 
@@ -46,7 +47,7 @@ def as_codes(values: Any) -> NDArray[Any]:
     if np.ndim(values) != 1:
         raise ValueError(f"codes must be one-dimensional, one a row; got shape {np.shape(values)}")
     column = pd.Series(values).reset_index(drop=True)
-    positions, distinct = pd.factorize(_own_kind(column))  # each distinct value is looked at once
+    positions, distinct = factorize(_own_kind(column))  # each distinct value is looked at once
     missing = positions < 0
     if len(distinct) == 0:
         return np.full(len(column), None, dtype=object) if len(column) else np.empty(0, dtype=np.int64)
@@ -56,6 +57,24 @@ def as_codes(values: Any) -> NDArray[Any]:
     found = np.full(len(column), None, dtype=object)
     found[~missing] = codes[positions[~missing]]
     return found
+
+
+def factorize(column: pd.Series, sort: bool = False) -> tuple[NDArray[np.int64], Any]:
+    r"""Code of each value, -1 where it is missing, and the distinct values: as ``pandas.factorize``, and always exact.
+
+    In a column of objects pandas compares texts only up to a NUL character; here "a\0b" and "a\0c" are two.
+
+    Examples
+    --------
+    >>> factorize(pd.Series(["a\0b", "a\0c", None, "a\0b"], dtype=object))[0]
+    array([ 0,  1, -1,  0])
+    """
+    texts = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string"
+    if not texts or not column.str.contains("\0", regex=False, na=False).any():
+        codes, distinct = pd.factorize(column, sort=sort)
+        return codes.astype(np.int64), distinct
+    codes, encoded = pd.factorize(column.map(lambda text: text.encode(*_UTF_8), na_action="ignore"), sort=sort)
+    return codes.astype(np.int64), np.array([text.decode(*_UTF_8) for text in encoded], dtype=object)
 
 
 def _own_kind(column: pd.Series) -> pd.Series:

@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Int64, Shaped
 from numpy.typing import NDArray
 
-from kinview.data.codes import is_int64
+from kinview.data.codes import factorize, is_int64
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,7 +149,7 @@ def integer_codes(values: Any, n: int, name: str) -> Int64[np.ndarray, " n"]:
     """
     column = _column(values, n, name)
     _check_complete(column, name)
-    return pd.factorize(column)[0].astype(np.int64)
+    return factorize(column)[0]
 
 
 def _label_values(y: Any, n: int) -> NDArray[Any]:
@@ -159,7 +159,7 @@ def _label_values(y: Any, n: int) -> NDArray[Any]:
     if pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS:  # in a nullable column or as objects
         return values.to_numpy(dtype=np.float64, na_value=np.nan) if values.isna().any() else np.array(values.tolist())
     _check_complete(values, "y")
-    return pd.factorize(values.astype(str), sort=True)[0].astype(np.int64)
+    return factorize(values.astype(str), sort=True)[0]
 
 
 def _column(values: Any, n: int, name: str) -> pd.Series:

@@ -24,6 +24,7 @@ __all__ = [
     "is_text",
     "number_column",
     "refuse_infinite",
+    "refuse_nul",
     "refuse_rounded",
     "settle",
 ]
@@ -187,6 +188,18 @@ def category_column(column: pd.Series) -> pd.Series:
     ['07', '7', nan, 'E8']
     """
     return code_column(column).map(str, na_action="ignore").astype("category")
+
+
+def refuse_nul(frame: pd.DataFrame, source: str) -> None:
+    """Refuse text with a NUL character, at which pandas ends a text among objects: two could become one."""
+    for place, name in enumerate(frame.columns):
+        cells = frame.iloc[:, place]
+        texts = pd.Series(cells.cat.categories) if isinstance(cells.dtype, pd.CategoricalDtype) else cells
+        if is_text(texts) and (found := texts.str.contains("\0", regex=False, na=False)).any():
+            raise ValueError(
+                f"{source}, column {str(name)!r} holds NUL characters, the first in {texts[found].iloc[0][:80]!r}: "
+                f"texts may be cut short there; remove them, .str.replace('\\0', '', regex=False)"
+            )
 
 
 def refuse_infinite(frame: pd.DataFrame, source: str, rows: Rows = _NOWHERE) -> None:

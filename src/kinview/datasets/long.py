@@ -18,11 +18,7 @@ from kinview.datasets.ambiguous import (
     warn_of_sentinels,
     warn_of_thousands,
 )
-from kinview.datasets.cells import (
-    code_column,
-    refuse_infinite,
-    refuse_rounded,
-)
+from kinview.datasets.cells import code_column, refuse_infinite, refuse_nul, refuse_rounded
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dataset import Samples
@@ -195,6 +191,8 @@ def _from_long(
 
     ids, stamp = [name(column) for column in several(id)], name(time)
     variable, label, group = (None if column is None else name(column) for column in (variable, label, group))
+    keys_of = dict.fromkeys(part for part in (*ids, stamp, variable, label, group) if part is not None)
+    refuse_nul(frame[list(keys_of)], source)
     series, keys = _series(frame, ids, where, rows)
     chosen = several(value) if value is not None else None if columns is None else several(columns)
     taken = {*ids, stamp, label, group}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kinview.datasets.cells import is_text
+from kinview.datasets.cells import is_text, refuse_nul
 from kinview.datasets.delimited import column_position
 
 __all__ = ["read_parquet"]
@@ -24,7 +24,8 @@ def read_parquet(source: Path, codes: Sequence[str | int] = ()) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If it is none, has no rows, or two columns of one name.
+        If it is none, has no rows, two columns of one name, or a text with a NUL character, at which many programs
+        (pandas among objects) end a text: two could become one.
     """
     import pyarrow.parquet as pq
     from pyarrow import types
@@ -48,6 +49,7 @@ def read_parquet(source: Path, codes: Sequence[str | int] = ()) -> pd.DataFrame:
     for name, dtype in frame.dtypes.items():
         if isinstance(dtype, pd.DatetimeTZDtype):
             frame[name] = frame[name].dt.tz_convert(None)
+    refuse_nul(frame, str(source))
     columns = [str(name) for name in frame.columns]
     exact = {frame.columns[column_position(columns, column, source)] for column in codes}
     for name in exact:
