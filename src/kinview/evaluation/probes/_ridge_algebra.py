@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["RidgePath", "scaled_rows", "targets_of"]
+__all__ = ["RidgePath", "scaled_product", "scaled_rows", "targets_of"]
+
+_BLOCK = 2**20  # numbers of a block of rows, 8 MB: wide rows are scaled where they stay in the cache
 
 
 def scaled_rows(Z: Float[np.ndarray, "n dim"]) -> tuple[StandardScaler, Float[np.ndarray, "n dim"]]:
@@ -14,6 +16,14 @@ def scaled_rows(Z: Float[np.ndarray, "n dim"]) -> tuple[StandardScaler, Float[np
     scaler = StandardScaler().fit(Z)
     rows: Float[np.ndarray, "n dim"] = scaler.transform(Z)
     return scaler, rows
+
+
+def scaled_product(
+    scaler: StandardScaler, Z: Float[np.ndarray, "n dim"], weights: Float[np.ndarray, "dim classes"]
+) -> Float[np.ndarray, "n classes"]:
+    """The rows through the scaler, times weights: in blocks, so that no scaled copy of all rows is made."""
+    rows = max(1, _BLOCK // Z.shape[1])
+    return np.concatenate([scaler.transform(Z[i : i + rows]) @ weights for i in range(0, len(Z), rows)])
 
 
 def targets_of(codes: Int64[np.ndarray, " n"], n_classes: int) -> Float[np.ndarray, "n classes"]:

@@ -133,6 +133,8 @@ class Probe(FromPickle, abc.ABC):
         features = np.asarray(Z, dtype=np.float64)
         if features.ndim != 2 or 0 in features.shape:
             raise ValueError(f"Z must be a table of representations, shape (n, D) without a zero; got {features.shape}")
+        if np.isfinite(features).all():
+            return features
         if np.isinf(features).any():
             raise ValueError("Z holds infinite values; a probe takes finite ones")
         if not self.accepts_missing and np.isnan(features).any():

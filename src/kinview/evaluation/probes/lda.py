@@ -11,7 +11,7 @@ from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
 from kinview.evaluation.probes import probes
-from kinview.evaluation.probes._ridge_algebra import scaled_rows
+from kinview.evaluation.probes._ridge_algebra import scaled_product, scaled_rows
 from kinview.evaluation.probes.base import Probe
 
 __all__ = ["LDA"]
@@ -84,8 +84,7 @@ class LDA(Probe):
         return np.asarray(self._decisions(Z).argmax(axis=1), dtype=np.int64)  # far off, probabilities round to 1
 
     def _decisions(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
-        decisions: Float[np.ndarray, "n classes"] = self._scaler.transform(Z) @ self._weights + self._intercept
-        return decisions
+        return scaled_product(self._scaler, Z, self._weights) + self._intercept
 
 
 def _gram(R: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "size size"]:

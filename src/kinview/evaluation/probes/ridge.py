@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._calibration import best_sharpness
-from kinview.evaluation.probes._ridge_algebra import RidgePath, scaled_rows, targets_of
+from kinview.evaluation.probes._ridge_algebra import RidgePath, scaled_product, scaled_rows, targets_of
 from kinview.evaluation.probes.base import Probe, positive_numbers
 from kinview.parameters import anything, check_parameters, choice
 
@@ -136,5 +136,4 @@ class Ridge(Probe):
         return np.asarray(self._decisions(Z).argmax(axis=1), dtype=np.int64)  # far off, probabilities round to 1
 
     def _decisions(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
-        decisions: Float[np.ndarray, "n classes"] = self._scaler.transform(Z) @ self._weights + self._intercept
-        return decisions
+        return scaled_product(self._scaler, Z, self._weights) + self._intercept

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._calibration import SHARPNESS, best_sharpness
-from kinview.evaluation.probes._ridge_algebra import RidgePath, scaled_rows, targets_of
+from kinview.evaluation.probes._ridge_algebra import RidgePath, scaled_product, scaled_rows, targets_of
 from kinview.evaluation.probes.base import Probe
 from kinview.parameters import check_parameters, real, whole
 
@@ -169,8 +169,7 @@ class RobustRidge(Probe):
         return np.asarray(self._decisions(Z).argmax(axis=1), dtype=np.int64)  # far off, probabilities round to 1
 
     def _decisions(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
-        decisions: Float[np.ndarray, "n classes"] = self._scaler.transform(Z) @ self._weights + self._offset
-        return decisions
+        return scaled_product(self._scaler, Z, self._weights) + self._offset
 
 
 def _least_squared_error(
