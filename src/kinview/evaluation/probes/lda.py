@@ -84,7 +84,8 @@ class LDA(Probe):
         return np.asarray(self._decisions(Z).argmax(axis=1), dtype=np.int64)  # far off, probabilities round to 1
 
     def _decisions(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
-        return scaled_product(self._scaler, Z, self._weights) + self._intercept
+        decisions: Float[np.ndarray, "n classes"] = scaled_product(self._scaler, Z, self._weights) + self._intercept
+        return decisions
 
 
 def _gram(R: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "size size"]:

@@ -169,7 +169,8 @@ class RobustRidge(Probe):
         return np.asarray(self._decisions(Z).argmax(axis=1), dtype=np.int64)  # far off, probabilities round to 1
 
     def _decisions(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
-        return scaled_product(self._scaler, Z, self._weights) + self._offset
+        decisions: Float[np.ndarray, "n classes"] = scaled_product(self._scaler, Z, self._weights) + self._offset
+        return decisions
 
 
 def _least_squared_error(
