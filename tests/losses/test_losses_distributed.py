@@ -132,6 +132,7 @@ def found(results: dict[str, Tensor], split: str, case: str) -> dict[str, Tensor
     return {key.removeprefix(prefix): value for key, value in results.items() if key.startswith(prefix)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("case", [case for case in CASES if losses[case.split(":")[0]].target.gathers])
 def test_two_processes_are_one(case: str, split: str, ranks: list[dict[str, Tensor]]) -> None:
@@ -147,6 +148,7 @@ def test_two_processes_are_one(case: str, split: str, ranks: list[dict[str, Tens
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in CASES if not losses[case.split(":")[0]].target.gathers])
 def test_a_loss_that_does_not_gather_sees_its_own_rows_alone(case: str, ranks: list[dict[str, Tensor]]) -> None:
     for rank in range(2):
@@ -155,6 +157,7 @@ def test_a_loss_that_does_not_gather_sees_its_own_rows_alone(case: str, ranks: l
     assert not torch.allclose(alone["value"], evaluate(*build(case), slice(0, N))["value"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_tools_across_processes(split: str, ranks: list[dict[str, Tensor]]) -> None:
     for rank in range(2):
