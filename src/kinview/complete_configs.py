@@ -25,7 +25,14 @@ from kinview.registry import (
     to_config,
 )
 
-__all__ = ["complete_config", "complete_parameters", "frozen_defaults", "register_fields", "short_config"]
+__all__ = [
+    "complete_config",
+    "complete_parameters",
+    "earlier_defaults",
+    "frozen_defaults",
+    "register_fields",
+    "short_config",
+]
 
 _FIELDS: dict[str, dict[str, Any]] = {}  # parameters that are mappings of fields, with their defaults
 _ABSENT = object()
@@ -73,14 +80,21 @@ def short_config(registry: Registry, config: Any, *, for_modality: str | None = 
     return _short(registry, config, (), for_modality)
 
 
-def complete_parameters(target: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the parameters of a class in plain data, the parts among them complete."""
-    return {name: _complete_parameter(Entry("", target), name, value, None) for name, value in values.items()}
+def complete_parameters(
+    target: type, values: Mapping[str, Any], frozen: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Values of the parameters of a class in plain data, the parts among them complete, as :func:`complete_config`."""
+    entries = (entry for registry in families().values() for entry in registry.imported())
+    own = next((entry for entry in entries if entry.target is target), Entry("", target))
+    return {name: _complete_parameter(own, name, value, frozen) for name, value in values.items()}
 
 
 @functools.cache
 def frozen_defaults(version: str) -> dict[str, Any]:
     """Defaults of every part that a version of kinview had, with its recipes.
+
+    ``gained`` holds parameters that a part has gained since and whose default is no longer what that version did, with
+    the value that does it.
 
     Parameters
     ----------
@@ -90,6 +104,11 @@ def frozen_defaults(version: str) -> dict[str, Any]:
     file = importlib.resources.files("kinview") / "configs" / "defaults" / f"{version}.json"
     table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return table
+
+
+def earlier_defaults(frozen: Mapping[str, Any], family: str, name: str) -> dict[str, Any]:
+    """Defaults that a part had, and what stands for those that it has gained since, where their default changed it."""
+    return {**frozen["parts"].get(family, {}).get(name, {}), **frozen["gained"].get(family, {}).get(name, {})}
 
 
 def register_fields(parameter: str, target: Any, *, without: Sequence[str] = ()) -> None:
@@ -179,7 +198,7 @@ def _registry_of(entry: Entry, parameter: str) -> tuple[Registry | None, tuple[s
 
 def _defaults(registry: Registry, entry: Entry, frozen: Mapping[str, Any] | None) -> dict[str, Any]:
     """Defaults of a part in plain data: those of now, and over them those of an earlier version."""
-    then = {} if frozen is None else frozen["parts"].get(registry.family, {}).get(entry.name, {})
+    then = {} if frozen is None else earlier_defaults(frozen, registry.family, entry.name)
     return _with_earlier(default_values(entry.target), then)
 
 

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kinview.complete_configs import frozen_defaults
+from kinview.complete_configs import earlier_defaults, frozen_defaults
 from kinview.registry import VARIADIC, families
 
 __all__ = ["FromPickle", "gained_parameters"]
@@ -18,7 +18,8 @@ class FromPickle:
     """Base class of parts that a pickle of an earlier version may hold: what the pickle does not know is filled in.
 
     A parameter that the class has gained since has the default of kinview 0.1.0 where that version had it, and the
-    present one otherwise: a new parameter comes with the default that changes nothing.
+    present one otherwise: a new parameter comes with the default that changes nothing, or with the value that does
+    among those frozen.
     """
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -53,24 +54,27 @@ def _parameters_with_defaults(target: type) -> tuple[str, ...]:
 
 
 def _default_of(target: type, name: str) -> Any:
-    """Default that a parameter had in kinview 0.1.0, else the one that it has now."""
+    """Default that a parameter had in kinview 0.1.0, or what stands for it, else the one that it has now."""
     now = inspect.signature(target).parameters[name].default
-    for then in _defaults_of_then(target):
+    for family, part in _names_of(target):
+        then = earlier_defaults(frozen_defaults("0.1.0"), family, part)
         if name in then:
             return tuple(then[name]) if isinstance(now, tuple) else copy.copy(then[name])
     return now
 
 
-def _defaults_of_then(target: type) -> Iterator[Mapping[str, Any]]:
-    """Defaults that a part and its bases had in kinview 0.1.0."""
+def _names_of(target: type) -> Iterator[tuple[str, str]]:
+    """Family and name under which a part and its bases are registered."""
     for registry in families().values():
         for entry in registry.imported():
             if entry.target in target.__mro__:
-                yield frozen_defaults("0.1.0")["parts"].get(registry.family, {}).get(entry.name, {})
+                yield registry.family, entry.name
 
 
 def gained_parameters(target: type) -> dict[str, Any]:
-    """Parameters that a part of kinview 0.1.0 has gained since, with their defaults; none of a part that is new."""
-    known = {name for then in _defaults_of_then(target) for name in then}
+    """Parameters that a part of kinview 0.1.0 has gained since, with what changes nothing; none of a new part."""
+    then = frozen_defaults("0.1.0")["parts"]
+    known = {name for family, part in _names_of(target) for name in then.get(family, {}).get(part, {})}
     parameters = inspect.signature(target).parameters.values()
-    return {p.name: p.default for p in parameters if known and p.name not in known and p.default is not p.empty}
+    gained = [p.name for p in parameters if known and p.name not in known and p.default is not p.empty]
+    return {name: _default_of(target, name) for name in gained}

@@ -189,7 +189,7 @@ def test_times_keep_a_trailing_gap() -> None:
 
 
 def test_hide_blanks_steps_after_the_input_layer() -> None:
-    network = encoder(missing="channel", front_end="values", padding="official")
+    network = encoder(missing="channel", front_end="values", fill="zero", padding="official")
     x = torch.randn(2, 2, 9, generator=gen())
     hide = torch.zeros(2, 9, dtype=torch.bool)
     hide[0, 2:5] = True

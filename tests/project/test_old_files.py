@@ -225,15 +225,21 @@ def with_defaults(monkeypatch: pytest.MonkeyPatch, registry: Registry, name: str
 
 def change_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other defaults of methods and of parts inside: another network, or another embedding, would follow from each."""
-    with_defaults(monkeypatch, methods, "ts2vec", front_end="values", padding="official", scaling="sample")
-    with_defaults(monkeypatch, methods, "tstcc", kernel_size=3, pooling="max", scaling=None)
+    changed = {"front_end": "values", "padding": "official", "scaling": "sample", "fill": "linear"}
+    with_defaults(monkeypatch, methods, "ts2vec", **changed)
+    with_defaults(monkeypatch, methods, "tstcc", kernel_size=3, pooling="max", scaling=None, fill="linear")
     with_defaults(monkeypatch, methods, "tfc", representation="encoder", scaling="sample")
     with_defaults(monkeypatch, methods, "simclr", pooling="max", scaling=None)
     with_defaults(monkeypatch, methods, "scarf", depth=1, hidden_dim=16)
-    with_defaults(monkeypatch, encoders, "resnet1d", stride=1, kernel_sizes=(9,))
-    with_defaults(monkeypatch, encoders, "dilated_conv", front_end="values", padding="official")
-    with_defaults(monkeypatch, encoders, "tstcc_cnn", front_end="values", kernel_size=4)
-    with_defaults(monkeypatch, encoders, "patch_transformer", front_end="values")
+    change_defaults_inside(monkeypatch)
+
+
+def change_defaults_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other defaults of the parts inside, those that they have gained since 0.1.0 among them."""
+    with_defaults(monkeypatch, encoders, "resnet1d", stride=1, kernel_sizes=(9,), fill="completion")
+    with_defaults(monkeypatch, encoders, "dilated_conv", front_end="values", padding="official", fill="linear")
+    with_defaults(monkeypatch, encoders, "tstcc_cnn", front_end="values", kernel_size=4, fill="linear")
+    with_defaults(monkeypatch, encoders, "patch_transformer", front_end="values", fill="completion")
     with_defaults(monkeypatch, encoders, "mlp", depth=1)
     with_defaults(monkeypatch, families()["heads"], "mlp", activation="sigmoid", depth=1)
 
@@ -255,6 +261,12 @@ def test_a_changed_default_changes_no_model_file(name: str, tmp_path: Path, monk
     change_defaults(monkeypatch)
     for file in (OLD / f"{name}.safetensors", present):
         assert np.array_equal(embedded(load_model(file), name), before)
+
+
+@every_estimator
+def test_a_changed_default_changes_no_pickle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_defaults_inside(monkeypatch)  # a pickle names the classes of its methods, not their names in a registry
+    assert_as_then(embedded(unpickled(f"{name}.pkl"), name), EXPECTED[name])
 
 
 def test_without_the_defaults_of_then_a_changed_default_would_show(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
+from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import input_projection, inside, unless_full
 from kinview.parameters import check_fraction, check_integer
 
@@ -74,7 +74,7 @@ class DilatedConvEncoder(SeriesEncoder):
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
         padding: Literal["masked", "official"] = "masked",
-        fill: FillRule = "zero",
+        fill: FillRule = DEFAULT_FILL,
     ) -> None:
         super().__init__(
             {"channels": channels, "repr_dim": repr_dim, "hidden_dim": hidden_dim},

@@ -153,4 +153,5 @@ def _without_gaps(spec: str | Mapping[str, Any]) -> dict[str, Any]:
     name = spec if isinstance(spec, str) else next(iter(spec))
     given = {} if isinstance(spec, str) else spec[name] or {}
     has_one = "front_end" in inspect.signature(encoders[name].target).parameters
-    return {name: {**({"front_end": "values"} if has_one else {}), **{k: v for k, v in given.items() if k != "fill"}}}
+    bare = {"front_end": "values", "fill": "zero"} if has_one else {}
+    return {name: {**bare, **{k: v for k, v in given.items() if k != "fill"}}}

@@ -13,11 +13,13 @@ from kinview.data.gaps import Fill, bridge, valid_lengths
 from kinview.encoders.masked import inside
 from kinview.old_pickles import FromPickle
 
-__all__ = ["FillRule", "Filling", "FrontEndMode", "GapFrontEnd", "MissingRule"]
+__all__ = ["DEFAULT_FILL", "FillRule", "Filling", "FrontEndMode", "GapFrontEnd", "MissingRule"]
 
 FillRule = Literal["zero", "hold", "linear", "completion", "completion+channels"]
 FrontEndMode = Literal["values", "values+mask", "values+mask+delta"]
 MissingRule = Literal["channel", "timestep"]
+
+DEFAULT_FILL: FillRule = "zero"  # of the networks, as published; what the others gain: docs/gaps.md
 
 
 class Filling(FromPickle, nn.Module):
@@ -27,7 +29,7 @@ class Filling(FromPickle, nn.Module):
     ----------
     channels : int
         Number of channels C of the series.
-    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}, default "zero"
         ``completion`` completes each channel from itself, ``completion+channels`` from the others too; see
         :class:`kinview.data.Completion`.
 
@@ -105,7 +107,7 @@ class GapFrontEnd(Filling):
         What the network is shown: values alone, also which are observed, or also the time since the last observed one.
     missing : {"channel", "timestep"}
         ``channel``: a missing value is missing alone. ``timestep``: it makes its whole step missing (TS2Vec's rule).
-    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
+    fill : {"zero", "hold", "linear", "completion", "completion+channels"}, default "zero"
         What stands in a gap: 0, the last observed value, a line between the neighbours (in real time where there are
         time stamps), or a learned conditional mean (:class:`Filling`). Beyond the end of a series stand zeros.
 

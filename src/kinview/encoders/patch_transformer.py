@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
+from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import blank, input_projection, inside
 from kinview.parameters import check_fraction
 
@@ -82,7 +82,7 @@ class PatchTransformer(SeriesEncoder):
         dropout: float = 0.2,
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
-        fill: FillRule = "zero",
+        fill: FillRule = DEFAULT_FILL,
     ) -> None:
         sizes = {"repr_dim": repr_dim, "patch_length": patch_length, "stride": stride, "depth": depth, "heads": heads}
         sizes["feed_forward_dim"] = feed_forward_dim

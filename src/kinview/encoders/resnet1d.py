@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
-from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
+from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import MaskedBatchNorm1d, blank, input_convolution, unless_full
 from kinview.parameters import check_integer
 
@@ -74,7 +74,7 @@ class ResNet1d(SeriesEncoder):
         stride: int = 2,
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
-        fill: FillRule = "zero",
+        fill: FillRule = DEFAULT_FILL,
     ) -> None:
         _check(widths, kernel_sizes)
         super().__init__(

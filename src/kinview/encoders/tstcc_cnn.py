@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.dropout import CheapDropout
-from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
+from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import (
     MaskedBatchNorm1d,
     MaskedConv1d,
@@ -84,7 +84,7 @@ class TSTCCEncoder(SeriesEncoder):
         dropout: float = 0.35,
         front_end: FrontEndMode = "values+mask",
         missing: MissingRule = "channel",
-        fill: FillRule = "zero",
+        fill: FillRule = DEFAULT_FILL,
     ) -> None:
         sizes = {"repr_dim": repr_dim, "hidden_dim": hidden_dim, "kernel_size": kernel_size, "stride": stride}
         super().__init__(

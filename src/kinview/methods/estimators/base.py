@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.augmentations import augmentations
-from kinview.complete_configs import complete_parameters
+from kinview.complete_configs import complete_parameters, frozen_defaults
 from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
@@ -85,7 +85,16 @@ class EstimatorCore(FromPickle, Capabilities):
         if "sizes_" not in state:
             self.sizes_ = self._sizes_of_0_1()
         if "sizes_" not in state or any(name not in state for name in self.get_params(deep=False)):  # type: ignore[attr-defined]
+            self._name_parts_of_0_1()
             self._rebuild_network(self.method_)
+
+    def _name_parts_of_0_1(self) -> None:
+        """Parameters that are parts, as kinview 0.1.0 understood them, where a default inside has changed since."""
+        given = self.get_params(deep=False)  # type: ignore[attr-defined]
+        now = complete_parameters(type(self), given)
+        for name, then in complete_parameters(type(self), given, frozen_defaults("0.1.0")).items():
+            if then != now[name]:
+                setattr(self, name, then)
 
     def _rebuild_network(self, former: Method) -> None:
         """Network as this version builds it, with the tensors of the one that a pickle held."""

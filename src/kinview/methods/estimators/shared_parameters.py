@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
+from kinview.data.few_rows import FEWEST_ROWS
+from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName
 from kinview.methods.estimators.base import as_trainer
 from kinview.parameters import anything, choice, real, spec, whole
@@ -54,15 +55,15 @@ def augmentation(default: str | None, doc: str) -> Any:
     return spec(default, "augmentation", doc=doc)
 
 
-def fill(default: FillRule = "zero", where: str = "What the network sees in a gap") -> Any:
+def fill(default: FillRule = DEFAULT_FILL, where: str = "What the network sees in a gap") -> Any:
     """What stands in a gap, with the words for where it stands."""
     return choice(
         default,
         get_args(FillRule),
         doc=f"{where}: 0, the last observed value, a line between the observed neighbours, or the mean of what is "
         'missing given what was observed, learned from the training series ("completion": of the same channel, '
-        '"completion+channels": of all) where it predicts hidden values better than the line; see '
-        ":class:`~kinview.data.Completion`.",
+        '"completion+channels": of all) where it predicts hidden values better than the line, from '
+        f"{FEWEST_ROWS} series on; see :class:`~kinview.data.Completion`.",
     )
 
 

@@ -277,6 +277,7 @@ class TS2Vec(SeriesEstimator):
             depth=sizes["depth"],
             missing="timestep",
             front_end="values",
+            fill="zero",
             padding="official",
             scaling=None,
         )
