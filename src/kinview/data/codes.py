@@ -64,6 +64,18 @@ def factorize(column: pd.Series, sort: bool = False) -> tuple[NDArray[np.int64],
 
     In a column of objects pandas compares texts only up to a NUL character; here "a\0b" and "a\0c" are two.
 
+    Returns
+    -------
+    codes : ndarray of shape (n,)
+        int64, in the order of first appearance, or of the sorted values with ``sort``.
+    distinct : array-like of shape (k,)
+        Of the kind of the column.
+
+    Raises
+    ------
+    TypeError
+        If a value cannot be hashed.
+
     Examples
     --------
     >>> factorize(pd.Series(["a\0b", "a\0c", None, "a\0b"], dtype=object))[0]
