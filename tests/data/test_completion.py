@@ -16,6 +16,7 @@ from torch import Tensor
 from helpers import NAN, gen
 from kinview.data import Completion, bridge
 from kinview.data._conditional_mean import conditional_mean, moments, positive_definite, stationary_moments
+from kinview.data.completion import _places
 
 
 def waves(n: int = 60, channels: int = 1, steps: int = 24, seed: int = 0) -> Tensor:
@@ -131,13 +132,26 @@ def test_eigenvalues_are_raised_to_a_millionth_of_the_largest() -> None:
     torch.testing.assert_close(found, torch.tensor([2e-6, 1.0, 2.0], dtype=torch.float64))
 
 
-def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Mean, covariance and whether it is used, of series of one channel: the recipe step by step."""
+def place_directly(row: np.ndarray, t: int) -> tuple[int, int]:
+    """Class of a gap's length and class of the distance to the nearest observed step."""
+    seen = np.flatnonzero(~np.isnan(row))
+    before, after = seen[seen < t], seen[seen > t]
+    missing = after[0] - before[-1] - 1 if len(before) and len(after) else np.inf
+    distance = np.abs(seen - t).min() if len(seen) else np.inf
+    return sum(missing > bound for bound in (2, 8)), sum(distance > bound for bound in (1, 2, 4, 8, 16, 32))
+
+
+def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[tuple[int, int], float]]:
+    """Mean, covariance and weights of series of one channel: the recipe step by step."""
     generator = gen(0)
+    rows = x[:, 0]
+    n, steps = rows.shape
     hidden = (torch.rand(x.shape, generator=generator, dtype=torch.float64) < 0.15).numpy()[:, 0]
-    rows, known = x[:, 0], ~np.isnan(x[:, 0])
-    kept = np.where(hidden, np.nan, rows)
-    tried = hidden & known
+    length = torch.randint(0, steps // 2 + 1, (n, 1, 1), generator=generator).numpy()[:, 0, 0]
+    start = torch.rand(n, 1, 1, generator=generator, dtype=torch.float64).numpy()[:, 0, 0] * (steps - length + 1)
+    for i in range(n):
+        hidden[i, int(start[i]) : int(start[i]) + length[i]] = True
+    order = torch.randperm(n, generator=generator).tolist()
 
     def candidate(values: np.ndarray, share: float, ridge: float) -> tuple[np.ndarray, np.ndarray]:
         mean, pairwise, stationary = moments_directly(values[:, None])
@@ -145,31 +159,61 @@ def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
         covariance = (vectors * np.maximum(values_, 1e-6 * values_[-1])) @ vectors.T
         return mean[0], covariance + ridge * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
 
-    def error(filled: np.ndarray) -> float:
-        return float(np.mean((filled - rows)[tried] ** 2))
+    def weighed(share: float, ridge: float) -> tuple[float, dict[tuple[int, int], float]]:
+        pairs: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
+        for fold in range(3):
+            tried = order[fold::3]
+            mean, covariance = candidate(np.delete(rows, tried, axis=0), share, ridge)
+            kept = np.where(hidden[tried], np.nan, rows[tried])
+            least = np.mean([np.nanvar(row) if np.isfinite(row).any() else 0.0 for row in kept]) / 100
+            for i, row in zip(tried, kept, strict=True):
+                if not np.isfinite(row).any():
+                    continue
+                line = bridge(torch.from_numpy(row)[None, None])[0, 0].numpy()
+                found = directly(row - mean, covariance) + mean
+                for t in np.flatnonzero(hidden[i] & ~np.isnan(rows[i])):
+                    spread = np.sqrt(max(np.nanvar(row), least))
+                    pair = ((rows[i, t] - line[t]) / spread, (found[t] - line[t]) / spread)
+                    pairs.setdefault(place_directly(row, t), []).append((i, *pair))
+        weights, left = {}, []
+        for gap in range(3):
+            shorter = 0.0
+            for reach in range(7):
+                cells = pairs.get((gap, reach), [])
+                weights[gap, reach] = shorter
+                if len({i for i, _, _ in cells}) >= 5:
+                    missed, change = np.array([cell[1:] for cell in cells]).T
+                    w = float(np.clip(missed @ change / (change @ change), 0, 1))
+                    share_left = float(np.sum((missed - w * change) ** 2) / np.sum(missed**2))
+                    weights[gap, reach] = w if share_left < 0.9 else 0.0
+                    left.append(share_left if share_left < 0.9 else 1.0)
+                shorter = weights[gap, reach]
+        return float(np.mean(left)), weights
 
-    line = error(bridge(torch.from_numpy(kept)[:, None])[:, 0].numpy())
-    errors = {}
-    for share in (0.0, 0.25, 0.5, 0.75, 0.95):
-        for ridge in (1e-3, 1e-2, 1e-1):
-            mean, covariance = candidate(kept, share, ridge)
-            filled = np.stack([directly(row - mean, covariance) if np.isfinite(row).any() else row for row in kept])
-            errors[share, ridge] = error(filled + mean)
-    best = min(errors, key=lambda key: errors[key])
-    return *candidate(rows, *best), errors[best] < 0.9 * line
+    found = {
+        (share, ridge): weighed(share, ridge) for share in (0, 0.25, 0.5, 0.75, 0.95) for ridge in (1e-3, 1e-2, 1e-1)
+    }
+    best = min(found, key=lambda key: found[key][0])
+    return *candidate(rows, *best), found[best][1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_fit_is_the_recipe_step_by_step(seed: int) -> None:
     x = gappy(waves(40, 1, 12, seed), 0.3, seed)
-    mean, covariance, used = chosen_directly(x.numpy())
+    x[::3] *= 20  # errors are counted in units of each series
+    mean, covariance, weights = chosen_directly(x.numpy())
     completion = Completion.of(x)
-    assert completion.completed.tolist() == [used] == [True]
+    np.testing.assert_allclose(completion.weight[0].numpy(), [weights[key] for key in sorted(weights)], atol=1e-6)
+    assert completion.completed.tolist() == [True]
     np.testing.assert_allclose(completion.mean[0].numpy(), mean, atol=1e-6)
     np.testing.assert_allclose(completion.covariance[0].numpy(), covariance, atol=1e-6)
     new = gappy(waves(10, 1, 12, seed + 9), 0.5, seed + 9)
-    expected = np.stack([directly(row - mean, covariance) + mean for row in new[:, 0].numpy()])
+    expected = bridge(new)[:, 0].numpy()
+    for row, line in zip(new[:, 0].numpy(), expected, strict=True):
+        found = directly(row - mean, covariance) + mean
+        for t in np.flatnonzero(np.isnan(row)):
+            line[t] += weights[place_directly(row, t)] * (found[t] - line[t])
     inside = torch.arange(12) < (12 - (~torch.isnan(new[:, 0])).flip(1).int().argmax(dim=1))[:, None]
     np.testing.assert_allclose(completed(new, completion)[:, 0][inside].numpy(), expected[inside.numpy()], atol=1e-5)
 
@@ -215,11 +259,11 @@ def test_a_fit_repeats_and_another_draw_of_hidden_cells_is_asked_for_by_a_genera
 
 
 def test_other_channels_tell_what_a_channel_does_not() -> None:
-    first = torch.randn(200, 1, 12, generator=gen(), dtype=torch.float64)
-    x = torch.cat([first, first + 0.1 * torch.randn(200, 1, 12, generator=gen(1), dtype=torch.float64)], dim=1)
-    alone, across = Completion.of(gappy(x)), Completion.of(gappy(x), across=True)
+    first = torch.randn(200, 1, 40, generator=gen(), dtype=torch.float64)
+    x = torch.cat([first, first + 0.1 * torch.randn(200, 1, 40, generator=gen(1), dtype=torch.float64)], dim=1)
+    alone, across = Completion.of(x), Completion.of(x, across=True)
     gaps = x[:20].clone()
-    gaps[:, 0, 2:9] = NAN
+    gaps[:, 0, 5:25] = NAN
     errors = [(completed(gaps, each) - x[:20]).square().mean() for each in (alone, across)]
     assert across.completed.all() and errors[1] < errors[0] / 20
     with pytest.raises(ValueError, match=r"at most 1,024 values a series; these have 12 channels of 100 steps"):
@@ -310,10 +354,47 @@ def test_unevenly_spaced_series_are_interpolated_in_their_own_time() -> None:
     assert torch.equal(filled[::2], bridge(x, odd)[::2])
     torch.testing.assert_close(filled[1::2], completed(x, completion, times=even)[1::2], rtol=0, atol=1e-9)
     jittered = even + 0.2 * torch.rand(60, 24, generator=gen(), dtype=torch.float64)
-    torch.testing.assert_close(completed(x, completion, times=jittered), completed(x, completion, times=even))
+    by_place = completed(x, completion, times=even) - bridge(x, even)
+    mixed = completed(x, completion, times=jittered) - bridge(x, jittered)  # with a line in its own time
+    where, weight = by_place.abs() > 1e-6, completion._weight_at(_places(x))
+    found = [change / weight + bridge(x, stamps) for change, stamps in ((by_place, even), (mixed, jittered))]
+    torch.testing.assert_close(found[1][where], found[0][where], msg="the conditional mean goes by place")
     slower = completed(x, completion, times=even * 2)
     assert torch.equal(slower, bridge(x, even * 2)), "another sampling rate is another grid"
     assert not Completion.of(x, torch.rand(60, 24, generator=gen()).cumsum(dim=1)).completed.any()
+
+
+# --- how far a completion is trusted ---------------------------------------------------------------------------------
+
+
+def test_next_to_observed_values_a_line_is_kept_and_far_from_them_the_shape_is_filled_in() -> None:
+    rise = torch.linspace(0, 1, 100, dtype=torch.float64)
+    bump = 3 * torch.exp(-(((rise - 0.5) / 0.2) ** 2))
+    rough = torch.randn(80, 1, 100, generator=gen(), dtype=torch.float64).cumsum(dim=2) * 0.1
+    completion = Completion.of(bump + rough)
+    weight = completion.weight[0].view(3, 7)
+    assert weight[0, 0] < 0.5 < weight[2, 5], "short gaps near observed values; the middle of a long one"
+    gaps = (bump + rough)[:20].clone()
+    gaps[:, :, 25:75] = NAN
+    errors = [(each - (bump + rough)[:20]).square().mean() for each in (completed(gaps, completion), bridge(gaps))]
+    assert errors[0] < errors[1] / 10
+
+
+def test_many_channels_and_long_series_take_smaller_windows() -> None:
+    shapes = {
+        (c, t): tuple(Completion(c, t).covariance.shape)
+        for c, t in ((1, 512), (1, 513), (16, 512), (17, 512), (300, 65))
+    }
+    assert shapes == {
+        (1, 512): (1, 512, 512),
+        (1, 513): (1, 512, 512),
+        (16, 512): (16, 512, 512),
+        (17, 512): (17, 256, 256),
+        (300, 65): (300, 64, 64),
+    }
+    gaps, truth = gappy(waves(20, 17, 300)), waves(20, 17, 300)
+    errors = [(each - truth).square().mean() for each in (completed(gaps, Completion.of(gaps)), bridge(gaps))]
+    assert errors[0] < errors[1] / 2
 
 
 # --- long series -----------------------------------------------------------------------------------------------------
@@ -332,4 +413,7 @@ def test_long_series_are_completed_in_windows() -> None:
     assert errors[0] < errors[1] / 3
     row = (gaps[1, 0] - completion.mean[0])[128:640].numpy()  # steps 256 to 511 with 128 on either side
     expected = directly(row, completion.covariance[0].double().numpy())[128:384] + completion.mean[0, 256:512].numpy()
+    weight = completion._weight_at(_places(gaps))[1, 0, 256:512].numpy()
+    line = bridge(gaps)[1, 0, 256:512].numpy()
+    expected = np.where(np.isnan(row[128:384]), line + weight * (expected - line), expected)
     np.testing.assert_allclose(filled[1, 0, 256:512].numpy(), expected, atol=1e-6)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -17,22 +18,27 @@ from kinview.data._conditional_mean import (
     windows,
 )
 from kinview.data.few_rows import FEWEST_ROWS
-from kinview.data.gaps import bridge, complete, valid_lengths
+from kinview.data.gaps import bridge, complete, neighbours, observed_std, valid_lengths
 
 __all__ = ["Completion"]
 
-_LONGEST_GRID = 1000  # steps with a covariance for each pair of them
+_LONGEST_GRID = 512  # steps with a covariance for each pair of them, and of the largest window
+_LEAST_WINDOW = 64
+_MOST_VALUES = 2**22  # of all covariances within channels: 16 MiB
 _MOST_ACROSS = 1024  # values of all channels together, each pair with a covariance
-_CORE, _AROUND = 256, 128  # steps of a window that are completed, and that are read on either side
 _ALPHAS = (0.0, 0.25, 0.5, 0.75, 0.95)  # α
 _RIDGES = (1e-3, 1e-2, 1e-1)  # λ
+_GAPS = (2, 8)  # missing steps up to which a gap is short, and up to which it is of middle length
+_REACHES = (1, 2, 4, 8, 16, 32)  # distances up to which a weight holds; one more for what is farther
+_PLACES = (len(_GAPS) + 1) * (len(_REACHES) + 1)
 _HIDDEN = 0.15
 _BETTER = 0.9
-_CELLS_TRIED = 2**15  # on which α and λ are chosen
+_FOLDS = 3
+_CELLS_TRIED = 2**15  # on which α, λ and w are chosen, where a covariance has up to 256 rows; fewer where it has more
 
 
 class Completion(nn.Module):
-    r"""Fill gaps with a Gaussian conditional mean, where that predicts hidden observed values better than a line does.
+    r"""Fill gaps with a Gaussian conditional mean, as far as it predicts hidden observed values better than a line does.
 
     On the grid of steps of the training series, with the means :math:`\mu_t`, the covariances :math:`S_{st}` over the
     series in which both steps were observed, and :math:`\rho_\ell`, their average over the pairs at lag ℓ,
@@ -41,6 +47,12 @@ class Completion(nn.Module):
               \hat x_m = \mu_m + C_{mo} \big(C_{oo} + \lambda \tfrac{\mathrm{tr}\, C}{T} I\big)^{-1} (x_o - \mu_o)
 
     for the missing steps m and the observed steps o of a series. PSD raises eigenvalues to 1e-6 of the largest one.
+    With the linear interpolation :math:`\ell` of :func:`bridge`, a step is filled with
+
+    .. math:: \ell_m + w_{p(m)} (\hat x_m - \ell_m), \qquad 0 \le w_p \le 1,
+
+    where the place p is the length of the gap (up to 2 steps, up to 8, more) with the distance to the nearest observed
+    step (up to 1, 2, 4, 8, 16, 32, more): next to an observed value a line is hard to beat, far from it easily.
 
     Parameters
     ----------
@@ -53,17 +65,21 @@ class Completion(nn.Module):
 
     Notes
     -----
-    *Choice.* 15 % of the observed values are hidden, μ, S and ρ are estimated without them, and
-    :math:`\alpha \in \{0, .25, .5, .75, .95\}` and :math:`\lambda \in \{10^{-3}, 10^{-2}, 10^{-1}\}` are those of the
-    least mean squared error on them (on a sample of the series of 32,768 values, or of 16 series). A channel whose
-    error is not below 0.9 of that of linear interpolation is interpolated linearly; ``completed`` says which are not.
+    *Choice.* In each third of the series, 15 % of the observed values and a run of up to half of the steps are hidden;
+    μ, S and ρ are estimated from the other two thirds. :math:`w_p` is the least-squares weight on the hidden values,
+    each series divided by its standard deviation, and 0 where it leaves 90 % or more of the squared error of a line;
+    :math:`\alpha \in \{0, .25, .5, .75, .95\}` and :math:`\lambda \in \{10^{-3}, 10^{-2}, 10^{-1}\}` are those that
+    leave least on average over the places. (On series of 32,768 values, fewer where there are more than 256 steps.)
+    Then μ, S and ρ are estimated from all. ``completed`` says which channels have a weight at all.
 
-    *Small samples.* No statistic of fewer than 5 series is kept: :math:`S_{st}` then is ρ at this lag, ρ is 0 and
-    :math:`\mu_t` the mean over all steps. With fewer than 5 series there is nothing but linear interpolation.
+    *Small samples.* No statistic of fewer than 5 series is kept: :math:`S_{st}` then is ρ at this lag, ρ is 0,
+    :math:`\mu_t` the mean over all steps, and :math:`w_p` that of the next shorter distance. With fewer than 5 series,
+    and where two thirds of them are too few, there is nothing but linear interpolation.
 
-    *Long series.* Beyond 1,000 steps S is not estimated (α = 0), and a step is completed from a window that reaches 128
-    to 384 steps to either side; a window in which nothing was observed is interpolated. *Longer* series than those of
-    training are interpolated beyond step T.
+    *Long series.* Beyond 512 steps S is not estimated (α = 0), and a step is completed from a window of 512 steps, 128
+    of them or more on either side; a window in which nothing was observed is interpolated. Of more than 16 channels
+    this length is 256 steps, then 128, and 64 of more than 256. *Longer* series than those of training are interpolated
+    beyond step T.
 
     *Time stamps.* The grid is one of positions. A series whose stamps are not evenly spaced, each within half a typical
     step of its place, is interpolated in its own time, and takes no part in the fit.
@@ -87,7 +103,7 @@ class Completion(nn.Module):
 
     mean: Tensor
     covariance: Tensor
-    trusted: Tensor
+    weight: Tensor
     step: Tensor
 
     def __init__(self, channels: int, length: int, across: bool = False) -> None:
@@ -99,12 +115,16 @@ class Completion(nn.Module):
                 f"(across=False), or take fewer channels or shorter series"
             )
         self.channels, self.length, self.across = channels, length, across
-        self.windowed = length > _LONGEST_GRID
-        groups, size = (1, channels * length) if across else (channels, length)
-        size = _CORE + 2 * _AROUND if self.windowed else size
+        window = _LONGEST_GRID
+        while window > _LEAST_WINDOW and channels * window**2 > _MOST_VALUES:
+            window //= 2
+        self.windowed = not across and length > window
+        groups, size = (1, channels * length) if across else (channels, window if self.windowed else length)
         self.register_buffer("mean", torch.zeros(channels, length))
         self.register_buffer("covariance", torch.eye(size).repeat(groups, 1, 1))
-        self.register_buffer("trusted", torch.zeros(channels))  # 1 where a channel is completed
+        self.register_buffer(
+            "weight", torch.zeros(channels, _PLACES)
+        )  # w of each channel, by length of gap and distance
         self.register_buffer("step", torch.zeros(()))  # typical interval of the training series; 0 without time stamps
 
     @classmethod
@@ -121,8 +141,8 @@ class Completion(nn.Module):
 
     @property
     def completed(self) -> Bool[Tensor, " c"]:
-        """Channels that are completed; the others are interpolated linearly."""
-        return self.trusted > 0.5
+        """Channels that are completed at some distance; the others are interpolated linearly."""
+        return (self.weight > 0).any(dim=1)
 
     @torch.no_grad()
     def fit(
@@ -149,9 +169,9 @@ class Completion(nn.Module):
             keep = even.cpu().repeat_interleave(len(rows) // len(even))
             rows, times = rows[keep], None
         grid = _moved(rows, torch.zeros(len(rows), dtype=torch.int64), self.length)
-        self.mean.zero_(), self.trusted.zero_()
+        self.mean.zero_(), self.weight.zero_()
         self.covariance.copy_(torch.eye(self.covariance.shape[1]).expand_as(self.covariance))
-        hidden = _drawn_cells(grid, generator)
+        hidden = _drawn_cells(grid.shape, generator)
         for group, channels in enumerate(self._groups()):
             known = grid[:, channels]
             enough = (~torch.isnan(known)).any(dim=2).sum(dim=0) >= least
@@ -170,8 +190,8 @@ class Completion(nn.Module):
         if not self.length or complete(x) or not bool(self.completed.any()):
             return line
         even = self._evenly_spaced(times, self.step)
-        wanted = torch.isnan(x) & _before_the_end(x, times)
-        wanted = wanted & ~torch.isnan(x).all(dim=2, keepdim=True) & self._trusted_channels(x)
+        weight = self._weight_at(_places(x))
+        wanted = torch.isnan(x) & _before_the_end(x, times) & (weight > 0) & ~torch.isnan(x).all(dim=2, keepdim=True)
         if even is not None:
             wanted = wanted & even[:, None, None]
         rows = wanted.flatten(1).any(dim=1).nonzero()[:, 0]
@@ -180,7 +200,8 @@ class Completion(nn.Module):
         start = torch.zeros(len(x), dtype=torch.int64, device=x.device) if offset is None else offset
         found = self._on_series(x[rows], start[rows])
         use = wanted[rows] & ~torch.isnan(found)
-        return line.index_copy(0, rows, torch.where(use, found, line[rows]))
+        mixed = torch.lerp(line[rows], torch.where(use, found, 0.0), weight[rows].to(line))
+        return line.index_copy(0, rows, torch.where(use, mixed, line[rows]))
 
     def extra_repr(self) -> str:
         """Sizes and the number of completed channels in the printed module."""
@@ -202,28 +223,43 @@ class Completion(nn.Module):
     def _fit_group(
         self, group: int, channels: list[int], x: Tensor, hidden: Tensor, enough: Tensor, generator: torch.Generator
     ) -> None:
-        """Mean and covariance of channels with one covariance, and which of them are completed by it."""
+        """Mean and covariance of channels with one covariance, and the weights of what is completed by it."""
         x = torch.where(enough[:, None], x, torch.nan)
-        kept = x.masked_fill(hidden, torch.nan)
-        tried = hidden & ~torch.isnan(x)
-        rows = tried.flatten(1).any(dim=1).nonzero()[:, 0]
-        rows = rows[torch.randperm(len(rows), generator=generator)][: max(16, _CELLS_TRIED // x[0].numel())]
-        truth, kept_rows, tried = x[rows], kept[rows], tried[rows]
-        line = _mean_squares(bridge(kept_rows) - truth, tried)
-        best, errors = None, torch.full_like(line, torch.inf)
-        for alpha, (mean, covariance) in self._candidates(kept):
-            for ridge in _RIDGES:
-                found = _predicted(kept_rows, mean, _with_ridge(covariance, ridge))
-                error = _mean_squares(torch.where(torch.isnan(found), bridge(kept_rows), found) - truth, tried)
-                if float((error / line).nanmean()) < float((errors / line).nanmean()):
-                    best, errors = (alpha, ridge), error
-        trusted = enough & (errors < _BETTER * line)
-        if best is None or not bool(trusted.any()):
+        order = (~torch.isnan(x)).flatten(1).any(dim=1).nonzero()[:, 0]
+        order = order[torch.randperm(len(order), generator=generator)]
+        size = self.covariance.shape[1]
+        most = max(FEWEST_ROWS, _CELLS_TRIED // x[0].numel() * 256**2 // max(256, size) ** 2 // _FOLDS)
+        by_fold = [self._errors(x, order[fold::_FOLDS], most, hidden) for fold in range(_FOLDS)]
+        errors = {
+            choice: functools.reduce(_Errors.plus, (each[choice] for each in by_fold))
+            for choice in by_fold[0]
+            if all(choice in each for each in by_fold)
+        }
+        if not errors:
             return
-        mean, covariance = dict(self._candidates(x, best[0]))[best[0]]
+        (alpha, ridge), best = min(errors.items(), key=lambda item: item[1].score())
+        weight, _ = best.weights()
+        if not bool(weight.any()):
+            return
+        mean, covariance = dict(self._candidates(x, alpha))[alpha]
         self.mean[channels] = mean.to(self.mean)
-        self.covariance[group] = _with_ridge(covariance, best[1]).to(self.covariance)
-        self.trusted[channels] = trusted.to(self.trusted)
+        self.covariance[group] = _with_ridge(covariance, ridge).to(self.covariance)
+        self.weight[channels] = torch.where(enough[:, None], weight, 0.0).to(self.weight)
+
+    def _errors(self, x: Tensor, fold: Tensor, most: int, hidden: Tensor) -> dict[tuple[float, float], _Errors]:
+        """Errors on the hidden cells of some rows of a fold for each α and λ, estimated from all rows of the others."""
+        others = torch.ones(len(x), dtype=torch.bool).index_fill(0, fold, False)
+        tried = fold[:most]
+        truth, chosen = x[tried], hidden[tried] & ~torch.isnan(x[tried])
+        kept = truth.masked_fill(chosen, torch.nan)
+        line, spread, place = bridge(kept), _spread(kept), torch.where(chosen, _places(kept), _PLACES)
+        errors = {}
+        for alpha, (mean, covariance) in self._candidates(x[others]):
+            for ridge in _RIDGES:
+                found = _predicted(kept, mean, _with_ridge(covariance, ridge))
+                change = torch.where(torch.isnan(found), 0.0, found - line)
+                errors[alpha, ridge] = _Errors.of((truth - line) / spread, change / spread, place)
+        return errors
 
     def _candidates(self, x: Tensor, only: float | None = None) -> Iterator[tuple[float, tuple[Tensor, Tensor]]]:
         """For each α the mean, and a covariance whose trace is positive."""
@@ -253,11 +289,11 @@ class Completion(nn.Module):
             raise ValueError(f"this completion is of {self.channels} channels; the series have {channels}")
         return x.reshape(-1, 1, x.shape[2]), None if times is None else times.repeat_interleave(channels, dim=0)
 
-    def _trusted_channels(self, x: Tensor) -> Tensor:
-        """(c or 1, 1) whether a channel is completed."""
-        if x.shape[1] != self.channels and self.channels != 1:
-            self._each_channel_alone(x, None)
-        return self.completed[:, None]
+    def _weight_at(self, place: Tensor) -> Tensor:
+        """Weights w (n, c, t) of channels at places in gaps."""
+        if place.shape[1] != self.channels != 1:
+            raise ValueError(f"this completion is of {self.channels} channels; the series have {place.shape[1]}")
+        return self.weight.expand(place.shape[1], -1).expand(len(place), -1, -1).gather(2, place)
 
     def _learned_step(self, times: Tensor | None) -> Tensor:
         self.step.zero_()
@@ -281,20 +317,84 @@ class Completion(nn.Module):
         return (unit[:, 0] > 0) & ~(apart.abs() >= 0.5).any(dim=1)
 
 
+class _Errors(NamedTuple):
+    """Sums over hidden cells (c, places): squared errors of a line, these times what changes, its square; and rows."""
+
+    line: Tensor
+    common: Tensor
+    change: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, missed: Tensor, change: Tensor, place: Tensor) -> _Errors:
+        """Of what a line misses (n, c, t), what a completion would change, and the place in a gap, or one beyond."""
+        sums = missed.new_zeros(4, *missed.shape[:2], _PLACES + 1)
+        parts = (missed.square(), missed * change, change.square(), torch.ones_like(missed))
+        for total, part in zip(sums, parts, strict=True):
+            total.scatter_add_(2, place, part)
+        line, common, squares, cells = sums[..., :-1]
+        return cls(line.sum(dim=0), common.sum(dim=0), squares.sum(dim=0), (cells > 0).sum(dim=0))
+
+    def plus(self, other: _Errors) -> _Errors:
+        """Sums over the cells of both."""
+        return _Errors(*(one + two for one, two in zip(self, other, strict=True)))
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """Weights (c, places), that of the shorter distance of too few rows, and what they leave of a line's errors."""
+        weight = (self.common / self.change).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
+        left = ((self.line - 2 * weight * self.common + weight.square() * self.change) / self.line).nan_to_num(1.0)
+        weight, left = torch.where(left < _BETTER, weight, 0.0), torch.where(left < _BETTER, left, 1.0)
+        for place in range(weight.shape[1]):
+            few = self.rows[:, place] < FEWEST_ROWS
+            shorter = weight[:, place - 1] if place % (len(_REACHES) + 1) else torch.zeros_like(weight[:, 0])
+            weight[:, place] = torch.where(few, shorter, weight[:, place])
+            left[:, place] = torch.where(few, torch.nan, left[:, place])
+        return weight, left
+
+    def score(self) -> float:
+        """Mean over channels and places of what is left of the squared errors of a line."""
+        return float(self.weights()[1].nanmean().nan_to_num(1.0))
+
+
+def _places(x: Tensor) -> Tensor:
+    """Class (n, c, t) of a step by the length of its gap, then by the distance to the nearest observed step.
+
+    A gap at an end of a series, of which one side was observed, is a long one.
+    """
+    steps = x.shape[2]
+    position = torch.arange(steps, device=x.device)
+    left, right, never = neighbours(~torch.isnan(x))
+    distance = torch.minimum((position - left).abs(), (position - right).abs()).masked_fill(never, steps)
+    length = torch.where(left < right, right - left - 1, steps + _GAPS[-1])
+    gap, reach = (
+        torch.bucketize(each, torch.tensor(bounds, device=x.device))
+        for each, bounds in ((length, _GAPS), (distance, _REACHES))
+    )
+    return gap * (len(_REACHES) + 1) + reach
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Standard deviation (n, c, 1) of each series, at least a tenth of the typical one; 1 where all are 0."""
+    square = observed_std(x).square()
+    typical = square.mean(dim=0, keepdim=True)
+    spread: Tensor = torch.maximum(square, typical / 100).sqrt()
+    return torch.where(spread > 0, spread, 1.0)
+
+
 def _predicted(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """Conditional means (n, c, t) of series on the grid; NaN where a window holds no observation."""
     residual = x - mean
-    shape = residual.shape
-    windowed = shape[2] > _LONGEST_GRID
-    pieces = windows(residual, _CORE, _AROUND) if windowed else residual  # (n, 1, w, k) or (n, c, t)
-    rows = pieces.reshape(-1, covariance.shape[0])
+    shape, size = residual.shape, len(covariance)
+    windowed, around = shape[1] * shape[2] != size, size // 4
+    pieces = windows(residual, size // 2, around) if windowed else residual  # (n, 1, w, k) or (n, c, t)
+    rows = pieces.reshape(-1, size)
     seen = ~torch.isnan(rows)
     index = (seen.any(dim=1) & ~seen.all(dim=1)).nonzero()[:, 0]
     found = torch.full_like(rows, torch.nan)
     if len(index):
         found = found.index_copy(0, index, conditional_mean(rows[index], covariance))
     if windowed:
-        found = found.reshape(pieces.shape)[..., _AROUND:-_AROUND].flatten(2)[:, :, : shape[2]]
+        found = found.reshape(pieces.shape)[..., around:-around].flatten(2)[:, :, : shape[2]]
     return found.reshape(shape) + mean
 
 
@@ -302,13 +402,14 @@ def _with_ridge(covariance: Tensor, ridge: float) -> Tensor:
     return covariance + torch.eye(len(covariance), dtype=covariance.dtype) * (ridge * covariance.diagonal().mean())
 
 
-def _mean_squares(difference: Tensor, where: Tensor) -> Tensor:
-    """Mean square (c,) over chosen cells; NaN where there is none."""
-    return torch.where(where, difference, 0.0).square().sum(dim=(0, 2)) / where.sum(dim=(0, 2))
-
-
-def _drawn_cells(x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.rand(x.shape, generator=generator, dtype=torch.float64) < _HIDDEN
+def _drawn_cells(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Cells (n, c, t) that are hidden: single ones, and in each series and channel a run of up to half of its steps."""
+    steps = shape[2]
+    single = torch.rand(shape, generator=generator, dtype=torch.float64) < _HIDDEN
+    length = torch.randint(0, steps // 2 + 1, (*shape[:2], 1), generator=generator)
+    start = torch.rand(*shape[:2], 1, generator=generator, dtype=torch.float64) * (steps - length + 1)
+    place = torch.arange(steps) - start.floor()
+    return single | ((place >= 0) & (place < length))
 
 
 def _moved(x: Tensor, start: Tensor, length: int) -> Tensor:

@@ -17,6 +17,7 @@ __all__ = [
     "Fill",
     "bridge",
     "complete",
+    "neighbours",
     "none_ends_early",
     "observed_bounds",
     "observed_mean",
@@ -148,7 +149,7 @@ def bridge(
     value = torch.where(seen, x, zero)
     if how == "zero":
         return value
-    left, right, never = _neighbours(seen)
+    left, right, never = neighbours(seen)
     start = value.gather(2, left)
     if how == "hold":
         filled = start
@@ -157,7 +158,7 @@ def bridge(
     return torch.where(never, zero, torch.where(seen, value, filled))
 
 
-def _neighbours(seen: Bool[Tensor, "n c t"]) -> tuple[Tensor, Tensor, Tensor]:
+def neighbours(seen: Bool[Tensor, "n c t"]) -> tuple[Tensor, Tensor, Tensor]:
     """For each step the observed ones on its left and right, the same one where there is one alone; (n, c, 1) none."""
     steps = seen.shape[2]
     position = torch.arange(steps, device=seen.device).expand(seen.shape)

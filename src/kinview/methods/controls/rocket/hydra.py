@@ -130,7 +130,7 @@ def _gathered(response: Float[Tensor, "n g k t"], inside: Bool[Tensor, "n t"]) -
 
 def _least(response: Float[Tensor, "n g k t"], inside: Bool[Tensor, "n t"]) -> Float[Tensor, "n g_k"]:
     """Number of steps at which each kernel is the smallest of its group."""
-    which = response.argmin(dim=2)
+    which = response.min(dim=2).indices  # several times as fast as argmin
     counts = torch.zeros(response.shape[:3], dtype=response.dtype, device=response.device)
     return counts.scatter_add_(2, which, inside[:, None].to(response.dtype).expand(which.shape)).flatten(1)
 
