@@ -258,6 +258,19 @@ def test_windows_of_encode_are_completed_at_their_place() -> None:
         np.testing.assert_allclose(found[:, :, part], z.numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("fill", ["hold", "linear", "completion"])
+def test_what_centring_puts_before_a_shorter_series_is_not_shown(fill: str) -> None:
+    x = waves()
+    x[:, :, 10:] = NAN
+    x[0, :, 10:] = 1.0  # one of full length
+    model = TS2Vec(4, 4, 1, fill=fill, **BRIEF).fit(x.numpy())
+    rows = model._training_rows(model.to_batch(x.numpy()))
+    expected = ~torch.isnan(rows.x).all(dim=1)
+    assert expected[0].all() and not expected[1:, :3].any() and expected[1:, 3:13].all() and not expected[1:, 13:].any()
+    assert torch.equal(model.method_.observed(rows), expected)
+    assert not model.method_.encoder.front_end(rows.x, offset=rows.extra["offset"])[0][1:, :, :3].any()
+
+
 def test_what_lies_before_a_series_in_a_window_is_not_shown() -> None:
     front_end, x = GapFrontEnd(1, "values", fill="linear"), torch.tensor([[[NAN, NAN, NAN, 2.0]]])
     features, shown = front_end(x, torch.tensor([[NAN, NAN, 0.0, 1.0]]))

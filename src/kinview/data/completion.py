@@ -38,7 +38,7 @@ _CELLS_TRIED = 2**15  # on which α, λ and w are chosen, where a covariance has
 
 
 class Completion(nn.Module):
-    r"""Fill gaps with a Gaussian conditional mean, as far as it predicts hidden observed values better than a line does.
+    r"""Fill gaps with a Gaussian conditional mean, as far as it predicts hidden values better than a line does.
 
     On the grid of steps of the training series, with the means :math:`\mu_t`, the covariances :math:`S_{st}` over the
     series in which both steps were observed, and :math:`\rho_\ell`, their average over the pairs at lag ℓ,

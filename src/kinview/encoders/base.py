@@ -118,9 +118,14 @@ class SeriesEncoder(_Encoder):
         found = self._modules.get("front_end", self._modules.get("filling"))
         return found if isinstance(found, Filling) else None
 
-    def shown(self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Bool[Tensor, "n t"]:
-        """Steps of each series that count: those observed; where gaps are filled, all before its end."""
-        return ~torch.isnan(x).all(dim=1) if self.gaps is None else self.gaps.shown(x, times)
+    def shown(
+        self,
+        x: Float[Tensor, "n c t"],
+        times: Float[Tensor, "n t"] | None = None,
+        offset: Int64[Tensor, " n"] | None = None,
+    ) -> Bool[Tensor, "n t"]:
+        """Steps of each series that count: those observed; where gaps are filled, all between its start and its end."""
+        return ~torch.isnan(x).all(dim=1) if self.gaps is None else self.gaps.shown(x, times, offset)
 
     @property
     def receptive_field(self) -> int | None:
@@ -146,12 +151,12 @@ class SeriesEncoder(_Encoder):
         hide : Tensor, optional
             Steps ``(n, T)`` to blank before the network, once gaps are filled; without a front end, to take for gaps.
         offset : Tensor, optional
-            Position ``(n,)`` of the first step of each row in the series that it is cut from, for ``completion``.
+            Position ``(n,)`` of the first step of each row in the series that it is cut from.
         """
         if "front_end" not in self._modules:
             known = x if hide is None else x.masked_fill(hide[:, None, :], torch.nan)
             filled = known if self.gaps is None else self.gaps(known, offset=offset)
-            return self.encode(filled, valid_lengths(known, times), self.shown(known, times))
+            return self.encode(filled, valid_lengths(known, times), self.shown(known, times, offset))
         features, observed = self.front_end(x, times, offset)
         if hide is not None:
             features, observed = features.masked_fill(hide[:, None, :], 0.0), observed & ~hide

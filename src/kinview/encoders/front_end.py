@@ -81,15 +81,25 @@ class Filling(FromPickle, nn.Module):
         how: Fill = self.fill  # type: ignore[assignment]
         return bridge(x, times, how)
 
-    def shown(self, x: Float[Tensor, "n c t"], times: Float[Tensor, "n t"] | None = None) -> Bool[Tensor, "n t"]:
-        """Steps at which there is something to see: with zeros those observed, else all of a series observed at all."""
+    def shown(
+        self,
+        x: Float[Tensor, "n c t"],
+        times: Float[Tensor, "n t"] | None = None,
+        offset: Int64[Tensor, " n"] | None = None,
+    ) -> Bool[Tensor, "n t"]:
+        """Steps at which there is something to see: with zeros those observed, else all of a series observed at all.
+
+        A row may begin before its series: at a negative offset, or at steps without a time stamp.
+        """
         observed = ~torch.isnan(x).all(dim=1)
         if self.fill == "zero":
             return observed
         within = inside(valid_lengths(x, times), x.shape[2]) & observed.any(dim=1, keepdim=True)
-        if times is None:
-            return within
-        return within & ((observed | torch.isfinite(times)).cumsum(dim=1) > 0)  # a window may begin before its series
+        if offset is not None:
+            within = within & (torch.arange(x.shape[2], device=x.device) + offset[:, None] >= 0)
+        if times is not None:
+            within = within & ((observed | torch.isfinite(times)).cumsum(dim=1) > 0)
+        return within
 
 
 class GapFrontEnd(Filling):
@@ -162,7 +172,7 @@ class GapFrontEnd(Filling):
         if self.fill == "zero":
             values, shown = torch.where(seen, x, zero), seen.any(dim=1)
         else:
-            shown = self.shown(x, times) & seen.flatten(1).any(dim=1, keepdim=True)
+            shown = self.shown(x, times, offset) & seen.flatten(1).any(dim=1, keepdim=True)
             filled = super().forward(torch.where(seen, x, torch.nan), times, offset)
             values = torch.where(shown[:, None, :], filled, zero)
         parts = [values]

@@ -107,7 +107,7 @@ def pooled(
             f"{type(encoder).__name__} makes {z.shape[2]} features of {x.shape[2]} steps: give it a method "
             "feature_lengths(lengths) that says how many belong to a series of so many steps"
         )
-    return pool(z, ~torch.isnan(x).all(dim=1) if ours is None else ours.shown(x, times), how)
+    return pool(z, ~torch.isnan(x).all(dim=1) if ours is None else ours.shown(x, times, offset), how)
 
 
 def window_max(

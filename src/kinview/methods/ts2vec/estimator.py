@@ -92,7 +92,7 @@ class TS2VecMethod(Method):
 
     def observed(self, batch: Batch) -> Tensor | None:
         """Steps ``(n, T)`` at which anything was observed, or filled; None where all count, as in the official code."""
-        return None if self.encoder.padding == "official" else self.encoder.shown(batch.x, batch.times)
+        return None if self.encoder.padding == "official" else self.encoder.shown(batch.x, batch.times, offset_of(batch))
 
     def inside(self, batch: Batch) -> Tensor | None:
         """Steps ``(n, T)`` up to the end of each series; None where all count, as in the official code."""
@@ -307,7 +307,7 @@ class TS2Vec(SeriesEstimator):
         return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}
 
     def _training_rows(self, batch: Batch) -> Batch:
-        if self.fill.startswith("completion"):  # it has to know where in a series the steps of a row stand
+        if self.fill != "zero":  # what fills gaps has to know where in a series the steps of a row stand
             batch = batch.replace(extra={**batch.extra, "offset": torch.zeros(len(batch), dtype=torch.int64)})
         return centred(super()._training_rows(split_long(batch, self.max_train_length)))
 
