@@ -108,7 +108,7 @@ def trajectory(arrays: Arrays) -> Iterator[tuple[str, float]]:
     def official(prefix: str) -> Arrays:
         return renamed({k.removeprefix(prefix): t for k, t in arrays.items() if k.startswith(prefix)}, prefix)[0]
 
-    as_published = {"front_end": "values", "missing": "timestep", "padding": "official"}
+    as_published = {"front_end": "values", "missing": "timestep", "padding": "official", "fill": "zero"}
     method = RecordedMethod(TS2Vec(24, 16, 4, dropout=0.0, mask="all_true", **as_published), Sizes(channels=3))
     method.encoder.load_state_dict(official("initial."))
     method.arrays = arrays

@@ -76,7 +76,7 @@ def test_an_instance_says_whether_it_makes_gaps_and_the_class_that_it_may(name: 
 
 def test_a_missing_step_is_what_ts2vec_masks_behind_its_projection() -> None:
     torch.manual_seed(0)
-    encoder = DilatedConvEncoder(2, repr_dim=8, hidden_dim=8, depth=2, front_end="values").eval()
+    encoder = DilatedConvEncoder(2, repr_dim=8, hidden_dim=8, depth=2, front_end="values", fill="zero").eval()
     batch = Batch.of(torch.randn(4, 2, 30), times=torch.arange(30.0, dtype=torch.float64).expand(4, 30))
     masked = BinomialMask()(batch, gen())
     hide = torch.isnan(masked.x).all(dim=1)

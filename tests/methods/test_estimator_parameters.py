@@ -223,7 +223,8 @@ def test_a_method_is_made_of_parameters_and_sizes(kind: type[Method], parameters
             by_hand = kind(parameters, fitted.sizes_).state_dict()
     state = fitted.method_.state_dict()
     assert list(state) == list(by_hand)
-    assert all(torch.equal(state[name], by_hand[name]) for name in state)
+    weights = [name for name in state if ".completion." not in name]  # what fills gaps is learned
+    assert all(torch.equal(state[name], by_hand[name]) for name in weights)
 
 
 def test_sizes_are_plain_data_in_a_file_and_the_same_after_it() -> None:

@@ -118,9 +118,12 @@ def test_a_network_that_the_tensors_do_not_fit_is_refused(
 
 def test_a_length_that_is_merely_claimed_costs_nothing(files: dict[str, bytes]) -> None:
     X = _data("ts2vec")
+    zeros = dump_model(SMALL["ts2vec"]().set_params(fill="zero").fit(X))
     for claimed in (2**40, HUGE):
-        again = parse_model(_crafted(files["ts2vec"], "fitted", "sizes", "length", value=claimed), "crafted")
-        assert np.array_equal(again.transform(X), parse_model(files["ts2vec"], "good").transform(X))
+        again = parse_model(_crafted(zeros, "fitted", "sizes", "length", value=claimed), "crafted")
+        assert np.array_equal(again.transform(X), parse_model(zeros, "good").transform(X))
+        with pytest.raises(ValueError, match="is not a complete kinview model"):
+            parse_model(_crafted(files["ts2vec"], "fitted", "sizes", "length", value=claimed), "crafted")
 
 
 def test_what_is_not_stored_is_bounded(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:

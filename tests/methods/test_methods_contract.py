@@ -223,7 +223,8 @@ def test_padding_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         JointEmbeddingMethod, "embed", lambda self, batch: self.encoder(batch.x.nan_to_num(), times=None).mean(dim=2)
     )
-    spec = {"simclr": {"encoder": CONVOLUTION, "projection_dim": 4, "augmentation": "crop_pair"}}
+    encoder = {"dilated_conv": {**CONVOLUTION["dilated_conv"], "fill": "zero"}}
+    spec = {"simclr": {"encoder": encoder, "projection_dim": 4, "augmentation": "crop_pair"}}
     with pytest.raises(AssertionError, match=r"fails the check '(unequal_length|padding_independent)'"):
         check_method(spec)
 

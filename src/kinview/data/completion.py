@@ -168,6 +168,7 @@ class Completion(nn.Module):
         if even is not None:
             keep = even.cpu().repeat_interleave(len(rows) // len(even))
             rows, times = rows[keep], None
+        rows = rows[(~torch.isnan(rows)).flatten(1).any(dim=1)]  # what is drawn is that of the series that say anything
         grid = _moved(rows, torch.zeros(len(rows), dtype=torch.int64), self.length)
         self.mean.zero_(), self.weight.zero_()
         self.covariance.copy_(torch.eye(self.covariance.shape[1]).expand_as(self.covariance))
@@ -241,7 +242,10 @@ class Completion(nn.Module):
         weight, _ = best.weights()
         if not bool(weight.any()):
             return
-        mean, covariance = dict(self._candidates(x, alpha))[alpha]
+        found = dict(self._candidates(x, alpha)).get(alpha)
+        if found is None:  # constant but for rounding errors
+            return
+        mean, covariance = found
         self.mean[channels] = mean.to(self.mean)
         self.covariance[group] = _with_ridge(covariance, ridge).to(self.covariance)
         self.weight[channels] = torch.where(enough[:, None], weight, 0.0).to(self.weight)

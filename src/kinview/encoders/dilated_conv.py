@@ -44,8 +44,8 @@ class DilatedConvEncoder(SeriesEncoder):
     padding : {"masked", "official"}
         ``masked``: steps beyond the end of a series are zero before every convolution, so an embedding does not depend
         on how far the batch was padded. ``official``: they are treated as gaps, as the official code does.
-    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
-        What the network sees in a gap; see :class:`GapFrontEnd`.
+    fill : {"completion", "zero", "hold", "linear", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`. As published: ``zero``.
 
     Notes
     -----

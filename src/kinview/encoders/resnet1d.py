@@ -40,8 +40,8 @@ class ResNet1d(SeriesEncoder):
         What the network sees of missingness. The weights of the input channels beside the values start at zero.
     missing : {"channel", "timestep"}
         Whether a missing value blanks its whole step.
-    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
-        What the network sees in a gap; see :class:`GapFrontEnd`.
+    fill : {"completion", "zero", "hold", "linear", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`. As published: ``zero``.
 
     Notes
     -----

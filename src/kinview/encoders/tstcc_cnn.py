@@ -48,8 +48,8 @@ class TSTCCEncoder(SeriesEncoder):
         the values start at zero, so that an untrained network is the official one.
     missing : {"channel", "timestep"}
         Whether a missing value blanks its whole step.
-    fill : {"zero", "hold", "linear", "completion", "completion+channels"}
-        What the network sees in a gap; see :class:`GapFrontEnd`.
+    fill : {"completion", "zero", "hold", "linear", "completion+channels"}
+        What the network sees in a gap; see :class:`GapFrontEnd`. As published: ``zero``.
 
     Notes
     -----

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 from torch import nn
 
 from kinview.data.batch import Batch
 from kinview.data.completion import Completion
-from kinview.data.few_rows import FEWEST_ROWS
-from kinview.data.gaps import with_something_observed
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import Filling
 
@@ -39,10 +36,3 @@ def learn_fillings(method: nn.Module, batch: Batch) -> None:
             else:
                 filling.learn(batch.x, batch.times)
                 learned[alike] = own
-    if learned and len(with_something_observed([batch])[0]) < FEWEST_ROWS:
-        warnings.warn(
-            f"gaps are interpolated linearly: a completion is learned from at least {FEWEST_ROWS} series with an "
-            f"observation, and there are fewer; give more, or choose fill='linear'",
-            UserWarning,
-            stacklevel=5,
-        )

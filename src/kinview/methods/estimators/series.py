@@ -313,15 +313,16 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         learn_fillings(self.method_, batch)
 
     def _reads_times(self) -> bool:
-        """Whether an embedding depends on the unit of the time stamps."""
-        return any(
-            getattr(filling, "mode", "") == "values+mask+delta"
-            or (filling.learns and bool(filling.completion.step > 0))
-            for filling in fillings(self.method_)
-        )
+        """Whether an embedding depends on the time stamps and their unit."""
+        return any(getattr(filling, "mode", "") == "values+mask+delta" for filling in fillings(self.method_))
+
+    def _compares_steps(self) -> bool:
+        """Whether an embedding depends on the unit of time stamps, if there are any: a completion knows a typical step."""
+        return any(filling.learns and bool(filling.completion.step > 0) for filling in fillings(self.method_))
 
     def _check_time_unit(self, panel: Panel) -> None:
-        if self._reads_times() and panel.time_unit != self.time_unit_:
+        matters = self._reads_times() or (panel.time_unit is not None and self._compares_steps())
+        if matters and panel.time_unit != self.time_unit_:
             words = {"seconds": "dates or durations", "numbers": "numbers", "periods": "periods", None: "none"}
             raise ValueError(
                 f"the time stamps of X are {words[panel.time_unit]}, at fit they were {words[self.time_unit_]}: an "

@@ -92,7 +92,9 @@ class TS2VecMethod(Method):
 
     def observed(self, batch: Batch) -> Tensor | None:
         """Steps ``(n, T)`` at which anything was observed, or filled; None where all count, as in the official code."""
-        return None if self.encoder.padding == "official" else self.encoder.shown(batch.x, batch.times, offset_of(batch))
+        return (
+            None if self.encoder.padding == "official" else self.encoder.shown(batch.x, batch.times, offset_of(batch))
+        )
 
     def inside(self, batch: Batch) -> Tensor | None:
         """Steps ``(n, T)`` up to the end of each series; None where all count, as in the official code."""
@@ -133,9 +135,9 @@ class TS2Vec(SeriesEstimator):
     official code. A crop in which nothing was observed is left out of the loss (the official code contrasts it).
     A series without any observation is represented by the zero vector.
 
-    *Deviations from the official code*, each with its switch: ``missing``, ``front_end``, ``padding``. With
-    ``missing="timestep", front_end="values", padding="official"`` and the same weights all outputs agree to 1e-5.
-    Inputs are never written to.
+    *Deviations from the official code*, each with its switch: ``missing``, ``front_end``, ``fill``, ``padding``. With
+    ``missing="timestep", front_end="values", fill="zero", padding="official"`` and the same weights all outputs agree
+    to 1e-5. Inputs are never written to.
 
     References
     ----------

@@ -286,11 +286,12 @@ class TSTCC(SeriesEstimator):
 
         Notes
         -----
-        The official loaders leave the data as they are, so the estimator does too (``scaling=None``).
+        The official loaders leave the data as they are, so the estimator does too (``scaling=None``); a gap is shown as
+        zeros.
         """
         state, sizes = official_state(path)
         channels = sizes.pop("channels")
-        parameters: dict[str, Any] = {**sizes, "stride": stride, "front_end": "values", "scaling": None}
+        parameters: dict[str, Any] = {**sizes, "stride": stride, "front_end": "values", "fill": "zero", "scaling": None}
         return cls(**parameters)._take_official(path, state, channels=channels)
 
     @classmethod
