@@ -317,7 +317,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         return any(getattr(filling, "mode", "") == "values+mask+delta" for filling in fillings(self.method_))
 
     def _compares_steps(self) -> bool:
-        """Whether an embedding depends on the unit of time stamps, if there are any: a completion knows a typical step."""
+        """Whether the unit of time stamps matters where there are some: a completion knows a typical step."""
         return any(filling.learns and bool(filling.completion.step > 0) for filling in fillings(self.method_))
 
     def _check_time_unit(self, panel: Panel) -> None:
