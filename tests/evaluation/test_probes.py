@@ -243,6 +243,16 @@ def test_svm_folds_never_part_a_group():
     assert len(svm_module._folds(y, np.arange(60) // 20)) == 3
 
 
+def test_svm_takes_the_next_smaller_c_where_libsvm_overflows():
+    random = np.random.default_rng(0)
+    Z = np.column_stack([0.1 * random.normal(size=60), 0.3 * random.normal(size=(60, 2)), np.full(60, 275.0)])
+    y = random.integers(0, 2, 60)
+    few, many = SVM().fit(Z[:40], y[:40]), SVM().fit(Z, y)
+    assert few.cv_scores_ is None and few.C_ == 1e4 and few.convergence_failures == 1
+    assert many.cv_scores_[-1] < many.cv_scores_[0] and many.C_ == 1e-4 and many.convergence_failures == 5
+    assert np.isfinite(few.predict_scores(Z)).all()
+
+
 def test_svm_with_one_group_does_not_search():
     Z, y = blobs(n=60, n_classes=2)
     probe = SVM().fit(Z, y, np.zeros(60, dtype=int))

@@ -53,6 +53,9 @@ class SVM(Probe):
     With ``groups``, folds keep groups together (at most as many folds as groups; with one group there is no search). A
     class with fewer rows than folds is missing from some of them. A fold whose training part has one class predicts it.
 
+    Where libsvm's coefficients overflow, as they may with an infinite C on classes that overlap, the fit is a convergence
+    failure and its accuracy 0, and the last fit takes the next smaller C.
+
     References
     ----------
     .. [1] Franceschi, J.-Y. et al. (2019). Unsupervised scalable representation learning for multivariate time series.
@@ -83,9 +86,25 @@ class SVM(Probe):
             Z, codes = Z[rows], codes[rows]
             self.cv_scores_ = self._search(Z, codes, None if groups is None else groups[rows])
             self.C_ = _GRID[int(self.cv_scores_.argmax())]
-        self._classifier = SVC(C=self.C_, gamma="scale", max_iter=self.max_iter)
+        for C in (self.C_, *(C for C in reversed(_GRID) if self.C_ > C)):
+            classifier = self._fitted(Z, codes, C, gamma="scale")
+            if classifier is not None:
+                self.C_, self._classifier = C, classifier
+                return
+
+    def _fitted(
+        self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], C: float, **parameters: Any
+    ) -> SVC | None:
+        """Fitted classifier; None where libsvm's coefficients overflow, a convergence failure."""
+        classifier = SVC(C=C, max_iter=self.max_iter, **parameters)
         with self._counting_convergence_failures():
-            self._classifier.fit(Z, codes)
+            try:
+                return classifier.fit(Z, codes)
+            except ValueError as error:
+                if "not finite" not in str(error):
+                    raise
+        self.convergence_failures += 1
+        return None
 
     def _scores(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
         decision = np.asarray(self._classifier.decision_function(Z))
@@ -118,13 +137,8 @@ class SVM(Probe):
         else:
             kernel, parameters = "rbf", {"gamma": gamma}
             seen, unseen = Z[train], Z[valid]
-        scores = []
-        for C in _GRID:
-            classifier = SVC(C=C, kernel=kernel, max_iter=self.max_iter, **parameters)
-            with self._counting_convergence_failures():
-                classifier.fit(seen, codes[train])
-            scores.append(np.mean(classifier.predict(unseen) == codes[valid]))
-        return np.array(scores)
+        fits = (self._fitted(seen, codes[train], C, kernel=kernel, **parameters) for C in _GRID)
+        return np.array([0.0 if fit is None else np.mean(fit.predict(unseen) == codes[valid]) for fit in fits])
 
 
 def _scale_gamma(Z: Float[np.ndarray, "n dim"]) -> float:
