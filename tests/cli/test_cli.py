@@ -604,6 +604,7 @@ def test_info(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 def test_bench_and_report(run: Run, tmp_path: Path) -> None:
     config = {"name": "tiny", "datasets": ["wine", "iris"], "methods": ["raw"], "probes": ["knn"], "seeds": [0, 1]}
+    config["controls"] = "none"
     file, folder = tmp_path / "tiny.yaml", tmp_path / "results"
     file.write_text(yaml.safe_dump(config))
     code, out, err = run("bench", file, "--output_dir", folder)

@@ -59,6 +59,7 @@ def tiny(data) -> Benchmark:
         label_noise=["symmetric"],
         label_noise_rates=[0.25],
         pretrain_on="clean",
+        controls="none",
         probes=["knn"],
         data_dir=data,
     )
@@ -189,7 +190,7 @@ def test_damaged_artefacts_are_made_again(tiny, finished, tmp_path):
 
 
 def test_damaged_checkpoint_does_not_stop_the_training(tiny, tmp_path):
-    clean = Benchmark("t", ["toy"], [TS2VEC], data_dir=tiny.data_dir)
+    clean = Benchmark("t", ["toy"], [TS2VEC], controls="none", data_dir=tiny.data_dir)
     (cell,) = clean.cells()
     folder = tmp_path / "cache" / "checkpoints" / cell.pretrain_key
     folder.mkdir(parents=True)
@@ -255,7 +256,7 @@ def test_label_noise_is_in_training_labels_only(tiny, data, finished, monkeypatc
 
 
 def test_label_fractions_are_nested_and_hold_every_class(tiny, data, tmp_path):
-    benchmark = Benchmark("few", ["table"], ["raw"], label_fractions=[0.1, 0.5], data_dir=data)
+    benchmark = Benchmark("few", ["table"], ["raw"], label_fractions=[0.1, 0.5], controls="none", data_dir=data)
     found = {}
     for cell in benchmark.cells():
         chain = chain_of(cell, tmp_path, data)
@@ -411,7 +412,7 @@ def test_data_without_a_label_for_every_sample_are_refused(tmp_path):
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "half.csv").write_text("a,y\n" + "".join(f"{i / 2},{i % 2 or ''}\n" for i in range(20)))
     with pytest.raises(ValueError, match="the label of half is missing for"):
-        Benchmark("b", ["half"], ["raw"], data_dir=str(tmp_path)).cells()
+        Benchmark("b", ["half"], ["raw"], controls="none", data_dir=str(tmp_path)).cells()
 
 
 def test_config_without_a_required_key_is_refused():

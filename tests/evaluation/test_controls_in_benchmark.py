@@ -19,7 +19,12 @@ from test_benchmark import SCARF, TS2VEC, go, write_data
 def plain(tmp_path_factory):
     data = str(write_data(tmp_path_factory.mktemp("data")))
     return Benchmark(
-        name="c", datasets=["toy", "table"], methods=[TS2VEC, SCARF], probes=["knn", "linear"], data_dir=data
+        name="c",
+        datasets=["toy", "table"],
+        methods=[TS2VEC, SCARF],
+        controls="none",
+        probes=["knn", "linear"],
+        data_dir=data,
     )
 
 
@@ -46,8 +51,8 @@ def test_the_default_list_is_that_of_the_documentation():
     assert DEFAULT["time_series"][-1].method == {"minirocket": {"fill": "linear"}}
 
 
-def test_none_adds_nothing_and_is_the_default(plain):
-    assert plain.controls == "none"
+def test_none_adds_nothing_and_the_list_is_the_default(plain):
+    assert Benchmark(name="c", datasets=["toy"], methods=[TS2VEC]).controls == "default"
     assert {method for _, method, _ in pairs(plain)} == {"ts2vec", "scarf"}
 
 

@@ -58,6 +58,7 @@ def tiny(data) -> Benchmark:
         label_noise_rates=[0.25],
         label_fractions=[0.5],
         pretrain_on="clean",
+        controls="none",
         probes=["knn", FINETUNE],
         data_dir=data,
     )
@@ -290,7 +291,9 @@ def test_a_control_of_another_package_is_a_control_in_the_report(data, tmp_path)
     list(methods)
     methods.register("means", modality="time_series")(Means)
     try:
-        benchmark = Benchmark(name="plug", datasets=["toy"], methods=["means", TS2VEC], probes=["knn"], data_dir=data)
+        benchmark = Benchmark(
+            name="plug", datasets=["toy"], methods=["means", TS2VEC], controls="none", probes=["knn"], data_dir=data
+        )
         frame = go(benchmark, tmp_path, workers=1)
     finally:
         del methods._entries["means"]

@@ -334,7 +334,7 @@ def write_data(folder: Path) -> Path:
 def test_a_step_is_keyed_by_the_code_that_it_runs() -> None:
     benchmark = Benchmark(
         "b", ["wine"], ["raw"], ["mcar"], [0.2], label_noise=["symmetric"], label_noise_rates=[0.2],
-        pretrain_on="clean", probes=["knn", "svm"],
+        pretrain_on="clean", controls="none", probes=["knn", "svm"],
     )  # fmt: skip
     cells = benchmark.cells()
     assert len({cell.pretrain_key for cell in cells}) == 1
@@ -401,7 +401,7 @@ def test_new_and_moved_parts_change_no_key_and_a_recipe_changes_its_own(tmp_path
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "1"}
     done = subprocess.run([sys.executable, "-c", CODE_OF_CELLS], env=environment, capture_output=True, check=True)
     there, commented, changed = json.loads(done.stdout)
-    cells = Benchmark("b", ["italy_power_demand"], ["simclr"], ["mcar"], [0.2], probes=["knn"]).cells()
+    cells = Benchmark("b", ["italy_power_demand"], ["simclr"], ["mcar"], [0.2], controls="none", probes=["knn"]).cells()
     assert there == commented == cells[-1].code
     assert {role for role in there if changed[role] != there[role]} == {"method"}
 

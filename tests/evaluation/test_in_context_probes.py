@@ -137,7 +137,7 @@ def test_a_benchmark_names_the_pair_that_failed_and_why(
     library: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    benchmark = Benchmark("tables", ["iris"], ["raw"], probes=["knn", library], seeds=[0])
+    benchmark = Benchmark("tables", ["iris"], ["raw"], controls="none", probes=["knn", library], seeds=[0])
     frame = run(benchmark, f"{tmp_path}/results.db", cache_dir=tmp_path / "cache", progress=False)
     rows = frame.set_index("probe")
     assert rows.loc["knn", "status"] == "ok" and rows.loc[library, "status"] == "failed"
@@ -149,7 +149,14 @@ def test_a_benchmark_has_it_read_raw_features_with_their_gaps(
     library: str, stand_in: Any, weights: str, tmp_path: Path
 ) -> None:
     benchmark = Benchmark(
-        "tables", ["iris"], ["raw"], ["mcar"], [0.3], probes=[{library: {"model_path": weights}}], seeds=[0]
+        "tables",
+        ["iris"],
+        ["raw"],
+        ["mcar"],
+        [0.3],
+        controls="none",
+        probes=[{library: {"model_path": weights}}],
+        seeds=[0],
     )
     frame = run(benchmark, f"{tmp_path}/results.db", cache_dir=tmp_path / "cache", progress=False)
     assert set(frame["status"]) == {"ok"} and frame["accuracy"].min() > 0.5

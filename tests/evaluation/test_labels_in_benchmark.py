@@ -105,6 +105,7 @@ def benchmark(**changes: Any) -> Benchmark:
         "label_noise_rates": [0.4],
         "label_fractions": [0.1],
         "crossed": True,
+        "controls": "none",
         "probes": ["knn"],
     }
     return Benchmark(**{**fields, **changes})
@@ -225,7 +226,7 @@ def test_a_method_that_uses_groups_needs_a_data_set_that_has_some() -> None:
     with pytest.raises(
         ValueError, match=r"grouped.* uses the group of each row, and the data set 'iris' has none: name"
     ):
-        Benchmark("b", ["iris"], [{"grouped": SMALL}], probes=["knn"], seeds=[0]).cells()
+        Benchmark("b", ["iris"], [{"grouped": SMALL}], controls="none", probes=["knn"], seeds=[0]).cells()
 
 
 def test_a_method_that_uses_groups_gets_those_of_its_rows(tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ def finished(tmp_path_factory):
         name="said",
         datasets=["toy", {"table": {"index": "patient", "group": "site"}}],
         methods=["raw"],
+        controls="none",
         probes=["knn", "svm", "linear"],
         split={"stratified_kfold": {"folds": 3}},
         data_dir=str(data),

@@ -170,6 +170,7 @@ def folded(tmp_path_factory):
         label_noise_rates=[0.25],
         label_fractions=[0.5, 1.0],
         pretrain_on="clean",
+        controls="none",
         probes=["knn"],
         split={"stratified_kfold": {"folds": 2, "repeats": 2}},
         data_dir=str(data),

@@ -329,7 +329,7 @@ def test_controls_and_fine_tuning_take_a_recipe(modality: str) -> None:
 
 
 def test_a_benchmark_builds_a_recipe_for_the_modality_of_its_data() -> None:
-    grid = {"probes": ["knn"], "seeds": [0]}
+    grid: dict[str, Any] = {"probes": ["knn"], "seeds": [0], "controls": "none"}
     tabular = {"moco": {"encoder": "mlp", "text": "categorical"}}
     (cell,) = Benchmark("b", ["iris"], [tabular], **grid).cells()
     assert cell.method == {"moco": {"text": "categorical"}}  # the table's encoder is its default
@@ -376,7 +376,9 @@ def test_list_shows_recipes(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_benchmark_runs_a_recipe_on_series_and_tables(tmp_path: Path) -> None:
     tiny = {"moco": {"projector": {"out_dim": 8}, "queue": 32, "trainer": {"max_steps": 1}}}
-    plan = Benchmark(name="both", datasets=["italy_power_demand", "iris"], methods=[tiny], probes=["knn"])
+    plan = Benchmark(
+        name="both", datasets=["italy_power_demand", "iris"], methods=[tiny], controls="none", probes=["knn"]
+    )
     frame = run(plan, Store(f"{tmp_path}/r.db"), cache_dir=tmp_path / "cache", workers=1)
     assert set(frame["status"]) == {"ok"}, frame["error"].tolist()
     assert set(frame["modality"]) == {"time_series", "tabular"} and set(frame["method_name"]) == {"moco"}

@@ -68,10 +68,11 @@ class Benchmark:
         embedded with it. ``"corrupted"``: everything is fitted on the corrupted training set, as in practice.
     probes : sequence of specs
         Parts of the registry ``probes``.
-    controls : "none", "default" or sequence of specs
+    controls : "default", "none" or sequence of specs
         Methods to add as controls, which the report compares every other method with: a spec, or
         ``{method: SPEC, probe: SPEC}`` for a pair that every method with every probe is compared with. ``"default"``:
-        the list in :mod:`kinview.evaluation.benchmark.controls`. Default: none but those among ``methods``.
+        ``raw``, ``random_init``, ``summary`` and ``minirocket`` with the probe ``ridge`` for series, ``raw`` with
+        ``xgboost`` and ``pca`` for tables. ``"none"``: those alone that stand among ``methods``.
     split : spec
         A part of the registry ``splits``: how each data set is cut into training and test parts. ``"official"``
         (default): as it was loaded. ``{stratified_kfold: {folds: 5, repeats: 2}}``: cross-validation; everything that
@@ -115,7 +116,7 @@ class Benchmark:
     crossed: bool = False
     pretrain_on: Literal["clean", "corrupted"] = "corrupted"
     probes: Sequence[Any] = ("linear",)
-    controls: list[Any] | str = "none"
+    controls: list[Any] | str = "default"
     split: dict[str, Any] | str = "official"
     seeds: Sequence[int] = (0,)
     threads: int = 1

@@ -53,8 +53,8 @@ class SVM(Probe):
     With ``groups``, folds keep groups together (at most as many folds as groups; with one group there is no search). A
     class with fewer rows than folds is missing from some of them. A fold whose training part has one class predicts it.
 
-    Where libsvm's coefficients overflow, as they may with an infinite C on classes that overlap, the fit is a convergence
-    failure and its accuracy 0, and the last fit takes the next smaller C.
+    Where libsvm's coefficients overflow, as they may with an infinite C on classes that overlap, the fit is a
+    convergence failure and its accuracy 0, and the last fit takes the next smaller C.
 
     References
     ----------
