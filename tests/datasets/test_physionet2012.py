@@ -101,6 +101,27 @@ def test_the_real_folder_equals_a_loop_over_its_lines(data_dir: Path) -> None:
             assert stay.loc[hour, variable] == pytest.approx(np.mean(values), rel=1e-12)
 
 
+def test_hours_are_averaged_into_bins(data_dir: Path) -> None:
+    folder = data_dir / "PhysioNet2012_a1000"
+    X, hourly = read_physionet2012(folder).X, read_physionet2012(folder, resample=1.0).X
+    for stay in X.index.unique("stay")[::37]:
+        steps, bins = X.loc[stay], hourly.loc[stay]
+        assert bins.index.tolist() == list(range(int(steps.index[-1] + 1e-9) + 1))
+        raw = {
+            (int(float(line[:2])), line.split(",")[1])
+            for line in (folder / "set-a" / f"{stay}.txt").read_text().splitlines()[2:]
+            if float(line.split(",")[2]) != -1
+        }
+        assert {(hour, name) for hour, name in bins.stack().dropna().index} == raw
+    one = hourly.loc[132539]
+    minutes = X.loc[132539, "HR"].dropna()
+    assert one["HR"].dropna().tolist() == pytest.approx(
+        minutes.groupby((minutes.index + 1e-9).astype(int)).mean().tolist()
+    )
+    with pytest.raises(ValueError, match="must be a positive number"):
+        read_physionet2012(folder, resample=0.0)
+
+
 def test_load_splits_by_outcome(data_dir: Path) -> None:
     data = load("physionet2012", data_dir=data_dir)
     assert data.y_train is not None and data.y_test is not None

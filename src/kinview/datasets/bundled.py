@@ -81,9 +81,10 @@ def physionet2012(
     split_seed: int = 0,
     test_fraction: float = 0.3,
     descriptors: bool = True,
+    resample: float | None = None,
     follow_links: bool = False,
 ) -> Dataset:
-    """48 hours of intensive care, 37 irregular variables; from the data folder.
+    """48 hours of intensive care, 37 irregular variables, or their means in bins of hours; from the data folder.
 
     The folder that holds ``set-a`` and ``Outcomes-a.txt`` is the data folder itself, or the only one in it. Links that
     leave the data folder are refused unless ``follow_links``.
@@ -114,6 +115,7 @@ def physionet2012(
         split_seed=split_seed,
         test_fraction=test_fraction,
         descriptors=descriptors,
+        resample=resample,
         follow_links=follow_links,
     )
     return dataclasses.replace(data, name="physionet2012")

@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from kinview.datasets._links import check_links
 from kinview.datasets.dataset import Samples
-from kinview.datasets.steps import to_steps
+from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.text import MISSING, is_number, parse_csv, read_text
 
 __all__ = ["DESCRIPTORS", "VARIABLES", "is_physionet2012", "read_physionet2012"]
@@ -33,7 +34,11 @@ _LABEL = "In-hospital_death"
 
 
 def read_physionet2012(
-    path: str | os.PathLike[str], *, descriptors: bool = True, follow_links: bool = False
+    path: str | os.PathLike[str],
+    *,
+    descriptors: bool = True,
+    resample: float | None = None,
+    follow_links: bool = False,
 ) -> Samples:
     r"""Read the folder of the PhysioNet 2012 challenge: ``set-a/`` (one text file a stay) and ``Outcomes-a.txt``.
 
@@ -51,6 +56,9 @@ def read_physionet2012(
         Folder that holds ``set-a`` and ``Outcomes-a.txt``.
     descriptors : bool, default True
         Keep age, gender, height and ICU type as channels.
+    resample : float, optional
+        Width of a time bin in hours: a value is the mean of the observations in its bin, from a stay's first bin to its
+        last one, as in :func:`kinview.datasets.read_long`. Default: the observed steps as they are.
     follow_links : bool, default False
         Follow links that leave the folder, as for :func:`kinview.datasets.load_path`.
 
@@ -87,6 +95,7 @@ def read_physionet2012(
     if not sets:
         raise ValueError(f"{folder} is not a PhysioNet 2012 folder: it has no set-a with Outcomes-a.txt (nor b or c)")
     check_links([part for pair in sets for part in pair], folder, follow_links=follow_links)
+    width = None if resample is None else bin_width(resample, "Time", np.zeros(0))
     files = [file for stays, _ in sets for file in sorted(stays.glob("*.txt"))]
     check_links(files, folder, follow_links=follow_links)
     if not files:
@@ -103,14 +112,19 @@ def read_physionet2012(
     hours = _hours(frame, files)
     # A step without a channel at hour 0 for each stay of which nothing is left, so that the stay is not lost.
     empty = np.setdiff1d(np.arange(len(files)), series[kept])
-    values, series, hours = to_steps(
+    hours = np.concatenate([hours[kept], np.zeros(len(empty))])
+    stamps: NDArray[Any]
+    values, series, stamps = to_steps(
         np.concatenate([value[kept], np.full(len(empty), np.nan)])[:, None],
         np.concatenate([series[kept], empty]),
-        np.concatenate([hours[kept], np.zeros(len(empty))]),
+        hours if width is None else bin_numbers(hours, width),
         np.concatenate([variable[kept], np.zeros(len(empty), dtype=np.int64)]),
         len(channels),
     )
-    index = pd.MultiIndex.from_arrays([stays[series], hours], names=["stay", "hours"])
+    if width is not None:
+        values, series, bins = fill_bins(values, series, stamps.astype(np.int64), width)
+        stamps = bin_edges(bins, width, hours)
+    index = pd.MultiIndex.from_arrays([stays[series], stamps], names=["stay", "hours"])
     return Samples(pd.DataFrame(values, index=index, columns=list(channels)), y)
 
 
