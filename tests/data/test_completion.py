@@ -141,6 +141,12 @@ def place_directly(row: np.ndarray, t: int) -> tuple[int, int]:
     return sum(missing > bound for bound in (2, 8)), sum(distance > bound for bound in (1, 2, 4, 8, 16, 32))
 
 
+def within_reach(row: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Series completed by hand, at most three standard deviations from the mean."""
+    farthest = 3 * np.sqrt(np.diag(covariance))
+    return np.where(np.isnan(row), mean + np.clip(directly(row - mean, covariance), -farthest, farthest), row)
+
+
 def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[tuple[int, int], float]]:
     """Mean, covariance and weights of series of one channel: the recipe step by step."""
     generator = gen(0)
@@ -170,7 +176,7 @@ def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[tuple[i
                 if not np.isfinite(row).any():
                     continue
                 line = bridge(torch.from_numpy(row)[None, None])[0, 0].numpy()
-                found = directly(row - mean, covariance) + mean
+                found = within_reach(row, mean, covariance)
                 for t in np.flatnonzero(hidden[i] & ~np.isnan(rows[i])):
                     spread = np.sqrt(max(np.nanvar(row), least))
                     pair = ((rows[i, t] - line[t]) / spread, (found[t] - line[t]) / spread)
@@ -185,8 +191,13 @@ def chosen_directly(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[tuple[i
                     missed, change = np.array([cell[1:] for cell in cells]).T
                     w = float(np.clip(missed @ change / (change @ change), 0, 1))
                     share_left = float(np.sum((missed - w * change) ** 2) / np.sum(missed**2))
-                    weights[gap, reach] = w if share_left < 0.9 else 0.0
-                    left.append(share_left if share_left < 0.9 else 1.0)
+                    gain = missed**2 - (missed - w * change) ** 2
+                    of_rows = np.array(
+                        [gain[[cell[0] == i for cell in cells]].sum() for i in {cell[0] for cell in cells}]
+                    )
+                    used = share_left < 0.9 and of_rows.sum() > np.sqrt(np.sum(of_rows**2))
+                    weights[gap, reach] = w if used else 0.0
+                    left.append(share_left if used else 1.0)
                 shorter = weights[gap, reach]
         return float(np.mean(left)), weights
 
@@ -211,7 +222,7 @@ def test_a_fit_is_the_recipe_step_by_step(seed: int) -> None:
     new = gappy(waves(10, 1, 12, seed + 9), 0.5, seed + 9)
     expected = bridge(new)[:, 0].numpy()
     for row, line in zip(new[:, 0].numpy(), expected, strict=True):
-        found = directly(row - mean, covariance) + mean
+        found = within_reach(row, mean, covariance)
         for t in np.flatnonzero(np.isnan(row)):
             line[t] += weights[place_directly(row, t)] * (found[t] - line[t])
     inside = torch.arange(12) < (12 - (~torch.isnan(new[:, 0])).flip(1).int().argmax(dim=1))[:, None]
@@ -378,6 +389,41 @@ def test_next_to_observed_values_a_line_is_kept_and_far_from_them_the_shape_is_f
     gaps[:, :, 25:75] = NAN
     errors = [(each - (bump + rough)[:20]).square().mean() for each in (completed(gaps, completion), bridge(gaps))]
     assert errors[0] < errors[1] / 10
+
+
+def test_noise_that_training_did_not_have_is_not_amplified_without_bound() -> None:
+    generator = gen(2)
+    smooth = torch.randn(60, 1, 3, generator=generator, dtype=torch.float64) @ torch.stack(
+        [torch.sin((k + 1) * torch.linspace(0, 3, 100, dtype=torch.float64)) for k in range(3)]
+    )
+    completion = Completion.of(smooth[:50])
+    noisy = smooth[50:] + 2 * torch.randn(10, 1, 100, generator=generator, dtype=torch.float64)
+    noisy[:, :, 30:60] = NAN
+    filled = completed(noisy, completion)
+    spread = completion.covariance[0].diagonal().sqrt()
+    assert ((filled - completion.mean).abs() / spread)[:, 0, 30:60].max() < 3 + 2  # between the bound and the line
+    assert filled[:, :, 30:60].abs().max() < 1.5 * bridge(noisy)[:, :, 30:60].abs().max()
+
+
+def test_what_a_few_series_gain_by_chance_is_not_used() -> None:
+    ratios = []
+    for seed in range(6):
+        walks = torch.randn(60, 1, 60, generator=gen(seed), dtype=torch.float64).cumsum(dim=2)
+        completion = Completion.of(gappy(walks[:20], 0.3, seed))
+        x = gappy(walks[20:], 0.3, seed + 1)
+        x[:, :, 20:40] = NAN
+        errors = [(each - walks[20:])[torch.isnan(x)].square().mean() for each in (completed(x, completion), bridge(x))]
+        ratios.append(float(errors[0] / errors[1]))
+    assert np.exp(np.mean(np.log(ratios))) < 1.1 and max(ratios) < 1.3, ratios  # of walks a line is best
+
+
+def test_a_completion_takes_whole_numbers_for_time_stamps_and_any_scale() -> None:
+    x, stamps = gaps_inside(waves(60)), torch.arange(24).expand(60, 24)
+    completion = Completion.of(x, stamps)
+    torch.testing.assert_close(completed(x, completion, times=stamps), completed(x, Completion.of(x)))
+    for scale in (1e-23, 1e20):
+        tiny = x * scale
+        assert torch.equal(completed(tiny, Completion.of(tiny)), bridge(tiny))
 
 
 def test_many_channels_and_long_series_take_smaller_windows() -> None:

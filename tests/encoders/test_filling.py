@@ -16,11 +16,12 @@ from torch import Tensor
 import kinview
 from helpers import NAN, gen, seeded
 from kinview import TFC, TSTCC, SimCLR, TS2Vec
-from kinview.data import Completion, bridge
+from kinview.data import Batch, Completion, bridge
 from kinview.encoders import Filling, GapFrontEnd, SeriesEncoder, encoders
 from kinview.encoders.front_end import DEFAULT_FILL
 from kinview.encoders.pooling import pooled
 from kinview.methods import JointEmbedding, RandomInit
+from kinview.methods.ts2vec.preprocessing import centred
 from kinview.testing import check_method
 
 FILLS = ["zero", "hold", "linear", "completion", "completion+channels"]
@@ -256,6 +257,14 @@ def test_windows_of_encode_are_completed_at_their_place() -> None:
         with torch.no_grad():
             z = model.method_.encoder(scaled[:, :, part], times=times[:, part], offset=torch.full((40,), first))
         np.testing.assert_allclose(found[:, :, part], z.numpy(), atol=1e-6)
+
+
+def test_centring_leaves_no_stamp_of_the_other_end_before_a_series() -> None:
+    x = waves(2, steps=10)
+    x[:, :, 7:] = NAN
+    rows = centred(Batch.of(x, times=torch.arange(10.0, dtype=torch.float64).expand(2, 10)))
+    assert rows.times is not None
+    torch.testing.assert_close(rows.times[0], torch.tensor([NAN, *range(9)], dtype=torch.float64), equal_nan=True)
 
 
 @pytest.mark.parametrize("fill", ["hold", "linear", "completion"])

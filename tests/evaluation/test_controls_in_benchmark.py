@@ -154,6 +154,30 @@ def test_a_control_with_its_own_probe_stands_against_every_probe(plain, tmp_path
         assert row["difference"] == pytest.approx(mine - own)
 
 
+def test_a_probe_of_its_own_stands_on_the_data_sets_where_the_control_had_no_other():
+    frame = pd.DataFrame({
+        "dataset": ["italy", "italy", "wine", "wine"], "modality": ["time_series"] * 2 + ["tabular"] * 2, "seed": 0,
+        "method": ["raw", "ts2vec", "raw", "scarf"], "probe": ["knn", "knn", "xgboost", "knn"],
+        "own_probe": [0, 0, 1, 0], "accuracy": [0.8, 0.7, 0.99, 0.9],
+    })  # fmt: skip
+    found = compare_with_controls(read_results(frame), "accuracy").set_index("dataset")["difference"]
+    assert found.to_dict() == pytest.approx({"italy": -0.1, "wine": -0.09})
+
+
+def test_a_usual_control_that_no_probe_can_be_asked_of_is_left_out_by_name(plain):
+    benchmark = dataclasses.replace(
+        plain,
+        datasets=["toy"],
+        methods=[TS2VEC],
+        controls="default",
+        probes=[{"finetune": {"trainer": {"max_steps": 1}}}],
+    )
+    assert {(method, probe.split("(")[0]) for _, method, probe in pairs(benchmark)} == {
+        ("ts2vec", "finetune"), ("minirocket", "ridge"),
+    }  # fmt: skip
+    assert any(sentence.startswith("raw with the probe finetune") for sentence in benchmark.left_out())
+
+
 def test_without_a_probe_of_its_own_it_stands_under_the_same_probe():
     frame = pd.DataFrame({
         "dataset": "wine", "seed": 0, "method": ["raw", "scarf", "scarf"], "probe": ["knn", "knn", "svm"],

@@ -253,6 +253,13 @@ def test_svm_takes_the_next_smaller_c_where_libsvm_overflows():
     assert np.isfinite(few.predict_scores(Z)).all()
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_svm_refuses_a_scale_at_which_nothing_is_finite():
+    Z = 1e200 * np.random.default_rng(0).normal(size=(40, 1))
+    with pytest.raises(ValueError, match="scale the features first"):
+        SVM().fit(Z, np.arange(40) % 2)
+
+
 def test_svm_with_one_group_does_not_search():
     Z, y = blobs(n=60, n_classes=2)
     probe = SVM().fit(Z, y, np.zeros(60, dtype=int))

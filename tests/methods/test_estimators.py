@@ -571,8 +571,10 @@ def test_windows_are_maxima_over_the_steps_around(encoder):
     windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=2).max(axis=3)
     assert _difference(encoder.encode(X, 5), windows) < TOLERANCE
     assert _difference(encoder.encode(X, 1), z) < TOLERANCE
-    observed = np.where(np.isnan(X).all(axis=1)[:, None], -np.inf, z)
-    assert _difference(encoder.encode(X, "full_series"), observed.max(axis=2)) < TOLERANCE
+    assert _difference(encoder.encode(X, "full_series"), z.max(axis=2)) < TOLERANCE
+    zeros = TS2Vec(**SERIES, fill="zero").fit(X)
+    observed = np.where(np.isnan(X).all(axis=1)[:, None], -np.inf, zeros.encode(X))
+    assert _difference(zeros.encode(X, "full_series"), observed.max(axis=2)) < TOLERANCE
     assert _difference(encoder.encode(X, "full_series"), _embed(encoder, X)) < TOLERANCE
     scales = [encoder.encode(X, 2**k + 1) for k in (1, 2, 3, 4)]
     assert _difference(encoder.encode(X, "multiscale"), np.concatenate(scales, axis=1)) < TOLERANCE
@@ -726,9 +728,15 @@ def test_time_stamps_of_another_kind_are_refused_where_they_count(tmp_path):
             fitted.encode(np.zeros((2, 1, 12)))
     ignoring = TS2Vec(**small, fill="zero").fit(numbers)
     assert ignoring.transform(stamped).shape == (3, 4)
-    completing = TS2Vec(**small).fit(numbers)  # at the typical step of the training series, if there are time stamps
+    assert TS2Vec(**small).fit(numbers).transform(stamped).shape == (3, 4)  # three series teach no completion
+    shape = np.sin(np.arange(12) * 1.3) + 0.1 * np.random.default_rng(0).normal(size=(40, 12))
+    many, dated = (
+        pd.DataFrame({"hr": shape.ravel()}, index=pd.MultiIndex.from_product([range(40), stamps], names=["id", "time"]))
+        for stamps in (hours, dates)
+    )
+    completing = TS2Vec(**small).fit(many)  # knows the typical step of the training series
     with pytest.raises(ValueError, match="time stamps of X are dates or durations, at fit they were numbers"):
-        completing.transform(stamped)
+        completing.transform(dated)
     assert completing.transform(np.zeros((2, 1, 12))).shape == (2, 4)
 
 

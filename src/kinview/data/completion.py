@@ -20,7 +20,7 @@ from kinview.data._conditional_mean import (
 from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import bridge, complete, neighbours, observed_std, valid_lengths
 
-__all__ = ["Completion"]
+__all__ = ["LEAST_SERIES", "Completion"]
 
 _LONGEST_GRID = 512  # steps with a covariance for each pair of them, and of the largest window
 _LEAST_WINDOW = 64
@@ -33,7 +33,10 @@ _REACHES = (1, 2, 4, 8, 16, 32)  # distances up to which a weight holds; one mor
 _PLACES = (len(_GAPS) + 1) * (len(_REACHES) + 1)
 _HIDDEN = 0.15
 _BETTER = 0.9
+_ERRORS_SHOWN = 1.0  # a gain is more than so many times the root of the sum of its squares
+_FARTHEST = 3.0  # standard deviations that a completed value may lie from the mean
 _FOLDS = 3
+LEAST_SERIES = FEWEST_ROWS * _FOLDS // (_FOLDS - 1) + 1  # of which two thirds are enough for a statistic
 _CELLS_TRIED = 2**15  # on which α, λ and w are chosen, where a covariance has up to 256 rows; fewer where it has more
 
 
@@ -46,7 +49,9 @@ class Completion(nn.Module):
     .. math:: C = \mathrm{PSD}\big(\alpha S + (1 - \alpha) \mathrm{Toeplitz}(\rho)\big), \qquad
               \hat x_m = \mu_m + C_{mo} \big(C_{oo} + \lambda \tfrac{\mathrm{tr}\, C}{T} I\big)^{-1} (x_o - \mu_o)
 
-    for the missing steps m and the observed steps o of a series. PSD raises eigenvalues to 1e-6 of the largest one.
+    for the missing steps m and the observed steps o of a series; PSD raises eigenvalues to 1e-6 of the largest one, and
+    :math:`\hat x` is kept within three standard deviations of μ, since noise that training did not have would be
+    amplified.
     With the linear interpolation :math:`\ell` of :func:`bridge`, a step is filled with
 
     .. math:: \ell_m + w_{p(m)} (\hat x_m - \ell_m), \qquad 0 \le w_p \le 1,
@@ -67,14 +72,15 @@ class Completion(nn.Module):
     -----
     *Choice.* In each third of the series, 15 % of the observed values and a run of up to half of the steps are hidden;
     μ, S and ρ are estimated from the other two thirds. :math:`w_p` is the least-squares weight on the hidden values,
-    each series divided by its standard deviation, and 0 where it leaves 90 % or more of the squared error of a line;
+    each series divided by its standard deviation; it is 0 where 90 % or more of the squared error of a line is left, or
+    where the gains :math:`g_i` of the series do not show: :math:`\sum g_i \le \sqrt{\sum g_i^2}`.
     :math:`\alpha \in \{0, .25, .5, .75, .95\}` and :math:`\lambda \in \{10^{-3}, 10^{-2}, 10^{-1}\}` are those that
     leave least on average over the places. (On series of 32,768 values, fewer where there are more than 256 steps.)
     Then μ, S and ρ are estimated from all. ``completed`` says which channels have a weight at all.
 
     *Small samples.* No statistic of fewer than 5 series is kept: :math:`S_{st}` then is ρ at this lag, ρ is 0,
-    :math:`\mu_t` the mean over all steps, and :math:`w_p` that of the next shorter distance. With fewer than 5 series,
-    and where two thirds of them are too few, there is nothing but linear interpolation.
+    :math:`\mu_t` the mean over all steps, and :math:`w_p` that of the next shorter distance. With fewer than 8 series
+    two thirds of them are too few, and there is nothing but linear interpolation.
 
     *Long series.* Beyond 512 steps S is not estimated (α = 0), and a step is completed from a window of 512 steps, 128
     of them or more on either side; a window in which nothing was observed is interpolated. Of more than 16 channels
@@ -266,7 +272,7 @@ class Completion(nn.Module):
         return errors
 
     def _candidates(self, x: Tensor, only: float | None = None) -> Iterator[tuple[float, tuple[Tensor, Tensor]]]:
-        """For each α the mean, and a covariance whose trace is positive."""
+        """For each α the mean, and a covariance that is not zero."""
         if self.windowed:
             mean, stationary = stationary_moments(x, self.covariance.shape[1])
             mixed = {0.0: stationary}
@@ -276,7 +282,7 @@ class Completion(nn.Module):
             mixed = {alpha: alpha * pairwise + (1 - alpha) * stationary for alpha in alphas}
         for alpha, covariance in mixed.items():
             covariance = positive_definite(covariance)
-            if float(covariance.trace()) > 0:
+            if 1e-30 < float(covariance.diagonal().mean()) < 1e30:  # what float32 holds
                 yield alpha, (mean, covariance)
 
     def _groups(self) -> list[list[int]]:
@@ -312,7 +318,7 @@ class Completion(nn.Module):
         """Whether all stamps of a row are within half a step of an even grid; None without stamps."""
         if times is None or times.shape[1] < 2:
             return None
-        times = times.masked_fill(~torch.isfinite(times), torch.nan)
+        times = times.double().masked_fill(~torch.isfinite(times), torch.nan)
         own = torch.diff(times, dim=1).nanmedian(dim=1, keepdim=True).values
         unit = torch.where(step > 0, step.to(times), own)
         place = torch.arange(times.shape[1], device=times.device)
@@ -322,12 +328,12 @@ class Completion(nn.Module):
 
 
 class _Errors(NamedTuple):
-    """Sums over hidden cells (c, places): squared errors of a line, these times what changes, its square; and rows."""
+    """Sums over hidden cells (n, c, places): squared errors of a line, these times what changes, its square; cells."""
 
     line: Tensor
     common: Tensor
     change: Tensor
-    rows: Tensor
+    cells: Tensor
 
     @classmethod
     def of(cls, missed: Tensor, change: Tensor, place: Tensor) -> _Errors:
@@ -336,24 +342,25 @@ class _Errors(NamedTuple):
         parts = (missed.square(), missed * change, change.square(), torch.ones_like(missed))
         for total, part in zip(sums, parts, strict=True):
             total.scatter_add_(2, place, part)
-        line, common, squares, cells = sums[..., :-1]
-        return cls(line.sum(dim=0), common.sum(dim=0), squares.sum(dim=0), (cells > 0).sum(dim=0))
+        return cls(*sums[..., :-1])
 
     def plus(self, other: _Errors) -> _Errors:
-        """Sums over the cells of both."""
-        return _Errors(*(one + two for one, two in zip(self, other, strict=True)))
+        """Of the rows of both."""
+        return _Errors(*(torch.cat(both) for both in zip(self, other, strict=True)))
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """Weights (c, places), that of the shorter distance of too few rows, and what they leave of a line's errors."""
-        weight = (self.common / self.change).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
-        left = ((self.line - 2 * weight * self.common + weight.square() * self.change) / self.line).nan_to_num(1.0)
-        weight, left = torch.where(left < _BETTER, weight, 0.0), torch.where(left < _BETTER, left, 1.0)
+        line, common, change, _ = (each.sum(dim=0) for each in self)
+        weight = (common / change).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
+        gains = 2 * weight * self.common - weight.square() * self.change  # of each row
+        left = 1 - (gains.sum(dim=0) / line).nan_to_num(0.0)
+        shown = (left < _BETTER) & (gains.sum(dim=0) > _ERRORS_SHOWN * gains.square().sum(dim=0).sqrt())
+        weight, left = torch.where(shown, weight, 0.0), torch.where(shown, left, 1.0)
+        few = (self.cells > 0).sum(dim=0) < FEWEST_ROWS
         for place in range(weight.shape[1]):
-            few = self.rows[:, place] < FEWEST_ROWS
             shorter = weight[:, place - 1] if place % (len(_REACHES) + 1) else torch.zeros_like(weight[:, 0])
-            weight[:, place] = torch.where(few, shorter, weight[:, place])
-            left[:, place] = torch.where(few, torch.nan, left[:, place])
-        return weight, left
+            weight[:, place] = torch.where(few[:, place], shorter, weight[:, place])
+        return weight, torch.where(few, torch.nan, left)
 
     def score(self) -> float:
         """Mean over channels and places of what is left of the squared errors of a line."""
@@ -396,7 +403,8 @@ def _predicted(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     index = (seen.any(dim=1) & ~seen.all(dim=1)).nonzero()[:, 0]
     found = torch.full_like(rows, torch.nan)
     if len(index):
-        found = found.index_copy(0, index, conditional_mean(rows[index], covariance))
+        farthest = _FARTHEST * covariance.diagonal().sqrt()
+        found = found.index_copy(0, index, conditional_mean(rows[index], covariance).clamp(-farthest, farthest))
     if windowed:
         found = found.reshape(pieces.shape)[..., around:-around].flatten(2)[:, :, : shape[2]]
     return found.reshape(shape) + mean

@@ -61,8 +61,9 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
             f"it or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
         )
     added = _controls(controls, dataset.modality, probes)
-    for control, asked in added:
-        check_places([control.method], asked)
+    if controls != "default":
+        for control, asked in added:
+            check_places([control.method], asked)
     built = [(_part_for(dataset, control.method), control, asked) for control, asked in added]
     own: dict[str, set[str]] = {}
     for part, control, asked in built:

@@ -70,7 +70,8 @@ class Benchmark:
         Parts of the registry ``probes``.
     controls : "default", "none" or sequence of specs
         Methods to add as controls, which the report compares every other method with: a spec, or
-        ``{method: SPEC, probe: SPEC}`` for a pair that every method with every probe is compared with. ``"default"``:
+        ``{method: SPEC, probe: SPEC}`` for a pair that every method is compared with, under each probe that this method
+        has not been asked with as well. ``"default"``:
         ``raw``, ``random_init``, ``summary`` and ``minirocket`` with the probe ``ridge`` for series, ``raw`` with
         ``xgboost`` and ``pca`` for tables. ``"none"``: those alone that stand among ``methods``.
     split : spec

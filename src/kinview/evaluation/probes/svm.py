@@ -91,6 +91,7 @@ class SVM(Probe):
             if classifier is not None:
                 self.C_, self._classifier = C, classifier
                 return
+        raise ValueError("libsvm finds no finite coefficients for any C of the grid: scale the features first")
 
     def _fitted(
         self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], C: float, **parameters: Any

@@ -202,10 +202,14 @@ def compare_with_controls(results: Results, metric: str) -> pd.DataFrame:
 
 
 def _reference(cells: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """Cells of a control; what it has with a probe of its own stands under every probe that it was not asked with."""
+    """Cells of a control; on each data set its own probe stands for every probe that it was not asked with there."""
     own = cells[cells["own_probe"].fillna(0).astype(bool)]
-    others = sorted(set(learned["probe"]) - set(cells["probe"]))
-    return pd.concat([cells, *(own.assign(probe=probe) for probe in others)]) if len(own) else cells
+    parts = [cells]
+    for dataset, there in own.groupby("dataset"):
+        asked = set(cells.loc[cells["dataset"] == dataset, "probe"])
+        others = sorted(set(learned.loc[learned["dataset"] == dataset, "probe"]) - asked)
+        parts += [there.assign(probe=probe) for probe in others]
+    return pd.concat(parts)
 
 
 def verdicts(results: Results, differences: pd.DataFrame) -> list[dict[str, Any]]:

@@ -318,7 +318,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
     def _compares_steps(self) -> bool:
         """Whether the unit of time stamps matters where there are some: a completion knows a typical step."""
-        return any(filling.learns and bool(filling.completion.step > 0) for filling in fillings(self.method_))
+        known = [filling.completion for filling in fillings(self.method_) if filling.learns]
+        return any(bool(each.step > 0) and bool(each.completed.any()) for each in known)
 
     def _check_time_unit(self, panel: Panel) -> None:
         matters = self._reads_times() or (panel.time_unit is not None and self._compares_steps())

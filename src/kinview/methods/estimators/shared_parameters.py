@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from kinview.data.few_rows import FEWEST_ROWS
+from kinview.data.completion import LEAST_SERIES
 from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName
 from kinview.methods.estimators.base import as_trainer
@@ -63,7 +63,7 @@ def fill(default: FillRule = DEFAULT_FILL, where: str = "What the network sees i
         doc=f"{where}: 0, the last observed value, a line between the observed neighbours, or the mean of what is "
         'missing given what was observed, learned from the training series ("completion": of the same channel, '
         '"completion+channels": of all) where it predicts hidden values better than the line, from '
-        f"{FEWEST_ROWS} series on; see :class:`~kinview.data.Completion`.",
+        f"{LEAST_SERIES} series on; see :class:`~kinview.data.Completion`.",
     )
 
 

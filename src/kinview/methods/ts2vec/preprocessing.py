@@ -39,9 +39,12 @@ def centred(batch: Batch) -> Batch:
     first = observed.int().argmax(dim=1)
     trailing = observed.flip(1).int().argmax(dim=1)
     shift = (first + trailing) // 2 - first
-    source = (torch.arange(steps)[None, :] - shift[:, None]) % steps
+    place = torch.arange(steps)[None, :] - shift[:, None]
+    source = place % steps
     x = batch.x.gather(2, source[:, None, :].expand_as(batch.x))
-    times = None if batch.times is None else batch.times.gather(1, source)
+    times = batch.times  # what comes round from the other end lies outside the series
+    if times is not None:
+        times = times.gather(1, source).masked_fill((place < 0) | (place >= steps), torch.nan)
     return _moved(batch, -shift).replace(x=x, times=times)
 
 
