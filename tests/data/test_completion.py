@@ -405,6 +405,7 @@ def test_noise_that_training_did_not_have_is_not_amplified_without_bound() -> No
     assert filled[:, :, 30:60].abs().max() < 1.5 * bridge(noisy)[:, :, 30:60].abs().max()
 
 
+@pytest.mark.slow
 def test_what_a_few_series_gain_by_chance_is_not_used() -> None:
     ratios = []
     for seed in range(6):
@@ -426,6 +427,7 @@ def test_a_completion_takes_whole_numbers_for_time_stamps_and_any_scale() -> Non
         assert torch.equal(completed(tiny, Completion.of(tiny)), bridge(tiny))
 
 
+@pytest.mark.slow
 def test_many_channels_and_long_series_take_smaller_windows() -> None:
     shapes = {
         (c, t): tuple(Completion(c, t).covariance.shape)

@@ -31,6 +31,7 @@ benchmark = Benchmark(
     label_noise=["symmetric"],
     label_noise_rates=[0.2],
     pretrain_on="corrupted",
+    controls="none",
     probes=["linear", "svm", "xgboost"],
     seeds=[0, 1],
 )

@@ -373,7 +373,7 @@ from kinview.evaluation.benchmark import Benchmark, fingerprint
 def code():
     fingerprint._part_code.cache_clear()
     registry._read_recipe.cache_clear()
-    cells = Benchmark("b", ["italy_power_demand"], ["simclr"], ["mcar"], [0.2], probes=["knn"]).cells()
+    cells = Benchmark("b", ["italy_power_demand"], ["simclr"], ["mcar"], [0.2], controls="none", probes=["knn"]).cells()
     return cells[-1].code
 
 recipe = Path(fingerprint.__file__).parents[2] / "configs" / "augmentation" / "simclr_har.yaml"

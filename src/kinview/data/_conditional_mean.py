@@ -20,10 +20,11 @@ __all__ = [
     "windows",
 ]
 
+_SO_FEW = 32  # rows that are not worth sorting by size
 _VALUES_AT_ONCE = 2**23  # of the matrices that are decomposed together: 64 MiB
 
 
-def conditional_mean(residual: Float[Tensor, "n k"], covariance: Float[Tensor, "k k"]) -> Float[Tensor, "n k"]:
+def conditional_mean(residual: Float[Tensor, "n k"], covariance: Float[Tensor, "... k k"]) -> Float[Tensor, "... n k"]:
     r"""Means :math:`C_{mo} C_{oo}^{-1} r_o` of the missing values of each row.
 
     What stands at observed values is undefined.
@@ -33,37 +34,42 @@ def conditional_mean(residual: Float[Tensor, "n k"], covariance: Float[Tensor, "
     residual : Tensor
         Rows minus their mean, float64, with NaN where a value is missing.
     covariance : Tensor
-        C, positive definite, float64.
+        C, positive definite, float64; or several, with each of which all rows are completed.
 
     Notes
     -----
     With :math:`Q = C^{-1}` the same mean is :math:`-Q_{mm}^{-1} Q_{mo} r_o`: a row with less than a third of its values
     missing takes this smaller system. Each row is solved by itself; rows of about the same size share a batch.
     """
+    if covariance.ndim == 2:
+        return conditional_mean(residual, covariance[None])[0]
     seen = ~torch.isnan(residual)
-    value = torch.where(seen, residual, 0.0)
+    value = torch.where(seen, residual, 0.0).expand(len(covariance), -1, -1)
     by_missing = (~seen).sum(dim=1) * 3 < residual.shape[1]
     result = torch.zeros_like(value)
     for rows, of_missing in ((by_missing, True), (~by_missing, False)):
         index = rows.nonzero()[:, 0]
         if not len(index):
             continue
+        known = value[:, index]
         if of_missing:
             matrix = torch.linalg.inv(covariance)
-            found = _solved(matrix, ~seen[index], -(value[index] @ matrix))
+            found = _solved(matrix, ~seen[index], -(known @ matrix))
         else:
-            found = _solved(covariance, seen[index], value[index]) @ covariance
-        result = result.index_copy(0, index, found)
+            found = _solved(covariance, seen[index], known) @ covariance
+        result = result.index_copy(1, index, found)
     return result
 
 
 def _solved(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:
-    """Rows w, zero where not chosen, with M_cc w_c = b_c for the chosen entries c of each row."""
+    """Rows w (l, n, k), zero where not chosen, with M_cc w_c = b_c for the chosen entries c of each row and each M."""
     counts = chosen.sum(dim=1)
+    at_once = max(1, _VALUES_AT_ONCE // (len(matrix) * max(1, int(counts.max())) ** 2))
+    if len(chosen) <= min(at_once, _SO_FEW):
+        return _solved_together(matrix, chosen, right)
     order = counts.argsort()
-    at_once = max(1, _VALUES_AT_ONCE // max(1, int(counts.max())) ** 2)
-    parts = [_solved_together(matrix, chosen[rows], right[rows]) for rows in torch.split(order, at_once)]
-    return torch.cat(parts)[order.argsort()]
+    parts = [_solved_together(matrix, chosen[rows], right[:, rows]) for rows in torch.split(order, at_once)]
+    return torch.cat(parts, dim=1)[:, order.argsort()]
 
 
 def _solved_together(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:
@@ -71,13 +77,14 @@ def _solved_together(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:
     size = int(counts.max())
     index = (~chosen).to(torch.uint8).sort(dim=1, stable=True).indices[:, :size]  # the chosen entries in front
     own = torch.arange(size, device=index.device) < counts[:, None]
-    systems = matrix[index[:, :, None], index[:, None, :]]  # (n, size, size)
+    systems = matrix[:, index[:, :, None], index[:, None, :]]  # (l, n, size, size)
     if not bool(own.all()):
         both = own[:, :, None] & own[:, None, :]
         systems = torch.where(both, systems, torch.eye(size, dtype=matrix.dtype, device=matrix.device))
-    wanted = torch.where(own, right.gather(1, index), 0.0)
-    solution = torch.linalg.solve(systems, wanted)  # several times as fast as a batch of Cholesky factors
-    return torch.zeros_like(right).scatter(1, index, torch.where(own, solution, 0.0))
+    place = index.expand(len(matrix), -1, -1)
+    wanted = torch.where(own, right.gather(2, place), 0.0)
+    solution = torch.linalg.solve(systems, wanted[..., None])[..., 0]  # several times as fast as Cholesky factors
+    return torch.zeros_like(right).scatter(2, place, torch.where(own, solution, 0.0))
 
 
 class Moments(NamedTuple):

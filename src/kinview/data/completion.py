@@ -168,7 +168,7 @@ class Completion(nn.Module):
         """
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         even = self._evenly_spaced(times, self._learned_step(times))
-        least = FEWEST_ROWS * (x.shape[1] if self.channels != x.shape[1] else 1)
+        least = LEAST_SERIES * (x.shape[1] if self.channels != x.shape[1] else 1)
         x, times = self._each_channel_alone(x, times)
         rows = x.to("cpu", torch.float64)
         if even is not None:
@@ -224,7 +224,7 @@ class Completion(nn.Module):
         for group, channels in enumerate(self._groups()):
             if bool(self.completed[channels].any()):
                 covariance = self.covariance[group].to(device, torch.float64)
-                found[:, channels] = _predicted(grid[:, channels], self.mean[channels].to(grid), covariance)
+                found[:, channels] = _predicted(grid[:, channels], self.mean[channels].to(grid), covariance[None])[0]
         return _moved(found, -start, x.shape[2]).to(x).reshape(x.shape)
 
     def _fit_group(
@@ -245,7 +245,7 @@ class Completion(nn.Module):
         if not errors:
             return
         (alpha, ridge), best = min(errors.items(), key=lambda item: item[1].score())
-        weight, _ = best.weights()
+        weight = best.weights()
         if not bool(weight.any()):
             return
         found = dict(self._candidates(x, alpha)).get(alpha)
@@ -265,9 +265,9 @@ class Completion(nn.Module):
         line, spread, place = bridge(kept), _spread(kept), torch.where(chosen, _places(kept), _PLACES)
         errors = {}
         for alpha, (mean, covariance) in self._candidates(x[others]):
-            for ridge in _RIDGES:
-                found = _predicted(kept, mean, _with_ridge(covariance, ridge))
-                change = torch.where(torch.isnan(found), 0.0, found - line)
+            found = _predicted(kept, mean, torch.stack([_with_ridge(covariance, ridge) for ridge in _RIDGES]))
+            for ridge, values in zip(_RIDGES, found, strict=True):
+                change = torch.where(torch.isnan(values), 0.0, values - line)
                 errors[alpha, ridge] = _Errors.of((truth - line) / spread, change / spread, place)
         return errors
 
@@ -348,23 +348,28 @@ class _Errors(NamedTuple):
         """Of the rows of both."""
         return _Errors(*(torch.cat(both) for both in zip(self, other, strict=True)))
 
-    def weights(self) -> tuple[Tensor, Tensor]:
-        """Weights (c, places), that of the shorter distance of too few rows, and what they leave of a line's errors."""
+    def weights(self) -> Tensor:
+        """Weights (c, places); of too few rows that of the next shorter distance, or 0."""
+        weight, _, few = self._shown()
+        for place in range(weight.shape[1]):
+            shorter = weight[:, place - 1] if place % (len(_REACHES) + 1) else torch.zeros_like(weight[:, 0])
+            weight[:, place] = torch.where(few[:, place], shorter, weight[:, place])
+        return weight
+
+    def score(self) -> float:
+        """Mean over channels and places of what is left of the squared errors of a line."""
+        _, left, few = self._shown()
+        return float(left.masked_fill(few, torch.nan).nanmean().nan_to_num(1.0))
+
+    def _shown(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (c, places), what they leave of the squared errors of a line, and where too few rows say so."""
         line, common, change, _ = (each.sum(dim=0) for each in self)
         weight = (common / change).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
         gains = 2 * weight * self.common - weight.square() * self.change  # of each row
         left = 1 - (gains.sum(dim=0) / line).nan_to_num(0.0)
         shown = (left < _BETTER) & (gains.sum(dim=0) > _ERRORS_SHOWN * gains.square().sum(dim=0).sqrt())
-        weight, left = torch.where(shown, weight, 0.0), torch.where(shown, left, 1.0)
         few = (self.cells > 0).sum(dim=0) < FEWEST_ROWS
-        for place in range(weight.shape[1]):
-            shorter = weight[:, place - 1] if place % (len(_REACHES) + 1) else torch.zeros_like(weight[:, 0])
-            weight[:, place] = torch.where(few[:, place], shorter, weight[:, place])
-        return weight, torch.where(few, torch.nan, left)
-
-    def score(self) -> float:
-        """Mean over channels and places of what is left of the squared errors of a line."""
-        return float(self.weights()[1].nanmean().nan_to_num(1.0))
+        return torch.where(shown, weight, 0.0), torch.where(shown, left, 1.0), few
 
 
 def _places(x: Tensor) -> Tensor:
@@ -393,21 +398,21 @@ def _spread(x: Tensor) -> Tensor:
 
 
 def _predicted(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-    """Conditional means (n, c, t) of series on the grid; NaN where a window holds no observation."""
+    """Conditional means (l, n, c, t) of series on the grid by each covariance; NaN where a window was not observed."""
     residual = x - mean
-    shape, size = residual.shape, len(covariance)
+    shape, size = residual.shape, covariance.shape[1]
     windowed, around = shape[1] * shape[2] != size, size // 4
     pieces = windows(residual, size // 2, around) if windowed else residual  # (n, 1, w, k) or (n, c, t)
     rows = pieces.reshape(-1, size)
     seen = ~torch.isnan(rows)
     index = (seen.any(dim=1) & ~seen.all(dim=1)).nonzero()[:, 0]
-    found = torch.full_like(rows, torch.nan)
+    found = torch.full((len(covariance), *rows.shape), torch.nan, dtype=rows.dtype, device=rows.device)
     if len(index):
-        farthest = _FARTHEST * covariance.diagonal().sqrt()
-        found = found.index_copy(0, index, conditional_mean(rows[index], covariance).clamp(-farthest, farthest))
+        farthest = _FARTHEST * covariance.diagonal(dim1=1, dim2=2).sqrt()[:, None]
+        found = found.index_copy(1, index, conditional_mean(rows[index], covariance).clamp(-farthest, farthest))
     if windowed:
-        found = found.reshape(pieces.shape)[..., around:-around].flatten(2)[:, :, : shape[2]]
-    return found.reshape(shape) + mean
+        found = found.reshape(-1, *pieces.shape)[..., around:-around].flatten(3)[..., : shape[2]]
+    return found.reshape(-1, *shape) + mean
 
 
 def _with_ridge(covariance: Tensor, ridge: float) -> Tensor:
