@@ -15,8 +15,8 @@ from torch import Tensor
 
 from helpers import NAN, gen
 from kinview.data import Completion, bridge
+from kinview.data._completion_weights import places
 from kinview.data._conditional_mean import conditional_mean, moments, positive_definite, stationary_moments
-from kinview.data.completion import _places
 
 
 def waves(n: int = 60, channels: int = 1, steps: int = 24, seed: int = 0) -> Tensor:
@@ -367,7 +367,7 @@ def test_unevenly_spaced_series_are_interpolated_in_their_own_time() -> None:
     jittered = even + 0.2 * torch.rand(60, 24, generator=gen(), dtype=torch.float64)
     by_place = completed(x, completion, times=even) - bridge(x, even)
     mixed = completed(x, completion, times=jittered) - bridge(x, jittered)  # with a line in its own time
-    where, weight = by_place.abs() > 1e-6, completion._weight_at(_places(x))
+    where, weight = by_place.abs() > 1e-6, completion._weight_at(places(x))
     found = [change / weight + bridge(x, stamps) for change, stamps in ((by_place, even), (mixed, jittered))]
     torch.testing.assert_close(found[1][where], found[0][where], msg="the conditional mean goes by place")
     slower = completed(x, completion, times=even * 2)
@@ -461,7 +461,7 @@ def test_long_series_are_completed_in_windows() -> None:
     assert errors[0] < errors[1] / 3
     row = (gaps[1, 0] - completion.mean[0])[128:640].numpy()  # steps 256 to 511 with 128 on either side
     expected = directly(row, completion.covariance[0].double().numpy())[128:384] + completion.mean[0, 256:512].numpy()
-    weight = completion._weight_at(_places(gaps))[1, 0, 256:512].numpy()
+    weight = completion._weight_at(places(gaps))[1, 0, 256:512].numpy()
     line = bridge(gaps)[1, 0, 256:512].numpy()
     expected = np.where(np.isnan(row[128:384]), line + weight * (expected - line), expected)
     np.testing.assert_allclose(filled[1, 0, 256:512].numpy(), expected, atol=1e-6)

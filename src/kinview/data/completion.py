@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from kinview.data._completion_weights import PLACES, Errors, drawn_cells, places, spread_of
 from kinview.data._conditional_mean import (
     conditional_mean,
     moments,
@@ -18,7 +19,7 @@ from kinview.data._conditional_mean import (
     windows,
 )
 from kinview.data.few_rows import FEWEST_ROWS
-from kinview.data.gaps import bridge, complete, neighbours, observed_std, valid_lengths
+from kinview.data.gaps import bridge, complete, valid_lengths
 
 __all__ = ["LEAST_SERIES", "Completion"]
 
@@ -28,12 +29,6 @@ _MOST_VALUES = 2**22  # of all covariances within channels: 16 MiB
 _MOST_ACROSS = 1024  # values of all channels together, each pair with a covariance
 _ALPHAS = (0.0, 0.25, 0.5, 0.75, 0.95)  # α
 _RIDGES = (1e-3, 1e-2, 1e-1)  # λ
-_GAPS = (2, 8)  # missing steps up to which a gap is short, and up to which it is of middle length
-_REACHES = (1, 2, 4, 8, 16, 32)  # distances up to which a weight holds; one more for what is farther
-_PLACES = (len(_GAPS) + 1) * (len(_REACHES) + 1)
-_HIDDEN = 0.15
-_BETTER = 0.9
-_ERRORS_SHOWN = 1.0  # a gain is more than so many times the root of the sum of its squares
 _FARTHEST = 3.0  # standard deviations that a completed value may lie from the mean
 _FOLDS = 3
 LEAST_SERIES = FEWEST_ROWS * _FOLDS // (_FOLDS - 1) + 1  # of which two thirds are enough for a statistic
@@ -129,7 +124,7 @@ class Completion(nn.Module):
         self.register_buffer("mean", torch.zeros(channels, length))
         self.register_buffer("covariance", torch.eye(size).repeat(groups, 1, 1))
         self.register_buffer(
-            "weight", torch.zeros(channels, _PLACES)
+            "weight", torch.zeros(channels, PLACES)
         )  # w of each channel, by length of gap and distance
         self.register_buffer("step", torch.zeros(()))  # typical interval of the training series; 0 without time stamps
 
@@ -178,7 +173,7 @@ class Completion(nn.Module):
         grid = _moved(rows, torch.zeros(len(rows), dtype=torch.int64), self.length)
         self.mean.zero_(), self.weight.zero_()
         self.covariance.copy_(torch.eye(self.covariance.shape[1]).expand_as(self.covariance))
-        hidden = _drawn_cells(grid.shape, generator)
+        hidden = drawn_cells(grid.shape, generator)
         for group, channels in enumerate(self._groups()):
             known = grid[:, channels]
             enough = (~torch.isnan(known)).any(dim=2).sum(dim=0) >= least
@@ -197,7 +192,7 @@ class Completion(nn.Module):
         if not self.length or complete(x) or not bool(self.completed.any()):
             return line
         even = self._evenly_spaced(times, self.step)
-        weight = self._weight_at(_places(x))
+        weight = self._weight_at(places(x))
         wanted = torch.isnan(x) & _before_the_end(x, times) & (weight > 0) & ~torch.isnan(x).all(dim=2, keepdim=True)
         if even is not None:
             wanted = wanted & even[:, None, None]
@@ -238,7 +233,7 @@ class Completion(nn.Module):
         most = max(FEWEST_ROWS, _CELLS_TRIED // x[0].numel() * 256**2 // max(256, size) ** 2 // _FOLDS)
         by_fold = [self._errors(x, order[fold::_FOLDS], most, hidden) for fold in range(_FOLDS)]
         errors = {
-            choice: functools.reduce(_Errors.plus, (each[choice] for each in by_fold))
+            choice: functools.reduce(Errors.plus, (each[choice] for each in by_fold))
             for choice in by_fold[0]
             if all(choice in each for each in by_fold)
         }
@@ -256,19 +251,19 @@ class Completion(nn.Module):
         self.covariance[group] = _with_ridge(covariance, ridge).to(self.covariance)
         self.weight[channels] = torch.where(enough[:, None], weight, 0.0).to(self.weight)
 
-    def _errors(self, x: Tensor, fold: Tensor, most: int, hidden: Tensor) -> dict[tuple[float, float], _Errors]:
+    def _errors(self, x: Tensor, fold: Tensor, most: int, hidden: Tensor) -> dict[tuple[float, float], Errors]:
         """Errors on the hidden cells of some rows of a fold for each α and λ, estimated from all rows of the others."""
         others = torch.ones(len(x), dtype=torch.bool).index_fill(0, fold, False)
         tried = fold[:most]
         truth, chosen = x[tried], hidden[tried] & ~torch.isnan(x[tried])
         kept = truth.masked_fill(chosen, torch.nan)
-        line, spread, place = bridge(kept), _spread(kept), torch.where(chosen, _places(kept), _PLACES)
+        line, spread, place = bridge(kept), spread_of(kept), torch.where(chosen, places(kept), PLACES)
         errors = {}
         for alpha, (mean, covariance) in self._candidates(x[others]):
             found = _predicted(kept, mean, torch.stack([_with_ridge(covariance, ridge) for ridge in _RIDGES]))
             for ridge, values in zip(_RIDGES, found, strict=True):
                 change = torch.where(torch.isnan(values), 0.0, values - line)
-                errors[alpha, ridge] = _Errors.of((truth - line) / spread, change / spread, place)
+                errors[alpha, ridge] = Errors.of((truth - line) / spread, change / spread, place)
         return errors
 
     def _candidates(self, x: Tensor, only: float | None = None) -> Iterator[tuple[float, tuple[Tensor, Tensor]]]:
@@ -327,76 +322,6 @@ class Completion(nn.Module):
         return (unit[:, 0] > 0) & ~(apart.abs() >= 0.5).any(dim=1)
 
 
-class _Errors(NamedTuple):
-    """Sums over hidden cells (n, c, places): squared errors of a line, these times what changes, its square; cells."""
-
-    line: Tensor
-    common: Tensor
-    change: Tensor
-    cells: Tensor
-
-    @classmethod
-    def of(cls, missed: Tensor, change: Tensor, place: Tensor) -> _Errors:
-        """Of what a line misses (n, c, t), what a completion would change, and the place in a gap, or one beyond."""
-        sums = missed.new_zeros(4, *missed.shape[:2], _PLACES + 1)
-        parts = (missed.square(), missed * change, change.square(), torch.ones_like(missed))
-        for total, part in zip(sums, parts, strict=True):
-            total.scatter_add_(2, place, part)
-        return cls(*sums[..., :-1])
-
-    def plus(self, other: _Errors) -> _Errors:
-        """Of the rows of both."""
-        return _Errors(*(torch.cat(both) for both in zip(self, other, strict=True)))
-
-    def weights(self) -> Tensor:
-        """Weights (c, places); of too few rows that of the next shorter distance, or 0."""
-        weight, _, few = self._shown()
-        for place in range(weight.shape[1]):
-            shorter = weight[:, place - 1] if place % (len(_REACHES) + 1) else torch.zeros_like(weight[:, 0])
-            weight[:, place] = torch.where(few[:, place], shorter, weight[:, place])
-        return weight
-
-    def score(self) -> float:
-        """Mean over channels and places of what is left of the squared errors of a line."""
-        _, left, few = self._shown()
-        return float(left.masked_fill(few, torch.nan).nanmean().nan_to_num(1.0))
-
-    def _shown(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights (c, places), what they leave of the squared errors of a line, and where too few rows say so."""
-        line, common, change, _ = (each.sum(dim=0) for each in self)
-        weight = (common / change).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
-        gains = 2 * weight * self.common - weight.square() * self.change  # of each row
-        left = 1 - (gains.sum(dim=0) / line).nan_to_num(0.0)
-        shown = (left < _BETTER) & (gains.sum(dim=0) > _ERRORS_SHOWN * gains.square().sum(dim=0).sqrt())
-        few = (self.cells > 0).sum(dim=0) < FEWEST_ROWS
-        return torch.where(shown, weight, 0.0), torch.where(shown, left, 1.0), few
-
-
-def _places(x: Tensor) -> Tensor:
-    """Class (n, c, t) of a step by the length of its gap, then by the distance to the nearest observed step.
-
-    A gap at an end of a series, of which one side was observed, is a long one.
-    """
-    steps = x.shape[2]
-    position = torch.arange(steps, device=x.device)
-    left, right, never = neighbours(~torch.isnan(x))
-    distance = torch.minimum((position - left).abs(), (position - right).abs()).masked_fill(never, steps)
-    length = torch.where(left < right, right - left - 1, steps + _GAPS[-1])
-    gap, reach = (
-        torch.bucketize(each, torch.tensor(bounds, device=x.device))
-        for each, bounds in ((length, _GAPS), (distance, _REACHES))
-    )
-    return gap * (len(_REACHES) + 1) + reach
-
-
-def _spread(x: Tensor) -> Tensor:
-    """Standard deviation (n, c, 1) of each series, at least a tenth of the typical one; 1 where all are 0."""
-    square = observed_std(x).square()
-    typical = square.mean(dim=0, keepdim=True)
-    spread: Tensor = torch.maximum(square, typical / 100).sqrt()
-    return torch.where(spread > 0, spread, 1.0)
-
-
 def _predicted(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """Conditional means (l, n, c, t) of series on the grid by each covariance; NaN where a window was not observed."""
     residual = x - mean
@@ -417,16 +342,6 @@ def _predicted(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
 
 def _with_ridge(covariance: Tensor, ridge: float) -> Tensor:
     return covariance + torch.eye(len(covariance), dtype=covariance.dtype) * (ridge * covariance.diagonal().mean())
-
-
-def _drawn_cells(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Cells (n, c, t) that are hidden: single ones, and in each series and channel a run of up to half of its steps."""
-    steps = shape[2]
-    single = torch.rand(shape, generator=generator, dtype=torch.float64) < _HIDDEN
-    length = torch.randint(0, steps // 2 + 1, (*shape[:2], 1), generator=generator)
-    start = torch.rand(*shape[:2], 1, generator=generator, dtype=torch.float64) * (steps - length + 1)
-    place = torch.arange(steps) - start.floor()
-    return single | ((place >= 0) & (place < length))
 
 
 def _moved(x: Tensor, start: Tensor, length: int) -> Tensor:
