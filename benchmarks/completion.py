@@ -2,8 +2,8 @@
 
 python benchmarks/completion.py
 
-Random walks on a wave, 40 % of the values missing at random, in training series and in those that are completed. Medians
-of ``--rounds`` rounds, and the same for a line, which has nothing to learn.
+Random walks on a wave, 40 % of the values missing at random, in training series and in those completed. Medians of
+``--rounds`` rounds, and the same for a line, which has nothing to learn.
 """
 
 from __future__ import annotations

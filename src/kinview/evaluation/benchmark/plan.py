@@ -70,10 +70,9 @@ class Benchmark:
         Parts of the registry ``probes``.
     controls : "default", "none" or sequence of specs
         Methods to add as controls, which the report compares every other method with: a spec, or
-        ``{method: SPEC, probe: SPEC}`` for a pair that every method is compared with, under each probe that this method
-        has not been asked with as well. ``"default"``:
-        ``raw``, ``random_init``, ``summary`` and ``minirocket`` with the probe ``ridge`` for series, ``raw`` with
-        ``xgboost`` and ``pca`` for tables. ``"none"``: those alone that stand among ``methods``.
+        ``{method: SPEC, probe: SPEC}`` for a pair that every method with every probe is compared with, but for a probe
+        that the control was asked with too. ``"default"``: the list in
+        :mod:`kinview.evaluation.benchmark.controls`. ``"none"``: those alone that stand among ``methods``.
     split : spec
         A part of the registry ``splits``: how each data set is cut into training and test parts. ``"official"``
         (default): as it was loaded. ``{stratified_kfold: {folds: 5, repeats: 2}}``: cross-validation; everything that

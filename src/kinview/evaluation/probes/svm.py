@@ -41,6 +41,11 @@ class SVM(Probe):
         Most libsvm iterations; a fit that hits it is counted in ``convergence_failures``. Default 1e6 (the official
         evaluation has 1e7: an infinite C on classes that overlap then runs for minutes, to the same effect).
 
+    Raises
+    ------
+    ValueError
+        If libsvm finds no finite coefficients for any C, as with features of 1e200.
+
     Attributes
     ----------
     C_ : float
