@@ -624,6 +624,13 @@ def test_bench_and_report(run: Run, tmp_path: Path) -> None:
     code, out, err = run("bench", file, "--output_dir", folder, "--datasets", "wine", "--seeds", 0, "--name", "less")
     assert code == 0 and "less: 1 cells, 1 of them in the store" in err and "iris" not in out
 
+    paired = ("--probes", "[knn, centroid]", "--reference", "raw/knn")
+    code, out, _ = run("bench", file, "--output_dir", tmp_path / "paired", *paired)
+    assert code == 0 and "accuracy over data sets, paired with raw with the probe knn" in out
+    assert "Over data sets, against raw with the probe knn" in (tmp_path / "paired" / "tiny.html").read_text()
+    code, _, err = run("bench", file, "--output_dir", folder, "--reference", "raw/svm")
+    assert code == 2 and "'raw/svm' has no probe of these results; give METHOD/PROBE with one of the probes" in err
+
     store = f"sqlite:///{folder}/results.db"
     code, _, err = run("report", "--store", store)
     assert code == 2 and "holds the benchmarks less, tiny; choose one with --benchmark" in err

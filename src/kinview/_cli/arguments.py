@@ -32,7 +32,7 @@ _LISTS = (
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE",
     "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "file": "FILE", "model": "FILE",
-    "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "store": "URL",
+    "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "reference": "METHOD[/PROBE]", "store": "URL",
 }  # fmt: skip
 
 

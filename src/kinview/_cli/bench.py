@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import Metric, new_parser, parse as parse_words
 from kinview._cli.models import shown_url
+from kinview._cli.report import report
 from kinview._cli.text import complain, count, say, terminal_width
 from kinview.evaluation.benchmark.plan import Benchmark
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["parse", "report_file", "run"]
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Benchmark))
-_OPTIONS = ("output_dir", "store", "metric")  # of the command; they are not part of a benchmark
+_OPTIONS = ("output_dir", "store", "metric", "reference")  # of the command; they are not part of a benchmark
 _SHOWN_FAILURES = 10
 
 
@@ -73,9 +74,10 @@ def run(options: Namespace) -> int:
         raise KeyboardInterrupt("the results so far are stored, the same command continues") from None
     page = report_file(folder, benchmark.name)
     embeddings = benchmark.embeddings(folder / "cache")
-    write_report(frame, page, benchmark=benchmark, embeddings=embeddings, metric=options.metric)
+    shown = {"metric": options.metric, "reference": options.reference}
+    write_report(frame, page, benchmark=benchmark, embeddings=embeddings, **shown)
     say(
-        *format_table(frame, options.metric, width=terminal_width()).split("\n"),
+        *format_table(frame, width=terminal_width(), **shown).split("\n"),
         "",
         f"{count(len(frame), 'cell')} in {shown_url(store)}; report:",
     )
@@ -121,9 +123,11 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--store", type=str | None, default=None,
                         help="database of the results (sqlite:///FILE, postgresql+psycopg://user@host/name); "
                              "OUTPUT_DIR/results.db unless given")  # fmt: skip
-    parser.add_argument("--metric", type=Metric, default="accuracy", help="metric of the table and of the main figures")
+    shown = _help_of_parameters(report)
+    parser.add_argument("--metric", type=Metric, default="accuracy", help=shown["metric"])
+    parser.add_argument("--reference", type=str | None, default=None, help=shown["reference"])
     group = parser.add_argument_group("The benchmark; an option replaces the value in the file")
-    hints, help_of = typing.get_type_hints(Benchmark), _help_of_fields()
+    hints, help_of = typing.get_type_hints(Benchmark), _help_of_parameters(Benchmark)
     for name in _FIELDS:
         group.add_argument(f"--{name}", type=_option_type(hints[name]) | None, default=None, help=help_of[name])
     return parser
@@ -137,10 +141,10 @@ def _option_type(hint: Any) -> Any:
     return hint
 
 
-def _help_of_fields() -> dict[str, str]:
+def _help_of_parameters(described_by: Any) -> dict[str, str]:
     import docstring_parser
 
-    described = docstring_parser.parse(Benchmark.__doc__ or "").params
+    described = docstring_parser.parse(described_by.__doc__ or "").params
     return {
         name: " ".join((parameter.description or "").split())
         for parameter in described
