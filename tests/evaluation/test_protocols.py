@@ -151,7 +151,8 @@ def test_data_that_cannot_be_cut_are_refused():
 def test_it_is_a_family_of_parts():
     built = splits.build(FIVE_BY_TWO)
     assert built == StratifiedKFold(5, 2) and splits.build(to_config(built)) == built
-    assert set(splits) == {"official", "stratified_kfold"}
+    names = {"official", "stratified_kfold", "stratified_group_kfold", "leave_one_group_out", "temporal", "holdout"}
+    assert set(splits) == names
 
 
 # --- in a benchmark --------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ __all__ = ["Metric", "new_parser", "parse"]
 
 Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"]
 
-_TEXT_LISTS = ("categorical", "channels", "columns", "datasets", "drop", "id", "index", "na_values")
+_TEXT_LISTS = ("categorical", "channels", "columns", "datasets", "drop", "id", "index", "na_values", "static")
 _LISTS = (
     "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds",
     "severities",

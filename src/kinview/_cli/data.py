@@ -12,13 +12,23 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
     from numpy.typing import NDArray
 
-    from kinview.datasets.dataset import Dataset, Samples
+    from kinview.datasets.dataset import Dataset
+    from kinview.datasets.samples import Samples
 
 __all__ = ["DataOptions", "Source", "inputs"]
 
 _TEST_FRACTION = 0.3
-_LISTS = ("drop", "index", "categorical", "id", "columns")
-_ROLES = ("label", "group", "drop", "index", "id", "time", "variable")  # options that name columns and make no feature
+_LISTS = ("drop", "static", "index", "categorical", "id", "columns")
+_ROLES = (
+    "label",
+    "group",
+    "static",
+    "drop",
+    "index",
+    "id",
+    "time",
+    "variable",
+)  # options that name columns and make no feature
 _READER = (
     *_ROLES, "categorical", "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal",
     "thousands", "comment", "skiprows", "encoding",
@@ -58,6 +68,9 @@ class DataOptions:
     group : str, optional
         Column of the group (patient, subject); groups are never parted by a split. Any column may also be given by its
         position, the first is 0.
+    static : list of str, optional
+        Columns of what is known of each sample besides (sex, age, site), for subgroups and splits: no channels, no
+        features.
     drop : list of str, optional
         Wide table: columns to leave out (identifiers, free text).
     index : list of str, optional
@@ -112,6 +125,7 @@ class DataOptions:
     format: Literal["auto", "ucr", "ts", "arff", "wide", "long", "physionet2012", "wfdb"] = "auto"
     label: str | int | None = None
     group: str | None = None
+    static: list[str] | str | None = None
     drop: list[str] | str | None = None
     index: list[str] | str | None = None
     categorical: list[str] | str | None = None
@@ -156,9 +170,9 @@ class DataOptions:
 
     def load(self) -> Dataset:
         """The data set with its training and test part; what its samples are made of is printed."""
-        from kinview.datasets.dataset import Samples
         from kinview.datasets.folders import load_path
         from kinview.datasets.named import load
+        from kinview.datasets.samples import Samples
 
         fraction = _TEST_FRACTION if self.test_fraction is None else self.test_fraction
         split: dict[str, Any] = {"split_seed": self.split_seed, "test_fraction": fraction}
@@ -173,7 +187,6 @@ class DataOptions:
 
     def source(self) -> Source:
         """The parts of the data; a file stays whole unless a test fraction is given."""
-        from kinview.datasets.dataset import Samples
         from kinview.datasets.folders import read_path
 
         if self.data is not None and self.test_fraction is None and not Path(self.data).is_dir():
@@ -182,9 +195,7 @@ class DataOptions:
             self._say_inputs(name, parts["all"], labels, groups)
         else:
             data = self.load()
-            train = Samples(data.X_train, data.y_train, data.groups_train, data.modality)
-            test = Samples(data.X_test, data.y_test, data.groups_test, data.modality)
-            name, parts = data.name, {"train": train, "test": test}
+            name, parts = data.name, {"train": data.part("train"), "test": data.part("test")}
         by_position = self.group is not None and self.group.removeprefix("-").isdigit()
         return Source(name, parts, "group" if self.group is None or by_position else self.group)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from jsonargparse import Namespace
 
-    from kinview.datasets.dataset import Samples
+    from kinview.datasets.samples import Samples
 
 __all__ = ["embed", "embedding_table", "parse", "run"]
 

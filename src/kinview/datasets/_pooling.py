@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kinview.data.modality import SERIES, TABLE, Modality
 
-__all__ = ["joined", "names_of", "together"]
+__all__ = ["joined", "names_of", "same_categories", "series_names", "together"]
 
 
 def together(train: NDArray[Any] | None, test: NDArray[Any] | None) -> NDArray[Any] | None:
@@ -26,10 +26,10 @@ def joined(train: Any, test: Any, modality: Modality) -> Any:
             length = max(train.shape[2], test.shape[2])
             train, test = (_padded(X, length) for X in (train, test))
         return np.concatenate([train, test])
-    train, test = _same_categories(train, test)
+    train, test = same_categories(train, test)
     if modality == TABLE:
         return pd.concat([train, test], ignore_index=train.index.name is None or test.index.name is None)
-    if set(_series_names(train)) & set(_series_names(test)):
+    if set(series_names(train)) & set(series_names(test)):
         train, test = _renamed(train, "train"), _renamed(test, "test")
     return pd.concat([train, test])
 
@@ -42,7 +42,7 @@ def _renamed(X: pd.DataFrame, part: str) -> pd.DataFrame:
     return X.set_axis(index.set_levels(levels, level=place), axis=0)
 
 
-def _same_categories(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def same_categories(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both frames with the same categories in each categorical column, which pandas would otherwise make objects."""
     changed: dict[int, tuple[Any, Any]] = {}
     for i in range(train.shape[1]):
@@ -60,7 +60,7 @@ def _same_categories(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFr
     return train, test
 
 
-def _series_names(X: pd.DataFrame) -> pd.Index:
+def series_names(X: pd.DataFrame) -> pd.Index:
     """Name of each series, in the order of first appearance."""
     names = cast(pd.MultiIndex, X.index).droplevel(-1)
     return names[~names.duplicated()]
@@ -70,7 +70,7 @@ def names_of(X: Any, modality: Modality) -> list[str] | None:
     """Names of the samples as text; None where nothing names them."""
     if not isinstance(X, pd.DataFrame) or (modality == TABLE and X.index.name is None):
         return None
-    names = _series_names(X) if modality == SERIES else X.index
+    names = series_names(X) if modality == SERIES else X.index
     plain = [name if isinstance(name, tuple) else (name,) for name in names]
     return [str(name[0]) if len(name) == 1 else json.dumps([str(level) for level in name]) for name in plain]
 

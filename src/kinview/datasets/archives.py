@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kinview.datasets._padding import check_padding
 from kinview.datasets.class_names import labels_of
-from kinview.datasets.dataset import Samples, stack
+from kinview.datasets.dataset import stack
+from kinview.datasets.samples import Samples
 from kinview.datasets.text import MISSING, is_number, numbers, parse_csv, read_text, split_lines
 from kinview.datasets.text_lines import BLANKS, separator_of
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from kinview.datasets._arff_text import Attribute, cells_of, parse_arff, unescaped
 from kinview.datasets._padding import check_padding
 from kinview.datasets.class_names import labels_of
-from kinview.datasets.dataset import Samples, stack
+from kinview.datasets.dataset import stack
 from kinview.datasets.dates import declared_dates
+from kinview.datasets.samples import Samples
 from kinview.datasets.text import MISSING, is_number, numbers, parse_csv
 
 __all__ = ["is_relational", "read_arff", "read_arff_table"]

@@ -13,9 +13,10 @@ from kinview.data.modality import SERIES, TABLE
 from kinview.datasets import datasets
 from kinview.datasets._links import check_links
 from kinview.datasets.archives import read_ts
-from kinview.datasets.dataset import Dataset, Samples, split
+from kinview.datasets.dataset import Dataset, split
 from kinview.datasets.folders import data_folder, load_folder
 from kinview.datasets.physionet2012 import is_physionet2012
+from kinview.datasets.samples import Samples
 
 _UCR = "Dau et al. (2019), The UCR time series archive"
 _UEA = "Bagnall et al. (2018), The UEA multivariate time series classification archive"

@@ -11,6 +11,7 @@ __all__ = ["OF_COLUMNS", "check_column_names", "quoting", "quoting_a_cell"]
 OF_COLUMNS = (
     "label",
     "group",
+    "static",
     "index",
     "drop",
     "categorical",

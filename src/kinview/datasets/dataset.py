@@ -1,4 +1,4 @@
-"""What a reader returns (:class:`Samples`) and what a benchmark asks for (:class:`Dataset`)."""
+"""What a benchmark asks for: samples cut into a training and a test part."""
 
 from __future__ import annotations
 
@@ -10,61 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.data.alignment import in_order_of
 from kinview.data.labels import check_classes, common_labels, distinct
-from kinview.data.modality import FEATURE, SERIES, TABLE, Modality
+from kinview.data.modality import FEATURE, SERIES, Modality
 from kinview.datasets._pooling import joined, names_of, together
+from kinview.datasets._static import joined_static, static_table
 from kinview.datasets.hashing import update
+from kinview.datasets.samples import Samples, n_samples, named_classes, plain, series_codes
 
 __all__ = ["Dataset", "Samples", "split"]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Samples:
-    """Samples as a reader finds them, not yet split.
-
-    Parameters
-    ----------
-    X : ndarray or DataFrame
-        Time series ``(n, C, T)``, NaN = not observed, shorter series padded with NaN at the end; or, where series have
-        their own time stamps, a DataFrame with a MultiIndex ``(series, time)`` and one column a channel. Tables: a
-        DataFrame with one row a sample; its index has a name (several: a tuple of names) where it names the samples.
-    y : ndarray, optional
-        Label of each sample ``(n,)``: integers, floats (regression), booleans or text. Where some samples have no
-        label: floats with NaN, or objects with None. A Series whose index names the samples may be in any order.
-    groups : ndarray, optional
-        Group (patient, subject) of each sample ``(n,)``, as ``y``.
-    modality : {"time_series", "tabular"}
-    """
-
-    X: Any
-    y: NDArray[Any] | None = None
-    groups: NDArray[Any] | None = None
-    modality: Modality = SERIES
-
-    def __post_init__(self) -> None:
-        for name in ("y", "groups"):
-            object.__setattr__(self, name, _plain(self.X, getattr(self, name), name))
-
-    def __len__(self) -> int:
-        return _n_samples(self.X, self.modality)
-
-    def rows(self, i: NDArray[np.int64]) -> Samples:
-        """The given samples, in their order in the file."""
-        i = np.sort(i)
-        return Samples(
-            _take(self.X, i, self.modality),
-            None if self.y is None else self.y[i],
-            None if self.groups is None else self.groups[i],
-            self.modality,
-        )
-
-    def as_classes(self) -> Samples:
-        """The samples with labels that are numbers as classes, which have their text as names: see :class:`Dataset`.
-
-        Cut by :func:`split`, each class is then in both parts in proportion.
-        """
-        return dataclasses.replace(self, y=_named(self.y))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,6 +37,8 @@ class Dataset:
         Group (patient, subject) of each sample, as the labels.
     source : str
         Where the data come from.
+    static_train, static_test : DataFrame, optional
+        What is known of each sample besides X, as in :class:`Samples`: for subgroups and splits, no encoder sees it.
 
     Examples
     --------
@@ -103,15 +58,19 @@ class Dataset:
     groups_train: NDArray[Any] | None = None
     groups_test: NDArray[Any] | None = None
     source: str = ""
+    static_train: pd.DataFrame | None = None
+    static_test: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for part, X, y, groups in self._parts():
             for name, values in (("y", y), ("groups", groups)):
-                object.__setattr__(self, f"{name}_{part}", _plain(X, values, f"{name}_{part}"))
+                object.__setattr__(self, f"{name}_{part}", plain(X, values, f"{name}_{part}"))
+            name, n = f"static_{part}", n_samples(X, self.modality)
+            object.__setattr__(self, name, static_table(X, getattr(self, name), n, name))
         for part, labels in zip(("train", "test"), common_labels(self.y_train, self.y_test), strict=True):
             object.__setattr__(self, f"y_{part}", labels)
         for part, X, y, groups in self._parts():
-            n = _n_samples(X, self.modality)
+            n = n_samples(X, self.modality)
             for kind, values in (("labels", y), ("groups", groups)):
                 if values is not None and len(values) != n:
                     raise ValueError(f"data set {self.name!r} has {len(values)} {part} {kind} for {n} samples")
@@ -173,12 +132,12 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         >>> data.classes.tolist()
         ['0.5', '1.0']
         """
-        return dataclasses.replace(self, y_train=_named(self.y_train), y_test=_named(self.y_test))
+        return dataclasses.replace(self, y_train=named_classes(self.y_train), y_test=named_classes(self.y_test))
 
     @property
     def sizes(self) -> tuple[int, int]:
         """Number of training and of test samples."""
-        return _n_samples(self.X_train, self.modality), _n_samples(self.X_test, self.modality)
+        return n_samples(self.X_train, self.modality), n_samples(self.X_test, self.modality)
 
     def pooled(self, parts: Literal["all", "train"] = "all") -> Samples:
         """The training samples followed by the test samples, or the training samples alone, in one container.
@@ -193,13 +152,27 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         (4, [0, 1, 1, 0], 2)
         """
         if parts == "train":
-            return Samples(self.X_train, self.y_train, self.groups_train, self.modality)
+            return self.part("train")
+        X = joined(self.X_train, self.X_test, self.modality)
         return Samples(
-            joined(self.X_train, self.X_test, self.modality),
+            X,
             together(self.y_train, self.y_test),
             together(*common_labels(self.groups_train, self.groups_test)),
             self.modality,
+            joined_static(X, self.static_train, self.static_test),
         )
+
+    def part(self, name: Literal["train", "test"]) -> Samples:
+        """The samples of one part.
+
+        Examples
+        --------
+        >>> X = np.zeros((2, 1, 4))
+        >>> Dataset(X, np.array([0, 1]), X, np.array([1, 1]), "demo").part("test").y.tolist()
+        [1, 1]
+        """
+        X, y, groups, static = (getattr(self, f"{field}_{name}") for field in ("X", "y", "groups", "static"))
+        return Samples(X, y, groups, self.modality, static)
 
     def fold(self, train: NDArray[np.int64], test: NDArray[np.int64]) -> Dataset:
         """The data set cut anew: rows of :meth:`pooled` for training, and others for the test.
@@ -224,6 +197,32 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         pool = self.pooled()
         return Dataset.of(pool.rows(train), pool.rows(test), name=self.name, source=self.source)
 
+    def split(self, splitter: Any) -> list[Dataset]:
+        """The folds of a splitter, each a data set of its own, cut from all samples.
+
+        Frames of series have several rows a sample, so scikit-learn's splitters cannot take them as they are; here they
+        are handed the number of samples, the labels and the groups.
+
+        Parameters
+        ----------
+        splitter : object
+            A splitter of scikit-learn (``split(X, y, groups)``), or a protocol of :mod:`kinview.evaluation` (``cut``).
+
+        Examples
+        --------
+        >>> from sklearn.model_selection import StratifiedKFold
+        >>> X = np.arange(8.0).reshape(4, 1, 2)
+        >>> data = Dataset(X, np.array([0, 1, 0, 1]), X, np.array([0, 1, 0, 1]), "demo")
+        >>> [fold.sizes for fold in data.split(StratifiedKFold(4))]
+        [(6, 2), (6, 2), (6, 2), (6, 2)]
+        """
+        if hasattr(splitter, "cut"):
+            cuts = splitter.cut(self)
+        else:
+            samples = self.pooled()
+            cuts = splitter.split(np.zeros((len(samples), 1)), samples.strata, samples.groups)
+        return [self.fold(train, test) for train, test in cuts]
+
     def sample_names(self) -> list[str]:
         """A name of each sample of :meth:`pooled`, as text.
 
@@ -238,12 +237,18 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         return [f"{part}[{name}]" for part, names in (("train", train), ("test", test)) for name in names]
 
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) over values, labels, groups and column names; name and source do not count."""
+        """SHA-256 (hexadecimal) over values, labels, groups, static columns and names of columns.
+
+        Name and source of the data set do not count.
+        """
         digest = hashlib.sha256(self.modality.encode())
         for part, X, y, groups in self._parts():
             digest.update(part.encode())
             for values in (X, y, groups):
                 update(digest, values)
+            static = getattr(self, f"static_{part}")
+            if static is not None:
+                update(digest, static)
         return digest.hexdigest()
 
     def describe(self) -> str:
@@ -251,8 +256,8 @@ such as grades in half points, give them as text (as_classes() of the data set, 
 
         The padding behind the end of a series does not count as missing.
         """
-        shapes = [_shape(X, self.modality) for _, X, _, _ in self._parts() if _n_samples(X, self.modality)]
-        n_train, n_test = _n_samples(self.X_train, self.modality), _n_samples(self.X_test, self.modality)
+        shapes = [_shape(X, self.modality) for _, X, _, _ in self._parts() if n_samples(X, self.modality)]
+        n_train, n_test = n_samples(self.X_train, self.modality), n_samples(self.X_test, self.modality)
         width = shapes[0].width if shapes else 0
         facts = [
             f"{n_train} train / {n_test} test",
@@ -287,7 +292,8 @@ such as grades in half points, give them as text (as_classes() of the data set, 
             length = max(X_train.shape[2], X_test.shape[2])
             X_train, X_test = pad(X_train, length), pad(X_test, length)
         return cls(
-            X_train, train.y, X_test, test.y, name, train.modality, train.groups, test.groups, source
+            X_train, train.y, X_test, test.y, name, train.modality, train.groups, test.groups, source,
+            train.static, test.static,
         )  # fmt: skip
 
 
@@ -320,11 +326,8 @@ def split(samples: Samples, *, name: str, source: str, test_fraction: float = 0.
         raise ValueError(f"test_fraction={test_fraction} must lie between 0 and 1, both excluded")
     if len(samples) < 2:
         raise ValueError(f"data set {name!r} has {len(samples)} sample(s); a train/test split needs at least 2")
-    y = samples.y if samples.y is not None and samples.y.dtype.kind != "f" else None
-    if y is not None and y.dtype == object:
-        y = pd.factorize(y, use_na_sentinel=False)[0]
     generator = torch.Generator().manual_seed(split_seed)
-    train, test = holdout(len(samples), test_fraction, generator, groups=samples.groups, y=y)
+    train, test = holdout(len(samples), test_fraction, generator, groups=samples.groups, y=samples.strata)
     return Dataset.of(samples.rows(train.numpy()), samples.rows(test.numpy()), name=name, source=source)
 
 
@@ -342,48 +345,6 @@ def stack(series: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return X
 
 
-def _plain(X: Any, values: Any, name: str) -> NDArray[Any] | None:
-    """Labels or groups as an array in the order of the samples; missing ones among objects are None."""
-    if values is None or type(values) is np.ndarray:
-        return values
-    ordered = in_order_of(X, values, name)
-    nullable = pd.api.types.is_integer_dtype(ordered) and bool(pd.isna(ordered).any())  # which NumPy would make floats
-    found = np.array(ordered, dtype=object) if nullable else np.array(ordered)
-    if found.dtype == object:
-        found[np.asarray(pd.isna(found))] = None
-    return found
-
-
-def _named(y: NDArray[Any] | None) -> NDArray[Any] | None:
-    """Floats as text, a missing one as None; other labels as they are."""
-    if y is None or y.dtype.kind != "f":
-        return y
-    names = np.array([None if np.isnan(label) else repr(label) for label in y.tolist()], dtype=object)
-    return names if None in names.tolist() else names.astype(np.str_)
-
-
-def _n_samples(X: Any, modality: Modality) -> int:
-    if modality == SERIES and isinstance(X, pd.DataFrame):
-        return int(_series_codes(X).max(initial=-1)) + 1
-    return len(X)
-
-
-def _series_codes(X: pd.DataFrame) -> NDArray[np.int64]:
-    """Number of the series of each row, in the order of first appearance."""
-    if not isinstance(X.index, pd.MultiIndex):
-        raise ValueError("time series in a DataFrame need a MultiIndex (series, time), one row a step")
-    return pd.factorize(X.index.droplevel(-1))[0].astype(np.int64)
-
-
-def _take(X: Any, i: NDArray[np.int64], modality: Modality) -> Any:
-    if isinstance(X, np.ndarray):
-        return X[i]
-    if modality == TABLE:
-        return X.iloc[i] if X.index.name is not None else X.iloc[i].reset_index(drop=True)
-    kept = X[np.isin(_series_codes(X), i)]
-    return kept.set_axis(kept.index.remove_unused_levels(), axis=0)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Shape:
     width: int
@@ -395,7 +356,7 @@ class _Shape:
 
 def _shape(X: Any, modality: Modality) -> _Shape:
     if isinstance(X, pd.DataFrame):
-        lengths = np.bincount(_series_codes(X)) if modality == SERIES else np.zeros(1, dtype=np.int64)
+        lengths = np.bincount(series_codes(X)) if modality == SERIES else np.zeros(1, dtype=np.int64)
         return _Shape(X.shape[1], int(lengths.min()), int(lengths.max()), X.size, int(X.isna().to_numpy().sum()))
     observed = ~np.isnan(X)
     steps = observed.any(axis=1)

@@ -13,10 +13,11 @@ from kinview.datasets._links import check_links
 from kinview.datasets.archives import read_ts, read_ucr
 from kinview.datasets.arff import is_relational, read_arff
 from kinview.datasets.class_names import check_written_alike
-from kinview.datasets.dataset import Dataset, Samples, split
+from kinview.datasets.dataset import Dataset, split
 from kinview.datasets.foreign_files import refuse_foreign
 from kinview.datasets.long import read_long
 from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
+from kinview.datasets.samples import Samples
 from kinview.datasets.tables import PARQUET, read_wide
 from kinview.datasets.wfdb import is_wfdb, read_wfdb
 from kinview.registry import suggestion

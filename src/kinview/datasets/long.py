@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.datasets._static import named_static, static_columns
 from kinview.datasets.ambiguous import (
     are_days,
     warn_of_months,
@@ -21,11 +22,11 @@ from kinview.datasets.ambiguous import (
 from kinview.datasets.cells import code_column, refuse_infinite, refuse_nul, refuse_rounded
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
-from kinview.datasets.dataset import Samples
 from kinview.datasets.delimited import NA, TextFormat, column_position
 from kinview.datasets.features import constant_within, is_row_number, numbers_rows, warn_of_persons
 from kinview.datasets.nearly import refuse_nearly_numbers, remedy_for
 from kinview.datasets.rows import Rows, warn_of_footers, warn_of_odd_code
+from kinview.datasets.samples import Samples
 from kinview.datasets.stamps import time_stamps
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.tables import read_frame, refuse_twice, several
@@ -43,6 +44,7 @@ def read_long(
     variable: str | int | None = None,
     label: str | int | None = None,
     group: str | int | None = None,
+    static: str | int | Sequence[str | int] = (),
     resample: float | str | None = None,
     header: bool | None = None,
     sep: str | None = None,
@@ -93,6 +95,9 @@ def read_long(
         no label.
     group : str, optional
         Column of the group (patient) of the series: one value for each id.
+    static : str or sequence of str, optional
+        Columns of what is known of the series besides its channels (sex, age, site): one value for each id, empty cells
+        are ignored. No channel; :class:`kinview.datasets.Samples` has them as ``static``.
     resample : float or str, optional
         Width of a time bin: a number in the unit of ``time``, or for dates and durations ``"1h"``, ``"30min"``. The
         bins begin at the multiples of the width (dates: counted from 1970-01-01), a value is the mean of the
@@ -136,16 +141,18 @@ def read_long(
     ([('a', 0.0), ('a', 2.0), ('b', 0.0)], [70.0, 72.0, 80.0], [0, 1])
     """
     named = {"id": id, "time": time, "columns": columns, "value": value, "variable": variable}
-    check_column_names({**named, "label": label, "group": group, "na_values": na_values})
+    check_column_names({**named, "label": label, "group": group, "static": static, "na_values": na_values})
     source = Path(path)
-    parts = [column for column in (*several(id), variable, label, group) if column is not None]
+    parts = [column for column in (*several(id), variable, label, group, *several(static)) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding, named=True)
     frame = read_frame(source, format, codes=parts)
     rows = Rows.of(frame)
     names = list(frame.columns)
     for place in {column_position(names, column, source) for column in parts}:
         frame[names[place]] = code_column(frame[names[place]])
-    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source.name, format, rows)
+    return _from_long(
+        frame, id, time, columns, value, variable, label, group, static, resample, source.name, format, rows
+    )  # fmt: skip
 
 
 def from_long(
@@ -158,11 +165,14 @@ def from_long(
     variable: str | int | None = None,
     label: str | int | None = None,
     group: str | int | None = None,
+    static: str | int | Sequence[str | int] = (),
     resample: float | str | None = None,
     source: str = "frame",
 ) -> Samples:
     """Time series from a DataFrame in long format; parameters as :func:`read_long`, the frame is not modified."""
-    return _from_long(frame, id, time, columns, value, variable, label, group, resample, source, TextFormat(), Rows())
+    return _from_long(
+        frame, id, time, columns, value, variable, label, group, static, resample, source, TextFormat(), Rows()
+    )  # fmt: skip
 
 
 def _from_long(
@@ -174,6 +184,7 @@ def _from_long(
     variable: str | int | None,
     label: str | int | None,
     group: str | int | None,
+    static: str | int | Sequence[str | int],
     resample: float | str | None,
     source: str,
     format: TextFormat,
@@ -191,11 +202,13 @@ def _from_long(
 
     ids, stamp = [name(column) for column in several(id)], name(time)
     variable, label, group = (None if column is None else name(column) for column in (variable, label, group))
-    keys_of = dict.fromkeys(part for part in (*ids, stamp, variable, label, group) if part is not None)
+    aside = [name(column) for column in several(static)]
+    refuse_twice(aside, "static", source)
+    keys_of = dict.fromkeys(part for part in (*ids, stamp, variable, label, group, *aside) if part is not None)
     refuse_nul(frame[list(keys_of)], source)
     series, keys = _series(frame, ids, where, rows)
     chosen = several(value) if value is not None else None if columns is None else several(columns)
-    taken = {*ids, stamp, label, group}
+    taken = {*ids, stamp, label, group, *aside}
     refuse_twice(ids, "id", source)
     channels = (
         _measurements(frame, series, taken, source, format, rows) if chosen is None else [name(c) for c in chosen]
@@ -215,11 +228,12 @@ def _from_long(
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
     stamps = time_stamps(frame[stamp], stamp, series, keys, rows)
     durations = frame[stamp].dtype.kind == "m"
+    written: dict[str, Any] = {"decimal": format.decimal, "thousands": format.thousands}
     y = None
     if label is not None:
         given = _constant(frame[label], label, series, keys, complete=False)
-        written = {"decimal": format.decimal, "thousands": format.thousands}
-        y = labels_of(given, f"label {label!r}", source, **written)  # type: ignore[arg-type]
+        y = labels_of(given, f"label {label!r}", source, **written)
+    known = {column: _constant(frame[column], str(column), series, keys, complete=False) for column in aside}
     if group is None and len(ids) > 1:
         group = ids[0]
     groups = None if group is None else _constant(frame[group], str(group), series, keys).to_numpy()
@@ -243,7 +257,8 @@ def _from_long(
         stamps = bin_edges(bins, width, stamps)
     arrays = [keys.get_level_values(level).take(series) for level in range(keys.nlevels)]
     index = pd.MultiIndex.from_arrays([*arrays, stamps], names=[*ids, stamp])
-    return Samples(pd.DataFrame(values, index=index, columns=names.rename(variable)), y, groups)
+    X = pd.DataFrame(values, index=index, columns=names.rename(variable))
+    return Samples(X, y, groups, static=named_static(X, static_columns(pd.DataFrame(known), aside, source, **written)))
 
 
 def _warn_of_alike_codes(

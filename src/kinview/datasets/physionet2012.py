@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.datasets._links import check_links
-from kinview.datasets.dataset import Samples
+from kinview.datasets.samples import Samples
 from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
 from kinview.datasets.text import MISSING, is_number, parse_csv, read_text
 
@@ -65,7 +65,8 @@ def read_physionet2012(
     Returns
     -------
     Samples
-        X is a DataFrame with MultiIndex ``(stay, hours)``, 37 + 4 float64 columns; y is 1 for death in hospital.
+        X is a DataFrame with MultiIndex ``(stay, hours)``, 37 + 4 float64 columns; y is 1 for death in hospital;
+        ``static`` has the four general descriptors of each stay, NaN where unknown, for subgroups and splits.
 
     Raises
     ------
@@ -125,7 +126,17 @@ def read_physionet2012(
         values, series, bins = fill_bins(values, series, stamps.astype(np.int64), width)
         stamps = bin_edges(bins, width, hours)
     index = pd.MultiIndex.from_arrays([stays[series], stamps], names=["stay", "hours"])
-    return Samples(pd.DataFrame(values, index=index, columns=list(channels)), y)
+    X = pd.DataFrame(values, index=index, columns=list(channels))
+    return Samples(X, y, static=_descriptors(frame[known], stays))
+
+
+def _descriptors(known: pd.DataFrame, stays: NDArray[np.int64]) -> pd.DataFrame:
+    """The general descriptors of each stay; of several values the mean, as in the channels."""
+    rows = known[known["parameter"].isin(DESCRIPTORS)]
+    parts = rows["parameter"].astype(str)
+    table = rows.groupby([rows["file"], parts])["value"].mean().unstack()
+    found = table.reindex(index=range(len(stays)), columns=list(DESCRIPTORS)).set_axis(stays, axis=0)
+    return found.rename_axis(index="stay", columns=None).astype(np.float64)
 
 
 def is_physionet2012(folder: Path) -> bool:

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from kinview.data.modality import TABLE, Modality
+from kinview.datasets._static import named_static, static_columns
 from kinview.datasets.ambiguous import warn_of_codes, warn_of_months, warn_of_sentinels, warn_of_thousands
 from kinview.datasets.arff import read_arff_table
 from kinview.datasets.cells import category_column, code_column, refuse_infinite, refuse_rounded
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
-from kinview.datasets.dataset import Samples
 from kinview.datasets.dates import date_columns, refuse_written_dates
 from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
 from kinview.datasets.features import numbers_in_order, refuse_named_steps, warn_of_persons, warn_of_row_numbers
@@ -33,6 +33,7 @@ from kinview.datasets.rows import (
     warn_of_unobserved,
     without_blank_rows,
 )
+from kinview.datasets.samples import Samples
 
 __all__ = ["PARQUET", "read_frame", "read_wide", "refuse_twice", "several"]
 
@@ -45,6 +46,7 @@ def read_wide(
     drop: str | int | Sequence[str | int] = (),
     *,
     group: str | int | None = None,
+    static: str | int | Sequence[str | int] = (),
     index: str | int | Sequence[str | int] = (),
     categorical: str | int | Sequence[str | int] = (),
     header: bool | None = None,
@@ -81,6 +83,9 @@ def read_wide(
         Columns to leave out (identifiers, free text).
     group : str or int, optional
         Column of the group (patient, subject) of each row; it is not a feature.
+    static : str, int or sequence of these, optional
+        Columns of what is known of each row besides its features (sex, age, site): no features;
+        :class:`kinview.datasets.Samples` has them as ``static``.
     index : str, int or sequence of these, optional
         Columns that name the rows (record, patient and visit): no features, but the index of X; of several columns an
         index of tuples, because a MultiIndex stands for time series. Tables only.
@@ -157,6 +162,7 @@ def read_wide(
         {
             "label": label,
             "group": group,
+            "static": static,
             "index": index,
             "drop": drop,
             "na_values": na_values,
@@ -164,16 +170,17 @@ def read_wide(
         }
     )
     source = Path(path)
-    keys, dropped, categories = several(index), several(drop), several(categorical)
+    keys, dropped, categories, aside = several(index), several(drop), several(categorical), several(static)
     named = [column for column in (label, group) if column is not None]
     format = TextFormat(header, sep, na_values, decimal, thousands, comment, skiprows, encoding)
-    frame = read_frame(source, format, codes=[*named, *keys, *categories])
+    frame = read_frame(source, format, codes=[*named, *keys, *categories, *aside])
     rows = Rows.of(frame)
-    columns = _Columns.found(list(frame.columns), label, group, keys, dropped, categories, source)
+    columns = _Columns.found(list(frame.columns), label, group, keys, dropped, categories, aside, source)
+    written: dict[str, Any] = {"decimal": decimal, "thousands": thousands}
     y = groups = None
     if columns.label is not None:
         what = f"label {columns.label!r}"
-        y = labels_of(frame[columns.label], what, source.name, decimal=decimal, thousands=thousands, rows=rows)
+        y = labels_of(frame[columns.label], what, source.name, **written, rows=rows)
     if columns.group is not None:
         codes = code_column(frame[columns.group])
         if codes.isna().any():
@@ -184,6 +191,7 @@ def read_wide(
             )
         groups = codes.to_numpy()
         warn_of_alike(codes.unique(), f"group {columns.group!r}", source.name, "groups")
+    known = static_columns(frame, columns.static, source.name, rows, **written)
     X = frame[columns.features].assign(**{name: category_column(frame[name]) for name in columns.categorical})
     if X.shape[1] == 0:
         raise ValueError(f"{source.name} has no feature columns left (columns: {', '.join(frame.columns)})")
@@ -195,7 +203,7 @@ def read_wide(
     warn_of_sentinels(X, source.name)
     if modality != TABLE:
         _check_steps(frame, X, columns, head, source)
-        return Samples(_as_series(X, channels, interleaved, source), y, groups)
+        return Samples(_as_series(X, channels, interleaved, source), y, groups, static=known)
     if not _is_typed(source):
         X = date_columns(X, source.name, rows)
     refuse_written_dates(X, source.name, rows, typed=source.suffix.lower() == ".arff")
@@ -214,7 +222,8 @@ def read_wide(
                 UserWarning,
                 stacklevel=2,
             )
-    return Samples(X.reset_index(drop=True) if names is None else X.set_axis(names, axis=0), y, groups, TABLE)
+    X = X.reset_index(drop=True) if names is None else X.set_axis(names, axis=0)
+    return Samples(X, y, groups, TABLE, named_static(X, known))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +235,7 @@ class _Columns:
     index: list[str]
     dropped: list[str]
     categorical: list[str]
+    static: list[str]
     features: list[str]
 
     @classmethod
@@ -237,6 +247,7 @@ class _Columns:
         index: list[Any],
         dropped: list[Any],
         categorical: list[Any],
+        static: list[Any],
         source: Path,
     ) -> _Columns:
         def name(column: str | int) -> str:
@@ -244,17 +255,19 @@ class _Columns:
 
         parts = [None if column is None else name(column) for column in (label, group)]
         index, dropped = [name(column) for column in index], [name(column) for column in dropped]
-        categorical = [name(column) for column in categorical]
-        for option, given in (("index", index), ("drop", dropped), ("categorical", categorical)):
+        categorical, static = [name(column) for column in categorical], [name(column) for column in static]
+        given_as = (("index", index), ("drop", dropped), ("categorical", categorical), ("static", static))
+        for option, given in given_as:
             refuse_twice(given, option, source.name)
-        features = [column for column in names if column and column not in (*parts, *index, *dropped)]
-        if not index and "" in names and "" not in (*parts, *dropped):
+        features = [column for column in names if column and column not in (*parts, *index, *dropped, *static)]
+        if not index and "" in names and "" not in (*parts, *dropped, *static):
             index = [""]
         if other := [column for column in categorical if column not in features]:
             raise ValueError(
-                f"categorical={other[0]!r} is no feature of {source.name}: label=, group=, index= or drop= names it too"
+                f"categorical={other[0]!r} is no feature of {source.name}: label=, group=, static=, index= or drop= "
+                "names it too"
             )
-        return cls(parts[0], parts[1], index, dropped, categorical, features)
+        return cls(parts[0], parts[1], index, dropped, categorical, static, features)
 
 
 def _check_features(X: pd.DataFrame, rows: Rows, source: Path, format: TextFormat) -> None:

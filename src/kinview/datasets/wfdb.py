@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kinview.datasets._links import check_links, files_below
 from kinview.datasets._padding import check_padding
 from kinview.datasets._wfdb_header import INVALID, Header, Signal, read_header
-from kinview.datasets.dataset import Samples
+from kinview.datasets.samples import Samples
 from kinview.parameters import check_positive
 
 __all__ = ["is_wfdb", "read_wfdb"]

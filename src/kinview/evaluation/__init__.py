@@ -48,8 +48,12 @@ if TYPE_CHECKING:
     from kinview.evaluation.probes.tabicl import TabICL as TabICL
     from kinview.evaluation.probes.tabpfn import TabPFN as TabPFN
     from kinview.evaluation.protocols.base import Protocol as Protocol
+    from kinview.evaluation.protocols.holdout import Holdout as Holdout
+    from kinview.evaluation.protocols.leave_one_group_out import LeaveOneGroupOut as LeaveOneGroupOut
     from kinview.evaluation.protocols.official import Official as Official
+    from kinview.evaluation.protocols.stratified_group_kfold import StratifiedGroupKFold as StratifiedGroupKFold
     from kinview.evaluation.protocols.stratified_kfold import StratifiedKFold as StratifiedKFold
+    from kinview.evaluation.protocols.temporal import Temporal as Temporal
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
     from kinview.evaluation.statistics import (

@@ -18,8 +18,9 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from kinview.data.splits import label_subset
-from kinview.datasets.dataset import Dataset, Samples
+from kinview.datasets.dataset import Dataset
 from kinview.datasets.named import load
+from kinview.datasets.samples import Samples
 from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
 from kinview.evaluation.corruptions import Learned, corruptions, realised_rate
 from kinview.evaluation.label_noise import label_noise

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from kinview.data.alignment import in_order_of
 from kinview.data.modality import SERIES, modality_of
 
-__all__ = ["NEEDS", "Categories", "Cells", "Kind", "categories_of", "is_tensor", "observed_mask", "read_cells"]
+__all__ = [
+    "NEEDS",
+    "Categories",
+    "Cells",
+    "Kind",
+    "categories_of",
+    "is_tensor",
+    "numbers_of",
+    "observed_mask",
+    "read_cells",
+]
 
 NEEDS = ("samples", "values", "times", "groups", "y")
 """What a corruption may declare that it needs."""
@@ -182,7 +192,7 @@ def _times_of(X: Any, given: Any, who: str) -> Float[np.ndarray, " rows"]:
     if isinstance(X, pd.DataFrame):
         if given is not None:
             raise ValueError("times go with an array; the times of a frame are the last level of its index")
-        return _numbers_of(X.index.get_level_values(-1))
+        return numbers_of(X.index.get_level_values(-1))
     shape = (len(X), X.shape[2])
     if given is None:
         return np.tile(np.arange(shape[1], dtype=np.float64), shape[0])
@@ -201,7 +211,7 @@ def _of_samples(X: Any, given: Any, name: str, n: int, who: str) -> Shaped[np.nd
     return values
 
 
-def _numbers_of(stamps: pd.Index | pd.Series[Any]) -> Float[np.ndarray, " rows"]:
+def numbers_of(stamps: pd.Index | pd.Series[Any]) -> Float[np.ndarray, " rows"]:
     """Dates, durations, periods and numbers as float64."""
     dtype: Any = stamps.dtype
     if isinstance(dtype, pd.PeriodDtype):
@@ -219,7 +229,7 @@ def _numbers_of(stamps: pd.Index | pd.Series[Any]) -> Float[np.ndarray, " rows"]
         raise ValueError(
             f"the last index level of X holds the time and has to be numbers, dates, periods or durations, got {dtype}"
         )
-    return _numbers_of(converted)
+    return numbers_of(converted)
 
 
 def categories_of(X: Any) -> Categories:
@@ -261,5 +271,5 @@ def _column_values(column: pd.Series[Any], known: tuple[str, ...] | None) -> Flo
     if known is None:
         if not _is_numeric(column):
             raise ValueError(f"column {column.name!r} is numeric in the training part and {column.dtype} here")
-        return _numbers_of(column)
+        return numbers_of(column)
     return pd.Index(known).get_indexer(pd.Index(column.map(str))).astype(np.float64) + 1

@@ -13,5 +13,12 @@ __all__ = ["Protocol", "Rows", "splits"]
 
 splits = Registry(
     "splits",
-    members=("kinview.evaluation.protocols.official", "kinview.evaluation.protocols.stratified_kfold"),
+    members=(
+        "kinview.evaluation.protocols.official",
+        "kinview.evaluation.protocols.stratified_kfold",
+        "kinview.evaluation.protocols.stratified_group_kfold",
+        "kinview.evaluation.protocols.leave_one_group_out",
+        "kinview.evaluation.protocols.temporal",
+        "kinview.evaluation.protocols.holdout",
+    ),
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold as _StratifiedKFold
 
 from kinview.data.labels import encode_labels
 from kinview.datasets.dataset import Dataset
+from kinview.datasets.samples import Samples
 from kinview.evaluation.protocols import splits
-from kinview.evaluation.protocols.base import Protocol, Rows
+from kinview.evaluation.protocols.base import Pool, Protocol, Rows, check_pool
 from kinview.parameters import check_integer
 
 __all__ = ["StratifiedKFold"]
@@ -64,13 +66,16 @@ class StratifiedKFold(Protocol):
 
     folds: int = 5
     repeats: int = 1
-    pool: Literal["all", "train"] = "all"
+    pool: Pool = "all"
 
     def __post_init__(self) -> None:
         check_integer(self.folds, "folds", at_least=2)
         check_integer(self.repeats, "repeats", at_least=1)
-        if self.pool not in ("all", "train"):
-            raise ValueError(f"pool={self.pool!r} is unknown; use 'all' or 'train'")
+        check_pool(self.pool)
+
+    def _groups(self, data: Dataset, samples: Samples) -> Int64[np.ndarray, " n"] | None:
+        """Number of each sample's group, which is never parted."""
+        return None if samples.groups is None else encode_labels(samples.groups, name="groups")[0]
 
     def cut(self, data: Dataset) -> list[Rows]:
         """Rows of each fold, one repeat after the other."""
@@ -84,7 +89,7 @@ class StratifiedKFold(Protocol):
                 f"the data set {data.name!r} has at most {most} samples of a class, too few for folds={self.folds}; "
                 "use fewer folds"
             )
-        groups = None if samples.groups is None else encode_labels(samples.groups, name="groups")[0]
+        groups = self._groups(data, samples)
         if groups is not None and int(groups.max()) + 1 < self.folds:
             raise ValueError(
                 f"the data set {data.name!r} has {int(groups.max()) + 1} groups, too few for folds={self.folds}: a "
