@@ -87,7 +87,7 @@ def test_import_kinview_loads_nothing_heavy() -> None:
 def test_the_installed_program_shows_its_commands() -> None:
     result = python("-m", "kinview.cli", "--help")
     assert result.returncode == 0 and result.stderr == ""
-    for name in ("pretrain", "embed", "probe", "views", "bench", "report", "inspect", "info", "list"):
+    for name in ("pretrain", "embed", "probe", "views", "bench", "report", "export", "inspect", "info", "list"):
         assert re.search(rf"^  {name}\s+\w", result.stdout, re.MULTILINE), name
 
 
@@ -116,14 +116,14 @@ def test_embed_writes_index_split_label_and_representations(run: Run, model: Pat
     code, out, err = run("embed", "--model", model, "--dataset", "gunpoint", "--output", table)
     assert (code, out, err) == (0, f"saved {table}: 200 series of gunpoint, 8 dimensions\n", "")
     frame = pd.read_parquet(table)
-    assert list(frame.columns) == ["series", "split", "label", *(f"z{i}" for i in range(8))]
-    test = frame[frame["split"] == "test"]
+    assert list(frame.columns) == ["series", "part", "label", *(f"z{i}" for i in range(8))]
+    test = frame[frame["part"] == "test"]
     assert test["series"].tolist() == list(range(150)) and test["label"].tolist() == data.y_test.tolist()
     expected = kinview.load_model(model).transform(data.X_test).to_numpy()
     np.testing.assert_array_equal(test.filter(regex=r"^z\d+$").to_numpy(), expected)
 
     as_csv = tmp_path / "z.csv"
-    assert run("embed", "--model", model, "--dataset", "gunpoint", "--output", as_csv, "--split", "test")[0] == 0
+    assert run("embed", "--model", model, "--dataset", "gunpoint", "--output", as_csv, "--part", "test")[0] == 0
     np.testing.assert_allclose(pd.read_csv(as_csv).filter(regex=r"^z\d+$").to_numpy(), expected, rtol=1e-6)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["z.csv", "z.parquet"]
 
@@ -141,7 +141,7 @@ def test_a_model_is_adapted_to_other_channels(run: Run, model: Path, tmp_path: P
         assert run(*embed, "--adapt", "true")[0] == 0
         assert run(*probe, "--adapt", "true")[0] == 0
     frame = pd.read_parquet(table)
-    found = frame[frame["split"] == "test"].filter(regex=r"^z\d+$").to_numpy()
+    found = frame[frame["part"] == "test"].filter(regex=r"^z\d+$").to_numpy()
     np.testing.assert_array_equal(found, expected)
     assert json.loads(result.read_text())["adapt"] is True
 
@@ -397,11 +397,11 @@ def test_long_format_keeps_the_ids(run: Run, tmp_path: Path, vitals: Path) -> No
                                                                        columns=["hr", "temp"]).X)  # fmt: skip
     np.testing.assert_array_equal(frame.filter(regex=r"^z\d").to_numpy(), z.to_numpy())
 
-    code, _, err = run("embed", *data, "--model", model, "--output", table, "--split", "test")
+    code, _, err = run("embed", *data, "--model", model, "--output", table, "--part", "test")
     assert code == 2 and "vitals.csv has no train and test part" in err
     split = (*data, "--model", model, "--output", table, "--test_fraction", 0.25)
     assert run("embed", *split)[0] == 0
-    sides = pd.read_parquet(table).groupby("patient")["split"].unique()
+    sides = pd.read_parquet(table).groupby("patient")["part"].unique()
     assert sides.map(len).eq(1).all() and len(sides) == 8, "a patient is on one side"
 
     code, out, _ = run("probe", *data, "--model", model, "--probe", "knn")
@@ -454,7 +454,7 @@ def test_wide_table_with_groups(run: Run, tmp_path: Path) -> None:
     assert list(frame.columns[:4]) == ["note", "patient", "label", "z0"] and frame["note"].tolist() == [
         r[3] for r in rows
     ]
-    split = ("--test_fraction", 0.3, "--split", "test")
+    split = ("--test_fraction", 0.3, "--part", "test")
     assert run("embed", *data, "--index", "note", *split, "--model", model, "--output", table)[0] == 0
     test = pd.read_parquet(table).merge(frame, on="note", suffixes=("", "_all"))
     assert len(test) == 6
@@ -600,6 +600,54 @@ def test_info(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         assert re.search(rf"^{re.escape(name)} +{re.escape(value)}", out, re.MULTILINE), name
     monkeypatch.setenv("KINVIEW_DATA", str(tmp_path / "none"))
     assert "none (there is no such folder)" in run("info")[1]
+
+
+def test_the_same_cut_in_both_commands_keeps_test_samples_apart(run: Run, tmp_path: Path) -> None:
+    file, model, table, result = (tmp_path / name for name in ("w.csv", "m.safetensors", "p.parquet", "r.json"))
+    draw = np.random.default_rng(0)
+    rows = pd.DataFrame(draw.normal(size=(60, 3)), columns=list("abc"))
+    rows = rows.assign(id=[f"p{i // 2}" for i in range(60)], site=list("AABBCC") * 10, died=np.arange(60) // 2 % 2)
+    rows.to_csv(file, index=False)
+    data = ("--data", file, "--label", "died", "--group", "id", "--static", "site")
+    site = ("--split", "{leave_one_group_out: {group: site}}", "--fold", 1)
+    training = ("--method", "scarf", "--trainer.max_steps", 2, "--output", model)
+    code, out, _ = run("pretrain", *data, *site, *training)
+    assert code == 0 and "fitted on 40 rows of w (train)" in out and "site (static)" in out
+    assert Path(f"{model}.seen").is_file()
+    code, out, _ = run("probe", *data, *site, "--model", model, "--predictions", table)
+    assert code == 0 and "w: 40 train / 20 test" in out
+    assert "note: none of the 20 test samples was seen in pre-training" in out
+    assert f"saved {table}: 20 test samples, by name" in out
+    said = pd.read_parquet(table)
+    assert list(said.columns) == ["sample", "group", "y", "predicted", "score:0", "score:1"]
+    assert set(said["group"]) == set(rows.loc[rows["site"] == "B", "id"])
+    code, out, _ = run("pretrain", *data, *training)
+    assert code == 0 and "fitted on 60 rows of w.csv" in out
+    code, out, _ = run("probe", *data, *site, "--model", model, "--output", result)
+    assert (
+        "note: 20 of 20 test samples were seen in pre-training (20 by the values of the row, 0 by its name): --spl"
+        in out
+    )
+    assert json.loads(result.read_text())["seen"] == {"samples": 20, "seen": 20, "values": 20, "names": 0, "groups": 0}
+    Path(f"{model}.seen").unlink()
+    _, out, _ = run("probe", *data, "--split", "holdout", "--model", model)
+    assert f"whether pre-training has seen test samples is not known: there is no {model}.seen" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fold", 2), "--fold 2 is a fold of --split; give that too"),
+        (("--split", "holdout", "--fold", 1), "--fold 1 is none of wine, which --split cuts into 1 fold"),
+        (("--split", "holdout", "--test_fraction", 0.2), "give --split or --test_fraction"),
+        (("--split", "holdouts"), "did you mean 'holdout'"),
+        (("--split", "{temporal: {time: year}}"), "time='year' is no static column of the data set 'wine'"),
+    ],
+)
+def test_cuts_that_make_no_sense_are_refused(run: Run, tmp_path: Path, words: Any, message: str) -> None:
+    model = tmp_path / "m.safetensors"
+    code, _, err = run("pretrain", "--dataset", "wine", "--method", "raw", "--output", model, *words)
+    assert code == 2 and message in err and not model.exists()
 
 
 def test_bench_and_report(run: Run, tmp_path: Path) -> None:

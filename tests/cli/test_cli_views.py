@@ -50,7 +50,7 @@ def test_an_svg_says_what_is_drawn(run: Run, tmp_path: Path) -> None:
     spec = "[{jitter: {sigma: 0.1}}, permutation]"
     code, out, err = run(
         "--dataset", "basic_motions", "--augmentation", spec, "--samples", 2, "--views", 3,
-        "--channels", "channel_5,1", "--output", file, "--split", "test", "--sampling_rate", 10,
+        "--channels", "channel_5,1", "--output", file, "--part", "test", "--sampling_rate", 10,
     )  # fmt: skip
     assert (code, err) == (0, "") and out.startswith(f"saved {file}: 2 series of basic_motions")
     texts = svg_texts(file)
@@ -129,7 +129,7 @@ def test_errors_are_one_line(
     ("words", "named"),
     [
         (("--augmentation", "jitter", "--views", "two"), ("views", "two")),
-        (("--augmentation", "jitter", "--split", "all"), ("split", "train", "test", "all")),
+        (("--augmentation", "jitter", "--part", "all"), ("part", "train", "test", "all")),
         (("--augmentation", "jitter", "--strenght", "1"), ("--strenght", "did you mean --strength?")),
         ((), ("augmentation",)),
     ],
@@ -144,9 +144,9 @@ def test_errors_of_the_parser_name_the_option_and_what_was_given(
 
 def test_a_file_without_a_split_has_no_parts(run: Run, tmp_path: Path) -> None:
     pd.DataFrame({"a": np.arange(20.0), "y": [0, 1] * 10}).to_csv(tmp_path / "t.csv", index=False)
-    words = ("--data", tmp_path / "t.csv", "--augmentation", "scarf", "--output", tmp_path / "t.png", "--split", "test")
+    words = ("--data", tmp_path / "t.csv", "--augmentation", "scarf", "--output", tmp_path / "t.png", "--part", "test")
     code, _, err = run(*words)
-    assert code == 2 and "t.csv has no train and test part: leave out --split, or give --test_fraction" in err
+    assert code == 2 and "t.csv has no train and test part: leave out --part, or give --split or --test_fraction" in err
     assert run(*words, "--test_fraction", 0.5)[0] == 0
 
 

@@ -117,6 +117,12 @@ class DataOptions:
         by --data is split by probe, and by pretrain and embed only where this is given.
     split_seed : int
         Seed of that split.
+    split : str or mapping, optional
+        How all samples are cut instead, as in a benchmark (kinview list splits): holdout, or
+        '{leave_one_group_out: {group: site}}'. With the same cut in pretrain and in probe, no model has seen what it is
+        tested on.
+    fold : int
+        Which fold of that cut, from 0.
     """
 
     dataset: str | None = None
@@ -148,6 +154,8 @@ class DataOptions:
     as_classes: bool = False
     test_fraction: float | None = None
     split_seed: int = 0
+    split: dict[str, Any] | str | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -162,14 +170,21 @@ class DataOptions:
             raise ValueError(f"--format {self.format} describes a file: give --data FILE instead of --dataset")
         if self.data is not None and self.data_dir is not None:
             raise ValueError("--data_dir is where --dataset looks for names; it has no effect on --data")
+        if self.split is not None and self.test_fraction is not None:
+            raise ValueError("give --split or --test_fraction: each says how the samples are cut")
+        if self.split is None and self.fold:
+            raise ValueError(f"--fold {self.fold} is a fold of --split; give that too")
 
     @classmethod
     def taken_from(cls, options: Namespace) -> DataOptions:
         """Take the fields of this class out of the options of a command."""
         return cls(**{field.name: options.pop(field.name) for field in dataclasses.fields(cls)})
 
-    def load(self) -> Dataset:
-        """The data set with its training and test part; what its samples are made of is printed."""
+    def load(self) -> tuple[Dataset, list[str]]:
+        """The data set with its training and test part, and the names of the test samples.
+
+        What its samples are made of is printed.
+        """
         from kinview.datasets.folders import load_path
         from kinview.datasets.named import load
         from kinview.datasets.samples import Samples
@@ -183,18 +198,31 @@ class DataOptions:
         labels = [y for y in (data.y_train, data.y_test) if y is not None]
         groups = [values for values in (data.groups_train, data.groups_test) if values is not None]
         self._say_inputs(data.name, Samples(data.X_train, modality=data.modality), labels, groups)
-        return data
+        return self._cut(data)
+
+    def _cut(self, data: Dataset) -> tuple[Dataset, list[str]]:
+        """The fold of the cut that was asked for."""
+        from kinview.evaluation.protocols import Protocol, splits
+
+        protocol: Protocol = splits.build(self.split or "official")
+        number = len(protocol.cut(data))
+        if not 0 <= self.fold < number:
+            raise ValueError(
+                f"--fold {self.fold} is none of {data.name}, which --split cuts into {count(number, 'fold')}"
+            )
+        return protocol.fold(data, self.fold)
 
     def source(self) -> Source:
         """The parts of the data; a file stays whole unless a test fraction is given."""
         from kinview.datasets.folders import read_path
 
-        if self.data is not None and self.test_fraction is None and not Path(self.data).is_dir():
+        whole = self.test_fraction is None and self.split is None
+        if self.data is not None and whole and not Path(self.data).is_dir():
             name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}
             labels, groups = ([] if values is None else [values] for values in (parts["all"].y, parts["all"].groups))
             self._say_inputs(name, parts["all"], labels, groups)
         else:
-            data = self.load()
+            data, _ = self.load()
             name, parts = data.name, {"train": data.part("train"), "test": data.part("test")}
         by_position = self.group is not None and self.group.removeprefix("-").isdigit()
         return Source(name, parts, "group" if self.group is None or by_position else self.group)

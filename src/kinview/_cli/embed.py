@@ -29,7 +29,7 @@ def embed(
     *,
     model: str,
     output: str,
-    split: Literal["train", "test", "all"] = "all",
+    part: Literal["train", "test", "all"] = "all",
     adapt: bool = False,
 ) -> None:
     """What to embed.
@@ -41,9 +41,9 @@ def embed(
     model : str
         Model file that kinview pretrain saved.
     output : str
-        Table to write, .parquet or .csv: the index of the samples (patient, series, --index), then split and label
+        Table to write, .parquet or .csv: the index of the samples (patient, series, --index), then part and label
         where they are known, then z0, z1, ...
-    split : str
+    part : str
         Which part of the data.
     adapt : bool
         For a model of series: first learn channels and scaling from the training part (all of a file without a
@@ -55,15 +55,15 @@ def embed(
     file = check_output(output, _SUFFIXES)
     estimator = kinview.load_model(model)
     data = source.source()
-    if split != "all" and split not in data.parts:
+    if part != "all" and part not in data.parts:
         raise ValueError(
-            f"{data.name} has no train and test part: give --split all, or --test_fraction for a split of its own"
+            f"{data.name} has no train and test part: give --part all, or --split or --test_fraction to have them"
         )
     modality = next(iter(data.parts.values())).modality
     check_reads(estimator, modality, data.name)
     if adapt:
         estimator = adapted(estimator, next(iter(data.parts.values())).X)  # "train", or "all" of a file without a split
-    table = embedding_table(data, estimator, [part for part in data.parts if split in ("all", part)])
+    table = embedding_table(data, estimator, [name for name in data.parts if part in ("all", name)])
     if file.suffix.lower() == ".csv":
         atomic_write(file, table.to_csv(index=False))
     else:
@@ -94,7 +94,7 @@ def embedding_table(data: Source, estimator: Any, parts: Sequence[str]) -> pd.Da
         if grouped and data.group_name not in keys.columns:
             known[data.group_name] = samples.groups
         if part != "all":
-            known["split"] = part
+            known["part"] = part
         if samples.y is not None:
             known["label"] = samples.y
         z = np.asarray(estimator.transform(samples.X))

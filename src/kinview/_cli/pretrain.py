@@ -37,7 +37,9 @@ def pretrain(
     method : str or mapping
         Method by name (kinview list methods), or as {name: {parameter: value}}.
     output : str
-        Where the model is saved, a .safetensors file.
+        Where the model is saved, a .safetensors file. Beside it, as OUTPUT.seen, stand keyed hashes of the samples
+        that it was trained on, by which probe tells whether it is tested on them. The model holds none: keep that
+        file where the data are, it would tell who was among the patients.
     parameters : mapping, optional
         Parameters of the method: '{repr_dim: 64}', or one by one as --parameters.repr_dim 64.
     trainer : mapping, optional
@@ -47,6 +49,7 @@ def pretrain(
         Seed; the same seed on the same machine gives the same model.
     """
     from kinview.data.modality import SAMPLE
+    from kinview.datasets.seen import Seen, seen_file
     from kinview.methods import methods
 
     file = check_output(output, (".safetensors",))
@@ -67,6 +70,7 @@ def pretrain(
         hint = f"the same command continues from {folder}" if folder else "nothing was saved"
         raise KeyboardInterrupt(hint) from None
     estimator.save(file)
+    Seen.of(samples).write(seen_file(file))
     where = data.name if part == "all" else f"{data.name} ({part})"
     facts = [f"{methods.name_of(estimator)} fitted on {count(len(samples), SAMPLE[samples.modality])} of {where}"]
     state = getattr(estimator, "training_", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -16,9 +17,12 @@ from kinview.files import atomic_write
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from jsonargparse import Namespace
+    from numpy.typing import NDArray
 
     from kinview.datasets.dataset import Dataset
+    from kinview.datasets.seen import SeenCounts
 
 __all__ = ["parse", "probe", "run"]
 
@@ -36,6 +40,7 @@ def probe(
     adapt: bool = False,
     random_state: int = 0,
     output: str | None = None,
+    predictions: str | None = None,
 ) -> None:
     """What to score.
 
@@ -57,22 +62,30 @@ def probe(
         Seed of what the probe draws.
     output : str, optional
         File for the result as JSON.
+    predictions : str, optional
+        Parquet file to write, one row a test sample: label, prediction and scores with the name of the sample.
     """
     import kinview
+    from kinview.evaluation.metrics import evaluate
+    from kinview.evaluation.predictions import Predictions
     from kinview.evaluation.probes import probes
     from kinview.evaluation.report.cells import METRICS
     from kinview.methods import methods
 
     file = None if output is None else check_output(output, (".json",))
+    samples = None if predictions is None else check_output(predictions, (".parquet",))
     probe = _SELECTED if probe == "auto" else probe
     spec = with_parameters(probes, probe, probe_parameters or {}, random_state=random_state)
     estimator = kinview.load_model(model)
-    data = source.load()
+    data, names = source.load()
     data.require_classes()
     check_reads(estimator, data.modality, data.name)
     if adapt:
         estimator = adapted(estimator, data.X_train)
-    result = _score(estimator, data, probes.build(spec))
+    seen = _seen(model, data)
+    fitted = probes.build(spec)
+    predicted, scores = _predict(estimator, data, fitted)
+    result = _with_findings(evaluate(data.y_test, scores, fitted.classes_, predicted), fitted)
     notes = result.pop("notes")
     failures = result.pop("convergence_failures")
     name = methods.name_of(estimator)
@@ -84,35 +97,60 @@ def probe(
     say(*table(rows))
     if failures:
         notes = [*notes, f"{count(failures, 'fit')} of the probe stopped before convergence"]
-    if notes:
-        say("", *(f"note: {note}" for note in notes))
+    say("", *(f"note: {note}" for note in [*notes, _seen_words(seen, model, data)]))
     if file is not None:
         described = {
             "dataset": data.name, "fingerprint": data.fingerprint(), "model": Path(model).name, "method": name,
             "adapt": adapt, "probe": spec, "convergence_failures": failures, "notes": notes,
+            "seen": None if seen is None else dataclasses.asdict(seen),
             "metrics": {key: None if math.isnan(value) else value for key, value in result.items()},
             "kinview": kinview.__version__,
         }  # fmt: skip
         atomic_write(file, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    if samples is not None:
+        assert data.y_test is not None  # require_classes has seen them
+        made = Predictions(names, data.y_test, predicted, scores, fitted.classes_, data.groups_test)
+        say(f"saved {made.write_parquet(samples)}: {count(len(names), 'test sample')}, by name")
 
 
-def _score(estimator: Any, data: Dataset, probe: Any) -> dict[str, Any]:
-    """Metrics on the test part, by a probe fitted on the training part."""
+def _seen(model: str, data: Dataset) -> SeenCounts | None:
+    """How many test samples the model has seen; None where no file beside it says so."""
+    from kinview.datasets.seen import Seen, seen_file
+
+    file = seen_file(model)
+    return Seen.read(file).count(data.part("test")) if file.is_file() else None
+
+
+def _seen_words(seen: SeenCounts | None, model: str, data: Dataset) -> str:
+    from kinview.data.modality import SAMPLE
+    from kinview.datasets.seen import seen_file
+
+    if seen is None:
+        return f"whether pre-training has seen test samples is not known: there is no {seen_file(model)}"
+    if not seen.seen and not seen.groups:
+        return f"none of the {count(seen.samples, 'test sample')} was seen in pre-training"
+    noun = SAMPLE[data.modality]
+    how = f"{seen.values:,} by the values of the {noun}, {seen.names:,} by its name"
+    others = f"; {seen.groups:,} others are of a group that was" if seen.groups else ""
+    return (
+        f"{seen.seen:,} of {count(seen.samples, 'test sample')} were seen in pre-training ({how}){others}: "
+        "--split with the same value in pretrain and probe keeps them apart"
+    )
+
+
+def _predict(estimator: Any, data: Dataset, probe: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Predicted labels and scores of the test part, by a probe fitted on the training part."""
     import numpy as np
-
-    from kinview.evaluation.metrics import evaluate
 
     if probe.needs_model:
         probe.fit(data.X_train, data.y_train, groups=data.groups_train, model=estimator)
-        metrics = evaluate(data.y_test, probe.predict_scores(data.X_test), probe.classes_, probe.predict(data.X_test))
-        return _with_findings(metrics, probe)
+        return probe.predict(data.X_test), probe.predict_scores(data.X_test)
     # Raw features pass their gaps on to a probe that takes them, as in a benchmark.
     keeps = probe.accepts_missing and estimator.passes_missing
     gaps = {"missing": "keep"} if keeps else {}
     z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in (data.X_train, data.X_test))
     probe.fit(z_train, data.y_train, groups=data.groups_train)
-    metrics = evaluate(data.y_test, probe.predict_scores(z_test), probe.classes_, probe.predict(z_test))
-    return _with_findings(metrics, probe)
+    return probe.predict(z_test), probe.predict_scores(z_test)
 
 
 def _with_findings(metrics: Mapping[str, Any], probe: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def views(
     augmentation: list[Any] | dict[str, Any] | str,
     output: str = "views.png",
     parameters: dict[str, Any] | None = None,
-    split: Literal["train", "test"] | None = None,
+    part: Literal["train", "test"] | None = None,
     samples: int | None = None,
     views: int | None = None,
     channels: list[str | int] | str | int | None = None,
@@ -48,7 +48,7 @@ def views(
         Picture to write, .png or .svg.
     parameters : mapping, optional
         Parameters of the augmentation: '{max_segments: 8}', or one by one as --parameters.max_segments 8.
-    split : str, optional
+    part : str, optional
         Part of the data that the samples are from; train, or all of a file without a split.
     samples : int, optional
         Number of samples, drawn at random; 4 series, or 12 rows of a table.
@@ -80,22 +80,24 @@ def views(
                 "--parameters are those of one augmentation: write them into the list or the recipe's spec"
             )
         spec = with_parameters(augmentations, augmentation, parameters)
-    part = augmentations.build(spec)
-    if part.modality == "embedding":
+    built = augmentations.build(spec)
+    if built.modality == "embedding":
         raise ValueError(
-            f"{augmentations.name_of(part)} makes views of embeddings (n, D), not of data; in Python: "
-            f"kinview.diagnostics.view_sheet.view_sheet(embeddings, {augmentations.name_of(part)!r})"
+            f"{augmentations.name_of(built)} makes views of embeddings (n, D), not of data; in Python: "
+            f"kinview.diagnostics.view_sheet.view_sheet(embeddings, {augmentations.name_of(built)!r})"
         )
     data = source.source()
-    if split is not None and split not in data.parts:
-        raise ValueError(f"{data.name} has no train and test part: leave out --split, or give --test_fraction")
+    if part is not None and part not in data.parts:
+        raise ValueError(
+            f"{data.name} has no train and test part: leave out --part, or give --split or --test_fraction"
+        )
     train = next(iter(data.parts.values()))
-    chosen = train if split is None else data.parts[split]
+    chosen = train if part is None else data.parts[part]
     figure = view_sheet(
         chosen.X, spec, y=chosen.y, groups=chosen.groups, X_train=train.X, y_train=train.y, groups_train=train.groups,
         samples=samples, views=views, channels=_names(channels),
         strength=strength, scaling=scaling, sampling_rate=sampling_rate, seed=seed,
-        name=data.name if split is None or split == "train" else f"{data.name} ({split})",
+        name=data.name if part is None or part == "train" else f"{data.name} ({part})",
     )  # fmt: skip
     atomic_write(file, figure_bytes(figure, file.suffix.lower()[1:]))
     drawn = min(samples or {SERIES: 4, TABLE: 12}[chosen.modality], len(chosen))

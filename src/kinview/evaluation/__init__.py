@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.protocols.temporal import Temporal as Temporal
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
+    from kinview.evaluation.sharing import export_store as export_store
     from kinview.evaluation.statistics import (
         confidence_interval as confidence_interval,
         paired_differences as paired_differences,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
+
+from kinview.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +92,12 @@ class Predictions:
         with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             writer.write_table(table)
         return sink.getvalue()
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> Path:
+        """Write them as Parquet, with the columns of :func:`read_predictions`, whole or not at all."""
+        buffer = io.BytesIO()
+        read_predictions(self.to_bytes()).to_parquet(buffer, index=False)
+        return atomic_write(path, buffer.getvalue())
 
 
 def read_predictions(content: bytes) -> pd.DataFrame:
