@@ -226,6 +226,7 @@ def make_engine(url: str) -> sa.Engine:
         def _set_up(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
             cursor.execute("PRAGMA busy_timeout = 60000")  # milliseconds that a writer waits for another one
+            cursor.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process loses nothing, see Store
             cursor.close()
 
     return engine

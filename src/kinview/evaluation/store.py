@@ -53,8 +53,9 @@ class Store:
     names and labels of test samples: a store of patients' data is itself such data.
 
     Rows are inserted one by one, each in a transaction of its own, by any number of processes at once. A cell that
-    is there stays as it is; only a failed one is replaced. SQLite needs a local disk (it runs in WAL mode); a team
-    shares a PostgreSQL database.
+    is there stays as it is; only a failed one is replaced. SQLite needs a local disk (it runs in WAL mode with
+    ``synchronous = NORMAL``: a process that is killed loses nothing that it has stored, a failure of power may lose the
+    last cells, which the next run computes again); a team shares a PostgreSQL database.
 
     Parameters
     ----------
@@ -299,6 +300,16 @@ class Store:
         buffer = io.BytesIO()
         self.frame(benchmark=benchmark).to_parquet(buffer, index=False)
         return atomic_write(path, buffer.getvalue())
+
+    @contextlib.contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep a connection while many rows are written: SQLite puts its log into the file when the last one closes."""
+        with explained(self.url):
+            connection = self._engine.connect()
+        try:
+            yield
+        finally:
+            connection.close()
 
     @contextlib.contextmanager
     def _connected(self, *, write: bool = False) -> Iterator[Any]:

@@ -137,7 +137,7 @@ def _work(
         store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark, predictions=predictions)
         counts[row["status"]] += 1
 
-    with _watched(runner[0]):
+    with _watched(runner[0]), store.kept_open():
         todo = [cell for cell in chain if cell.key not in known]
         seconds = run_chain(todo, data_dir=data_dir, cache=cache, report=report) if todo else {}
     return _Outcome(counts, seconds)
