@@ -47,8 +47,8 @@ class SelfMasking(Corruption):
     that is constant in the training part) counts as a value at the median: it stays until the threshold is
     there.
 
-    :class:`DetectionLimit` has a threshold at the same quantile of each column; here a column with a long tail loses
-    more than one without.
+    :class:`DetectionLimit` has its thresholds at the same quantile of each column, which all lose the same fraction;
+    here they are at the same number of standard deviations, and columns of other shapes lose other fractions.
 
     PyGrinder's ``mnar_x`` takes mean and standard deviation of each series, the test series' own too, and a given
     offset (0), so that the rate follows from the data; a missing value in its input removes the whole channel [2]_.
