@@ -215,5 +215,5 @@ def test_a_corruption_is_a_config_and_a_value(spec):
     assert pickle.loads(pickle.dumps(part)) == part == copy.deepcopy(part)
     assert pickle.loads(pickle.dumps(part)).needs == part.needs
     assert "Parameters" in inspect.getdoc(type(part)) and "Examples" in inspect.getdoc(type(part))
-    with pytest.raises(ValueError, match="rate=1.5 is not a fraction"):
+    with pytest.raises(ValueError, match=r"rate=1\.5 is not a fraction"):
         corruptions.build(spec, rate=1.5)

@@ -198,7 +198,9 @@ def test_drivers_that_are_none_are_refused(drivers, message):
 
 
 def test_more_than_the_drivers_leave_is_refused():
-    with pytest.raises(ValueError, match=r"rate=0.6 is 12 values, .* hold 10 \(50% of all\); give a lower rate or fewer"):
+    with pytest.raises(
+        ValueError, match=r"rate=0.6 is 12 values, .* hold 10 \(50% of all\); give a lower rate or fewer"
+    ):
         MAR(0.6).apply(np.random.default_rng(0).normal(size=(10, 2)), 0)
     with pytest.raises(ValueError, match="the only column is a driver"):
         MAR(0.1).apply(np.zeros((3, 1, 5)), 0)
