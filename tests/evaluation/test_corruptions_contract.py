@@ -208,6 +208,13 @@ def test_nothing_observed_and_nothing_at_all(spec):
         assert corrupt(x, spec, 0, rate=0.5, **of_samples(len(x)))[1].sum() == 0
 
 
+@on_tables
+def test_a_table_without_rows_or_columns_stays_as_it_is(spec):
+    assert corrupt(mixed_table()[:0], spec, 0, rate=0.3, **of_samples(0))[1].shape == (0, 20)
+    if name_of(spec) != "mar":  # which has no column to go by, and says so
+        assert corrupt(pd.DataFrame(index=range(3)), spec, 0, rate=0.3, **of_samples(3))[1].shape == (3, 0)
+
+
 @every_corruption
 def test_a_corruption_is_a_config_and_a_value(spec):
     part = corruptions.build(spec, rate=0.2)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.optimize import brentq
 from scipy.special import expit
 
@@ -16,7 +17,9 @@ from kinview.evaluation import (
     MNARLow,
     SelfMasking,
     corrupt,
+    observed_mask,
 )
+from test_corruptions import as_panel, gappy, mixed_table
 
 ROWS = 20_000
 
@@ -248,6 +251,53 @@ def test_a_detection_limit_takes_the_same_from_each_column_and_self_masking_does
     assert np.ptp(high.mean(axis=0)) > 0.05
 
 
+@pytest.mark.parametrize("limit", ["lower", "upper"])
+def test_values_beyond_a_limit_become_the_limit(limit):
+    train, x = skewed(500), skewed(900)[500:]
+    x[::9, 1] = np.nan
+    mechanism = DetectionLimit(0.3, limit, replace="limit")
+    learned = mechanism.learn(train, 0)
+    result, removed = mechanism.apply(x, (0, 1), learned=learned)
+    np.testing.assert_array_equal(removed, DetectionLimit(0.3, limit).apply(x, (0, 1), learned=learned)[1])
+    np.testing.assert_array_equal(result[~removed], x[~removed])
+    for column in (0, 1):
+        (value,) = np.unique(result[removed[:, column], column])
+        kept = result[~removed[:, column], column]
+        assert value <= np.nanmin(kept) if limit == "lower" else value >= np.nanmax(kept)
+        at = np.quantile(train[:, column], 0.3 if limit == "lower" else 0.7)
+        assert abs((train[:, column] < value).mean() - (train[:, column] < at).mean()) < 0.05
+
+
+def test_limits_are_written_into_every_container_and_columns_of_numbers():
+    spec = {"detection_limit": {"replace": "limit"}}
+    x = gappy()
+    result, removed = corrupt(x, spec, 0, rate=0.3)
+    tensor, _ = corrupt(torch.from_numpy(x), spec, 0, rate=0.3)
+    frame, _ = corrupt(as_panel(x), spec, 0, rate=0.3)
+    assert (
+        result.dtype == np.float32 and (np.isnan(result) == np.isnan(x)).all() and (result[removed] > x[removed]).any()
+    )
+    np.testing.assert_array_equal(tensor.numpy(), result)
+    np.testing.assert_array_equal(frame.to_numpy(), np.stack([result[i, :, t] for i, t in frame.index]))
+    table = mixed_table(60)
+    result, removed = corrupt(table, spec, 0, rate=0.4)
+    lost = observed_mask(table) & ~observed_mask(result)
+    numbers = ["float", "int", "big", "uint", "Int8", "Float64", "arrow_int", "arrow_nan", "sparse"]
+    for place, name in enumerate(table):
+        assert lost[:, place].sum() == (0 if name in numbers else removed[:, place].sum()), name
+    assert str(result["big"].dtype) == "Int64" and removed[:, 2].any()
+    np.testing.assert_array_equal(result["big"][~removed[:, 2]], table["big"][~removed[:, 2]])
+
+
+def test_a_subgroup_reports_limits_too():
+    x, site = np.random.default_rng(0).normal(size=(40, 2)), np.array(list("AB") * 20)
+    mechanism = {"detection_limit": {"replace": "limit"}}
+    result, removed = corrupt(x, {"subgroup": {"where": "A", "mechanism": mechanism}}, 0, rate=0.5, groups=site)
+    assert removed.sum() == 20 and not np.isnan(result).any()
+    np.testing.assert_array_equal(result[site == "B"], x[site == "B"])
+    assert len(np.unique(result[removed[:, 0], 0])) == 1
+
+
 @pytest.mark.parametrize("kind", [SelfMasking, DetectionLimit, MNARLow])
 def test_limits_are_those_of_the_training_part(kind):
     x = skewed(1000)[:, [0, 0]]
@@ -304,6 +354,7 @@ def test_infinite_values_are_the_highest_and_do_not_spoil_the_scale():
         ({"informative": {"steepness": None}}, "steepness must be a number"),
         ({"self_masking": {"values": "top"}}, "values='top' is unknown; use 'high', 'low' or 'extreme'"),
         ({"detection_limit": {"limit": "below"}}, "limit='below' is unknown; use 'lower' or 'upper'"),
+        ({"detection_limit": {"replace": "zero"}}, "replace='zero' is unknown; use 'missing' or 'limit'"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(spec, message):

@@ -82,7 +82,8 @@ def corrupt(
     X_corrupted : as X
         Integers become floats and booleans become nullable booleans where a cell had to go.
     removed : bool ndarray (Tensor for a Tensor) of the shape of X
-        True where a cell was observed and is no longer.
+        True where a cell was observed and no longer holds what it did: it is missing, or holds what the corruption puts
+        there (:meth:`Corruption.replacement`).
 
     Raises
     ------

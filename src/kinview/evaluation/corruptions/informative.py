@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
 
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
@@ -72,15 +72,15 @@ class Informative(Corruption):
 
     def fit(self, cells: Cells, generator: np.random.Generator) -> pd.Index[Any]:
         """The classes in order."""
-        self._check_known(cells)
-        return pd.Index(np.unique(cells.y))  # type: ignore[call-overload]
+        classes: pd.Index[Any] = pd.Index(np.unique(_known_labels(cells)))
+        return classes
 
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""
-        self._check_known(cells)
-        place = cells.learned.get_indexer(pd.Index(cells.y))
+        labels = _known_labels(cells)
+        place = cells.learned.get_indexer(pd.Index(labels))
         if (place < 0).any():
-            unknown = sorted({str(one) for one in np.asarray(cells.y)[place < 0]})
+            unknown = sorted({str(one) for one in labels[place < 0]})
             raise ValueError(
                 f"informative removes values by class, and the training part has none of {', '.join(unknown[:5])}; its "
                 f"classes are {', '.join(map(str, cells.learned[:5]))}"
@@ -90,6 +90,9 @@ class Informative(Corruption):
         order = by_log_odds(places, log_odds[places // cells.observed.shape[1]], generator)
         return beginning(order, self.rate, cells.observed.shape)
 
-    def _check_known(self, cells: Cells) -> None:
-        if pd.isna(pd.Series(cells.y)).any():
-            raise ValueError("informative removes values by class, and some samples have no label; leave those out")
+
+def _known_labels(cells: Cells) -> Shaped[np.ndarray, " rows"]:
+    assert cells.y is not None
+    if np.asarray(pd.isna(cells.y)).any():
+        raise ValueError("informative removes values by class, and some samples have no label; leave those out")
+    return cells.y

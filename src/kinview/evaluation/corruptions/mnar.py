@@ -161,4 +161,4 @@ class MNARExtreme(_NotAtRandom):
 
     @staticmethod
     def _score(distance: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
-        return np.abs(distance)
+        return np.asarray(np.abs(distance))

@@ -54,4 +54,4 @@ class Scale:
         with np.errstate(over="ignore"):
             found = (values - self.centre) / np.where(scaled, self.spread, 1.0)
         found[:, ~scaled] = np.where(np.isnan(values[:, ~scaled]), np.nan, 0.0)
-        return found
+        return np.asarray(found)

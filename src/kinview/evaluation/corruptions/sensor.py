@@ -69,8 +69,8 @@ class Sensor(Corruption):
         """Which observed cells go."""
         observed, n_columns = cells.observed, cells.observed.shape[1]
         if self.scope == "set":
-            order = cells.learned[observed.any(axis=0)[cells.learned]]
-            return observed & beginning(order, self.rate, (n_columns,))
+            order = cells.learned[np.isin(cells.learned, np.flatnonzero(observed.any(axis=0)))]
+            return np.asarray(observed & beginning(order, self.rate, (n_columns,)))
         if not cells.time_series:
             raise ValueError(
                 "scope='sample' needs time series, and X is a table: a row has one value of each column, use mcar, or "
@@ -81,4 +81,4 @@ class Sensor(Corruption):
         units = np.unique(cells.sample[rows] * n_columns + columns)
         shape = (int(cells.sample.max(initial=-1)) + 1, n_columns)
         lost = beginning(generator.permutation(units), self.rate, shape)  # (n, channels)
-        return observed & lost[cells.sample]
+        return np.asarray(observed & lost[cells.sample])

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int64
 
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
@@ -85,24 +85,39 @@ class Subgroup(Corruption):
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""
         assert cells.groups is not None
-        learned, known = cells.learned
-        names = np.array([str(one) for one in cells.groups], dtype=object)
-        rows = np.flatnonzero(np.isin(names, self._wanted))
-        if len(names) and not len(rows) and not set(self._wanted) & set(known):
+        known, rows = cells.learned[1], self._rows(cells)
+        if len(cells.groups) and not len(rows) and not set(self._wanted) & set(known):
             raise ValueError(
                 f"no sample is of the group {', '.join(map(repr, self._wanted))}; the training part has "
                 f"{', '.join(map(repr, known[:10]))}"
             )
         removed = np.zeros_like(cells.observed)
         if len(rows):
-            removed[rows] = self._built.remove(dataclasses.replace(_rows_of(cells, rows), learned=learned), generator)
+            removed[rows] = self._built.remove(_rows_of(cells, rows), generator)
         return removed
 
+    def replacement(
+        self, cells: Cells, removed: Bool[np.ndarray, "rows columns"]
+    ) -> Float[np.ndarray, "rows columns"] | None:
+        """What the mechanism puts where it removed values."""
+        rows = self._rows(cells)
+        values = self._built.replacement(_rows_of(cells, rows), removed[rows]) if len(rows) else None
+        if values is None:
+            return None
+        everywhere = np.full(removed.shape, np.nan)
+        everywhere[rows] = values
+        return everywhere
 
-def _rows_of(cells: Cells, rows: Any) -> Cells:
-    """Some rows as a data set of their own, whose samples are counted from 0."""
+    def _rows(self, cells: Cells) -> Int64[np.ndarray, " some"]:
+        """Rows of the samples of these groups."""
+        assert cells.groups is not None
+        return np.flatnonzero(np.isin([str(one) for one in cells.groups], self._wanted))
+
+
+def _rows_of(cells: Cells, rows: Int64[np.ndarray, " some"]) -> Cells:
+    """Some rows as a data set of their own, whose samples are counted from 0, with what the mechanism has learned."""
     per_row = ("observed", "sample", "step", "values", "times", "groups", "y")
     found = {name: getattr(cells, name)[rows] for name in per_row if getattr(cells, name) is not None}
     if "sample" in found:
         found["sample"] = np.unique(found["sample"], return_inverse=True)[1]
-    return dataclasses.replace(cells, **found)
+    return dataclasses.replace(cells, learned=cells.learned[0], **found)
