@@ -183,6 +183,15 @@ def test_each_category_of_a_driver_has_a_weight_of_its_own():
     assert unseen.sum() == round(0.25 * 12000)
 
 
+def test_constant_drivers_decide_nothing():
+    table = pd.DataFrame({"site": ["A"] * 6000, "code": np.full(6000, 0.1), "age": np.arange(6000.0)})
+    mechanism = MAR(0.2, drivers=["site", "code"], steepness=3.0)
+    removed = mechanism.apply(table, 0)[1]
+    assert removed.sum() == removed[:, 2].sum() == 3600
+    beta, error = logistic_regression(table[["age"]].to_numpy() / 6000, removed[:, 2])
+    assert close(beta, 0, error)
+
+
 @pytest.mark.parametrize(
     ("drivers", "message"),
     [

@@ -126,7 +126,7 @@ class MAR(Corruption):
         if not len(scores):
             return drivers
         spread = scores.std(axis=0)
-        spread[spread == 0] = 1.0  # constant drivers decide nothing
+        spread[spread <= 1e-12 * np.abs(scores).max(axis=0)] = 1.0  # constant drivers decide nothing
         return dataclasses.replace(drivers, weights=weights / spread, centre=scores.mean(axis=0) / spread)
 
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
