@@ -122,6 +122,10 @@ def handed(X, **given) -> Cells:
     return spy.seen[0]
 
 
+def spied_names(X):
+    return handed(X, y=np.zeros(6), groups=np.zeros(6)).names
+
+
 def test_masks_of_mcar_are_those_of_the_first_version():
     """Digests written before the interface grew."""
     digests = {
@@ -155,6 +159,7 @@ def test_a_corruption_is_handed_what_it_declares_and_nothing_else():
     assert cells.groups.tolist() == np.repeat(list("AABBCC"), 20).tolist()
     assert cells.y.tolist() == np.repeat(np.arange(6), 20).tolist()
     assert cells.kinds == ("numeric",) * 3
+    assert cells.names == (0, 1, 2) and spied_names(as_panel(x)) == ("c0", "c1", "c2")
 
 
 @pytest.mark.parametrize("as_tensor", [False, True])
@@ -263,6 +268,20 @@ def test_times_of_a_table_and_of_a_frame_are_refused():
         corrupt(mixed_table(), RightCensoring(0.2), 0)
     with pytest.raises(ValueError, match="the times of a frame are the last level of its index"):
         corrupt(as_panel(gappy()), RightCensoring(0.2), 0, times=np.zeros((6, 20)))
+
+
+def test_a_corruption_of_ones_own_may_put_other_values_where_it_removes_some():
+    class Doubled(HighValues):
+        def replacement(self, cells, removed):
+            assert (cells.learned > -np.inf).all() and removed.any()
+            return cells.values * 2
+
+    x = gappy()
+    result, removed = corrupt(x, Doubled(0.3), 0)
+    np.testing.assert_array_equal(result, np.where(removed, 2 * x, x))
+    np.testing.assert_array_equal(removed, corrupt(x, HighValues(0.3), 0)[1])
+    counts, _ = corrupt(np.arange(10).reshape(5, 2), Doubled(0.5), 0)
+    assert counts.dtype == np.float64 and sorted(counts.ravel())[-1] == 18.0
 
 
 def test_a_part_that_breaks_the_contract_is_named():

@@ -22,7 +22,22 @@ if TYPE_CHECKING:
     )
     from kinview.evaluation.corruptions.base import Corruption as Corruption
     from kinview.evaluation.corruptions.block import Block as Block
+    from kinview.evaluation.corruptions.censoring import Censoring as Censoring
+    from kinview.evaluation.corruptions.detection_limit import DetectionLimit as DetectionLimit
+    from kinview.evaluation.corruptions.informative import Informative as Informative
+    from kinview.evaluation.corruptions.irregular import Irregular as Irregular
+    from kinview.evaluation.corruptions.mar import MAR as MAR
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
+    from kinview.evaluation.corruptions.mnar import (
+        MNARExtreme as MNARExtreme,
+        MNARHigh as MNARHigh,
+        MNARLow as MNARLow,
+    )
+    from kinview.evaluation.corruptions.natural import Natural as Natural
+    from kinview.evaluation.corruptions.self_masking import SelfMasking as SelfMasking
+    from kinview.evaluation.corruptions.sensor import Sensor as Sensor
+    from kinview.evaluation.corruptions.sequence import MissingSequence as MissingSequence
+    from kinview.evaluation.corruptions.subgroup import Subgroup as Subgroup
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
     from kinview.evaluation.over_datasets import (

@@ -24,7 +24,22 @@ from kinview.registry import Registry
 __all__ = ["Cells", "Corruption", "Learned", "corrupt", "corruptions", "observed_mask", "realised_rate"]
 
 corruptions = Registry(
-    "corruptions", members=("kinview.evaluation.corruptions.mcar", "kinview.evaluation.corruptions.block")
+    "corruptions",
+    members=(
+        "kinview.evaluation.corruptions.mcar",
+        "kinview.evaluation.corruptions.mar",
+        "kinview.evaluation.corruptions.mnar",
+        "kinview.evaluation.corruptions.self_masking",
+        "kinview.evaluation.corruptions.detection_limit",
+        "kinview.evaluation.corruptions.block",
+        "kinview.evaluation.corruptions.sequence",
+        "kinview.evaluation.corruptions.irregular",
+        "kinview.evaluation.corruptions.sensor",
+        "kinview.evaluation.corruptions.censoring",
+        "kinview.evaluation.corruptions.natural",
+        "kinview.evaluation.corruptions.informative",
+        "kinview.evaluation.corruptions.subgroup",
+    ),
 )
 
 
@@ -67,7 +82,8 @@ def corrupt(
     X_corrupted : as X
         Integers become floats and booleans become nullable booleans where a cell had to go.
     removed : bool ndarray (Tensor for a Tensor) of the shape of X
-        True where a cell was observed and is no longer.
+        True where a cell was observed and no longer holds what it did: it is missing, or holds what the corruption puts
+        there (:meth:`Corruption.replacement`).
 
     Raises
     ------

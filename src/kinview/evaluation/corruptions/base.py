@@ -10,7 +10,8 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 
 from kinview.evaluation.corruptions.cells import (
     NEEDS,
@@ -54,7 +55,8 @@ class Corruption(FromPickle, abc.ABC):
     A subclass decides in :meth:`remove` which cells go. In ``needs`` it declares what it looks at besides which cells
     are observed, of ``"samples"``, ``"values"``, ``"times"``, ``"groups"`` and ``"y"``: it is handed that and nothing
     else. One that needs ``"y"`` makes missingness depend on the label, and says so by that. Thresholds and drivers are
-    learned in :meth:`fit`, which sees the training part alone.
+    learned in :meth:`fit`, which sees the training part alone. One that puts other values where it removes some gives
+    them in :meth:`replacement`.
 
     Parameters
     ----------
@@ -105,6 +107,16 @@ class Corruption(FromPickle, abc.ABC):
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go. The draws must not depend on ``rate``, so that severities are nested."""
 
+    def replacement(
+        self, cells: Cells, removed: Bool[np.ndarray, "rows columns"]
+    ) -> Float[np.ndarray, "rows columns"] | None:
+        """Values that stand where others were removed; by default nothing does, and the cells are missing.
+
+        They are written into columns of numbers. In others (text, categories, booleans, dates), and where the
+        replacement is NaN, the cells are missing all the same.
+        """
+        return None
+
     def learn(
         self, X: Any, seed: int | Sequence[int], *, times: Any = None, groups: Any = None, y: Any = None
     ) -> Learned:
@@ -139,9 +151,12 @@ class Corruption(FromPickle, abc.ABC):
         given = {"times": times, "groups": groups, "y": y}
         known = self.learn(X, seed, **given) if learned is None else learned
         cells = read_cells(X, self.needs, type(self).__name__, **given, categories=known.categories)
-        removed = self.remove(dataclasses.replace(cells, learned=known.state), generator)
+        cells = dataclasses.replace(cells, learned=known.state)
+        removed = self.remove(cells, generator)
+        self._check_removed(removed, cells)
+        values = self.replacement(cells, removed)
         shape = tuple(X.shape)  # type: ignore[attr-defined]
-        return _without(X, self._checked(removed, cells, shape))
+        return _without(X, _in_shape(removed, shape), None if values is None else _in_shape(values, shape))
 
     def _check_needs(self) -> None:
         unknown = sorted(self.needs - set(NEEDS))
@@ -151,16 +166,14 @@ class Corruption(FromPickle, abc.ABC):
                 f"{', '.join(NEEDS)}"
             )
 
-    def _checked(self, removed: Any, cells: Cells, shape: tuple[int, ...]) -> Bool[np.ndarray, "n ..."]:
-        """The mask in the shape of ``X``, once it is known to name observed cells only."""
+    def _check_removed(self, removed: Any, cells: Cells) -> None:
+        """Refuse a mask that is none, or names cells that were not observed."""
         name, wanted = f"{type(self).__name__}.remove", cells.observed.shape
         if not isinstance(removed, np.ndarray) or removed.dtype != bool or removed.shape != wanted:
             found = getattr(removed, "shape", type(removed).__name__), getattr(removed, "dtype", "")
             raise TypeError(f"{name} must return a boolean array of shape {wanted}, one entry a cell; got {found}")
         if (removed & ~cells.observed).any():
             raise ValueError(f"{name} removes cells that are missing already; choose among cells.observed")
-        rows = removed.reshape(shape[0], *shape[2:], shape[1])  # (n, time, channels) or (rows, columns)
-        return np.ascontiguousarray(np.moveaxis(rows, -1, 1))
 
 
 def realised_rate(X: Any, removed: Any) -> float:
@@ -177,21 +190,37 @@ def realised_rate(X: Any, removed: Any) -> float:
     return float(int(removed.sum()) / observed) if observed else 0.0
 
 
-def _without(X: Any, removed: Bool[np.ndarray, "n ..."]) -> tuple[Any, Any]:
-    """Copy of ``X`` without the removed cells, and the mask in the same kind of container (an array for a frame)."""
+def _in_shape(rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """``(rows, columns)`` in the shape of ``X``: the inverse of :func:`by_rows` of the cells."""
+    rows = rows.reshape(shape[0], *shape[2:], shape[1])  # (n, time, channels) or (rows, columns)
+    return np.ascontiguousarray(np.moveaxis(rows, -1, 1))
+
+
+def _without(X: Any, removed: Bool[np.ndarray, "n ..."], values: Float[np.ndarray, "n ..."] | None) -> tuple[Any, Any]:
+    """Copy of ``X`` with other values, or none, in the removed cells; the mask in the same kind of container.
+
+    The mask of a frame is an array.
+    """
     if isinstance(X, pd.DataFrame):
         result = X.copy()
         for i in map(int, np.flatnonzero(removed.any(axis=0))):
-            column: Any = _nullable(X.iloc[:, i]).mask(removed[:, i])
-            result.isetitem(i, column)
+            column: Any = _nullable(X.iloc[:, i])
+            instead = () if values is None or not _holds_numbers(column) else (values[:, i],)
+            result.isetitem(i, column.mask(removed[:, i], *instead))
         return result, removed
     if is_tensor(X):
-        mask = sys.modules["torch"].from_numpy(removed).to(X.device)
-        values = X if X.is_floating_point() else X.double()
-        return values.masked_fill(mask, float("nan")), mask
-    values = X.astype(np.result_type(X.dtype, np.float32))
-    values[removed] = np.nan
-    return values, removed
+        torch = sys.modules["torch"]
+        mask, kept = torch.from_numpy(removed).to(X.device), X if X.is_floating_point() else X.double()
+        if values is None:
+            return kept.masked_fill(mask, float("nan")), mask
+        return torch.where(mask, torch.from_numpy(values).to(kept), kept), mask
+    kept = X.astype(np.result_type(X.dtype, np.float32))
+    kept[removed] = np.nan if values is None else values[removed]
+    return kept, removed
+
+
+def _holds_numbers(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
 def _nullable(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -6,10 +6,11 @@ import dataclasses
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool
 
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
+from kinview.evaluation.corruptions.stretches import check_length, lengths_of_stretches, require_series
 
 __all__ = ["Block"]
 
@@ -73,25 +74,16 @@ class Block(Corruption):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number = isinstance(self.length, int | float) and not isinstance(self.length, bool)
-        if not number or not (self.length >= 1 if isinstance(self.length, int) else 0 < self.length < 1):
-            raise ValueError(
-                f"length={self.length!r} is no length of a block; give steps (an integer, 1 or more) or a fraction of "
-                "the series (between 0 and 1)"
-            )
+        check_length(self.length, "block")
         if self.channels not in ("each", "together"):
             raise ValueError(f"channels={self.channels!r} is unknown; use 'each' or 'together'")
 
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""
-        if not cells.time_series:
-            raise ValueError(
-                "block needs time series: an array (n, channels, time) or a frame with a MultiIndex (series, time); "
-                "the rows of a table have no order in time, use mcar"
-            )
+        require_series(cells, "block")
         assert cells.sample is not None and cells.step is not None
         observed, n_columns = cells.observed, cells.observed.shape[1]
-        size = self._sizes(cells)  # (n,)
+        size = lengths_of_stretches(cells, self.length, self.rate, "block")  # (n,)
         rows, columns = np.nonzero(observed)
         sample, step = cells.sample[rows], cells.step[rows]
         lane = sample * n_columns + columns if self.channels == "each" else sample
@@ -105,19 +97,3 @@ class Block(Corruption):
         removed = np.zeros_like(observed)
         removed[rows[order], columns[order]] = True
         return removed
-
-    def _sizes(self, cells: Cells) -> Int64[np.ndarray, " n"]:
-        """Length of the blocks of each series, in steps."""
-        assert cells.sample is not None and cells.step is not None
-        seen = cells.observed.any(axis=1)
-        lengths = np.zeros(int(cells.sample.max(initial=-1)) + 1, dtype=np.int64)
-        np.maximum.at(lengths, cells.sample[seen], cells.step[seen] + 1)
-        if isinstance(self.length, float):
-            return np.maximum(1, np.round(self.length * lengths)).astype(np.int64)
-        longest = int(lengths.max(initial=0))
-        if self.rate > 0 and 0 < longest < self.length:
-            raise ValueError(
-                f"length={self.length} steps is longer than every series (the longest has {longest}): no such block "
-                "can go; give a shorter one, or a fraction of the series"
-            )
-        return np.full(len(lengths), self.length, dtype=np.int64)

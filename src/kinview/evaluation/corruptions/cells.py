@@ -64,6 +64,8 @@ class Cells:
         that is not in the training part is 0 (``"values"``).
     kinds : tuple of {"numeric", "categorical"}, optional
         Kind of each column (``"values"``).
+    names : tuple, optional
+        Name of each column; its number, from 0, in an array (``"values"``).
     times : float64 ndarray of shape (rows,), optional
         Time of each row: the number of the step in an array without times; dates and durations in seconds (dates since
         1970), periods and numbers as they are; NaN for padding that has no time (``"times"``).
@@ -79,6 +81,7 @@ class Cells:
     step: Int64[np.ndarray, " rows"] | None = None
     values: Float[np.ndarray, "rows columns"] | None = None
     kinds: tuple[Kind, ...] | None = None
+    names: tuple[Any, ...] | None = None
     times: Float[np.ndarray, " rows"] | None = None
     groups: Shaped[np.ndarray, " rows"] | None = None
     y: Shaped[np.ndarray, " rows"] | None = None
@@ -264,7 +267,8 @@ def _values_of(X: Any, observed: Bool[np.ndarray, "rows columns"], categories: C
         plain = X.detach().cpu().double().numpy() if is_tensor(X) else X.astype(np.float64)
         values = by_rows(plain)
     kinds = tuple("numeric" if known is None else "categorical" for known in categories)
-    return {"values": np.where(observed, values, np.nan), "kinds": kinds}
+    names = tuple(X.columns) if isinstance(X, pd.DataFrame) else tuple(range(observed.shape[1]))
+    return {"values": np.where(observed, values, np.nan), "kinds": kinds, "names": names}
 
 
 def _column_values(column: pd.Series[Any], known: tuple[str, ...] | None) -> Float[np.ndarray, " rows"]:

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
+from kinview.evaluation.corruptions.ordering import beginning
 
 __all__ = ["MCAR"]
 
@@ -82,6 +83,4 @@ class MCAR(Corruption):
         candidates = np.flatnonzero(observed)
         # The whole order is drawn whatever the rate, so that a lower rate takes a beginning of it.
         order = generator.permutation(candidates)
-        removed = np.zeros(observed.size, dtype=bool)
-        removed[order[: round(self.rate * len(candidates))]] = True
-        return removed.reshape(observed.shape)
+        return beginning(order, self.rate, observed.shape)
