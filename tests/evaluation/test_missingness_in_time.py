@@ -268,9 +268,56 @@ def test_a_subgroup_takes_parts_and_numbers_and_several_groups():
     assert removed.sum() == 8 and not removed[[0, 3]].any()
 
 
+def test_a_subgroup_may_be_one_of_static_columns():
+    x = np.arange(60.0).reshape(6, 10)
+    static = pd.DataFrame({"site": list("ABBBBA"), "female": [1.0, np.nan, 1.0, 0.0, 1.0, 1.0]})
+    part = Subgroup(0.5, {"site": "B", "female": [1]})
+    assert part.needs == {"static"} and corruptions.build(to_config(part)) == part
+    removed = part.apply(x, 0, static=static)[1]
+    assert removed.sum() == 10 and np.flatnonzero(removed.any(axis=1)).tolist() == [2, 4]
+    by_group = Subgroup(0.5, "in").apply(x, 0, groups=["out", "out", "in", "out", "in", "out"])[1]
+    np.testing.assert_array_equal(removed, by_group)  # the same draws, whatever tells who is in
+    high = Subgroup(0.5, {"site": ["A"]}, {"self_masking": {"values": "high"}}).apply(x, 0, static=static)[1]
+    assert np.flatnonzero(high.any(axis=1)).tolist() == [5]  # the highest ten of these twenty
+    with pytest.raises(ValueError, match=r"is one of where=\{'site': 'C'\}; here are site: 'A', 'B'"):
+        Subgroup(0.5, {"site": "C"}).apply(x, 0, static=static)
+    with pytest.raises(ValueError, match="where names 'ward', which is no static column of the data; there are: site"):
+        Subgroup(0.5, {"ward": "C"}).apply(x, 0, static=static)
+    with pytest.raises(ValueError, match="needs the static columns of each sample; give static="):
+        part.apply(x, 0)
+    with pytest.raises(ValueError, match="where names no group"):
+        Subgroup(0.2, {"site": []})
+
+
+def test_mechanisms_that_a_data_set_rules_out_are_left_out_by_name(tmp_path):
+    mechanisms = ["mcar", "mar", "natural", "sensor", {"subgroup": {"where": {"sex": "f"}, "mechanism": "block"}}]
+    folder = write_data(tmp_path) / "ward"
+    folder.mkdir()
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"])
+    rows.assign(sex=list("mf") * 20, died=np.arange(40) // 2 % 2).to_csv(folder / "ward.csv", index=False)
+    benchmark = Benchmark(
+        name="m", datasets=[{"ward": {"label": "died", "static": ["sex"]}}], methods=["raw"], probes=["knn"],
+        controls="none", corruptions=mechanisms, severities=[0.2], data_dir=str(tmp_path),
+    )  # fmt: skip
+    assert {cell.corruption for cell in benchmark.cells()} == {None, "mcar", "mar"}
+    assert benchmark.left_out() == [
+        "natural on ward: the training part has no gaps",
+        "sensor on ward: scope='sample' is of time series: a row of a table has one value of each column",
+        "subgroup(where.sex=f, mechanism=block) on ward: its mechanism is a corruption of time series",
+    ]
+    by_sex = {"subgroup": {"where": {"sex": "f"}}}
+    without = dataclasses.replace(benchmark, datasets=[{"ward": {"label": "died"}}], corruptions=[by_sex])
+    with pytest.raises(
+        ValueError, match="removes values by static columns of each sample, and the data set 'ward' has"
+    ):
+        without.cells()
+
+
 def test_a_group_that_is_not_there_is_refused_or_left_alone():
     x = np.zeros((4, 5))
-    with pytest.raises(ValueError, match="no sample is of the group 'D'; the training part has 'A', 'B'"):
+    with pytest.raises(
+        ValueError, match="no sample, here or in the training part, is one of where='D'; here are 'A', 'B'"
+    ):
         Subgroup(0.2, "D").apply(x, 0, groups=list("ABAB"))
     learned = Subgroup(0.2, "A").learn(x, 0, groups=list("ABAB"))
     assert not Subgroup(0.2, "A").apply(x, 0, groups=list("BBBB"), learned=learned)[1].any()

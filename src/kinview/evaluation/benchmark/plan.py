@@ -238,8 +238,9 @@ class Benchmark:
             asked = asked_of(dataset, name, self.methods, self.controls, probes)
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
-            usable = [kind for kind in kinds if kind.supports(dataset.modality)]
-            _require_groups(dataset, usable)
+            able = [kind for kind in kinds if kind.supports(dataset.modality)]
+            usable = [kind for kind in able if kind.built.why_not(dataset.X_train) is None]
+            _require_columns(dataset, usable)
             conditions = list(self._conditions(usable, noises))
             cuts = _cuts(dataset, split)
             for one, seed, cut, condition in itertools.product(asked, self.seeds, cuts, conditions):
@@ -263,13 +264,14 @@ class Benchmark:
         return list(cells.values())
 
     def left_out(self, cells: Sequence[Cell] | None = None) -> list[str]:
-        """What has no cells, and why, as sentences: pairs of method and probe, and corruptions of another modality.
+        """What has no cells, and why, as sentences: pairs of method and probe, corruptions that a data set rules out.
 
         Parameters
         ----------
         cells : sequence of Cell, optional
             Those of :meth:`cells`, where they are at hand.
         """
+        from kinview.evaluation.benchmark.steps import load_dataset
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.probes import probes as known_probes
 
@@ -281,6 +283,11 @@ class Benchmark:
             for kind, modality in itertools.product(kinds, found)
             if not kind.supports(modality)
         ]
+        for name, options in map(name_and_options, self.datasets if kinds else ()):
+            dataset = load_dataset(name, self.data_dir, options)
+            able = [kind for kind in kinds if kind.supports(dataset.modality)]
+            reasons = {part_label(kind.config): kind.built.why_not(dataset.X_train) for kind in able}
+            elsewhere += [f"{kind} on {dataset.name}: {why}" for kind, why in reasons.items() if why is not None]
         return [*left_out_pairs(self.methods, self.controls, probes, found), *elsewhere]
 
     def embeddings(self, cache_dir: str | Path) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
@@ -339,13 +346,19 @@ def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
     return [{"split": split.config, "fold": fold} for fold in range(len(split.built.cut(dataset)))]
 
 
-def _require_groups(dataset: Dataset, kinds: Sequence[Part]) -> None:
+def _require_columns(dataset: Dataset, kinds: Sequence[Part]) -> None:
+    """Refuse a corruption by groups or static columns of a data set that has none."""
     for kind in kinds:
-        if "groups" in kind.built.needs and dataset.groups_train is None:
-            raise ValueError(
-                f"{part_label(kind.config)} removes values by the group of each sample, and the data set "
-                f"{dataset.name!r} has none: name their column (group), or take the corruption or the data set out"
-            )
+        for need, held, option, name in (
+            ("groups", dataset.groups_train, "group", "the group"),
+            ("static", dataset.static_train, "static", "static columns"),
+        ):
+            if need in kind.built.needs and held is None:
+                raise ValueError(
+                    f"{part_label(kind.config)} removes values by {name} of each sample, and the data set "
+                    f"{dataset.name!r} has none: name their column ({option}), or take the corruption or the data set "
+                    "out"
+                )
 
 
 def _is_number(value: Any) -> bool:

@@ -163,10 +163,8 @@ class Chain:
 
     def _given_to_corruption(self, part: Part) -> tuple[Any, dict[str, Any]]:
         """Raw values of a part, and what a corruption may ask for besides."""
-        data = self.dataset
-        if part == "train":
-            return data.X_train, {"groups": data.groups_train, "y": data.y_train}
-        return data.X_test, {"groups": data.groups_test, "y": data.y_test}
+        samples = self.dataset.part(part)
+        return samples.X, {"groups": samples.groups, "y": samples.y, "static": samples.static}
 
     def embedding(self, cell: Cell, part: Part) -> Embedding:
         """Embedding of a part under a cell's condition: from memory, the cache, or computed and written there."""

@@ -52,6 +52,7 @@ def corrupt(
     times: Any = None,
     groups: Any = None,
     y: Any = None,
+    static: Any = None,
     learned: Learned | None = None,
 ) -> tuple[Data, Any]:
     """Remove observed cells of ``X`` and say which.
@@ -73,6 +74,8 @@ def corrupt(
     groups, y : array-like of shape (n,), optional
         Group and label of each sample, for a corruption that needs them. Where X is a frame, a Series whose index names
         the samples may be in any order.
+    static : DataFrame of n rows, optional
+        Static columns of each sample (sex, age, site), for a corruption that needs them.
     learned : Learned, optional
         What the corruption has learned from the training part (:meth:`Corruption.learn`): a test part is corrupted with
         the thresholds of the training part. By default it learns from ``X``.
@@ -104,4 +107,4 @@ def corrupt(
         raise TypeError(
             f"corruption must be a part of the registry 'corruptions' or its spec, got {type(part).__name__}: {part!r}"
         )
-    return part.apply(X, seed, times=times, groups=groups, y=y, learned=learned)
+    return part.apply(X, seed, times=times, groups=groups, y=y, static=static, learned=learned)

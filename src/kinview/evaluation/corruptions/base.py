@@ -53,10 +53,10 @@ class Corruption(FromPickle, abc.ABC):
     """A mechanism that makes observed values missing.
 
     A subclass decides in :meth:`remove` which cells go. In ``needs`` it declares what it looks at besides which cells
-    are observed, of ``"samples"``, ``"values"``, ``"times"``, ``"groups"`` and ``"y"``: it is handed that and nothing
-    else. One that needs ``"y"`` makes missingness depend on the label, and says so by that. Thresholds and drivers are
-    learned in :meth:`fit`, which sees the training part alone. One that puts other values where it removes some gives
-    them in :meth:`replacement`.
+    are observed, of ``"samples"``, ``"values"``, ``"times"``, ``"groups"``, ``"y"`` and ``"static"``: it is handed that
+    and nothing else. One that needs ``"y"`` makes missingness depend on the label, and says so by that. Thresholds and
+    drivers are learned in :meth:`fit`, which sees the training part alone. One that puts other values where it removes
+    some gives them in :meth:`replacement`.
 
     Parameters
     ----------
@@ -117,8 +117,22 @@ class Corruption(FromPickle, abc.ABC):
         """
         return None
 
+    def why_not(self, X: Any) -> str | None:
+        """Why training samples cannot be corrupted so, as the end of a sentence; None where they can, as by default.
+
+        A benchmark leaves such a data set out of the corruption's part of the grid, and says so.
+        """
+        return None
+
     def learn(
-        self, X: Any, seed: int | Sequence[int], *, times: Any = None, groups: Any = None, y: Any = None
+        self,
+        X: Any,
+        seed: int | Sequence[int],
+        *,
+        times: Any = None,
+        groups: Any = None,
+        y: Any = None,
+        static: Any = None,
     ) -> Learned:
         """Learn from the training part what the other parts are corrupted with; parameters as :func:`corrupt`.
 
@@ -132,7 +146,7 @@ class Corruption(FromPickle, abc.ABC):
         if type(self).fit is Corruption.fit:
             return Learned(None, categories)
         cells = read_cells(
-            X, self.needs, type(self).__name__, times=times, groups=groups, y=y, categories=categories
+            X, self.needs, type(self).__name__, times=times, groups=groups, y=y, static=static, categories=categories
         )  # fmt: skip
         return Learned(self.fit(cells, np.random.default_rng([*check_seed(seed), _TO_LEARN])), categories)
 
@@ -144,11 +158,12 @@ class Corruption(FromPickle, abc.ABC):
         times: Any = None,
         groups: Any = None,
         y: Any = None,
+        static: Any = None,
         learned: Learned | None = None,
     ) -> tuple[Data, Any]:
         """Corrupt raw values; parameters, results and errors as :func:`kinview.evaluation.corrupt`."""
         generator = np.random.default_rng(check_seed(seed))
-        given = {"times": times, "groups": groups, "y": y}
+        given = {"times": times, "groups": groups, "y": y, "static": static}
         known = self.learn(X, seed, **given) if learned is None else learned
         cells = read_cells(X, self.needs, type(self).__name__, **given, categories=known.categories)
         cells = dataclasses.replace(cells, learned=known.state)

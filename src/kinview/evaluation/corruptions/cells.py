@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kinview.data.alignment import in_order_of
 from kinview.data.modality import SERIES, modality_of
+from kinview.datasets._static import static_table
 
 __all__ = [
     "NEEDS",
@@ -27,7 +28,7 @@ __all__ = [
     "read_cells",
 ]
 
-NEEDS = ("samples", "values", "times", "groups", "y")
+NEEDS = ("samples", "values", "times", "groups", "y", "static")
 """What a corruption may declare that it needs."""
 
 Kind = Literal["numeric", "categorical"]
@@ -71,6 +72,8 @@ class Cells:
         1970), periods and numbers as they are; NaN for padding that has no time (``"times"``).
     groups, y : ndarray of shape (rows,), optional
         Group and label of each row's sample (``"groups"``, ``"y"``).
+    static : DataFrame of rows rows, optional
+        Static columns (sex, age, site) of each row's sample (``"static"``).
     learned : object
         What :meth:`Corruption.fit` has returned for the training part.
     """
@@ -85,6 +88,7 @@ class Cells:
     times: Float[np.ndarray, " rows"] | None = None
     groups: Shaped[np.ndarray, " rows"] | None = None
     y: Shaped[np.ndarray, " rows"] | None = None
+    static: pd.DataFrame | None = None
     learned: Any = None
 
 
@@ -96,6 +100,7 @@ def read_cells(
     times: Any = None,
     groups: Any = None,
     y: Any = None,
+    static: Any = None,
     categories: Categories | None = None,
 ) -> Cells:
     """Cells of ``X`` with what a corruption needs; parameters as :func:`kinview.evaluation.corrupt`.
@@ -117,6 +122,8 @@ def read_cells(
         for name, given in (("groups", groups), ("y", y)):
             if name in needs:
                 found[name] = _of_samples(X, given, name, n, who)[sample]
+        if "static" in needs:
+            found["static"] = _static_of(X, static, n, who).iloc[sample].reset_index(drop=True)
     if "values" in needs:
         found |= _values_of(X, observed, categories_of(X) if categories is None else categories)
     return Cells(observed, time_series, **found)
@@ -212,6 +219,14 @@ def _of_samples(X: Any, given: Any, name: str, n: int, who: str) -> Shaped[np.nd
     if values.shape != (n,):
         raise ValueError(f"{name} must have one entry a sample, shape ({n},); got {values.shape}")
     return values
+
+
+def _static_of(X: Any, given: Any, n: int, who: str) -> pd.DataFrame:
+    if given is None:
+        raise ValueError(f"{who} needs the static columns of each sample; give static=, a DataFrame")
+    table = static_table(X, given, n, "static")
+    assert table is not None
+    return table
 
 
 def numbers_of(stamps: pd.Index | pd.Series[Any]) -> Float[np.ndarray, " rows"]:

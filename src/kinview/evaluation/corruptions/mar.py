@@ -105,6 +105,10 @@ class MAR(Corruption):
                 "list of their names (numbers, from 0, in an array)"
             )
 
+    def why_not(self, X: Any) -> str | None:
+        """Why these samples have no drivers."""
+        return "it removes values by other columns, and there is one column" if X.shape[1] < 2 else None
+
     def fit(self, cells: Cells, generator: np.random.Generator) -> _Drivers:
         """Which columns are drivers, their scale, and the weights that they have for each other column."""
         assert cells.values is not None and cells.kinds is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -55,6 +55,10 @@ class Natural(Corruption):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"samples"})
+
+    def why_not(self, X: Any) -> str | None:
+        """Why these samples have no gaps to transplant."""
+        return None if self.learn(X, 0).state.any() else "the training part has no gaps"
 
     def fit(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "donors time columns"]:
         """The gaps of each sample."""

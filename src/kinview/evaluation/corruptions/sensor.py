@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from kinview.data.modality import SERIES, modality_of
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
 from kinview.evaluation.corruptions.ordering import beginning
@@ -60,6 +61,11 @@ class Sensor(Corruption):
         super().__post_init__()
         if self.scope not in ("sample", "set"):
             raise ValueError(f"scope={self.scope!r} is unknown; use 'sample' or 'set'")
+
+    def why_not(self, X: Any) -> str | None:
+        """Why these samples have no channels to lose."""
+        table = self.scope == "sample" and modality_of(X) != SERIES
+        return "scope='sample' is of time series: a row of a table has one value of each column" if table else None
 
     def fit(self, cells: Cells, generator: np.random.Generator) -> Int64[np.ndarray, " columns"]:
         """The order in which columns are lost, the same for training and test part."""
