@@ -121,7 +121,7 @@ def by_hand(X: Any, rate: float, fraction: float) -> tuple[SCARF, np.ndarray, np
     """The method fitted on the labels of a cell, without any step of the benchmark; the labelled rows, their labels."""
     data = patients()
     assert data.y_train is not None and data.groups_train is not None
-    rows = label_subset(data.y_train, fraction, 0)
+    rows = label_subset(data.y_train, fraction, 0, groups=data.groups_train)
     y = label_noise.build("symmetric", rate=rate).apply(data.y_train[rows], classes=["ill", "well"], seed=0).y
     trainer = {**SMALL["trainer"], "device": "cpu", "precision": "float32", "progress": False}  # type: ignore[dict-item]
     estimator = Labelled(**{**SMALL, "trainer": trainer, "random_state": 0})  # type: ignore[arg-type]

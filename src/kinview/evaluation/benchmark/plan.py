@@ -55,11 +55,14 @@ class Benchmark:
     corrupt : {"train", "test", "both"}
         Which part of the data a corruption is applied to.
     label_noise : sequence of specs
-        Parts of the registry ``label_noise``, without their rate. Noise is in training labels only.
+        Parts of the registry ``label_noise``, without their rate. Noise is in training labels only. With
+        ``group_consistent: true`` the samples of a group that share a label share its fate.
     label_noise_rates : sequence of float
         Fractions of the training labels, in [0, 1].
     label_fractions : sequence of float
-        Fractions of the training labels that are known, in (0, 1]. A method that uses labels is fitted on the rows that
+        Fractions of the training labels that are known, in (0, 1], such as 0.01, 0.05, 0.1, 0.25 and 0.5: nested,
+        stratified, at least one label a class, and whole groups where the data set has groups
+        (:func:`kinview.data.label_subset`). A method that uses labels is fitted on the rows that
         keep theirs, with the noisy labels that the probe sees; any other method is fitted on all rows, without labels.
     crossed : bool
         Full product of corruption, noise and label fraction; otherwise each is varied with the others clean.
@@ -209,7 +212,7 @@ class Benchmark:
         ------
         ValueError
             If a part or data set is unknown, or a data set has a sample without a class label, no method that supports
-            it, or not what the split or a corruption needs.
+            it, or not what the split, a corruption or a label noise needs.
         """
         from kinview.datasets import datasets
         from kinview.evaluation.benchmark import steps
@@ -239,7 +242,7 @@ class Benchmark:
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
             usable = [kind for kind in kinds if kind.supports(dataset.modality)]
-            _require_groups(dataset, usable)
+            _require_groups(dataset, usable, noises)
             conditions = list(self._conditions(usable, noises))
             cuts = _cuts(dataset, split)
             for one, seed, cut, condition in itertools.product(asked, self.seeds, cuts, conditions):
@@ -339,13 +342,14 @@ def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
     return [{"split": split.config, "fold": fold} for fold in range(len(split.built.cut(dataset)))]
 
 
-def _require_groups(dataset: Dataset, kinds: Sequence[Part]) -> None:
-    for kind in kinds:
-        if "groups" in kind.built.needs and dataset.groups_train is None:
-            raise ValueError(
-                f"{part_label(kind.config)} removes values by the group of each sample, and the data set "
-                f"{dataset.name!r} has none: name their column (group), or take the corruption or the data set out"
-            )
+def _require_groups(dataset: Dataset, kinds: Sequence[Part], noises: Sequence[Part]) -> None:
+    wanting = {part_label(kind.config): "removes values" for kind in kinds if "groups" in kind.built.needs}
+    wanting |= {part_label(noise.config): "changes labels" for noise in noises if "groups" in noise.built.asks_for}
+    for label, does in wanting.items() if dataset.groups_train is None else ():
+        raise ValueError(
+            f"{label} {does} by the group of each sample, and the data set {dataset.name!r} has none: name their "
+            "column (group), or take one or the other out"
+        )
 
 
 def _is_number(value: Any) -> bool:
