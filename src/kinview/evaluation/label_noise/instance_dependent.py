@@ -125,7 +125,7 @@ def _by_boundary(
     present, codes = np.unique(cases.codes, return_inverse=True)
     probabilities[:, present] = _out_of_fold(cases, codes)
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
-    weight = np.maximum(1.0 - (first - second), np.finfo(float).tiny)
+    weight = np.maximum(1.0 - (first - second), np.finfo(float).eps)
     turn = generator.exponential(size=len(cases)) / weight
     probabilities[np.arange(len(cases)), cases.codes] = -np.inf
     return np.argsort(turn, kind="stable"), probabilities.argmax(axis=1)
