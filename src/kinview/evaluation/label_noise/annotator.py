@@ -32,9 +32,9 @@ class AnnotatorNoise(LabelNoise):
         matrices say.
     annotators : int or sequence of matrices
         Number of annotators whose matrices are drawn (default 5), or the matrix of each: K rows that add up to 1, a row
-        a true class in their order. Drawn ones differ in skill, with rates in proportion to uniform draws from [0.5,
-        1.5], and each confuses classes in a way of its own, uniform over all ways (Dirichlet). Given ones are scaled by
-        one factor to the rate.
+        a true class in their order. Drawn ones differ in how well they know each class, with rates in proportion to
+        uniform draws from [0.5, 1.5], and each confuses classes in a way of its own, uniform over all ways (Dirichlet).
+        Given ones are scaled by one factor to the rate.
     votes : int
         How many annotators label a sample, at most as many as there are. Default 1.
     group_consistent : bool
@@ -142,7 +142,7 @@ class AnnotatorNoise(LabelNoise):
 
     def _drawn(self, n_classes: int, generator: np.random.Generator) -> Float[np.ndarray, "strata classes"]:
         """As :meth:`_given`, in proportion."""
-        skill = generator.uniform(0.5, 1.5, size=(self._number, 1, 1))
+        skill = generator.uniform(0.5, 1.5, size=(self._number, n_classes, 1))
         ways = generator.exponential(size=(self._number, n_classes, n_classes)) * (1 - np.eye(n_classes))
         ways /= np.maximum(ways.sum(axis=2, keepdims=True), np.finfo(float).tiny)
         return np.asarray((skill * ways).reshape(-1, n_classes))

@@ -32,7 +32,7 @@ class FeatureNoise(LabelNoise):
 
     def features_of(self, X: Any) -> Float[np.ndarray, "n dim"]:
         """Standardised features of the samples; a column that does not vary is 0."""
-        from kinview.methods import RawFeatures
+        from kinview.methods.controls.raw import RawFeatures
 
         values = RawFeatures().fit(X).transform(X).astype(np.float64)
         spread = values.std(axis=0)
