@@ -93,6 +93,36 @@ def test_label_subset_is_stratified_and_takes_any_labels():
     assert label_subset(y, 0.2, 4).tolist() != rows.tolist()
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from("abc")), min_size=1, max_size=80),
+    st.integers(0, 4),
+)
+@settings(max_examples=80, deadline=None)
+def test_label_subsets_of_groups_are_whole_nested_and_hold_every_class(rows_of, seed):
+    groups, y = (np.array(values) for values in zip(*rows_of, strict=True))
+    n, largest = len(y), int(np.bincount(groups).max())
+    before: set[int] = set()
+    for fraction in (0.01, 0.05, 0.1, 0.25, 0.5, 1.0):
+        rows = label_subset(y, fraction, seed, groups=groups)
+        chosen = set(groups[rows].tolist())
+        assert set(np.flatnonzero(np.isin(groups, list(chosen))).tolist()) == set(rows.tolist())
+        assert set(y[rows]) == set(y) and before <= set(rows.tolist())
+        if len(chosen) > len(set(y)):  # more than what every class has to have
+            assert abs(len(rows) - round(fraction * n)) <= largest / 2
+        before = set(rows.tolist())
+    assert len(before) == n
+
+
+def test_label_subset_of_groups_is_stratified():
+    groups = np.repeat(np.arange(100), 3)
+    y = np.array(["ill"] * 60 + ["well"] * 240)  # 20 groups against 80
+    rows = label_subset(y, 0.1, 0, groups=groups)
+    assert len(rows) == 30 and (y[rows] == "ill").sum() == 6
+    assert label_subset(y, 0.1, 1, groups=groups).tolist() != rows.tolist()
+    alone = label_subset(y, 0.1, 0, groups=np.arange(300))
+    assert alone.tolist() == label_subset(y, 0.1, 0).tolist()
+
+
 def test_errors_say_what_to_do():
     with pytest.raises(ValueError, match="there are no rows to split"):
         holdout(0, 0.1, gen())
@@ -104,6 +134,8 @@ def test_errors_say_what_to_do():
         holdout(3, 0.1, gen(), groups=["a", None, "b"])
     with pytest.raises(ValueError, match="y is missing for 1 of 2 rows"):
         label_subset([1.0, float("nan")], 0.5, 0)
+    with pytest.raises(ValueError, match="groups has 1 entries for 2 rows"):
+        label_subset([1, 2], 0.5, 0, groups=["a"])
     with pytest.raises(ValueError, match="use 0 < fraction <= 1"):
         label_subset([1, 2], 0.0, 0)
 

@@ -247,10 +247,17 @@ def test_label_noise_is_in_training_labels_only(tiny, data, finished, monkeypatc
     for cell in cells:
         chain = chain_of(cell, finished[1], data)
         clean = np.asarray(chain.dataset.y_train)
-        rows, labels, realised = chain._training_labels(cell)
+        rows, labels = chain._training_labels(cell)
         assert np.array_equal(rows, np.arange(len(clean)))
-        assert (labels != clean).sum() == round(0.25 * len(clean)) == realised * len(clean)
-        chain.probe(cell)
+        assert (labels.y != clean).sum() == round(0.25 * len(clean)) == labels.flipped.sum()
+        row = chain.probe(cell)
+        assert row["realised_transition"] == {
+            "classes": [str(one) for one in np.unique(clean)],
+            "counts": [
+                [int(((clean == a) & (labels.y == b)).sum()) for b in np.unique(clean)] for a in np.unique(clean)
+            ],
+        }
+        assert (row["labelled_samples"], row["labelled_groups"]) == (len(clean), None)
         assert np.array_equal(scored.pop(), chain.dataset.y_test)
         assert np.array_equal(chain.dataset.y_train, clean)
 
@@ -260,9 +267,9 @@ def test_label_fractions_are_nested_and_hold_every_class(tiny, data, tmp_path):
     found = {}
     for cell in benchmark.cells():
         chain = chain_of(cell, tmp_path, data)
-        rows, labels, _ = chain._training_labels(cell)
+        rows, labels = chain._training_labels(cell)
         found[cell.label_fraction] = set(rows.tolist())
-        assert set(labels) == {"ill", "well"}
+        assert set(labels.y) == {"ill", "well"}
     assert found[0.1] < found[0.5] < found[1.0]
     assert go(benchmark, tmp_path)["status"].tolist() == ["ok"] * 3
 

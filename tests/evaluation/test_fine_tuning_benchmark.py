@@ -176,8 +176,8 @@ def test_a_probe_sees_the_labels_and_the_corruption_of_its_cell(tiny, data, fini
         chain = Chain(cell, data, finished[1] / "cache")
         row = chain.probe(cell)
         X, y, given = seen.pop()
-        rows, labels, _ = chain._training_labels(cell)
-        assert np.array_equal(y, labels) and len(X) == len(rows) == round(20 * cell.label_fraction)
+        rows, labels = chain._training_labels(cell)
+        assert np.array_equal(y, labels.y) and len(X) == len(rows) == round(20 * cell.label_fraction)
         assert (y != chain.dataset.y_train[rows]).sum() == round(20 * row["realised_noise"])
         expected, _ = chain.data("train", cell.corruption_of("train"))
         np.testing.assert_array_equal(X, expected[rows])
@@ -230,12 +230,12 @@ def test_supervised_is_the_network_trained_from_scratch_and_nothing_else(tiny, d
     for cell in (cell for cell in tuned(tiny) if kind(cell.method) == "supervised"):
         chain = Chain(cell, data, finished[1] / "cache")
         chain.probe(cell)
-        rows, labels, _ = chain._training_labels(cell)
+        rows, labels = chain._training_labels(cell)
         scratch = FineTunedClassifier(
             RandomInit(NETWORK, cell.seed).fit(chain.dataset.X_train), random_state=cell.seed, **FINETUNE["finetune"]
         )
         X = chain.data("train", cell.corruption_of("train"))[0][rows]
-        expected = scratch.fit(X, labels).predict_proba(chain.data("test", cell.corruption_of("test"))[0])
+        expected = scratch.fit(X, labels.y).predict_proba(chain.data("test", cell.corruption_of("test"))[0])
         np.testing.assert_array_equal(scores.pop(), expected)
 
 

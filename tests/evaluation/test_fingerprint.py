@@ -178,6 +178,8 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("evaluation/probes/base.py", "float64", "float32", {"probe"}),
         ("data/labels.py", "", "PLANTED = 1", {"method", "noise", "probe", "steps"}),
         ("evaluation/corruptions/base.py", "", "PLANTED = 1", {"steps"}),
+        ("evaluation/label_noise/base.py", "", "PLANTED = 1", {"noise", "steps"}),
+        ("evaluation/label_noise/features.py", "", "PLANTED = 1", set()),
         ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"noise"}),
         ("evaluation/metrics.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/benchmark/steps.py", "", "PLANTED = 1", {"steps"}),
@@ -444,7 +446,14 @@ benchmark = Benchmark(
     "executed", ["toy", "table"], [*controls, *trained], ["mcar"], [0.2], label_noise=["symmetric"],
     label_noise_rates=[0.2], label_fractions=[0.9], crossed=True, probes=chosen_probes, data_dir=sys.argv[1],
 )
-hardest = [cell for cell in benchmark.cells() if cell.corruption and cell.label_noise and cell.label_fraction < 1]
+noises = {"class_conditional": {"matrix": [[0.5, 0.5], [0.5, 0.5]]}, "instance_dependent": {"form": "boundary"}}
+noisy = Benchmark(
+    "noisy", ["toy", "table"], ["raw"], ["mcar"], [0.2], probes=["knn"], controls="none", data_dir=sys.argv[1],
+    label_noise=[{name: noises.get(name, {})} for name in label_noise], label_noise_rates=[0.2], label_fractions=[0.9],
+    crossed=True,
+)
+cells = [*benchmark.cells(), *noisy.cells()]
+hardest = [cell for cell in cells if cell.corruption and cell.label_noise and cell.label_fraction < 1]
 warnings.simplefilter("ignore")
 for cell in hardest:
     called, rows = set(), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -121,7 +122,7 @@ def by_hand(X: Any, rate: float, fraction: float) -> tuple[SCARF, np.ndarray, np
     """The method fitted on the labels of a cell, without any step of the benchmark; the labelled rows, their labels."""
     data = patients()
     assert data.y_train is not None and data.groups_train is not None
-    rows = label_subset(data.y_train, fraction, 0)
+    rows = label_subset(data.y_train, fraction, 0, groups=data.groups_train)
     y = label_noise.build("symmetric", rate=rate).apply(data.y_train[rows], classes=["ill", "well"], seed=0).y
     trainer = {**SMALL["trainer"], "device": "cpu", "precision": "float32", "progress": False}  # type: ignore[dict-item]
     estimator = Labelled(**{**SMALL, "trainer": trainer, "random_state": 0})  # type: ignore[arg-type]
@@ -239,3 +240,79 @@ def test_a_method_that_uses_groups_gets_those_of_its_rows(tmp_path: Path) -> Non
 def test_what_no_data_set_has_is_refused_before_anything_runs() -> None:
     with pytest.raises(ValueError, match=r"furnished\(.* uses further features of each row.*fit\(X, extra="):
         benchmark(methods=["raw", {"furnished": SMALL}]).cells()
+
+
+# --- noise that looks at samples and groups --------------------------------------------------------------------------
+
+
+def quiet(**changes: Any) -> Benchmark:
+    return benchmark(methods=["raw"], **{"label_fractions": [1.0], **changes})
+
+
+def test_a_budget_draws_whole_groups_and_says_how_many(tmp_path: Path) -> None:
+    data = patients()
+    assert data.groups_train is not None
+    plan = quiet(label_noise=[], label_noise_rates=[], label_fractions=[0.05, 0.1, 0.25, 0.5])
+    before: set[int] = set()
+    for cell in sorted(plan.cells(), key=lambda cell: cell.label_fraction):
+        chain = Chain(cell, None, tmp_path)
+        rows, labels = chain._training_labels(cell)
+        chosen = set(data.groups_train[rows].tolist())
+        assert np.array_equal(rows, np.flatnonzero(np.isin(data.groups_train, list(chosen))))
+        assert before <= chosen and set(labels.y) == {"ill", "well"}
+        result = chain.probe(cell)
+        assert (result["labelled_samples"], result["labelled_groups"]) == (len(rows), len(chosen))
+        assert len(rows) == round(ROWS * cell.label_fraction)  # groups of 5
+        assert result["realised_transition"] is None and result["realised_noise"] == 0
+        before = chosen
+
+
+def test_recordings_of_a_patient_share_the_fate_of_their_label(tmp_path: Path) -> None:
+    plan = quiet(label_noise=[{"symmetric": {"group_consistent": True}}], label_fractions=[0.5])
+    data = patients()
+    assert data.y_train is not None and data.groups_train is not None
+    for cell in plan.cells():
+        rows, labels = Chain(cell, None, tmp_path)._training_labels(cell)
+        fate = pd.DataFrame({"group": data.groups_train[rows], "y": data.y_train[rows], "noisy": labels.y})
+        assert fate.groupby(["group", "y"])["noisy"].nunique().max() == 1
+        assert labels.realised_rate == pytest.approx(cell.label_noise_rate, abs=0.02)
+
+
+def test_groups_that_share_their_fate_have_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = quiet(datasets=["iris"], label_noise=[{"pair_flip": {"group_consistent": True}}])
+    with pytest.raises(
+        ValueError, match=r"pair_flip\(group_consistent=True\) changes labels by the group .* 'iris' has"
+    ):
+        plan.cells()
+
+
+@pytest.mark.parametrize("form", ["part_dependent", "boundary"])
+def test_noise_that_looks_at_samples_is_of_the_labelled_training_rows_before_a_corruption(
+    form: str, tmp_path: Path
+) -> None:
+    noise = {"instance_dependent": {"form": form}}
+    plan = quiet(label_noise=[noise], corruptions=["mcar"], severities=[0.3], label_fractions=[0.5])
+    data = patients()
+    assert data.y_train is not None
+    clean, corrupted = (cell_of(plan, 0.4, 0.5, severity) for severity in (0.0, 0.3))
+    rows, labels = Chain(clean, None, tmp_path)._training_labels(clean)
+    expected = label_noise.build(noise, rate=0.4).apply(data.y_train[rows], seed=0, X=data.X_train.iloc[rows])
+    np.testing.assert_array_equal(labels.y, expected.y)
+    np.testing.assert_array_equal(Chain(corrupted, None, tmp_path)._training_labels(corrupted)[1].y, expected.y)
+
+
+def test_the_realised_transition_is_in_the_store(tmp_path: Path) -> None:
+    noises = ["pair_flip", {"class_conditional": {"matrix": [[0.6, 0.4], [0.6, 0.4]]}}, "annotator"]
+    plan = quiet(label_noise=noises, label_noise_rates=[0.2])
+    frame = run(plan, f"sqlite:///{tmp_path}/results.db", cache_dir=tmp_path / "cache", progress=False)
+    assert set(frame["status"]) == {"ok"}, frame["message"].dropna().tolist()
+    assert frame["realised_transition"].isna().tolist() == frame["label_noise"].isna().tolist()
+    kept = {
+        row.label_noise.split("(")[0]: json.loads(row.realised_transition)
+        for row in frame.dropna(subset="realised_transition").itertuples()
+    }
+    assert {tuple(one["classes"]) for one in kept.values()} == {("ill", "well")}
+    assert kept["pair_flip"]["counts"] == [[80, 20], [20, 80]]
+    assert kept["class_conditional"]["counts"] == [[84, 16], [24, 76]]
+    assert sum(kept["annotator"]["counts"][i][1 - i] for i in (0, 1)) == 40
+    assert frame["labelled_samples"].tolist() == [ROWS] * 4 and frame["labelled_groups"].tolist() == [GROUPS] * 4

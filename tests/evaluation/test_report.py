@@ -17,7 +17,7 @@ from kinview.evaluation.report import format_table, write_report
 from kinview.evaluation.report.cells import read_results
 from kinview.evaluation.report.figures import degradation_curves, embedding_scatter
 from kinview.evaluation.report.html import render_report
-from kinview.evaluation.report.sections import comparison, result_tables
+from kinview.evaluation.report.sections import checks, comparison, result_tables
 from kinview.evaluation.report.table import compare_with_controls
 
 SERIES = {"gunpoint": 150, "italy_power_demand": 1029}
@@ -190,6 +190,19 @@ def test_checks_show_realised_rates_convergence_and_failures(frame):
     assert "Pre-training saw the clean training set" in text
     assert "failed" in format_table(frame, probe="svm")
     assert "15 cells failed, the first: gunpoint, ts2vec" in format_table(frame)
+
+
+def test_checks_say_how_many_labels_a_budget_leaves():
+    frame = results_frame({"wine": 54, "iris": 45}, ["raw"], ("svm",), (0, 1))
+    clean = frame[frame["corruption"].isna() & frame["label_noise"].isna()]
+    few = clean.assign(label_fraction=0.1, labelled_samples=12, labelled_groups=np.nan)
+    few.loc[few["dataset"] == "iris", ["labelled_samples", "labelled_groups"]] = [[10, 3], [11, 3]]
+    found = checks(read_results(pd.concat([frame, few])))
+    cells = {row["name"]: row["cells"][-1] for row in found["realised"]}
+    assert cells == {"wine": ["12 samples"], "iris": ["10 to 11 samples", "3 groups"]}
+    assert not any("samples" in part for row in found["realised"] for parts in row["cells"][:-1] for part in parts)
+    text = Page(render_report(pd.concat([frame, few]))).text
+    assert "10 to 11 samples 3 groups" in text
 
 
 def test_text_of_users_is_shown_and_never_obeyed():

@@ -30,7 +30,7 @@ from kinview import load_model
 from kinview.augmentations import augmentations
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
 from kinview.encoders import encoders
-from kinview.evaluation import Store
+from kinview.evaluation import Store, SymmetricNoise
 from kinview.evaluation.benchmark.plan import part_label
 from kinview.evaluation.report.cells import read_results
 from kinview.evaluation.store import SCHEMA_VERSION
@@ -162,6 +162,10 @@ def test_pickles_of_other_classes_load() -> None:
         assert probe.predict_scores(X).shape[0] == len(X)
     assert others["trainer"].max_steps == 2
     assert others["benchmark"].name == "small"
+    noisy, noise = others["noisy_labels"], others["label_noise"]["symmetric"]
+    assert noisy.counts is noisy.classes is noisy.transition is None and noisy.realised_rate == noisy.flipped.mean()
+    assert noise == SymmetricNoise(0.2) and not noise.group_consistent
+    np.testing.assert_array_equal(noise.apply(DATA["series_labels"], seed=0).y, noisy.y)
 
 
 # --- what a class has gained since -----------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_every_command_line_in_the_readme_parses(capsys):
     "page",
     [
         *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/augmentations.md"),
-        *("docs/four_encoders.md", "CODE_OF_CONDUCT.md", "RELEASING.md", "SECURITY.md"),
+        *("docs/four_encoders.md", "docs/label_noise.md", "CODE_OF_CONDUCT.md", "RELEASING.md", "SECURITY.md"),
         *(f"docs/methods/{name}.md" for name in ("fine_tuning", "joint_embedding", "simclr", "tfc", "tstcc")),
     ],
 )

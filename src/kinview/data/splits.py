@@ -58,9 +58,8 @@ def holdout(
         raise ValueError(f"fraction={fraction} of the rows cannot be held out; use 0 <= fraction < 1")
     units = np.arange(n) if groups is None else integer_codes(groups, n, "groups")
     classes = np.zeros(n, dtype=np.int64) if y is None else integer_codes(y, n, "y")
-    pairs = pd.DataFrame({"unit": units, "label": classes}).value_counts().reset_index()  # most frequent first
-    labels = pairs.drop_duplicates("unit").sort_values("unit")["label"].to_numpy()  # of each unit
-    order = _spread(labels, np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator))))
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    order = _spread(_most_frequent(units, classes), np.random.default_rng(seed))
     held = np.cumsum(np.bincount(units)[order])
     count = 0 if fraction == 0 else 1 + int(np.abs(held - fraction * n).argmin())
     chosen = np.zeros(len(order), dtype=bool)
@@ -69,10 +68,11 @@ def holdout(
     return torch.nonzero(~mask).flatten(), torch.nonzero(mask).flatten()
 
 
-def label_subset(y: Any, fraction: float, seed: int | Sequence[int]) -> NDArray[np.int64]:
+def label_subset(y: Any, fraction: float, seed: int | Sequence[int], *, groups: Any = None) -> NDArray[np.int64]:
     """Rows that keep their label when only a fraction of the labels is available.
 
     Stratified, at least one row of each class, and nested: with one seed, a smaller fraction is a subset of a larger.
+    Usual fractions are 1, 5, 10, 25, 50 and 100 %.
 
     Parameters
     ----------
@@ -82,6 +82,9 @@ def label_subset(y: Any, fraction: float, seed: int | Sequence[int]) -> NDArray[
         Fraction of the rows, in (0, 1]; round(fraction · n) rows, or one a class if that is more.
     seed : int or sequence of int
         Source of randomness; a sequence tells apart what shares a seed, such as the folds of a data set.
+    groups : array-like, optional
+        Group (patient) of each row: whole groups are drawn, stratified by their most frequent class, until the fraction
+        of the rows is met as closely as they allow; of each class at least one group is drawn.
 
     Returns
     -------
@@ -91,21 +94,36 @@ def label_subset(y: Any, fraction: float, seed: int | Sequence[int]) -> NDArray[
     Raises
     ------
     ValueError
-        If the fraction is out of range, or a label is missing.
+        If the fraction is out of range, a label or group is missing, or there is not one group a row.
 
     Examples
     --------
     >>> y = ["a"] * 8 + ["b"] * 2
     >>> label_subset(y, 0.5, seed=0).tolist(), label_subset(y, 0.1, seed=0).tolist()
     ([2, 4, 6, 7, 9], [4, 9])
+    >>> label_subset(y, 0.5, seed=0, groups=[0, 0, 0, 1, 1, 2, 2, 2, 3, 3]).tolist()
+    [5, 6, 7, 8, 9]
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction={fraction} of the labels cannot be kept; use 0 < fraction <= 1")
-    classes = integer_codes(y, len(y), "y")
-    order = _spread(classes, np.random.default_rng(seed))
-    first = np.unique(classes[order], return_index=True)[1]  # one row of each class
+    n = len(y)
+    classes = integer_codes(y, n, "y")
+    units = np.arange(n) if groups is None else integer_codes(groups, n, "groups")
+    order = _spread(classes if groups is None else _most_frequent(units, classes), np.random.default_rng(seed))
+    rank = np.argsort(order)[units]  # of each row's unit
+    earliest = np.full(int(classes.max(initial=-1)) + 1, n)
+    np.minimum.at(earliest, classes, rank)
+    first = np.unique(earliest)  # a unit of each class; a group may hold several
     order = np.concatenate([order[first], np.delete(order, first)])
-    return np.sort(order[: max(len(first), round(fraction * len(order)))])
+    held = np.concatenate([[0], np.bincount(units)[order].cumsum()])
+    count = int(np.abs(held - round(fraction * n)).argmin())
+    return np.flatnonzero(np.isin(units, order[: max(len(first), count)]))
+
+
+def _most_frequent(units: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Most frequent class of each unit 0, 1, ..."""
+    pairs = pd.DataFrame({"unit": units, "label": classes}).value_counts().reset_index()  # most frequent first
+    return np.asarray(pairs.drop_duplicates("unit").sort_values("unit")["label"], dtype=np.int64)
 
 
 def _spread(classes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:

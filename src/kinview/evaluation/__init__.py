@@ -38,8 +38,19 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.sensor import Sensor as Sensor
     from kinview.evaluation.corruptions.sequence import MissingSequence as MissingSequence
     from kinview.evaluation.corruptions.subgroup import Subgroup as Subgroup
-    from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
+    from kinview.evaluation.label_noise.annotator import AnnotatorNoise as AnnotatorNoise
+    from kinview.evaluation.label_noise.asymmetric import AsymmetricNoise as AsymmetricNoise
+    from kinview.evaluation.label_noise.base import LabelNoise as LabelNoise, NoisyLabels as NoisyLabels
+    from kinview.evaluation.label_noise.class_conditional import ClassConditionalNoise as ClassConditionalNoise
+    from kinview.evaluation.label_noise.features import FeatureNoise as FeatureNoise
+    from kinview.evaluation.label_noise.instance_dependent import InstanceDependentNoise as InstanceDependentNoise
+    from kinview.evaluation.label_noise.pair_flip import PairFlipNoise as PairFlipNoise
+    from kinview.evaluation.label_noise.symmetric import SymmetricNoise as SymmetricNoise
     from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.noise_estimate import (
+        NoiseEstimate as NoiseEstimate,
+        estimate_label_noise as estimate_label_noise,
+    )
     from kinview.evaluation.over_datasets import (
         against_controls as against_controls,
         holm as holm,

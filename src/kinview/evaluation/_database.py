@@ -25,8 +25,8 @@ TEXT = (
     "benchmark", "dataset", "modality", "method", "method_name", "corruption", "corrupt", "pretrain_on", "label_noise",
     "probe", "split",
 )  # fmt: skip
-JSON = ("method_config", "method_of", "metrics", "spec", "versions")
-INTEGERS = ("convergence_failures", "is_control", "own_probe", "fold")
+JSON = ("method_config", "method_of", "metrics", "realised_transition", "spec", "versions")
+INTEGERS = ("convergence_failures", "is_control", "own_probe", "fold", "labelled_samples", "labelled_groups")
 NUMBERS = (
     "severity", "label_noise_rate", "label_fraction", *METRICS,
     "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",

@@ -119,8 +119,8 @@ class Store:
         key : str
             Content hash of the cell.
         row : mapping
-            Columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``spec`` and ``versions``
-            are plain data. Numbers that are not finite are stored as missing.
+            Columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``realised_transition``,
+            ``spec`` and ``versions`` are plain data. Numbers that are not finite are stored as missing.
         benchmark : str, optional
             Name of the benchmark that computed it.
         predictions : Predictions, optional
@@ -200,8 +200,10 @@ class Store:
         Returns
         -------
         DataFrame
-            The columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``spec`` and
-            ``versions`` are JSON text.
+            The columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``realised_transition``,
+            ``spec`` and ``versions`` are JSON text. ``labelled_samples`` and ``labelled_groups`` count the training
+            samples whose label was known and their groups; ``realised_transition`` holds their classes, and how many
+            were of each (rows of ``counts``) and were labelled as each (columns). Cells of earlier versions lack them.
         """
         import pandas as pd
         import sqlalchemy as sa

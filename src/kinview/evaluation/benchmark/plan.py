@@ -55,11 +55,14 @@ class Benchmark:
     corrupt : {"train", "test", "both"}
         Which part of the data a corruption is applied to.
     label_noise : sequence of specs
-        Parts of the registry ``label_noise``, without their rate. Noise is in training labels only.
+        Parts of the registry ``label_noise``, without their rate. Noise is in training labels only. With
+        ``group_consistent: true`` the samples of a group that share a label share its fate.
     label_noise_rates : sequence of float
         Fractions of the training labels, in [0, 1].
     label_fractions : sequence of float
-        Fractions of the training labels that are known, in (0, 1]. A method that uses labels is fitted on the rows that
+        Fractions of the training labels that are known, in (0, 1], such as 0.01, 0.05, 0.1, 0.25 and 0.5: nested,
+        stratified, at least one label a class, and whole groups where the data set has groups
+        (:func:`kinview.data.label_subset`). A method that uses labels is fitted on the rows that
         keep theirs, with the noisy labels that the probe sees; any other method is fitted on all rows, without labels.
     crossed : bool
         Full product of corruption, noise and label fraction; otherwise each is varied with the others clean.
@@ -209,7 +212,7 @@ class Benchmark:
         ------
         ValueError
             If a part or data set is unknown, or a data set has a sample without a class label, no method that supports
-            it, or not what the split or a corruption needs.
+            it, or not what the split, a corruption or a label noise needs.
         """
         from kinview.datasets import datasets
         from kinview.evaluation.benchmark import steps
@@ -240,7 +243,7 @@ class Benchmark:
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
             able = [kind for kind in kinds if kind.supports(dataset.modality)]
             usable = [kind for kind in able if kind.built.why_not(dataset.X_train) is None]
-            _require_columns(dataset, usable)
+            _require_columns(dataset, usable, noises)
             conditions = list(self._conditions(usable, noises))
             cuts = _cuts(dataset, split)
             for one, seed, cut, condition in itertools.product(asked, self.seeds, cuts, conditions):
@@ -346,19 +349,20 @@ def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
     return [{"split": split.config, "fold": fold} for fold in range(len(split.built.cut(dataset)))]
 
 
-def _require_columns(dataset: Dataset, kinds: Sequence[Part]) -> None:
-    """Refuse a corruption by groups or static columns of a data set that has none."""
-    for kind in kinds:
-        for need, held, option, name in (
-            ("groups", dataset.groups_train, "group", "the group"),
-            ("static", dataset.static_train, "static", "static columns"),
-        ):
-            if need in kind.built.needs and held is None:
-                raise ValueError(
-                    f"{part_label(kind.config)} removes values by {name} of each sample, and the data set "
-                    f"{dataset.name!r} has none: name their column ({option}), or take the corruption or the data set "
-                    "out"
-                )
+def _require_columns(dataset: Dataset, kinds: Sequence[Part], noises: Sequence[Part]) -> None:
+    """Refuse what goes by groups or static columns of a data set that has none."""
+    wanting = [(part_label(kind.config), "removes values", kind.built.needs) for kind in kinds]
+    wanting += [(part_label(noise.config), "changes labels", noise.built.asks_for) for noise in noises]
+    held = {
+        "groups": (dataset.groups_train, "the group", "their column (group)"),
+        "static": (dataset.static_train, "static columns", "them (static)"),
+    }
+    for (label, does, needs), (need, (values, by, named)) in itertools.product(wanting, held.items()):
+        if need in needs and values is None:
+            raise ValueError(
+                f"{label} {does} by {by} of each sample, and the data set {dataset.name!r} has none: name {named}, or "
+                "take one or the other out"
+            )
 
 
 def _is_number(value: Any) -> bool:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from kinview.data.labels import encode_labels
 from kinview.data.splits import label_subset
 from kinview.datasets.dataset import Dataset
 from kinview.datasets.named import load
@@ -24,6 +25,7 @@ from kinview.datasets.samples import Samples
 from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
 from kinview.evaluation.corruptions import Learned, corruptions, realised_rate
 from kinview.evaluation.label_noise import label_noise
+from kinview.evaluation.label_noise.base import NoisyLabels
 from kinview.evaluation.metrics import evaluate
 from kinview.evaluation.predictions import Predictions
 from kinview.evaluation.probes import probes
@@ -85,6 +87,7 @@ class Chain:
         self.seconds = {"pretrain": 0.0, "embed": 0.0, "probe": 0.0}
         self._embeddings: dict[str, Embedding] = {}
         self._learned: dict[str, Learned] = {}
+        self._labels: dict[str, tuple[np.ndarray, NoisyLabels]] = {}
         self._model: Any = None
         self._failed: Exception | None = None
 
@@ -129,8 +132,8 @@ class Chain:
         X, _ = self.data("train", self.cell.pretrain_corruption)
         if not self.cell.fits_labels:
             return X, self._groups()
-        rows, labels, _ = self._training_labels(self.cell)
-        return Samples(X, modality=self.dataset.modality).rows(rows).X, {"y": labels, **self._groups(rows)}
+        rows, labels = self._training_labels(self.cell)
+        return Samples(X, modality=self.dataset.modality).rows(rows).X, {"y": labels.y, **self._groups(rows)}
 
     def _groups(self, rows: Any = slice(None)) -> dict[str, Any]:
         """Groups of training rows, as a keyword; none where the data set has none."""
@@ -184,7 +187,7 @@ class Chain:
     def probe(self, cell: Cell) -> Row:
         """Result of one cell: fit the probe on training data and labels, score the clean test labels."""
         probe = probes.build(cell.probe, random_state=cell.seed)
-        rows, labels, realised_noise = self._training_labels(cell)
+        rows, labels = self._training_labels(cell)
         if probe.needs_model:
             (train, missing_train), (test, missing_test) = (self.data(p, cell.corruption_of(p)) for p in _PARTS)
             train = Samples(train, modality=self.dataset.modality).rows(rows).X
@@ -195,7 +198,7 @@ class Chain:
             train, test = (e.z_missing if probe.accepts_missing else e.z for e in embedded)
             train, given = train[rows], {}
         with self._timed("probe") as seconds:
-            probe.fit(train, labels, **self._groups(rows), **given)
+            probe.fit(train, labels.y, **self._groups(rows), **given)
             y, scores, predicted = np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.predict(test)
             metrics = evaluate(y, scores, probe.classes_, predicted)
         groups = self.dataset.groups_test
@@ -205,21 +208,36 @@ class Chain:
             "metrics": dict(metrics),
             "realised_missing_train": missing_train,
             "realised_missing_test": missing_test,
-            "realised_noise": realised_noise,
+            "realised_noise": labels.realised_rate,
+            "realised_transition": None if cell.label_noise is None else _transition(labels),
+            "labelled_samples": len(rows),
+            "labelled_groups": None
+            if self.dataset.groups_train is None
+            else len(np.unique(self._groups(rows)["groups"])),
             "convergence_failures": probe.convergence_failures,
             "seconds": seconds[0],
             "status": "ok",
         }
 
-    def _training_labels(self, cell: Cell) -> tuple[np.ndarray, np.ndarray, float]:
-        """Rows whose label a cell knows, their (noisy) labels, and the fraction of labels that is wrong."""
-        y = np.asarray(self.dataset.y_train)
-        rows = label_subset(y, cell.label_fraction, cell.seeds()) if cell.label_fraction < 1 else np.arange(len(y))
-        if cell.label_noise is None:
-            return rows, y[rows], 0.0
-        noise = label_noise.build(cell.label_noise, rate=cell.label_noise_rate)
-        noisy = noise.apply(y[rows], classes=np.unique(y), seed=cell.seeds())
-        return rows, noisy.y, noisy.realised_rate
+    def _training_labels(self, cell: Cell) -> tuple[np.ndarray, NoisyLabels]:
+        """Rows whose label a cell knows, and their labels with its noise.
+
+        Noise that looks at samples sees their values before a corruption, so that it is the same at every severity.
+        """
+        named = canonical_json([cell.label_fraction, cell.label_noise, cell.label_noise_rate])
+        if named not in self._labels:
+            codes, classes = encode_labels(self.dataset.y_train)
+            budget = cell.label_fraction
+            rows = label_subset(codes, budget, cell.seeds(), **self._groups()) if budget < 1 else np.arange(len(codes))
+            labels = NoisyLabels.of(codes[rows], codes[rows], classes)
+            if cell.label_noise is not None:
+                noise = label_noise.build(cell.label_noise, rate=cell.label_noise_rate)
+                given = self._groups(rows) if "groups" in noise.asks_for else {}
+                if "features" in noise.asks_for:
+                    given["X"] = Samples(self.dataset.X_train, modality=self.dataset.modality).rows(rows).X
+                labels = noise.apply(labels.y, classes=classes, seed=cell.seeds(), **given)
+            self._labels[named] = rows, labels
+        return self._labels[named]
 
     def _unfitted(self) -> Any:
         """The method with the benchmark's seed, device and precision, checkpointing into the cache."""
@@ -328,6 +346,12 @@ def _write_embedding(embedding: Embedding, cache: Path, key: str) -> None:
 
 def _embedding_path(cache: Path, key: str) -> Path:
     return cache / "embeddings" / f"{key}.safetensors"
+
+
+def _transition(labels: NoisyLabels) -> Row:
+    """Given labels (rows) against noisy ones (columns), in numbers of samples, as plain data."""
+    assert labels.counts is not None and labels.classes is not None
+    return {"classes": [str(label) for label in labels.classes.tolist()], "counts": labels.counts.tolist()}
 
 
 def _row(cell: Cell) -> Row:

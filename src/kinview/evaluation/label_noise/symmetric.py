@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Int64
 
-from kinview.data.labels import encode_labels
 from kinview.evaluation.label_noise import label_noise
-from kinview.evaluation.validation import check_rate, check_seed
-from kinview.old_pickles import FromPickle
+from kinview.evaluation.label_noise.base import Cases, LabelNoise, NoisyLabels
 
 __all__ = ["NoisyLabels", "SymmetricNoise"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class NoisyLabels:
-    """Labels with noise, and what the noise did.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        The noisy labels.
-    flipped : bool ndarray of shape (n,)
-        True where the noisy label differs from the given one.
-    """
-
-    y: Shaped[np.ndarray, " n"]
-    flipped: Bool[np.ndarray, " n"]
-
-    @property
-    def realised_rate(self) -> float:
-        """Fraction of the labels that differ from the given ones."""
-        return float(self.flipped.mean())
-
-
 @label_noise.register("symmetric", modality="any", reference="Northcutt et al. 2021; inclusive: Bahri et al. 2022")
 @dataclasses.dataclass(frozen=True)
-class SymmetricNoise(FromPickle):
+class SymmetricNoise(LabelNoise):
     r"""Give an exact fraction of the rows a label drawn uniformly, whatever their class.
 
     With the transition matrix :math:`T_{ij} = P(\tilde y = j \mid y = i)` over :math:`K` classes, exclusive noise is
@@ -57,11 +32,13 @@ class SymmetricNoise(FromPickle):
     inclusive : bool
         Whether the own class may be drawn. Default: no, the usual definition in work on noisy labels; SCARF's
         experiments use the inclusive one.
+    group_consistent : bool
+        Whether the samples of a group that share a label share its fate; see :class:`LabelNoise`.
 
     Raises
     ------
     ValueError
-        If ``rate`` is out of range.
+        If ``rate`` is out of range, or exclusive noise has no other class to go to.
 
     Notes
     -----
@@ -81,42 +58,19 @@ class SymmetricNoise(FromPickle):
     (['a', 'b', 'a', 'a', 'a'], 0.4)
     """
 
-    rate: float
     inclusive: bool = False
 
-    def __post_init__(self) -> None:
-        check_rate(self.rate)
-
-    def apply(self, y: Any, classes: Any = None, seed: int | Sequence[int] = 0) -> NoisyLabels:
-        """Noisy copy of the labels.
-
-        Parameters
-        ----------
-        y : array-like of shape (n,)
-            Training labels of any one type. Not modified.
-        classes : array-like of shape (K,), optional
-            All classes; default: those in ``y``.
-        seed : int or sequence of int
-            Determines the order of the rows and their new labels.
-
-        Raises
-        ------
-        ValueError
-            If the labels are not valid, are not among ``classes``, or exclusive noise has no other class to go to.
-        """
-        codes, known = encode_labels(y, classes)
-        n, n_classes = len(codes), len(known)
-        if self.rate > 0 and n_classes < 2 and not self.inclusive:
-            raise ValueError(
-                f"all labels are {known[0]!r}: exclusive noise needs a second class; give `classes`, or use rate=0"
-            )
-        generator = np.random.default_rng(check_seed(seed))
+    def relabel(self, cases: Cases, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:
+        """Noisy label of each case, as its place in ``cases.classes``."""
+        n, n_classes = len(cases), len(cases.classes)
+        if self.rate > 0 and not self.inclusive:
+            cases.require_other_class("exclusive noise")
         order = generator.permutation(n)
         if self.inclusive:
             drawn = generator.integers(n_classes, size=n)
         else:  # a step of 1..K-1 from the own class reaches each other class with the same probability
-            drawn = (codes + 1 + generator.integers(max(n_classes - 1, 1), size=n)) % n_classes
-        noisy = codes.copy()
-        rows = order[: round(self.rate * n)]
+            drawn = (cases.codes + 1 + generator.integers(max(n_classes - 1, 1), size=n)) % n_classes
+        noisy = cases.codes.copy()
+        rows = cases.first(order, self.rate)
         noisy[rows] = drawn[rows]
-        return NoisyLabels(y=known[noisy], flipped=noisy != codes)
+        return noisy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-__all__ = ["calibrated", "confident_joint", "prune_by_noise_rate", "transition_of"]
+__all__ = ["calibrated", "confident_joint", "joint_distribution", "prune_by_noise_rate", "transition_of"]
 
 
 def confident_joint(
@@ -46,6 +46,14 @@ def calibrated(
     shares = np.where(totals > 0, joint / np.maximum(totals, 1), np.eye(len(joint)))
     scaled: Float[np.ndarray, "classes classes"] = shares * counts[:, None] / counts.sum()
     return scaled
+
+
+def joint_distribution(
+    codes: Int64[np.ndarray, " n"], probabilities: Float[np.ndarray, "n classes"]
+) -> Float[np.ndarray, "classes classes"]:
+    """Estimated joint distribution of recorded (rows) and right labels (columns), from out-of-fold probabilities."""
+    counts = np.bincount(codes, minlength=probabilities.shape[1])
+    return calibrated(confident_joint(codes, probabilities)[0], counts)
 
 
 def prune_by_noise_rate(

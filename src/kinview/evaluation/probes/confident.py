@@ -8,12 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from kinview.evaluation.probes import probes
-from kinview.evaluation.probes._confident_joint import (
-    calibrated,
-    confident_joint,
-    prune_by_noise_rate,
-    transition_of,
-)
+from kinview.evaluation.probes._confident_joint import joint_distribution, prune_by_noise_rate, transition_of
 from kinview.evaluation.probes._logistic_algebra import fit_logistic, search
 from kinview.evaluation.probes.logistic import Logistic
 
@@ -81,8 +76,7 @@ class Confident(Logistic):
         with self._counting_convergence_failures():
             self.C_, self.cv_losses_, unseen = search(Z, codes, groups, self.Cs, self.max_iter)
             if unseen is not None:
-                joint, _ = confident_joint(codes, unseen)
-                distribution = calibrated(joint, np.bincount(codes, minlength=n_classes))
+                distribution = joint_distribution(codes, unseen)
                 self.noise_matrix_ = transition_of(distribution)
                 self.kept_ = prune_by_noise_rate(codes, unseen, distribution)
                 if not self.kept_.all():

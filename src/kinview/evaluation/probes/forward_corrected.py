@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from kinview.evaluation.probes import probes
-from kinview.evaluation.probes._confident_joint import calibrated, confident_joint, transition_of
+from kinview.evaluation.probes._confident_joint import joint_distribution, transition_of
 from kinview.evaluation.probes._logistic_algebra import fit_logistic, search
 from kinview.evaluation.probes.logistic import Logistic
 from kinview.parameters import choice
@@ -77,8 +77,7 @@ class ForwardCorrected(Logistic):
             if unseen is not None and self.transition == "anchor":
                 self.transition_ = unseen[unseen.argmax(axis=0)]
             elif unseen is not None:
-                joint, _ = confident_joint(codes, unseen)
-                self.transition_ = transition_of(calibrated(joint, np.bincount(codes, minlength=n_classes)))
+                self.transition_ = transition_of(joint_distribution(codes, unseen))
             (self._model,) = fit_logistic(
                 Z, codes, [self.C_], max_iter=self.max_iter, transition=self.transition_ if unseen is not None else None
             )

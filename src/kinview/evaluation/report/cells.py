@@ -32,6 +32,7 @@ _TRAINING = ("trainer", "random_state")  # parameters that leave an untrained ne
 _ABSENT: dict[str, Any] = {
     **dict.fromkeys(("modality", "message", "created_at", "benchmark", "spec", "versions"), ""),
     **dict.fromkeys(("realised_missing_train", "realised_missing_test", "realised_noise"), float("nan")),
+    **dict.fromkeys(("labelled_samples", "labelled_groups"), float("nan")),
     **dict.fromkeys(("convergence_failures", "seconds"), 0.0),
     "own_probe": 0,
     "status": "ok",

@@ -236,6 +236,11 @@ def _realised(rows: pd.DataFrame, condition: pd.Series) -> list[str]:
         if len(values):
             low, high = (f"{100 * value:.1f}" for value in (values.min(), values.max()))
             parts.append(f"{where} {low} %" if low == high else f"{where} {low} to {high} %")
+    for column, what in (("labelled_samples", "samples"), ("labelled_groups", "groups")):
+        numbers = pd.to_numeric(rows[column]).dropna() if condition["label_fraction"] < 1 else pd.Series(dtype=float)
+        if len(numbers):
+            least, most = int(numbers.min()), int(numbers.max())
+            parts.append(f"{least} {what}" if least == most else f"{least} to {most} {what}")
     return parts
 
 
