@@ -179,7 +179,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("data/labels.py", "", "PLANTED = 1", {"method", "noise", "probe", "steps"}),
         ("evaluation/corruptions/base.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"noise"}),
-        ("evaluation/metrics.py", "", "PLANTED = 1", {"steps"}),
+        ("evaluation/metrics/point_values.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/benchmark/steps.py", "", "PLANTED = 1", {"steps"}),
         ("datasets/archives.py", "", "PLANTED = 1", {"steps"}),
         ("datasets/named.py", "test_fraction: float = 0.3", "test_fraction: float = 0.4", {"steps"}),

@@ -100,7 +100,7 @@ def _score(estimator: Any, data: Dataset, probe: Any) -> dict[str, Any]:
     """Metrics on the test part, by a probe fitted on the training part."""
     import numpy as np
 
-    from kinview.evaluation.metrics import evaluate
+    from kinview.evaluation.metrics.point_values import evaluate
 
     if probe.needs_model:
         probe.fit(data.X_train, data.y_train, groups=data.groups_train, model=estimator)

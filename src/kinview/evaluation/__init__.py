@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.block import Block as Block
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.label_noise.symmetric import NoisyLabels as NoisyLabels, SymmetricNoise as SymmetricNoise
-    from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.metrics.point_values import Metrics as Metrics, evaluate as evaluate
     from kinview.evaluation.over_datasets import (
         against_controls as against_controls,
         holm as holm,
