@@ -115,6 +115,8 @@ if TYPE_CHECKING:
         lambda package: append(package / "evaluation/probes/svm.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/benchmark/runner.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/store.py", "UNUSED = 1"),
+        lambda package: append(package / "evaluation/metrics/intervals.py", "UNUSED = 1"),
+        lambda package: append(package / "evaluation/metrics/ranking.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/benchmark/closure.py", "UNUSED = 1"),
         lambda package: change(
             package / "losses/__init__.py",

@@ -227,6 +227,19 @@ def test_classes_of_other_data_sets_are_left_out_and_data_sets_do_not_meet():
         )
 
 
+def test_groups_and_splits_are_those_of_each_test_set():
+    """One data set of a store has patients and another none; an official test part is not the pool of the folds."""
+    grouped, plain = patients(30, recordings=2).assign(dataset="one"), patients(40).assign(dataset="two", group=None)
+    found = metrics_with_intervals(pd.concat([grouped, plain]), ["auroc"], **FEW)
+    assert found[["n", "groups"]].to_numpy().tolist() == [[60, 30], [40, 40]]
+    folds = patients(60).assign(split="stratified_kfold", fold=np.arange(60) % 2)
+    official = folds.iloc[::3].assign(split="official", fold=0)
+    both = metrics_with_intervals(pd.concat([folds, official]), ["auroc"], **FEW)
+    alone = metrics_with_intervals(official, ["auroc"], **FEW)
+    assert both["split"].tolist() == ["stratified_kfold", "official"]
+    assert both.loc[1, ["low", "high"]].tolist() == alone.loc[0, ["low", "high"]].tolist()
+
+
 def test_decision_values_are_refused_by_name_and_left_out_otherwise():
     svm = patients().assign(method="raw", probe="svm")
     svm[["score:0", "score:1"]] = np.stack([-4 * svm["score:1"] + 2, 4 * svm["score:1"] - 2], axis=1)
@@ -257,7 +270,8 @@ def test_decision_values_are_refused_by_name_and_left_out_otherwise():
         ),
         (lambda f: f.assign(predicted="9"), {}, "y_pred holds 9, which is not among the classes"),
         (lambda f: f.drop(columns=["score:0", "score:1"]).assign(y="ill"), {}, "the only cell: Unable to parse"),
-        (lambda f: f, {"metrics": "auroc"}, r"metrics is a list of metrics; write \['auroc'\]"),
+        (lambda f: f, {"metrics": "auroc"}, "metrics is a list of metrics, at least one; got 'auroc'"),
+        (lambda f: f, {"metrics": []}, r"at least one; got \[\]: write \['auroc'\]"),
         (lambda f: f, {"auroc_interval": "wald"}, "auroc_interval='wald' is unknown"),
         (lambda f: f, {"confidence": 95}, "confidence=95"),
         (lambda f: f, {"by": ["method"]}, "no column 'method'"),

@@ -251,7 +251,7 @@ def test_two_classes_are_as_in_scikit_learn(seed, ties, fractions):
     w = w * np.random.default_rng(seed).uniform(0.5, 2, size=w.shape) if fractions else w
     y, p, called, (weight,) = one.y, one.scores[:, 1], one.predicted, w
     at = {"sample_weight": weight}
-    fpr, tpr, _ = sk.roc_curve(y, p, drop_intermediate=False, **at)
+    alarms, hits, _ = sk.roc_curve(y, p, drop_intermediate=False, **at)
     expected = {
         "accuracy": sk.accuracy_score(y, called, **at),
         "balanced_accuracy": sk.balanced_accuracy_score(y, called, **at),
@@ -265,8 +265,8 @@ def test_two_classes_are_as_in_scikit_learn(seed, ties, fractions):
         "specificity": sk.recall_score(y, called, pos_label=0, **at),
         "ppv": sk.precision_score(y, called, zero_division=np.nan, **at),
         "npv": sk.precision_score(y, called, pos_label=0, zero_division=np.nan, **at),
-        "sensitivity_at_specificity": tpr[1 - fpr >= 0.6 - 1e-12].max(),
-        "specificity_at_sensitivity": (1 - fpr)[tpr >= 0.6 - 1e-12].max(),
+        "sensitivity_at_specificity": hits[1 - alarms >= 0.6 - 1e-12].max(),
+        "specificity_at_sensitivity": (1 - alarms)[hits >= 0.6 - 1e-12].max(),
     }
     for name, value in expected.items():
         assert GIVEN[name](one, w)[0] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name

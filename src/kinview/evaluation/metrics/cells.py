@@ -15,12 +15,13 @@ from kinview.evaluation.metrics.outputs import Classification, Regression
 from kinview.evaluation.predictions import SCORE
 from kinview.evaluation.statistics import CONDITION, normalise_conditions
 
-__all__ = ["OF_A_COMPARISON", "Cell", "Samples", "read_samples"]
+__all__ = ["OF_A_COMPARISON", "Cell", "Samples", "listed", "read_samples"]
 
 OF_A_COMPARISON = ("dataset", "method", "probe", "split", *CONDITION)
 """Columns that say what is compared; cells that differ in seed and fold alone are averaged."""
 
 _AVERAGED = ("seed", "fold")
+_OF_A_TEST_SET = ("dataset", "split")
 _NEUTRAL = ("none", "clean", "official", 0, 1.0)  # conditions that change nothing
 _SHOWN = 3
 
@@ -34,7 +35,7 @@ class Cell:
     which : dict
         The columns that say which cell it is.
     rows : ndarray
-        Places of its samples among those of the data set.
+        Places of its samples among those of the test set.
     said : Classification or Regression
         What it said of them.
     """
@@ -56,7 +57,7 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Samples:
-    """The test samples of a data set, in the order of their names, and the cells that spoke of them.
+    """The samples of a test set, in the order of their names, and the cells that spoke of them.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ class Samples:
 def read_samples(
     predictions: pd.DataFrame, *, group: str | None = "group", by: Sequence[str] | None = None
 ) -> tuple[list[Samples], list[str]]:
-    """Samples and cells of each data set, and the columns that name a comparison.
+    """Samples and cells of each test set (data set and split), and the columns that name a comparison.
 
     Parameters
     ----------
@@ -100,7 +101,8 @@ def read_samples(
         a sample and cell, with ``sample``, ``y``, ``predicted`` and ``score:CLASS``; without scores ``y`` and
         ``predicted`` are numbers. Of two classes the second column of scores is the positive one.
     group : str, optional
-        Column that names the group (patient) of each sample; None, or a column without any value: each sample is one.
+        Column that names the group (patient) of each sample; None, or a column without a value for the test set: each
+        sample is one.
     by : sequence of str, optional
         Columns that name a comparison. Default: those of data set, method, probe, split and condition that there are.
 
@@ -120,14 +122,14 @@ def read_samples(
     if unlabelled.any():
         raise ValueError(f"{int(unlabelled.sum())} of {len(predictions)} predictions have no label y; leave them out")
     codes, cells = _cells(predictions, which)
-    names = predictions["sample"].astype(str).to_numpy(dtype=object)
-    clusters = _groups(predictions, group)
-    datasets = cells["dataset"].astype(str).to_numpy() if "dataset" in cells else np.zeros(len(cells), dtype=object)
+    test_sets: dict[tuple[str, ...], list[int]] = {}
+    for code in range(len(cells)):
+        own = tuple(str(cells[name].iloc[code]) for name in _OF_A_TEST_SET if name in cells)
+        test_sets.setdefault(own, []).append(code)
     found = []
-    for dataset in dict.fromkeys(datasets):
-        inside = np.flatnonzero(datasets == dataset)
-        rows = np.flatnonzero(np.isin(codes, inside))
-        found.append(_of_dataset(predictions.iloc[rows], names[rows], clusters[rows], codes[rows], cells))
+    for members in test_sets.values():
+        rows = np.flatnonzero(np.isin(codes, members))
+        found.append(_of_test_set(predictions.iloc[rows], group, codes[rows], cells))
     return found, chosen
 
 
@@ -151,7 +153,7 @@ def _groups(predictions: pd.DataFrame, group: str | None) -> np.ndarray:
     if missing.all():
         return predictions["sample"].astype(str).to_numpy(dtype=object)
     if missing.any():
-        names = _listed(predictions.loc[missing, "sample"].astype(str).unique())
+        names = listed(predictions.loc[missing, "sample"].astype(str).unique())
         raise ValueError(
             f"{group!r} is missing for some samples ({names}) and given for others; give each sample one, or "
             "groups=None to take all samples as independent"
@@ -159,9 +161,9 @@ def _groups(predictions: pd.DataFrame, group: str | None) -> np.ndarray:
     return predictions[group].astype(str).to_numpy(dtype=object)
 
 
-def _of_dataset(
-    rows: pd.DataFrame, names: np.ndarray, clusters: np.ndarray, codes: Int64[np.ndarray, " n"], cells: pd.DataFrame
-) -> Samples:
+def _of_test_set(rows: pd.DataFrame, group: str | None, codes: Int64[np.ndarray, " n"], cells: pd.DataFrame) -> Samples:
+    names = rows["sample"].astype(str).to_numpy(dtype=object)
+    clusters = _groups(rows, group)
     scores = [name for name in map(str, rows) if name.startswith(SCORE)]
     distinct, first, place = np.unique(names, return_index=True, return_inverse=True)
     y = rows["y"].to_numpy(dtype=object)
@@ -169,7 +171,7 @@ def _of_dataset(
         differing = values != values[first][place]
         if differing.any():
             raise ValueError(
-                f"{_listed(np.unique(names[differing]))} has several {what} in the predictions of one data set; the "
+                f"{listed(np.unique(names[differing]))} has several {what} in the predictions of one test set; the "
                 "name of a sample has to be its own"
             )
     found = []
@@ -180,7 +182,7 @@ def _of_dataset(
         twice = place[inside][1:] == place[inside][:-1]
         if twice.any():
             raise ValueError(
-                f"{_listed(distinct[place[inside][1:][twice]])} stands more than once in the cell {_shown(which)}: "
+                f"{listed(distinct[place[inside][1:][twice]])} stands more than once in the cell {_shown(which)}: "
                 "keep the newest of each cell, or name in `by` what tells the cells apart"
             )
         found.append(Cell(which, place[inside], _said(rows.iloc[inside], scores, _shown(which))))
@@ -212,7 +214,8 @@ def _check_columns(predictions: pd.DataFrame, needed: Sequence[str], hint: str =
         )
 
 
-def _listed(names: np.ndarray) -> str:
+def listed(names: Any) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(map(repr, map(str, names[:_SHOWN]))) + more
 

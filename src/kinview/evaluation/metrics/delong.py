@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import norm, rankdata
 
+from kinview.evaluation.metrics.outputs import check_finite
 from kinview.evaluation.statistics import check_confidence
 
 __all__ = ["DeLongTest", "delong", "delong_interval", "delong_test"]
@@ -197,9 +198,7 @@ def _checked(positive: Any, scores: Any) -> tuple[Bool[np.ndarray, " n"], Float[
             f"positive must hold True and False (or 1 and 0), got {given.dtype} such as {given[0]!r}; write y == 'ill'"
         )
     member = given.astype(bool)
-    if not np.isfinite(values).all():
-        bad = int((~np.isfinite(values)).any(axis=1).sum())
-        raise ValueError(f"scores must be finite; {bad} of {len(values)} rows hold NaN or infinity")
+    check_finite(values, "scores")
     if member.all() or not member.any():
         raise ValueError(f"AUROC needs samples of both classes; all {len(member)} are {bool(member.any())}")
     return member, values

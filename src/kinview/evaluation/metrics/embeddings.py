@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from kinview.data.labels import encode_labels, integer_codes
+from kinview.evaluation.metrics.outputs import check_finite
 from kinview.evaluation.validation import check_seed
 from kinview.parameters import check_integer
 
@@ -141,7 +142,5 @@ def _checked(Z: Any, y: Any) -> tuple[Float[np.ndarray, "n dim"], Int64[np.ndarr
         raise ValueError(
             f"embeddings must be of shape (n, D) with one row a label; got {values.shape} for {len(codes)}"
         )
-    if not np.isfinite(values).all():
-        bad = int((~np.isfinite(values)).any(axis=1).sum())
-        raise ValueError(f"embeddings must be finite; {bad} of {len(values)} rows hold NaN or infinity")
+    check_finite(values, "embeddings")
     return values, codes

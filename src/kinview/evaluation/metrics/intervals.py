@@ -34,7 +34,7 @@ def metrics_with_intervals(
 
     Patients are drawn anew within strata of their outcome (the rarest label that a patient has), with all their
     samples; the interval is that between the quantiles of the metric in the resamples. One set of resamples serves
-    everything that is computed on a data set. Cells that differ in seed and fold alone are averaged, in each resample
+    everything that is computed on a test set. Cells that differ in seed and fold alone are averaged, in each resample
     too.
 
     Parameters
@@ -47,7 +47,7 @@ def metrics_with_intervals(
         Names, or mappings of a name to its parameters: ``["auroc", {"net_benefit": {"threshold": 0.1}}]``. Default: all
         of :data:`kinview.evaluation.metrics.METRICS` that are defined for the predictions and need no parameter.
     groups : str, optional
-        Column that names each sample's patient. None, or a column without any value: each sample is one.
+        Column that names each sample's patient. None, or a column without a value for a data set: each sample is one.
     by : sequence of str, optional
         Columns that name what is compared. Default: those of data set, method, probe, split and condition.
     n_resamples : int
@@ -101,9 +101,9 @@ def metrics_with_intervals(
     """
     if auroc_interval not in ("bootstrap", "delong"):
         raise ValueError(f"auroc_interval={auroc_interval!r} is unknown; use 'bootstrap' or 'delong'")
-    datasets, columns = read_samples(predictions, group=groups, by=by)
+    test_sets, columns = read_samples(predictions, group=groups, by=by)
     rows: list[dict[str, Any]] = []
-    for samples in datasets:
+    for samples in test_sets:
         compared = list(samples.compared(columns))
         wanted = [(cells, chosen_metrics(metrics, cells)) for _, cells in compared]
         for (key, cells), (_, chosen), found in zip(
@@ -172,7 +172,7 @@ def differences_with_intervals(
        method metric  value  reference  difference    low   high      p
     0  ts2vec  auroc  0.908      0.645       0.262  0.152  0.367  0.001
     """
-    datasets, columns = read_samples(predictions, group=groups, by=by)
+    test_sets, columns = read_samples(predictions, group=groups, by=by)
     own = ["method"] if isinstance(reference, str) else ["method", "probe"]
     absent = [name for name in own if name not in columns]
     if absent:
@@ -181,7 +181,7 @@ def differences_with_intervals(
         )
     wanted_key = (reference,) if isinstance(reference, str) else tuple(reference)
     rows: list[dict[str, Any]] = []
-    for samples in datasets:
+    for samples in test_sets:
         counterparts = {
             _without(cell, own): cell for cell in samples.cells if tuple(cell.which[name] for name in own) == wanted_key
         }
@@ -199,7 +199,7 @@ def differences_with_intervals(
             )
     if not rows:
         known = ", ".join(
-            sorted({" / ".join(str(cell.which[name]) for name in own) for s in datasets for cell in s.cells})
+            sorted({" / ".join(str(cell.which[name]) for name in own) for s in test_sets for cell in s.cells})
         )
         raise ValueError(f"nothing to compare with {' / '.join(wanted_key)!r}: there are predictions of {known}")
     return table_of(rows, [*columns, "metric"])

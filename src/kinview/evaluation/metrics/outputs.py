@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 
 from kinview.data.labels import check_labels, check_shared, positions
 
-__all__ = ["Classification", "Regression", "mean_defined", "ratio"]
+__all__ = ["Classification", "Regression", "check_finite", "mean_defined", "ratio"]
 
 _SUM_OF_PROBABILITIES = 1e-4  # how far a row of float32 probabilities may be from 1
 
@@ -76,7 +76,7 @@ class Classification:
                 f"scores must have one row a label and one column a class, shape {(len(labels), len(known))}; "
                 f"got {values.shape}"
             )
-        _check_finite(values, "scores")
+        check_finite(values, "scores")
         check_shared(known, labels, "the classes", "y_true")
         predicted = values.argmax(axis=1) if y_pred is None else _predicted(y_pred, known, len(labels))
         y = positions(labels, known)
@@ -141,8 +141,8 @@ class Regression:
             raise ValueError(
                 f"give one predicted value a target, shapes (n,) and (n,) with n >= 1; got {y.shape}, {predicted.shape}"
             )
-        _check_finite(y[:, None], "y_true")
-        _check_finite(predicted[:, None], "y_pred")
+        check_finite(y[:, None], "y_true")
+        check_finite(predicted[:, None], "y_pred")
         return cls(y, predicted)
 
     def rows(self, chosen: Shaped[np.ndarray, " rows"]) -> Regression:
@@ -187,7 +187,14 @@ def _predicted(y_pred: Any, known: Shaped[np.ndarray, " classes"], n: int) -> In
     return predicted
 
 
-def _check_finite(values: Float[np.ndarray, "n columns"], name: str) -> None:
+def check_finite(values: Float[np.ndarray, "n columns"], name: str) -> None:
+    """Refuse NaN and infinity, saying in how many rows.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
     bad = int((~np.isfinite(values)).any(axis=1).sum())
     if bad:
         raise ValueError(f"{name} must be finite; {bad} of {len(values)} rows hold NaN or infinity")

@@ -1,4 +1,4 @@
-"""Values of metrics, and their values in resamples that all comparisons of a data set share."""
+"""Values of metrics, and their values in resamples that all comparisons on a test set share."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def chosen_metrics(metrics: Sequence[MetricSpec] | None, cells: Sequence[Cell]) 
     """
     if metrics is None:
         return [metric for metric in METRICS.values() if not any(metric.why_not(cell.said) for cell in cells)]
-    if isinstance(metrics, str | Mapping | Metric):
-        raise ValueError(f"metrics is a list of metrics; write [{metrics!r}]")
+    if isinstance(metrics, str | Mapping | Metric) or not metrics:
+        raise ValueError(f"metrics is a list of metrics, at least one; got {metrics!r}: write ['auroc'], for example")
     found = [as_metric(spec) for spec in metrics]
     for metric in found:
         for cell in cells:

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from kinview.evaluation.metrics.bootstrap import percentile_interval
-from kinview.evaluation.metrics.cells import Cell, Samples, read_samples
+from kinview.evaluation.metrics.cells import Cell, Samples, listed, read_samples
 from kinview.evaluation.metrics.intervals import metric_rows, table_of
 from kinview.evaluation.metrics.resampling import MetricSpec, Resampled, chosen_metrics, described, resampled
 from kinview.evaluation.metrics.table import Metric
@@ -23,7 +23,6 @@ Bands = Mapping[str, Sequence[float]]
 
 _MANY_VALUES = 20  # numbers with more are a measurement that needs bands
 _MISSING = "(missing)"
-_SHOWN = 3
 
 
 class Subgroups(NamedTuple):
@@ -96,8 +95,10 @@ def subgroup_metrics(
 
     Notes
     -----
-    With B resamples p is at least 1 / (B + 1); ask for few metrics where several columns are compared. A subgroup in
-    which many metrics were looked at has one by chance: a gap is a reason to look, not a verdict.
+    The whole test set keeps its number of events in every resample; that of a subgroup varies, which the intervals of
+    its predictive values, net benefit and AUPRC cover. With B resamples p is at least 1 / (B + 1); ask for few metrics
+    where several columns are compared. A subgroup in which many metrics were looked at has one by chance: a gap is a
+    reason to look, not a verdict.
 
     References
     ----------
@@ -121,11 +122,13 @@ def subgroup_metrics(
     0      sex          m  0.600   0.001
     1      age  [65, 120]  0.533   0.001
     """
-    datasets, comparison = read_samples(predictions, group=groups, by=by)
+    if isinstance(subgroups, str | Mapping) or not subgroups:
+        raise ValueError(f"subgroups is a list of columns and bands, at least one; got {subgroups!r}")
+    test_sets, comparison = read_samples(predictions, group=groups, by=by)
     known = _by_sample(columns)
     rows: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
-    for samples in datasets:
+    for samples in test_sets:
         levels = {name: _levels(known, samples, name, bands) for name, bands in map(_named, subgroups)}
         compared = [(key, cells, chosen_metrics(metrics, cells)) for key, cells in samples.compared(comparison)]
         wanted = [
@@ -229,7 +232,7 @@ def _by_sample(columns: pd.DataFrame) -> pd.DataFrame:
     named = named.set_axis(named.index.astype(str), axis=0)
     twice = named.index[named.index.duplicated()].unique()
     if len(twice):
-        raise ValueError(f"the columns of the subgroups hold samples more than once: {_listed(twice)}")
+        raise ValueError(f"the columns of the subgroups hold samples more than once: {listed(twice)}")
     return named
 
 
@@ -243,7 +246,7 @@ def _levels(
     if len(absent):
         raise ValueError(
             f"{len(absent)} of {len(samples.names)} samples are not among the columns of the subgroups, such as "
-            f"{_listed(absent)}; name the rows as the samples are named in the predictions"
+            f"{listed(absent)}; name the rows as the samples are named in the predictions"
         )
     values = known.loc[samples.names, name]
     missing = values.isna().to_numpy()
@@ -280,8 +283,3 @@ def _bands(values: pd.Series, name: str, edges: Sequence[float]) -> dict[str, Bo
             (numbers <= high) if last else (numbers < high)
         )
     return found
-
-
-def _listed(names: pd.Index) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(repr, names[:_SHOWN])) + more
