@@ -79,6 +79,17 @@ def test_the_interval_is_that_of_resamples_one_by_one():
         assert bounds == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist())
 
 
+def test_a_fold_has_the_weights_of_its_own_samples():
+    said = patients(40, prevalence=0.5).assign(fold=lambda f: np.arange(40) * 7 % 3)
+    found = metrics_with_intervals(said, ["accuracy"], by=["fold"], n_resamples=30, seed=2).set_index("fold")
+    strata = (said["y"] == "1").astype(int).to_numpy()
+    weights = np.concatenate(list(bootstrap.Bootstrap(np.arange(40), strata, 30, 2).blocks()))
+    right = (said["y"] == said["predicted"]).to_numpy()
+    for fold, rows in said.groupby("fold").indices.items():
+        draws = [np.average(right[rows], weights=weight) for weight in weights[:, rows]]
+        assert found.loc[fold, ["low", "high"]].tolist() == pytest.approx(np.quantile(draws, [0.025, 0.975]).tolist())
+
+
 def test_patients_with_many_recordings_make_wider_intervals():
     said = patients(n=60, recordings=8, shared=0.9)
     by_patient = metrics_with_intervals(said, ["auroc", "brier_score"], **FEW)
@@ -95,7 +106,7 @@ def test_patients_with_many_recordings_make_wider_intervals():
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 999))
 def test_the_order_of_rows_changes_no_bit(seed):
-    said = pd.concat([patients(20, seed=s, recordings=2).assign(method="raw", seed=s) for s in (0, 1)])
+    said = pd.concat([patients(20, seed=s, recordings=2).assign(method="raw", seed=s) for s in range(3)])
     shuffled = said.sample(frac=1, random_state=seed)
     options = {"n_resamples": 20, "seed": 1}
     pd.testing.assert_frame_equal(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
@@ -303,8 +304,19 @@ def test_regression_is_as_in_scikit_learn(seed):
 
 
 def test_a_constant_target_has_no_r2():
-    one = Regression.of([0.1, 0.1, 0.7], [0.2, 0.1, 0.4])
-    assert np.isnan(METRICS["r2"](one, np.array([[1.0, 3, 0], [0, 0, 2]]))).all()
+    one = Regression.of([0.1, 0.1, 0.1, 0.7], [0.2, 0.1, 0.3, 0.4])
+    assert np.mean([0.1, 0.1, 0.1]) != 0.1  # rounding is no spread
+    assert np.isnan(METRICS["r2"](one, np.array([[1.0, 1, 1, 0], [0, 0, 0, 2]]))).all()
+
+
+def test_a_fraction_that_is_just_reached_is_reached():
+    one = Classification.of(np.arange(20) % 2, np.arange(20) / 20)
+    for tenth in range(1, 10):
+        for weights in (np.ones((1, 20)), np.full((1, 20), 1 / 3)):
+            reverse = METRICS["specificity_at_sensitivity"].at(sensitivity=tenth / 10)(one, weights)[0]
+            assert reverse == pytest.approx(1 - tenth / 10 + 0.1)
+            value = METRICS["sensitivity_at_specificity"].at(specificity=tenth / 10)(one, weights)[0]
+            assert value == pytest.approx(1 - tenth / 10 + 0.1)
 
 
 def test_a_majority_vote_has_no_correlation_with_the_labels():
@@ -364,6 +376,24 @@ def test_extreme_probabilities_do_not_stop_the_fit():
     assert risk.sum() == pytest.approx(3, abs=1e-6)  # the score equation of the intercept
 
 
+@pytest.mark.parametrize("shift", [-8, 0, 8])
+def test_probabilities_that_are_far_off_are_recalibrated(shift):
+    """A full step of Newton's method overshoots here and never comes back: the oracle is bisection."""
+    for seed in range(15):
+        random = np.random.default_rng(seed)
+        log_odds = 5 * random.normal(size=12) + shift
+        one = Classification.of(np.arange(12) % 3 == 0, expit(log_odds), [False, True])
+        weights = random.integers(1, 4, size=(3, 12)).astype(float)
+        found = METRICS["calibration_in_the_large"](one, weights)
+        for weight, value in zip(weights, found, strict=True):
+            root = brentq(_missing_events, -60, 60, args=(one.y, log_odds, weight), xtol=1e-12)
+            assert value == pytest.approx(root, abs=1e-6)
+
+
+def _missing_events(intercept, y, log_odds, weight):
+    return weight @ (y - expit(log_odds + intercept))
+
+
 def test_scores_that_part_the_classes_or_do_not_vary_have_no_slope():
     parted = Classification.of([0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9])
     touching = Classification.of([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9])
@@ -387,6 +417,16 @@ def test_closed_forms_of_the_calibration_error():
     assert error.at(n_bins=2)(one) == pytest.approx(in_two)
     assert error(one) == pytest.approx(np.abs(y - p).mean())  # a bin for each
     assert error.at(n_bins=500)(one) == pytest.approx(np.abs(y - p).mean())
+
+
+def test_bins_hold_equally_many():
+    """Gaps of both signs that would cancel inside a bin show where the bins are cut."""
+    one = Classification.of([1, 1, 0, 0], [0.1, 0.2, 0.7, 0.9])
+    error = METRICS["expected_calibration_error"]
+    assert error.at(n_bins=2)(one) == pytest.approx((0.9 + 0.8 + 0.7 + 0.9) / 4)
+    assert error.at(n_bins=1)(one) == pytest.approx(abs(0.9 + 0.8 - 0.7 - 0.9) / 4)
+    of_three = Classification.of([1, 0, 1, 0, 1, 0], [0.1, 0.3, 0.4, 0.6, 0.7, 0.9])
+    assert error.at(n_bins=3)(of_three) == pytest.approx((0.6 + 0.0 + 0.6) / 6)
 
 
 def test_equal_probabilities_share_a_bin():
