@@ -263,6 +263,22 @@ def test_decision_values_are_refused_by_name_and_left_out_otherwise():
     assert "brier_score" in found[found["probe"] == "logistic"]["metric"].tolist()
 
 
+def test_the_event_may_be_named():
+    said = patients().rename(columns={"score:1": "score:died", "score:0": "score:survived"})
+    said = said[[*said.columns[:4], "score:died", "score:survived"]]  # sorted, as a probe has them
+    for name in ("y", "predicted"):
+        said[name] = said[name].map({"0": "survived", "1": "died"})
+    first, named = (metrics_with_intervals(said, positive=event, **FEW).set_index("metric") for event in (None, "died"))
+    assert set(first["positive"]) == {"survived"} and set(named["positive"]) == {"died"}
+    assert first["events"].iloc[0] == 36 and named["events"].iloc[0] == 24
+    np.testing.assert_allclose(named["value"], metrics_with_intervals(patients(), **FEW)["value"])
+    for one, other in [("sensitivity", "specificity"), ("ppv", "npv"), ("auroc", "auroc")]:
+        assert first.loc[one, "value"] == pytest.approx(named.loc[other, "value"])
+    assert first.loc["auprc", "value"] > named.loc["auprc", "value"]
+    with pytest.raises(ValueError, match="positive='dead' is none of the classes 'died', 'survived'"):
+        metrics_with_intervals(said, positive="dead", **FEW)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [

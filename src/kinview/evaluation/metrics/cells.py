@@ -90,7 +90,11 @@ class Samples:
 
 
 def read_samples(
-    predictions: pd.DataFrame, *, group: str | None = "group", by: Sequence[str] | None = None
+    predictions: pd.DataFrame,
+    *,
+    group: str | None = "group",
+    by: Sequence[str] | None = None,
+    positive: str | None = None,
 ) -> tuple[list[Samples], list[str]]:
     """Samples and cells of each test set (data set and split), and the columns that name a comparison.
 
@@ -99,18 +103,21 @@ def read_samples(
     predictions : DataFrame
         What :meth:`kinview.evaluation.Store.predictions` or :func:`kinview.evaluation.read_predictions` gives: one row
         a sample and cell, with ``sample``, ``y``, ``predicted`` and ``score:CLASS``; without scores ``y`` and
-        ``predicted`` are numbers. Of two classes the second column of scores is the positive one.
+        ``predicted`` are numbers.
     group : str, optional
         Column that names the group (patient) of each sample; None, or a column without a value for the test set: each
         sample is one.
     by : sequence of str, optional
         Columns that name a comparison. Default: those of data set, method, probe, split and condition that there are.
 
+    positive : str, optional
+        The event, of two classes. Default: that of the second column of scores.
+
     Raises
     ------
     ValueError
-        If a column is absent, a sample stands in a cell twice, has two labels or groups, or lacks its group, or a score
-        or label is missing.
+        If a column is absent, two classes lack the positive one, a sample stands in a cell twice, has two labels or
+        groups, or lacks its group, or a score or label is missing.
     """
     _check_columns(predictions, ["sample", "y", "predicted", *(by or ())])
     known = [name for name in (*OF_A_COMPARISON, *_AVERAGED, *(by or ())) if name in predictions]
@@ -129,7 +136,7 @@ def read_samples(
     found = []
     for members in test_sets.values():
         rows = np.flatnonzero(np.isin(codes, members))
-        found.append(_of_test_set(predictions.iloc[rows], group, codes[rows], cells))
+        found.append(_of_test_set(predictions.iloc[rows], group, codes[rows], cells, positive))
     return found, chosen
 
 
@@ -161,7 +168,9 @@ def _groups(predictions: pd.DataFrame, group: str | None) -> np.ndarray:
     return predictions[group].astype(str).to_numpy(dtype=object)
 
 
-def _of_test_set(rows: pd.DataFrame, group: str | None, codes: Int64[np.ndarray, " n"], cells: pd.DataFrame) -> Samples:
+def _of_test_set(
+    rows: pd.DataFrame, group: str | None, codes: Int64[np.ndarray, " n"], cells: pd.DataFrame, positive: str | None
+) -> Samples:
     names = rows["sample"].astype(str).to_numpy(dtype=object)
     clusters = _groups(rows, group)
     scores = [name for name in map(str, rows) if name.startswith(SCORE)]
@@ -185,17 +194,19 @@ def _of_test_set(rows: pd.DataFrame, group: str | None, codes: Int64[np.ndarray,
                 f"{listed(distinct[place[inside][1:][twice]])} stands more than once in the cell {_shown(which)}: "
                 "keep the newest of each cell, or name in `by` what tells the cells apart"
             )
-        found.append(Cell(which, place[inside], _said(rows.iloc[inside], scores, _shown(which))))
+        found.append(Cell(which, place[inside], _said(rows.iloc[inside], scores, positive, _shown(which))))
     of_classes = any(isinstance(cell.said, Classification) for cell in found)
     labels = np.unique(y[first].astype(str), return_inverse=True)[1] if of_classes else np.zeros(len(first), np.int64)
     return Samples(distinct, np.unique(clusters[first], return_inverse=True)[1], labels, found)
 
 
-def _said(rows: pd.DataFrame, scores: list[str], cell: str) -> Classification | Regression:
+def _said(rows: pd.DataFrame, scores: list[str], positive: str | None, cell: str) -> Classification | Regression:
     own = [name for name in scores if rows[name].notna().any()]  # the others are classes of other cells
     try:
         if not own:
             return Regression.of(*(pd.to_numeric(rows[name]).to_numpy() for name in ("y", "predicted")))
+        if positive is not None and len(own) == 2:
+            own = _event_last(own, positive)
         classes = np.array([name.removeprefix(SCORE) for name in own], dtype=object)
         return Classification.of(
             rows["y"].map(str).to_numpy(dtype=object), rows[own].to_numpy(np.float64), classes,
@@ -203,6 +214,14 @@ def _said(rows: pd.DataFrame, scores: list[str], cell: str) -> Classification | 
         )  # fmt: skip
     except (ValueError, TypeError) as error:
         raise ValueError(f"predictions of the cell {cell}: {error}") from None
+
+
+def _event_last(own: list[str], positive: str) -> list[str]:
+    event = f"{SCORE}{positive}"
+    if event not in own:
+        known = ", ".join(repr(name.removeprefix(SCORE)) for name in own)
+        raise ValueError(f"positive={positive!r} is none of the classes {known}")
+    return [*(name for name in own if name != event), event]
 
 
 def _check_columns(predictions: pd.DataFrame, needed: Sequence[str], hint: str = "") -> None:

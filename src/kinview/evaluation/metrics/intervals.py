@@ -25,6 +25,7 @@ def metrics_with_intervals(
     *,
     groups: str | None = "group",
     by: Sequence[str] | None = None,
+    positive: str | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
     auroc_interval: Literal["bootstrap", "delong"] = "bootstrap",
@@ -41,8 +42,7 @@ def metrics_with_intervals(
     ----------
     predictions : DataFrame
         What :meth:`kinview.evaluation.Store.predictions` or :func:`kinview.evaluation.read_predictions` gives. Without
-        columns of scores ``y`` and ``predicted`` are numbers, and the metrics those of regression. Of two classes the
-        second column of scores is the positive one.
+        columns of scores ``y`` and ``predicted`` are numbers, and the metrics those of regression.
     metrics : sequence of str, mapping or Metric, optional
         Names, or mappings of a name to its parameters: ``["auroc", {"net_benefit": {"threshold": 0.1}}]``. Default: all
         of :data:`kinview.evaluation.metrics.METRICS` that are defined for the predictions and need no parameter.
@@ -50,6 +50,9 @@ def metrics_with_intervals(
         Column that names each sample's patient. None, or a column without a value for a data set: each sample is one.
     by : sequence of str, optional
         Columns that name what is compared. Default: those of data set, method, probe, split and condition.
+    positive : str, optional
+        The event, where there are two classes. Default: that of the second column of scores, as a cell has it: labels
+        are sorted, so that of ``died`` and ``survived`` it is ``survived``.
     n_resamples : int
         How many resamples, 2,000 by default.
     confidence : float
@@ -65,7 +68,8 @@ def metrics_with_intervals(
     DataFrame
         One row a comparison and metric: the columns of ``by``; ``metric``; ``value``, ``low``, ``high``; ``interval``,
         the kind of it; ``resamples``, in how many the metric was defined; ``cells``, how many are averaged; ``n``
-        samples, ``groups`` (patients), ``events`` and ``prevalence`` (of two classes); ``note``.
+        samples, ``groups`` (patients); of two classes the ``positive`` one with its ``events`` and ``prevalence``;
+        ``note``.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def metrics_with_intervals(
     """
     if auroc_interval not in ("bootstrap", "delong"):
         raise ValueError(f"auroc_interval={auroc_interval!r} is unknown; use 'bootstrap' or 'delong'")
-    test_sets, columns = read_samples(predictions, group=groups, by=by)
+    test_sets, columns = read_samples(predictions, group=groups, by=by, positive=positive)
     rows: list[dict[str, Any]] = []
     for samples in test_sets:
         compared = list(samples.compared(columns))
@@ -125,6 +129,7 @@ def differences_with_intervals(
     *,
     groups: str | None = "group",
     by: Sequence[str] | None = None,
+    positive: str | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
     seed: int | Sequence[int] = 0,
@@ -135,7 +140,7 @@ def differences_with_intervals(
 
     Parameters
     ----------
-    predictions, metrics, groups, by, n_resamples, confidence, seed
+    predictions, metrics, groups, by, positive, n_resamples, confidence, seed
         As :func:`metrics_with_intervals`; there has to be a column ``method``.
     reference : str or (str, str)
         A method, which each method is compared with under the same probe; or a method and a probe, which every method
@@ -172,7 +177,7 @@ def differences_with_intervals(
        method metric  value  reference  difference    low   high      p
     0  ts2vec  auroc  0.908      0.645       0.262  0.152  0.367  0.001
     """
-    test_sets, columns = read_samples(predictions, group=groups, by=by)
+    test_sets, columns = read_samples(predictions, group=groups, by=by, positive=positive)
     own = ["method"] if isinstance(reference, str) else ["method", "probe"]
     absent = [name for name in own if name not in columns]
     if absent:

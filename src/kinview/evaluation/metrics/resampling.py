@@ -67,7 +67,7 @@ def resampled(bootstrap: Bootstrap, wanted: Sequence[tuple[Sequence[Cell], Seque
 
 
 def described(samples: Samples, cells: Sequence[Cell]) -> dict[str, Any]:
-    """What the values rest on: cells that are averaged, their distinct samples, groups, events and prevalence."""
+    """What the values rest on: cells that are averaged, distinct samples, groups, and of two classes the events."""
     rows = np.unique(np.concatenate([cell.rows for cell in cells]))
     said = [cell.said for cell in cells]
     events: int | None = None
@@ -78,6 +78,7 @@ def described(samples: Samples, cells: Sequence[Cell]) -> dict[str, Any]:
         "cells": len(cells),
         "n": len(rows),
         "groups": len(np.unique(samples.groups[rows])),
+        "positive": "" if events is None else cells[0].said.classes[1],  # type: ignore[union-attr]
         "events": events,
         "prevalence": float("nan") if events is None else events / len(rows),
     }

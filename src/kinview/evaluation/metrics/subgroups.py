@@ -49,6 +49,7 @@ def subgroup_metrics(
     *,
     groups: str | None = "group",
     by: Sequence[str] | None = None,
+    positive: str | None = None,
     least: int = 10,
     n_resamples: int = 2000,
     confidence: float = 0.95,
@@ -63,7 +64,7 @@ def subgroup_metrics(
 
     Parameters
     ----------
-    predictions, metrics, groups, by, n_resamples, confidence, seed
+    predictions, metrics, groups, by, positive, n_resamples, confidence, seed
         As :func:`kinview.evaluation.metrics_with_intervals`.
     columns : DataFrame
         What is known of the samples, which the encoder need not have seen: one row a sample, named by the index or by a
@@ -124,7 +125,7 @@ def subgroup_metrics(
     """
     if isinstance(subgroups, str | Mapping) or not subgroups:
         raise ValueError(f"subgroups is a list of columns and bands, at least one; got {subgroups!r}")
-    test_sets, comparison = read_samples(predictions, group=groups, by=by)
+    test_sets, comparison = read_samples(predictions, group=groups, by=by, positive=positive)
     known = _by_sample(columns)
     rows: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
