@@ -115,6 +115,8 @@ if TYPE_CHECKING:
         lambda package: append(package / "evaluation/probes/svm.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/benchmark/runner.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/store.py", "UNUSED = 1"),
+        lambda package: append(package / "evaluation/metrics/intervals.py", "UNUSED = 1"),
+        lambda package: append(package / "evaluation/metrics/ranking.py", "UNUSED = 1"),
         lambda package: append(package / "evaluation/benchmark/closure.py", "UNUSED = 1"),
         lambda package: change(
             package / "losses/__init__.py",
@@ -181,7 +183,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
         ("evaluation/label_noise/base.py", "", "PLANTED = 1", {"noise", "steps"}),
         ("evaluation/label_noise/features.py", "", "PLANTED = 1", set()),
         ("evaluation/label_noise/symmetric.py", "", "PLANTED = 1", {"noise"}),
-        ("evaluation/metrics.py", "", "PLANTED = 1", {"steps"}),
+        ("evaluation/metrics/point_values.py", "", "PLANTED = 1", {"steps"}),
         ("evaluation/benchmark/steps.py", "", "PLANTED = 1", {"steps"}),
         ("datasets/archives.py", "", "PLANTED = 1", {"steps"}),
         ("datasets/named.py", "test_fraction: float = 0.3", "test_fraction: float = 0.4", {"steps"}),

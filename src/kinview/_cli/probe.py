@@ -66,7 +66,7 @@ def probe(
         Parquet file to write, one row a test sample: label, prediction and scores with the name of the sample.
     """
     import kinview
-    from kinview.evaluation.metrics import evaluate
+    from kinview.evaluation.metrics.point_values import evaluate
     from kinview.evaluation.predictions import Predictions
     from kinview.evaluation.probes import probes
     from kinview.evaluation.report.cells import METRICS

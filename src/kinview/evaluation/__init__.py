@@ -1,7 +1,8 @@
 """What a representation is worth: corruptions, label noise, probes, metrics, and the benchmark that runs them.
 
 The registries of its parts are those of its subpackages: ``from kinview.evaluation.corruptions import corruptions``,
-``from kinview.evaluation.label_noise.symmetric import label_noise``, ``from kinview.evaluation.probes import probes``.
+``from kinview.evaluation.label_noise.symmetric import label_noise``, ``from kinview.evaluation.probes import probes``;
+the table of its metrics is ``kinview.evaluation.metrics.METRICS``.
 """
 
 from __future__ import annotations
@@ -46,7 +47,26 @@ if TYPE_CHECKING:
     from kinview.evaluation.label_noise.instance_dependent import InstanceDependentNoise as InstanceDependentNoise
     from kinview.evaluation.label_noise.pair_flip import PairFlipNoise as PairFlipNoise
     from kinview.evaluation.label_noise.symmetric import SymmetricNoise as SymmetricNoise
-    from kinview.evaluation.metrics import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.metrics.decision_curve import decision_curve as decision_curve
+    from kinview.evaluation.metrics.delong import (
+        DeLongTest as DeLongTest,
+        delong as delong,
+        delong_interval as delong_interval,
+        delong_test as delong_test,
+    )
+    from kinview.evaluation.metrics.embeddings import (
+        ClusteringAgreement as ClusteringAgreement,
+        clustering_agreement as clustering_agreement,
+        recall_at_k as recall_at_k,
+    )
+    from kinview.evaluation.metrics.intervals import (
+        differences_with_intervals as differences_with_intervals,
+        metrics_with_intervals as metrics_with_intervals,
+    )
+    from kinview.evaluation.metrics.outputs import Classification as Classification, Regression as Regression
+    from kinview.evaluation.metrics.point_values import Metrics as Metrics, evaluate as evaluate
+    from kinview.evaluation.metrics.subgroups import Subgroups as Subgroups, subgroup_metrics as subgroup_metrics
+    from kinview.evaluation.metrics.table import Metric as Metric
     from kinview.evaluation.noise_estimate import (
         NoiseEstimate as NoiseEstimate,
         estimate_label_noise as estimate_label_noise,

@@ -16,6 +16,7 @@ __all__ = [
     "CONDITION",
     "FOLD",
     "check_cells",
+    "check_confidence",
     "confidence_interval",
     "normalise_conditions",
     "paired_differences",
@@ -75,7 +76,7 @@ def confidence_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[fl
     observed = np.asarray(values, dtype=np.float64).ravel()
     observed = observed[~np.isnan(observed)]
     if observed.size < 2:
-        _check_confidence(confidence)
+        check_confidence(confidence)
         return float("nan"), float("nan")
     half = float(_half_width(observed.std(ddof=1), observed.size, confidence))
     return float(observed.mean()) - half, float(observed.mean()) + half
@@ -298,14 +299,21 @@ def scoreboard(differences: pd.DataFrame, *, confidence: float = 0.95) -> pd.Dat
 def _half_width(std: ArrayLike, n: ArrayLike, confidence: float) -> np.ndarray:
     from scipy.stats import t
 
-    _check_confidence(confidence)
+    check_confidence(confidence)
     count = np.asarray(n, dtype=np.float64)
     freedom = np.where(count > 1, count - 1, np.nan)
     half: np.ndarray = t.ppf((1 + confidence) / 2, freedom) * np.asarray(std, dtype=np.float64) / np.sqrt(freedom + 1)
     return half
 
 
-def _check_confidence(confidence: float) -> None:
+def check_confidence(confidence: float) -> None:
+    """Refuse a coverage that is not between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence!r} is not between 0 and 1; use for example 0.95")
 

@@ -26,7 +26,7 @@ from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
 from kinview.evaluation.corruptions import Learned, corruptions, realised_rate
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.label_noise.base import NoisyLabels
-from kinview.evaluation.metrics import evaluate
+from kinview.evaluation.metrics.point_values import evaluate
 from kinview.evaluation.predictions import Predictions
 from kinview.evaluation.probes import probes
 from kinview.evaluation.protocols import Protocol, splits
