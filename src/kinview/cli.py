@@ -30,6 +30,7 @@ COMMANDS = {
     "views": "draw samples and what an augmentation makes of them",
     "bench": "run a benchmark: a table and an HTML report",
     "report": "table, HTML report and CSV of stored results",
+    "metrics": "metrics of stored predictions with intervals, differences, subgroups",
     "export": "results as one file to pass on, without names if asked",
     "inspect": "what is inside a model file or a checkpoint",
     "info": "versions, devices, threads and the data folder",

@@ -87,7 +87,19 @@ def test_import_kinview_loads_nothing_heavy() -> None:
 def test_the_installed_program_shows_its_commands() -> None:
     result = python("-m", "kinview.cli", "--help")
     assert result.returncode == 0 and result.stderr == ""
-    for name in ("pretrain", "embed", "probe", "views", "bench", "report", "export", "inspect", "info", "list"):
+    for name in (
+        "pretrain",
+        "embed",
+        "probe",
+        "views",
+        "bench",
+        "report",
+        "metrics",
+        "export",
+        "inspect",
+        "info",
+        "list",
+    ):
         assert re.search(rf"^  {name}\s+\w", result.stdout, re.MULTILINE), name
 
 

@@ -26,8 +26,8 @@ Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "a
 
 _TEXT_LISTS = ("categorical", "channels", "columns", "datasets", "drop", "id", "index", "na_values", "static")
 _LISTS = (
-    "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "probes", "seeds",
-    "severities",
+    "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "metrics", "probes",
+    "seeds", "severities", "subgroups",
 )  # fmt: skip
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE",

@@ -13,7 +13,7 @@ from kinview.evaluation.metrics.bootstrap import percentile_interval
 from kinview.evaluation.metrics.cells import Cell, Samples, read_samples
 from kinview.evaluation.metrics.delong import delong_interval
 from kinview.evaluation.metrics.outputs import Classification
-from kinview.evaluation.metrics.resampling import MetricSpec, Resampled, chosen_metrics, described, resampled
+from kinview.evaluation.metrics.resampling import MetricSpec, Resampled, Undefined, chosen_metrics, described, resampled
 from kinview.evaluation.metrics.table import Metric
 
 __all__ = ["differences_with_intervals", "metrics_with_intervals"]
@@ -26,6 +26,7 @@ def metrics_with_intervals(
     groups: str | None = "group",
     by: Sequence[str] | None = None,
     positive: str | None = None,
+    undefined: Undefined = "refuse",
     n_resamples: int = 2000,
     confidence: float = 0.95,
     auroc_interval: Literal["bootstrap", "delong"] = "bootstrap",
@@ -53,6 +54,9 @@ def metrics_with_intervals(
     positive : str, optional
         The event, where there are two classes. Default: that of the second column of scores, as a cell has it: labels
         are sorted, so that of ``died`` and ``survived`` it is ``survived``.
+    undefined : {"refuse", "leave_out"}
+        What becomes of a metric that was asked for where some predictions do not define it, such as a Brier score of
+        decision values. Default: an error that says why.
     n_resamples : int
         How many resamples, 2,000 by default.
     confidence : float
@@ -109,7 +113,7 @@ def metrics_with_intervals(
     rows: list[dict[str, Any]] = []
     for samples in test_sets:
         compared = list(samples.compared(columns))
-        wanted = [(cells, chosen_metrics(metrics, cells)) for _, cells in compared]
+        wanted = [(cells, chosen_metrics(metrics, cells, undefined)) for _, cells in compared]
         for (key, cells), (_, chosen), found in zip(
             compared, wanted, resampled(samples.bootstrap(n_resamples, seed), wanted), strict=True
         ):
@@ -130,6 +134,7 @@ def differences_with_intervals(
     groups: str | None = "group",
     by: Sequence[str] | None = None,
     positive: str | None = None,
+    undefined: Undefined = "refuse",
     n_resamples: int = 2000,
     confidence: float = 0.95,
     seed: int | Sequence[int] = 0,
@@ -140,7 +145,7 @@ def differences_with_intervals(
 
     Parameters
     ----------
-    predictions, metrics, groups, by, positive, n_resamples, confidence, seed
+    predictions, metrics, groups, by, positive, undefined, n_resamples, confidence, seed
         As :func:`metrics_with_intervals`; there has to be a column ``method``.
     reference : str or (str, str)
         A method, which each method is compared with under the same probe; or a method and a probe, which every method
@@ -195,7 +200,7 @@ def differences_with_intervals(
             paired = [cell for cell in cells if _without(cell, own) in counterparts]
             if paired and tuple(key[name] for name in own) != wanted_key:
                 pairs.append((key, paired, [counterparts[_without(cell, own)] for cell in paired]))
-        chosen = [chosen_metrics(metrics, [*cells, *others]) for _, cells, others in pairs]
+        chosen = [chosen_metrics(metrics, [*cells, *others], undefined) for _, cells, others in pairs]
         wanted = [(side, names) for (_, *sides), names in zip(pairs, chosen, strict=True) for side in sides]
         found = resampled(samples.bootstrap(n_resamples, seed), wanted)
         for place, ((key, cells, _), names) in enumerate(zip(pairs, chosen, strict=True)):

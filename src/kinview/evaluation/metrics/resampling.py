@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -28,19 +28,29 @@ class Resampled(NamedTuple):
     draws: Float[np.ndarray, "metrics resamples"]
 
 
-def chosen_metrics(metrics: Sequence[MetricSpec] | None, cells: Sequence[Cell]) -> list[Metric]:
+Undefined = Literal["refuse", "leave_out"]
+"""What becomes of a metric that was asked for and is not defined for some predictions."""
+
+
+def chosen_metrics(
+    metrics: Sequence[MetricSpec] | None, cells: Sequence[Cell], undefined: Undefined = "refuse"
+) -> list[Metric]:
     """The metrics that are asked for; by default all that are defined for these cells and need no parameter.
 
     Raises
     ------
     ValueError
-        If one that is asked for is not defined for one of the cells.
+        If one that is asked for is not defined for one of the cells, unless it is to be left out.
     """
+    if undefined not in ("refuse", "leave_out"):
+        raise ValueError(f"undefined={undefined!r} is unknown; use 'refuse' or 'leave_out'")
     if metrics is None:
         return [metric for metric in METRICS.values() if not any(metric.why_not(cell.said) for cell in cells)]
     if isinstance(metrics, str | Mapping | Metric) or not metrics:
         raise ValueError(f"metrics is a list of metrics, at least one; got {metrics!r}: write ['auroc'], for example")
     found = [as_metric(spec) for spec in metrics]
+    if undefined == "leave_out":
+        return [metric for metric in found if not any(metric.why_not(cell.said) for cell in cells)]
     for metric in found:
         for cell in cells:
             problem = metric.why_not(cell.said)

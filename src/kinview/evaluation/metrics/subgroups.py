@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from kinview.evaluation.metrics.bootstrap import percentile_interval
 from kinview.evaluation.metrics.cells import Cell, Samples, listed, read_samples
 from kinview.evaluation.metrics.intervals import metric_rows, table_of
-from kinview.evaluation.metrics.resampling import MetricSpec, Resampled, chosen_metrics, described, resampled
+from kinview.evaluation.metrics.resampling import MetricSpec, Resampled, Undefined, chosen_metrics, described, resampled
 from kinview.evaluation.metrics.table import Metric
 from kinview.evaluation.over_datasets import holm
 
@@ -50,6 +50,7 @@ def subgroup_metrics(
     groups: str | None = "group",
     by: Sequence[str] | None = None,
     positive: str | None = None,
+    undefined: Undefined = "refuse",
     least: int = 10,
     n_resamples: int = 2000,
     confidence: float = 0.95,
@@ -64,7 +65,7 @@ def subgroup_metrics(
 
     Parameters
     ----------
-    predictions, metrics, groups, by, positive, n_resamples, confidence, seed
+    predictions, metrics, groups, by, positive, undefined, n_resamples, confidence, seed
         As :func:`kinview.evaluation.metrics_with_intervals`.
     columns : DataFrame
         What is known of the samples, which the encoder need not have seen: one row a sample, named by the index or by a
@@ -131,7 +132,9 @@ def subgroup_metrics(
     gaps: list[dict[str, Any]] = []
     for samples in test_sets:
         levels = {name: _levels(known, samples, name, bands) for name, bands in map(_named, subgroups)}
-        compared = [(key, cells, chosen_metrics(metrics, cells)) for key, cells in samples.compared(comparison)]
+        compared = [
+            (key, cells, chosen_metrics(metrics, cells, undefined)) for key, cells in samples.compared(comparison)
+        ]
         wanted = [
             (key, column, level, [part for cell in cells if (part := cell.restricted(member)) is not None], chosen)
             for key, cells, chosen in compared

@@ -13,7 +13,7 @@ from kinview.evaluation.report.over_datasets import against_reference, differenc
 from kinview.evaluation.report.table import check_metric
 from kinview.printable import printable
 
-__all__ = ["render_markdown"]
+__all__ = ["as_text", "markdown_table", "render_markdown"]
 
 
 def render_markdown(
@@ -35,10 +35,10 @@ def render_markdown(
     made = sections.provenance(results, config)
     name = config.get("name") if config else ", ".join(made["names"])
     compared = sections.comparison(results, metric)
-    parts = [f"# {_text(title or ' '.join(['Benchmark', name or 'results']))}"]
+    parts = [f"# {as_text(title or ' '.join(['Benchmark', name or 'results']))}"]
     parts += [description] if description else []
     parts.append(", ".join(f"{number} {noun}" for number, noun in sections.facts(results)) + ".")
-    parts += ["\n".join(f"- {_text(notice)}" for notice in sections.notices(results, metric))]
+    parts += ["\n".join(f"- {as_text(notice)}" for notice in sections.notices(results, metric))]
     parts += _verdicts(compared["verdicts"], metric)
     if reference is not None:
         parts += _reference(against_reference(results, metric, reference), metric)
@@ -59,7 +59,7 @@ def _verdicts(verdicts: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     heads = ("method", "verdict", "data sets", "mean difference", "p (Holm)", "single comparisons better / worse")
     return [
         "## Does pre-training beat the controls?",
-        _table(heads, rows),
+        markdown_table(heads, rows),
         f"{METRICS[metric]} of the method minus that of the control, averaged over seeds, folds, probes and conditions "
         "within each data set, then over data sets, with the 95 % t interval over data sets; p of the t test, "
         "corrected for the controls of the method. With fewer than 6 data sets nothing is tested.",
@@ -68,7 +68,7 @@ def _verdicts(verdicts: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
 
 def _reference(found: Mapping[str, Any], metric: str) -> list[str]:
     parts = [
-        f"## Over data sets, against {_text(found['reference'])}",
+        f"## Over data sets, against {as_text(found['reference'])}",
         f"{METRICS[metric]}: mean over data sets, difference to the reference on the same data sets with its 95 % t "
         "interval over data sets, and on how many of them it is above / equal / below."
         + (f" In part {few_datasets()}." if found["few"] else ""),
@@ -83,7 +83,7 @@ def _reference(found: Mapping[str, Any], metric: str) -> list[str]:
                 record = "" if mine else f"{cell['wins']} / {cell['ties']} / {cell['losses']}"
                 rows.append((row["method"], row["probe"], cell["datasets"], f"{cell['mean']:.3f}", difference, record))
         heads = ("method", "probe", "data sets", "mean", "difference", "win / tie / loss")
-        parts += [f"### {_text(condition)}", _table(heads, rows)] if rows else []
+        parts += [f"### {as_text(condition)}", markdown_table(heads, rows)] if rows else []
     return parts
 
 
@@ -98,7 +98,7 @@ def _results(results: Results, metric: str) -> list[str]:
                 entries = [cell["entry"] for cell in row["cells"]]
                 texts = [f"**{one.text}**" if one.best else one.text for one in entries]
                 rows.append((group["name"], row["method"] + (" (control)" if row["control"] else ""), *texts))
-        parts += [f"### Probe: {_text(table['probe'])}", _table(("data set", "method", *conditions), rows)]
+        parts += [f"### Probe: {as_text(table['probe'])}", markdown_table(("data set", "method", *conditions), rows)]
     return parts
 
 
@@ -106,7 +106,7 @@ def _failed(failed: Sequence[Mapping[str, Any]]) -> list[str]:
     if not failed:
         return []
     rows = [(row["dataset"], row["method"], row["cells"], row["message"]) for row in failed]
-    return ["## Failed cells", _table(("data set", "method", "cells", "message"), rows)]
+    return ["## Failed cells", markdown_table(("data set", "method", "cells", "message"), rows)]
 
 
 def _made(made: Mapping[str, Any]) -> list[str]:
@@ -117,16 +117,17 @@ def _made(made: Mapping[str, Any]) -> list[str]:
     facts += [f"{key} {', '.join(values)}" for key, values in made["settings"].items()]
     facts += [f"{package} {', '.join(found)}" for package, found in made["versions"].items()]
     facts += [f"computing time {made['seconds']}, summed over cells"] if made["seconds"] else []
-    return [*parts, _text("; ".join(facts)) + "."]
+    return [*parts, as_text("; ".join(facts)) + "."]
 
 
-def _table(heads: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
-    names = [_text(head) for head in heads]
-    lines = [names, ["---"] * len(names), *([_text(value) for value in row] for row in rows)]
+def markdown_table(heads: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
+    """A table of texts, escaped."""
+    names = [as_text(head) for head in heads]
+    lines = [names, ["---"] * len(names), *([as_text(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """One line in which nothing is taken for a column or markup of its own."""
     plain = " ".join(printable(str(value)).split())
     for mark in ("\\", "|", "<", "`"):

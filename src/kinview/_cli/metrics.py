@@ -1,0 +1,147 @@
+"""``kinview metrics``: metrics of stored predictions with their intervals, differences and subgroups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinview._cli.arguments import new_parser, parse as parse_words
+from kinview._cli.data import DataOptions
+from kinview._cli.models import check_output, shown_url
+from kinview._cli.text import count, say
+from kinview.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from jsonargparse import Namespace
+
+    from kinview.evaluation.store import Store
+
+__all__ = ["metrics", "parse", "run"]
+
+
+def metrics(
+    source: DataOptions | None,
+    *,
+    store: str = "sqlite:///kinview-results/results.db",
+    benchmark: str | None = None,
+    metrics: list[dict[str, Any] | str] | None = None,
+    reference: str | None = None,
+    positive: str | int | None = None,
+    subgroups: list[dict[str, Any] | str] | None = None,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    output: str | None = None,
+) -> None:
+    """What to compute.
+
+    Parameters
+    ----------
+    source : DataOptions
+        The data set with the static columns that subgroups go by, read as in the benchmark.
+    store : str
+        Database of the results: a URL (sqlite:///FILE, postgresql+psycopg://user@host/name) or a SQLite file.
+    benchmark : str, optional
+        Name of the benchmark; needed where the store holds several.
+    metrics : list, optional
+        Metrics by name, or as {net_benefit: {threshold: 0.1}}; by default all that need no parameter.
+    reference : str, optional
+        METHOD or METHOD/PROBE: differences to it on the same patients.
+    positive : str or int, optional
+        The event, where there are two classes; the second of the sorted labels unless given.
+    subgroups : list, optional
+        Static columns, as they are or cut into bands: '[sex, {age: [0, 40, 65, 120]}]'. Give the data set that has
+        them too (--dataset or --data, --static).
+    n_resamples : int
+        Resamples of the test patients.
+    confidence : float
+        Coverage of the intervals.
+    seed : int
+        Seed of the resamples.
+    output : str, optional
+        File to write: Markdown (.md), or all rows as .csv or .parquet. Without it Markdown is printed.
+    """
+    from kinview.evaluation.report.from_predictions import render_predictions, tables_of_predictions
+    from kinview.evaluation.store import Store
+
+    file = None if output is None else check_output(output, (".md", ".csv", ".parquet"))
+    if bool(subgroups) != (source is not None):
+        raise ValueError(
+            "--subgroups goes by static columns of a data set: give --dataset or --data too, with its options"
+            if subgroups
+            else "--dataset and --data are for --subgroups; give these too"
+        )
+    results = Store(store, create=False)
+    name = _benchmark(results, benchmark)
+    tables = tables_of_predictions(
+        results,
+        benchmark=name,
+        metrics=metrics,
+        reference=reference,
+        subgroups=subgroups or (),
+        static=None if source is None else _static(source),
+        positive=None if positive is None else str(positive),
+        n_resamples=n_resamples,
+        confidence=confidence,
+        seed=seed,
+    )
+    if file is None:
+        return say(*render_predictions(tables, title=name or "Results").rstrip("\n").split("\n"))
+    if file.suffix.lower() == ".md":
+        atomic_write(file, render_predictions(tables, title=name or "Results"))
+    else:
+        atomic_write(file, _as_bytes(tables.as_one(), file))
+    return say(f"saved {file}: {count(len(tables.metrics), 'metric')} with their intervals")
+
+
+def _benchmark(results: Store, name: str | None) -> str | None:
+    """The benchmark to show, the only one of a store unless it is named."""
+    names = results.benchmarks()
+    if name is None and len(names) > 1:
+        raise ValueError(f"{shown_url(results)} holds the benchmarks {', '.join(names)}; choose one with --benchmark")
+    if name is not None and name not in names:
+        raise ValueError(f"{shown_url(results)} has no benchmark {name!r}; it holds {', '.join(names) or 'none'}")
+    return name or next(iter(names), None)
+
+
+def _static(source: DataOptions) -> pd.DataFrame:
+    """Static columns of all samples of a data set, by the names that predictions have."""
+    data, _ = source.load()
+    static = data.pooled().static
+    if static is None:
+        raise ValueError(f"{data.name} has no static columns; name them when it is read (--static)")
+    return static.set_axis(data.sample_names(), axis=0)
+
+
+def _as_bytes(frame: pd.DataFrame, file: Path) -> bytes:
+    import io
+
+    if file.suffix.lower() == ".csv":
+        return frame.to_csv(index=False).encode()
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Options of the command."""
+    parser = new_parser(
+        "metrics", "[--store URL] [--metrics LIST] [--reference METHOD/PROBE] [--subgroups LIST --dataset NAME]\n"
+        "                       [--output FILE.md|FILE.csv|FILE.parquet]",
+        "Compute metrics from stored predictions, with intervals over test patients, differences and subgroups.",
+    )  # fmt: skip
+    parser.add_function_arguments(metrics, as_positional=False, skip={"source"})
+    parser.add_class_arguments(DataOptions)
+    return parse_words(parser, words)
+
+
+def run(options: Namespace) -> None:
+    """Run the command."""
+    asked = options.dataset is not None or options.data is not None
+    if not asked:
+        for name in DataOptions.__dataclass_fields__:
+            options.pop(name)
+    metrics(DataOptions.taken_from(options) if asked else None, **options.as_dict())
