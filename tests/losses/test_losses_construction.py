@@ -25,8 +25,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "views": {"augmentations": ["jitter", "jitter"]},
     "sometimes": {"augmentation": "jitter"},
     "curriculum": {"augmentation": "jitter"},
-    "block": {"rate": 0.2},
-    "mcar": {"rate": 0.2},
+    **{name: {"rate": 0.2} for name in corruptions},
+    "subgroup": {"rate": 0.2, "where": "B"},
 }
 FAMILIES = (losses, augmentations, methods, classifiers, probes, corruptions)
 
