@@ -175,3 +175,11 @@ def test_a_gap_by_chance_is_as_seldom_found_as_promised():
         p.append(found["p"][0])
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.035)
     assert np.mean(p) == pytest.approx(0.5, abs=0.07)
+
+
+def test_whole_numbers_have_no_fraction_whatever_a_gap_made_of_them():
+    columns = known(60)
+    columns["ward"] = np.where(np.arange(60) % 3 == 0, 1.0, 2.0)
+    columns.loc[columns.index[4], "ward"] = np.nan
+    found = subgroup_metrics(patients(60), columns, ["ward"], ["accuracy"], **FEW).table
+    assert found["level"].unique().tolist() == ["1", "2", "(missing)"]

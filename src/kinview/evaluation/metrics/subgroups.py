@@ -266,7 +266,13 @@ def _values(values: pd.Series, name: str) -> dict[str, Bool[np.ndarray, " n"]]:
             f"{{{name}: [0, 40, 65, 120]}}"
         )
     ordered = sorted(distinct) if pd.api.types.is_numeric_dtype(values) else sorted(distinct, key=str)
-    return {str(value): (values == value).fillna(False).to_numpy(dtype=bool) for value in ordered}
+    return {_written(value): (values == value).fillna(False).to_numpy(dtype=bool) for value in ordered}
+
+
+def _written(value: Any) -> str:
+    """A level as text; a whole number has no fraction, also where a gap in the column made it a float."""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _bands(values: pd.Series, name: str, edges: Sequence[float]) -> dict[str, Bool[np.ndarray, " n"]]:
