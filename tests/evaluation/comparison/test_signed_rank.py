@@ -35,11 +35,21 @@ def test_signed_rank_of_demsars_example():
     """Table 2 there: C4.5 and C4.5+m on 14 data sets; the smaller sum of ranks is 12, z = -2.54."""
     plain = [.763, .599, .954, .628, .882, .936, .661, .583, .775, 1.0, .940, .619, .972, .957]  # fmt: skip
     tuned = [.768, .591, .971, .661, .888, .931, .668, .583, .838, 1.0, .962, .666, .981, .978]  # fmt: skip
-    z = (12 - 14 * 15 / 4) / np.sqrt(14 * 15 * 29 / 24)
-    ties = sum(t**3 - t for t in (2, 2)) / 48  # two zeros, and two differences of 0.005
-    exact_z = (12 - 14 * 15 / 4) / np.sqrt(14 * 15 * 29 / 24 - ties)
-    assert z == pytest.approx(-2.54, abs=0.005)
-    assert signed_rank(np.subtract(tuned, plain)) == pytest.approx(2 * stats.norm.cdf(exact_z), rel=1e-9)
+    gain = np.subtract(tuned, plain).round(12)
+    ranks = stats.rankdata(np.abs(gain))
+    assert ranks[gain < 0].sum() + ranks[gain == 0].sum() / 2 == 12
+    assert (12 - 14 * 15 / 4) / np.sqrt(14 * 15 * 29 / 24) == pytest.approx(-2.54, abs=0.005)
+    assert signed_rank(gain) == pytest.approx(enumerated(gain), abs=1e-12)
+    assert signed_rank(gain) == pytest.approx(2 * stats.norm.cdf(-2.54), abs=0.004)
+
+
+@pytest.mark.parametrize("n", [20, 50, 51, 80])
+def test_without_ties_it_is_scipys_test_and_meets_its_approximation_beyond(n):
+    difference = np.random.default_rng(n).normal(0.2, 1, size=n)
+    assert signed_rank(difference) == pytest.approx(stats.wilcoxon(difference).pvalue, rel=1e-9)
+    rounded = difference.round(1)
+    approximate = stats.wilcoxon(rounded, zero_method="zsplit", method="asymptotic").pvalue
+    assert signed_rank(rounded) == pytest.approx(approximate, abs=0.01)
 
 
 def test_five_data_sets_cannot_reach_significance_and_six_can():
