@@ -16,6 +16,33 @@ from ..exports import lazy_exports
 if TYPE_CHECKING:
     from kinview.evaluation.benchmark.plan import Benchmark as Benchmark
     from kinview.evaluation.benchmark.runner import run as run
+    from kinview.evaluation.comparison.effect_sizes import (
+        cliffs_delta as cliffs_delta,
+        win_matrix as win_matrix,
+        win_tie_loss as win_tie_loss,
+    )
+    from kinview.evaluation.comparison.folds import (
+        bayesian_correlated_t as bayesian_correlated_t,
+        compare_folds as compare_folds,
+        corrected_resampled_t_test as corrected_resampled_t_test,
+    )
+    from kinview.evaluation.comparison.methods import (
+        MethodComparison as MethodComparison,
+        compare_methods as compare_methods,
+        compare_scores as compare_scores,
+        dataset_scores as dataset_scores,
+    )
+    from kinview.evaluation.comparison.ranks import (
+        FriedmanTest as FriedmanTest,
+        average_ranks as average_ranks,
+        cliques as cliques,
+        friedman_test as friedman_test,
+    )
+    from kinview.evaluation.comparison.signed_rank import (
+        bayesian_signed_rank as bayesian_signed_rank,
+        signed_rank as signed_rank,
+        wilcoxon_holm as wilcoxon_holm,
+    )
     from kinview.evaluation.corruptions import (
         corrupt as corrupt,
         observed_mask as observed_mask,

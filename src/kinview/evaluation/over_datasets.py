@@ -206,11 +206,11 @@ def judged(compared: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return result
 
 
-def verdict(p: float, difference: float, testable: bool) -> str:
+def verdict(p: float, difference: float, testable: bool, level: float = _LEVEL) -> str:
     """What a corrected p-value says of a difference: better, worse, open, or not testable."""
     if not testable:
         return "not testable"
-    if not p < _LEVEL:
+    if not p < level:
         return "open"
     return "better" if difference > 0 else "worse"
 
