@@ -3,10 +3,10 @@
 python benchmarks/transfer.py FOLDER_OF_DATA
 
 Pre-training: windows of the ten unlabelled MIT-BIH recordings (360 Hz, brought to 120 Hz, so that a beat has about as
-many steps as in ECG200). TS-TCC reads the lead MLII, which nine of them have; TF-C, channel by channel, both signals of
-all ten, whatever the leads. Fine-tuning: 10 % of the training labels of ECG200 (96 steps, one channel), all of the
-network, test scores on its 100 test series. The two sets differ in length, and for TF-C in the number of channels.
-Nothing is chosen by looking at the test part.
+many steps as in ECG200). TS-TCC and CMSC (CLOCS), whose positives are the segments of one recording, read the lead
+MLII, which nine of them have; TF-C, channel by channel, both signals of all ten, whatever the leads. Fine-tuning: 10 %
+of the training labels of ECG200 (96 steps, one channel), all of the network, test scores on its 100 test series. The
+two sets differ in length, and for TF-C in the number of channels. Nothing is chosen by looking at the test part.
 """
 
 from __future__ import annotations
@@ -28,19 +28,22 @@ from kinview.data import label_subset
 from kinview.evaluation import confidence_interval, evaluate
 from kinview.methods import methods
 
-SPECS: dict[str, Any] = {"tstcc": {"tstcc": {}}, "tfc": {"tfc": {"channel_independent": True}}}
-SIGNALS: dict[str, list[Any]] = {"tstcc": ["MLII"], "tfc": [0, 1]}
+SPECS: dict[str, Any] = {"tstcc": {"tstcc": {}}, "tfc": {"tfc": {"channel_independent": True}}, "cmsc": {"cmsc": {}}}
+SIGNALS: dict[str, list[Any]] = {"tstcc": ["MLII"], "tfc": [0, 1], "cmsc": ["MLII"]}
+STEPS = {"tstcc": 128, "tfc": 128, "cmsc": 256}  # CLOCS draws two segments that follow one another from a window
 METRICS = ("accuracy", "auroc", "auprc")
 
 
-def recordings(folder: str, signals: list[Any], steps: int, rows: int, seed: int) -> np.ndarray:
-    """Windows (rows, signals, steps) at 120 Hz, drawn over all recordings that have the signals."""
+def recordings(folder: str, signals: list[Any], steps: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (rows, signals, steps) at 120 Hz of all recordings that have the signals, and which each is of."""
     whole = kinview.load("MITBIH_unlabelled", data_dir=folder, seconds=10.0, signals=signals)
     long = decimate(np.concatenate([whole.X_train, whole.X_test]), 3, axis=2, zero_phase=True)
     number = long.shape[2] // steps
     cut = long[:, :, : number * steps].reshape(*long.shape[:2], number, steps)
     windows = cut.swapaxes(1, 2).reshape(-1, len(signals), steps)
-    return windows[np.random.default_rng(seed).choice(len(windows), size=min(rows, len(windows)), replace=False)]
+    patients = np.repeat(np.concatenate([whole.groups_train, whole.groups_test]), number)
+    drawn = np.random.default_rng(seed).choice(len(windows), size=min(rows, len(windows)), replace=False)
+    return windows[drawn], patients[drawn]
 
 
 def one(name: str, seed: int, folder: str, rows: int, epochs: int, fraction: float) -> list[dict[str, Any]]:
@@ -48,9 +51,9 @@ def one(name: str, seed: int, folder: str, rows: int, epochs: int, fraction: flo
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)
     started = time.perf_counter()
-    X = recordings(folder, SIGNALS[name], steps=128, rows=rows, seed=seed)
-    build = methods.build
-    pretrained = build(SPECS[name]).set_params(random_state=seed, trainer={"max_epochs": epochs}).fit(X)
+    X, patients = recordings(folder, SIGNALS[name], steps=STEPS[name], rows=rows, seed=seed)
+    estimator = methods.build(SPECS[name]).set_params(random_state=seed, trainer={"max_epochs": epochs})
+    pretrained = estimator.fit(X, groups=patients)
     seconds = time.perf_counter() - started
     data = kinview.load("ECG200", data_dir=folder)
     kept = label_subset(data.y_train, fraction, seed)
@@ -76,10 +79,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000, help="windows to pre-train on")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of pre-training")
     parser.add_argument("--fraction", type=float, default=0.1, help="fraction of the training labels")
+    parser.add_argument("--methods", nargs="+", choices=list(SPECS), default=list(SPECS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    jobs = [(name, seed) for seed in range(options.seeds) for name in SPECS]
+    jobs = [(name, seed) for seed in range(options.seeds) for name in options.methods]
     rows = Parallel(n_jobs=options.workers)(
         delayed(one)(name, seed, options.data, options.rows, options.epochs, options.fraction) for name, seed in jobs
     )

@@ -19,6 +19,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from docstring_pages import (
+    allowed,
+    docstring_sections,
+    in_cell,
+    markdown,
+    paragraphs,
+    parameter_texts,
+    plain,
+    references,
+)
 
 from kinview.augmentations import Augmentation, augmentations
 from kinview.files import atomic_write
@@ -33,16 +43,17 @@ FAMILIES = (
 )  # fmt: skip
 READING_ORDER = (  # of the members of a family; those that are not named follow by name
     "jitter", "scaling", "offset", "sign_flip", "channel_permutation", "time_reverse", "permutation", "time_shift",
-    "magnitude_warp", "time_warp", "window_warp", "window_slice", "random_crop_resize", "crop_pair", "resample",
+    "magnitude_warp", "time_warp", "window_warp", "window_slice", "random_crop_resize", "random_window", "crop_pair",
+    "resample",
     "smooth", "low_pass", "high_pass", "band_stop", "drift", "pool", "quantize", "convolve", "binomial_mask",
     "continuous_mask", "cutout", "channel_dropout", "history_cutout", "history_crop", "observation_dropout",
     "last_mask", "frequency_dropout", "frequency_addition", "amplitude_jitter", "phase_jitter", "frequency_mask",
     "band_shuffle", "amplitude_phase_mixup", "surrogate", "spectrogram_mask", "mixup", "cutmix", "dominant_shuffle",
     "geometric_mixup", "baseline_wander", "powerline", "muscle_artifact", "electrode_motion", "lead_dropout",
     "adjacent_segments", "lead_views", "column_corruption", "swap_noise", "gaussian_noise", "zero_out", "mean_mask",
-    "uniform_range", "joint_row_swap", "column_subsets", "table_cutmix", "class_conditional_corruption",
-    "embedding_noise", "feature_dropout", "embedding_mixup", "adversarial", "viewmaker", "compose", "one_of", "some_of",
-    "sometimes", "views", "curriculum",
+    "cell_dropout", "uniform_range", "joint_row_swap", "column_subsets", "table_cutmix", "class_conditional_corruption",
+    "embedding_noise", "feature_dropout", "embedding_mixup", "adversarial", "viewmaker", "tabular_viewmaker",
+    "tailored_mixup", "compose", "one_of", "some_of", "sometimes", "views", "curriculum",
 )  # fmt: skip
 EXAMPLES: dict[str, Any] = {  # what cannot be built from its name alone, or hardly shows at its default
     "compose": [{"jitter": {"sigma": 0.1}}, "permutation"],
@@ -52,6 +63,7 @@ EXAMPLES: dict[str, Any] = {  # what cannot be built from its name alone, or har
     "views": {"views": {"augmentations": [{"jitter": {"sigma": 0.1}}, "permutation"]}},
     "adversarial": {"adversarial": {"epsilon": 0.5}},
     "viewmaker": {"viewmaker": {"epsilon": 0.3}},
+    "tabular_viewmaker": {"tabular_viewmaker": {"epsilon": 0.5}},
     "lead_views": {"lead_views": {"n_leads": 2}},
     "curriculum": {"curriculum": {"augmentation": {"jitter": {"sigma": 0.8}}, "start": 0.5}},
 }
@@ -60,6 +72,7 @@ FLAGS = {
     "moves_time": "moves steps",
     "makes_gaps": "makes gaps",
     "mixes_rows": "mixes rows",
+    "chooses_partners": "chooses partners by what they hold",
     "mixes_channels": "mixes channels",
     "changes_length": "changes the length",
 }
@@ -180,48 +193,6 @@ def parameter_rows(target: Any, section: str) -> list[str]:
     return rows
 
 
-def parameter_texts(section: str) -> dict[str, str]:
-    """Description of each parameter of a numpydoc section; ``a, b : float`` describes both."""
-    found: dict[str, str] = {}
-    for block in re.split(r"\n(?=\S)", section.strip()):
-        head, _, text = block.partition("\n")
-        for name in head.split(" : ")[0].split(","):
-            found[name.strip()] = " ".join(text.split())
-    return found
-
-
-def allowed(rule: Any) -> str:
-    if rule is None:
-        return ""
-    if rule.kind is bool:
-        return "true, false"
-    if rule.kind is str:
-        return ", ".join(f"`{option}`" for option in rule.options) + (", or none" if rule.optional else "")
-    kind = {int: "whole, ", float: "", tuple: "two numbers, "}[rule.kind]
-    bounds = rule._range()
-    return kind + ("any" if bounds == "finite" else bounds) + (", or none" if rule.optional else "")
-
-
-def plain(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "true", False: "false"}[value]
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(plain, value))}]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def docstring_sections(target: Any) -> dict[str, str]:
-    """Sections of a numpydoc docstring by title; the text before the first one under ""."""
-    parts = re.split(r"^([A-Z][\w ]+)\n-{3,}\n", inspect.getdoc(target) or "", flags=re.MULTILINE)
-    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
-
-
-def references(section: str) -> dict[str, str]:
-    """References of a numpydoc section by the number that cites them."""
-    parts = re.split(r"^\.\. \[(\d+)\]\s+", section.strip(), flags=re.MULTILINE)
-    return {number: " ".join(text.split()) for number, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
 def with_names(text: str, cited: Mapping[str, str]) -> str:
     """Text whose citations ``[1]_`` have become ``[first author year]``."""
     return re.sub(r"\[(\d+)\]_", lambda number: f"[{short(cited[number[1]])}]", text)
@@ -235,26 +206,6 @@ def short(reference: str) -> str:
     several = not who.endswith(" et al.") and " " not in second  # "Moody, Muldrow, Mark, A noise stress test, ..."
     year = re.search(r"\b(?:19|20)\d\d\b(?!\.\d)", reference)
     return f"{who}{' et al.' if several else ''} {year[0] if year else ''}".strip()
-
-
-def paragraphs(text: str) -> list[str]:
-    return [part for part in re.split(r"\n\s*\n(?!\s)", text.strip()) if part]
-
-
-def markdown(text: str) -> str:
-    """A paragraph of reStructuredText as GitHub reads it."""
-    if match := re.match(r"\.\. math::\s*(.*)", text, re.DOTALL):
-        return f"```math\n{inspect.cleandoc(match[1])}\n```"
-    text = " ".join(text.split())
-    text = re.sub(r":math:`([^`]*)`", r"$`\1`$", text)
-    text = re.sub(r":[a-z]+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
-    text = re.sub(r"``([^`]*)``", r"`\1`", text)
-    return re.sub(r"(\$`.*?`\$)|\\\|", lambda found: found[1] or "|", text)  # \|r\| escapes what is not markup here
-
-
-def in_cell(text: str) -> str:
-    """Text that does not end a cell of a table."""
-    return re.sub(r"\$`.*?`\$", lambda math: math[0].replace("|", r"\vert "), text).replace("|", r"\|")
 
 
 # --- the pictures ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,13 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tiers import refuse_two_tiers
+
+# How long drawing and running an example takes depends on what else the machine does: no test asserts a time.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -26,3 +33,8 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("KINVIEW_DATA does not name a folder of public data sets")
     return Path(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tiers apart."""
+    refuse_two_tiers(items)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -24,6 +27,28 @@ SOURCE = ROOT / "src" / "kinview"
 NAN = float("nan")
 
 
+NEEDS_POSTGRESQL = pytest.mark.skipif(
+    "KINVIEW_TEST_POSTGRESQL" not in os.environ, reason="KINVIEW_TEST_POSTGRESQL names no database"
+)
+
+
+@contextlib.contextmanager
+def postgresql_database() -> Iterator[str]:
+    """URL of a PostgreSQL database of its own, on the server of the tests: tests run side by side."""
+    import sqlalchemy as sa
+
+    url = sa.make_url(os.environ["KINVIEW_TEST_POSTGRESQL"])
+    name = f"kinview_{secrets.token_hex(8)}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -32,6 +57,16 @@ def written(folder: Path, text: str | bytes, name: str = "x.csv") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
+
+
+def docs_program(name: str) -> ModuleType:
+    """One of the programs that write pages in docs, as a module."""
+    folder = str(ROOT / "docs")
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(folder)
 
 
 # --- draws ---------------------------------------------------------------------------------------------------------
@@ -162,6 +197,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "pca": {},
     "random_features": {"repr_dim": 8, "random_state": 0},
     "scarf": {"hidden_dim": 4, "depth": 1, "projector_depth": 1, "random_state": 0, "trainer": {"max_steps": 2}},
+    "subtab": {"encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "random_state": 0, "trainer": {"max_steps": 2}},
+    "vime": {"encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "random_state": 0, "trainer": {"max_steps": 2}},
+    "tabular_tacl": {
+        "encoder": {"ft_transformer": {"repr_dim": 4, "depth": 1, "heads": 1}}, "random_state": 0,
+        "trainer": {"max_steps": 2},
+    },
+    "saint": {
+        "repr_dim": 4, "heads": 1, "centroids": 3, "hidden_dim": 4, "projection_dim": 2, "random_state": 0,
+        "trainer": {"max_steps": 2},
+    },
+    "transtab": {
+        "repr_dim": 4, "depth": 1, "heads": 2, "hidden_dim": 4, "projection_dim": 4, "vocabulary": 32,
+        "random_state": 0, "trainer": {"max_steps": 2},
+    },
     "tabular_simclr": {
         "encoder": {"mlp": {"hidden_dim": 4, "depth": 1}}, "projection_dim": 2, "random_state": 0,
         "trainer": {"max_steps": 2},
@@ -178,7 +227,7 @@ SIZES: dict[str, dict[str, Any]] = {
 SMALL_ON_TABLES: dict[str, dict[str, Any]] = {
     name: {"encoder": SMALL["tabular_simclr"]["encoder"], "random_state": 0, "trainer": {"max_steps": 2}}
     for name in methods
-    if name == "tabular_joint_embedding" or "twins" in methods[name].metadata
+    if name in ("tabular_joint_embedding", "tabular_reconstruction") or "twins" in methods[name].metadata
 }
 """The same of the methods for tables that have other parameters there, or none of their own."""
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from kinview.methods.scarf import SCARF as SCARF
     from kinview.methods.tfc.estimator import TFC as TFC
     from kinview.methods.ts2vec.estimator import TS2Vec as TS2Vec
+    from kinview.methods.ts2vec.with_minirocket import TS2VecMiniRocket as TS2VecMiniRocket
     from kinview.methods.tstcc.estimator import TSTCC as TSTCC
+    from kinview.own_parts import import_parts as import_parts
     from kinview.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, 1 where cells of a benchmark failed, 2 for an error (one line on stderr), 130 after Ctrl-C.
+        Exit code: 0, 2 for an error (one line on stderr), 3 where cells of a benchmark failed, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     verbose = "--verbose" in words
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no "±" gets a "?", not a crash
     try:
         with _own_warnings(verbose):
-            code = _dispatch(words)
+            code = _dispatch(_with_parts(words))
             sys.stdout.flush()
             return code
     except SystemExit as ended:  # --help and --print_config end the parser this way
@@ -77,6 +77,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(printable(traceback.format_exc()))
         complain(f"error: {_one_line(error)}")
         return 2
+
+
+def _with_parts(words: list[str]) -> list[str]:
+    """Import the files of ``--import``, each named before it runs; returns the other words."""
+    rest, files, given = [], [], iter(words)
+    for word in given:
+        name, equals, value = word.partition("=")
+        if name != "--import":
+            rest.append(word)
+        elif not (file := value if equals else next(given, "")):
+            raise ValueError("--import needs the path of a Python file, --import my_parts.py")
+        else:
+            files.append(file)
+    if files:
+        from kinview.own_parts import import_parts
+
+        for file in files:
+            import_parts(file, announce=complain)
+    return rest
 
 
 def _dispatch(words: list[str]) -> int:
@@ -101,6 +120,7 @@ def _overview() -> str:
         f"kinview {__version__}: self-supervised representations of time series and tables, and what they are worth\n\n"
         f"usage: kinview COMMAND [options]\n\n{rows}\n"
         f"  kinview COMMAND --help   the options of a command; each is also a key of a YAML file for --config FILE\n"
+        f"  --import FILE.py         with any command: run a file that registers parts of your own\n"
         f"  --verbose                with any command: show the traceback of an error, and warnings of libraries\n"
         f"  --version                print the version\n"
     )

@@ -24,6 +24,10 @@ class LazyPackage(ModuleType):
     (``kinview.losses.nt_xent``): a public name is never replaced by a module.
     """
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its name: functions of a script or notebook that use the package go to worker processes with it."""
+        return importlib.import_module, (self.__name__,)
+
     @property
     def _homes(self) -> Mapping[str, tuple[str, str]]:
         """Each public name, with the module that defines it and the name it has there."""

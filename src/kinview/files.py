@@ -13,7 +13,7 @@ import secrets
 import shutil
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "alone",
     "atomic_write",
     "canonical_json",
     "content_hash",
@@ -38,6 +39,7 @@ __all__ = [
 _HEADER_LIMIT = 10_000_000  # bytes; a header beyond this is refused before it is parsed
 _JSON_VALUES = 2_000_000  # in one text; 5 MB of "[],[],[]" would take a hundred times as much memory
 _PART = re.compile(r"^\..+\.([0-9a-f]{8})-[0-9a-f]{16}\.part$")
+_LOCK_SECONDS = 0.2  # between two looks at a lock
 _PART_AGE = 24 * 3600  # seconds after which a part is taken for left over where nothing tells its owner
 
 
@@ -58,15 +60,18 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
         raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; make it first")
     _remove_leftover_parts(target.parent)
     try:
-        temporary, stream = _new_part(target)
+        temporary, stream, is_locked = _new_part(target)
         try:
             with stream:
                 stream.write(payload)
                 stream.flush()
                 os.fsync(stream.fileno())
-            if target.exists():
-                temporary.chmod(target.stat().st_mode & 0o777)
-            temporary.replace(target)
+                if target.exists():
+                    temporary.chmod(target.stat().st_mode & 0o777)
+                if is_locked:  # without its lock the part would be taken for left over
+                    temporary.replace(target)
+            if not is_locked:  # a system without locks may not rename an open file
+                temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -101,14 +106,17 @@ def _explained(error: OSError, target: Path, size: int) -> OSError:
     return made or type(error)(f"cannot write {target}: {reason}")
 
 
-def _new_part(target: Path) -> tuple[Path, IO[bytes]]:
-    """A temporary file beside a target. Its lock says that its writer lives, its name on which machine."""
+def _new_part(target: Path) -> tuple[Path, IO[bytes], bool]:
+    """A temporary file beside a target, and whether it has a lock.
+
+    The lock says that its writer lives, the name on which machine.
+    """
     while True:
         temporary = target.with_name(f".{target.name}.{_machine()}-{secrets.token_hex(8)}.part")
         stream = temporary.open("xb")
         locked = _try_lock(stream)
         if locked is not False and (not hasattr(os, "fstat") or os.fstat(stream.fileno()).st_nlink):
-            return temporary, stream
+            return temporary, stream, locked is True
         stream.close()  # taken for left over in the moment between opening and locking; who holds it removes it
 
 
@@ -153,6 +161,20 @@ def _try_lock(stream: IO[bytes]) -> bool | None:
     except (ImportError, OSError):
         return None
     return True
+
+
+@contextlib.contextmanager
+def alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Run the block while no other process is in a block of the same path; one that is killed is out of it.
+
+    ``path`` with ``.lock`` behind is a file that stays. Where the system or the disk has no locks nothing waits.
+    """
+    lock = Path(f"{os.fspath(path)}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("ab") as stream:
+        while _try_lock(stream) is False:
+            time.sleep(_LOCK_SECONDS)
+        yield
 
 
 def _machine() -> str:

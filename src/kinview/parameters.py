@@ -310,6 +310,7 @@ def anything(
     check: Callable[[Any, str], None] | None = None,
     noun: str = "",
     fallback: Any = None,
+    optional: bool = False,
 ) -> Any:
     """Field of a dataclass for what none of the others describes.
 
@@ -327,8 +328,10 @@ def anything(
         What a spec describes: ``"encoder"``.
     fallback : object, optional
         As for :func:`real`.
+    optional : bool
+        Whether None is a value beside another default.
     """
-    rule = _Rule(object, optional=default is None, words=words, check=check, noun=noun)
+    rule = _Rule(object, optional=optional or default is None, words=words, check=check, noun=noun)
     return _field(default, rule, doc, fallback)
 
 

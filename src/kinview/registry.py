@@ -18,12 +18,14 @@ import importlib.metadata
 import importlib.resources
 import inspect
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from kinview.files import read_yaml, write_yaml
+from kinview.own_parts import refuse_imports
 
 __all__ = [
     "VARIADIC",
@@ -40,6 +42,7 @@ __all__ = [
 
 _FAMILIES: dict[str, Registry] = {}
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_COMPUTES = ("class", "modality", "common")  # keys of a recipe; the others are words about it
 _ADVICE = "register its class (see CONTRIBUTING), or use a registered part"
 
 
@@ -125,7 +128,12 @@ class Registry:
         self._loaded = False
         self._busy = False
         self._loading = threading.RLock()
+        self._made_in = str(sys._getframe(1).f_globals.get("__name__", "__main__"))
         _FAMILIES[family] = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By family and module: functions of a script that build parts go to worker processes with it."""
+        return _registry_of, (self._made_in, self.family)
 
     def register(
         self, name: str, *, modality: str | None = None, reference: str | None = None, **metadata: Any
@@ -137,7 +145,7 @@ class Registry:
         name : str
             Name of the part in specs and files.
         modality, reference : str, optional
-            What it works on; the paper.
+            What it works on, by default what its class says in ``modality``; the paper.
         **metadata : Any
             Further facts. ``parts`` names the parameters that are parts themselves and whose fields do not say so
             (:func:`kinview.parameters.spec`), with their family: ``{"augmentation": "augmentations"}``, or
@@ -161,7 +169,9 @@ class Registry:
                     f"{self.noun} {name!r} is already registered by {_path(taken.target)}; "
                     f"{_path(target)} needs another name"
                 )
-            self._entries[name] = Entry(name, target, modality, reference, MappingProxyType(dict(metadata)))
+            declared = getattr(target, "modality", None)  # of a class that answers by a property: no text
+            of = declared if modality is None and isinstance(declared, str) else modality
+            self._entries[name] = Entry(name, target, of, reference, MappingProxyType(dict(metadata)))
             return target
 
         return add
@@ -388,7 +398,7 @@ class Registry:
         if isinstance(target, Mapping) and self._recipe_classes is not None:
             self._add_recipe(plugin.name, target)
         elif not any(entry.target is target for entry in self._entries.values()):
-            self.register(plugin.name, modality=getattr(target, "modality", None))(target)
+            self.register(plugin.name)(target)
 
     def _add_recipe(self, name: str, content: Mapping[str, Any]) -> None:
         """Make a recipe a member: one entry, with a class for each of its modalities."""
@@ -403,7 +413,8 @@ class Registry:
             for modality, (target, metadata) in made.items()
         }
         first, *others = entries.values()
-        metadata = {**first.metadata, "twins": entries, "content": content} if others else dict(first.metadata)
+        chosen = {key: value for key, value in content.items() if key in _COMPUTES}
+        metadata = {**first.metadata, "content": chosen, **({"twins": entries} if others else {})}
         modality = "any" if others else first.modality
         self._entries[name] = dataclasses.replace(first, modality=modality, metadata=MappingProxyType(metadata))
 
@@ -435,6 +446,12 @@ def suggestion(name: object, known: Iterable[str], *, most: int = 1, cutoff: flo
     spelled = {other.lower(): other for other in known}
     close = difflib.get_close_matches(str(name).lower(), spelled, n=most, cutoff=cutoff)
     return f"; did you mean {' or '.join(repr(spelled[one]) for one in close)}?" if close else "."
+
+
+def _registry_of(module: str, family: str) -> Registry:
+    """Registry that a module makes when it is imported."""
+    importlib.import_module(module)
+    return _FAMILIES[family]
 
 
 def families() -> Mapping[str, Registry]:
@@ -500,7 +517,9 @@ def changed_parameters(part: Any) -> dict[str, Any]:
 @functools.cache
 def _read_recipe(folder: str, name: str) -> Any:
     file = importlib.resources.files("kinview") / "configs" / folder / f"{name}.yaml"
-    return read_yaml(file.read_text(encoding="utf-8"))
+    spec = read_yaml(file.read_text(encoding="utf-8"))
+    refuse_imports(spec, f"the recipe {name!r}")
+    return spec
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from torch import Tensor
 from helpers import NAN, extra, gen
 from kinview.augmentations import (
     Augmentation,
+    CellDropout,
     ClassConditionalCorruption,
     ColumnCorruption,
     ColumnSubsets,
@@ -215,6 +216,16 @@ def test_zero_out_needs_nothing_learned() -> None:
     x[0, 0] = NAN
     assert set(ZeroOut(1.0)(x, gen()).nan_to_num(-1).unique().tolist()) == {-1.0, 0.0}
     assert ZeroOut().fit(Batch.of(x)) == ZeroOut()
+
+
+def test_cell_dropout_hides_observed_cells_at_its_rate() -> None:
+    x = torch.full((4000, 6), 3.0)
+    x[:, 0] = NAN
+    view = CellDropout(0.3)(x, gen())
+    gone = view[:, 1:].isnan()
+    assert bool(view[:, 0].isnan().all()) and set(view[:, 1:][~gone].tolist()) == {3.0}
+    assert gone.float().mean().item() == pytest.approx(0.3, abs=0.015)
+    assert bool(CellDropout(1.0)(x, gen()).isnan().all()) and CellDropout(0.0)(x, gen()) is x
 
 
 def test_mean_mask_is_the_mean_or_the_most_frequent() -> None:

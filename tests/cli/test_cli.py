@@ -21,6 +21,7 @@ import yaml
 
 import kinview
 from kinview import cli
+from kinview.evaluation import Store
 from kinview.evaluation.probes import probes
 from kinview.files import read_tensors
 
@@ -473,6 +474,36 @@ def test_wide_table_with_groups(run: Run, tmp_path: Path) -> None:
     np.testing.assert_allclose(test["z0"], test["z0_all"], rtol=1e-5)
 
 
+def test_embed_keeps_site_and_time_beside_patient_and_stay(run: Run, tmp_path: Path, vitals: Path) -> None:
+    frame = pd.read_csv(vitals)
+    frame["site"] = frame["patient"].map({f"P{i}": "AB"[i % 2] for i in range(8)})
+    frame["age"] = 50
+    frame.to_csv(vitals, index=False)
+    data = ("--data", vitals, "--id", "patient,stay", "--time", "t", "--columns", "hr,temp", "--label", "died",
+            "--static", "site,age")  # fmt: skip
+    model, table = tmp_path / "m.safetensors", tmp_path / "z.parquet"
+    assert run("pretrain", *data, "--method", "ts2vec", *TINY, "--output", model)[0] == 0
+    embed = ("embed", *data, "--model", model, "--output", table)
+    assert run(*embed, "--keep", "static,time")[0] == 0
+    kept = pd.read_parquet(table)
+    assert list(kept.columns[:8]) == ["patient", "stay", "site", "age", "t_first", "t_last", "label", "z0"]
+    truth = frame.groupby(["patient", "stay"]).agg(site=("site", "first"), first=("t", "min"), last=("t", "max"))
+    found = kept.set_index(["patient", "stay"]).loc[truth.index]
+    assert found[["site", "t_first", "t_last"]].to_numpy().tolist() == truth.to_numpy().tolist()
+    assert run(*embed, "--keep", "site", "--test_fraction", 0.25)[0] == 0
+    assert list(pd.read_parquet(table).columns[:5]) == ["patient", "stay", "site", "part", "label"]
+    code, _, err = run(*embed, "--keep", "sex")
+    assert code == 2 and "--keep sex: vitals.csv has no such column; its static columns are site, age" in err
+
+
+def test_embed_says_what_the_data_have_not(run: Run, tmp_path: Path, model: Path) -> None:
+    embed = ("embed", "--model", model, "--dataset", "gunpoint", "--output", tmp_path / "z.csv", "--keep")
+    code, _, err = run(*embed, "time")
+    assert code == 2 and "--keep time: the samples of gunpoint have no time stamps" in err
+    code, _, err = run(*embed, "static")
+    assert code == 2 and "--keep static: gunpoint has no such column, and no static columns (--static)" in err
+
+
 def test_what_has_no_label_trains_and_is_embedded_but_not_probed(run: Run, tmp_path: Path, vitals: Path) -> None:
     frame = pd.read_csv(vitals)
     frame.assign(died=frame["died"].where(frame["patient"] != "P3")).to_csv(vitals, index=False)
@@ -704,7 +735,8 @@ def test_bench_and_report(run: Run, tmp_path: Path) -> None:
     assert code == 2 and "no benchmark 'mine'; it holds less, tiny" in err
 
 
-def test_bench_exits_with_1_where_cells_failed(run: Run, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_bench_exits_with_3_where_cells_failed(run: Run, tmp_path: Path) -> None:
     config = {
         "name": "diverges", "datasets": ["italy_power_demand"], "probes": ["knn", "linear"],
         "methods": ["raw", {"ts2vec": {"repr_dim": 4, "depth": 1, "trainer": {"lr": 1e30, "max_steps": 5}}}],
@@ -712,9 +744,28 @@ def test_bench_exits_with_1_where_cells_failed(run: Run, tmp_path: Path) -> None
     file = tmp_path / "diverges.yaml"
     file.write_text(yaml.safe_dump(config))
     code, out, err = run("bench", file, "--output_dir", tmp_path)
-    assert code == 1 and out.endswith(f"{tmp_path / 'diverges.html'}\n")
+    assert code == 3 and out.endswith(f"{tmp_path / 'diverges.html'}\n")
     told = [line for line in err.splitlines() if line.startswith("kinview: failed: ")]
     assert len(told) == 1 and "and 1 more: FloatingPointError: the loss is" in told[0]
+    code, _, err = run("bench", file, "--output_dir", tmp_path)
+    assert code == 3 and "failed earlier and stay so; --retry_failed tries them again" in err
+    code, out, _ = run("bench", file, "--output_dir", tmp_path, "--retry-failed", "--dry-run")
+    assert code == 0 and "(2 to compute)" in out and "without 1 model" in out
+    assert run("bench", file, "--output_dir", tmp_path, "--retry_failed")[0] == 3
+    assert sorted(Store(f"{tmp_path}/results.db").frame()["attempts"]).count(2) == 2
+
+
+def test_bench_says_what_a_shard_leaves_and_the_last_run_writes_the_report(run: Run, tmp_path: Path) -> None:
+    words = ("bench", "--datasets", "iris", "--methods", "raw", "--probes", "knn", "--controls", "none")
+    words += ("--seeds", "0,1", "--output_dir", str(tmp_path))
+    code, out, _ = run(*words, "--dry_run", "--shard", "1/2")
+    assert code == 0 and "shard 1/2" in out and "no estimate of the time" in out and not list(tmp_path.iterdir())
+    code, out, _ = run(*words, "--shard", "1/2")
+    assert code == 0 and "1 of 2 cells are in" in out and not list(tmp_path.glob("*.html"))
+    code, out, _ = run(*words, "--shard", "2/2")
+    assert code == 0 and "2 cells in" in out and list(tmp_path.glob("*.html"))
+    code, _, err = run(*words, "--shard", "3/2")
+    assert code == 2 and "a shard is one of 1/2 to 2/2" in err
 
 
 @pytest.mark.slow
@@ -745,10 +796,10 @@ def test_how_a_text_file_is_written_is_said_by_options(run: Run, tmp_path: Path)
     file.write_text("007|0|70,5|-\n007|1|1.071,5|1,5\n07|0|n.d.|2,5\n")
     data = ("--data", file, "--id", 0, "--time", "1", "--header", "false", "--sep", "|", "--decimal", ",")
     data += ("--thousands", ".", "--na_values", "-,n.d.")
-    assert run("pretrain", *data, "--method", "raw", "--output", model)[:2] == (
-        0,
+    code, said, _ = run("pretrain", *data, "--method", "raw", "--output", model)
+    assert code == 0 and re.sub(r"\d+\.\d s", "SECONDS", said) == (
         f"read x.csv: 2 channels: x2, x3; apart from these: 0 (id), 1 (time)\nsaved {model}: raw fitted on 2 series of "
-        f"x.csv, 0.0 s; 2 channels: x2, x3\n",
+        f"x.csv, SECONDS; 2 channels: x2, x3\n"
     )
     by_column = (*data[:-1], '{"x2": "n.d.", "x3": ["-"]}')
     assert run("embed", *by_column, "--model", model, "--output", table)[0] == 0
@@ -873,3 +924,9 @@ def test_inspect_says_which_command_a_file_is_for(run: Run, tmp_path: Path, mode
     assert code == 2 and "is no model or checkpoint but a folder" in err
     (tmp_path / "model.dat").write_bytes(model.read_bytes())  # whatever it is called
     assert run("inspect", tmp_path / "model.dat")[0] == 0
+
+
+def test_a_method_that_trains_with_labels_gets_them(run: Run, tmp_path: Path) -> None:
+    words = ("pretrain", "--dataset", "italy_power_demand", "--method", "sup_con", "--trainer.max_steps", "2")
+    code, out, err = run(*words, "--output", tmp_path / "m.safetensors")
+    assert code == 0 and "sup_con fitted on 67 series" in out, err

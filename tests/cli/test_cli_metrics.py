@@ -75,7 +75,7 @@ def test_subgroups_go_by_columns_that_no_encoder_saw(study: Path, capsys: pytest
     page, table = study / "page.md", study / "rows.csv"
     words = ("metrics", "--store", study / "results.db", "--metrics", "[auroc]", "--n_resamples", 200, *SUBGROUPS)
     code, out, _ = run(capsys, *words, *data(study), "--output", page)
-    assert code == 0 and out.splitlines()[-1] == f"saved {page}: 8 metrics with their intervals"
+    assert code == 0 and out.splitlines()[-1] == f"saved {page}: 32 rows of metrics with their intervals"
     text = page.read_text(encoding="utf-8")
     assert "## ward, by sex" in text and "## ward, by age" in text and "[55, 120]" in text
     gap = re.search(

@@ -102,7 +102,7 @@ def test_config_round_trip_through_json_is_exact(x):
 
 def test_errors_say_what_to_do():
     x = torch.zeros(2, 3, 4)
-    with pytest.raises(ValueError, match=r"scaling='minmax' is unknown; use 'dataset', 'sample' or None"):
+    with pytest.raises(ValueError, match=r"scaling must be one of 'dataset', 'robust', .* got 'minmax'"):
         fit_scaler(x, "minmax")
     with pytest.raises(ValueError, match=r"shape \(n, channels, time\), got \(2, 4\)"):
         fit_scaler(x[:, 0], "dataset")

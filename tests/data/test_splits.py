@@ -146,3 +146,13 @@ def test_labels_and_groups_of_another_byte_order(code):
     assert label_subset(y.astype(code), 0.5, 0).tolist() == label_subset(y, 0.5, 0).tolist()
     native, other = (holdout(20, 0.3, gen(0), groups=part, y=part) for part in (y, y.astype(code)))
     assert all(torch.equal(a, b) for a, b in zip(native, other, strict=True))
+
+
+def test_no_more_groups_are_drawn_than_the_classes_need():
+    y, groups = ["a"] * 9 + ["b"], ["p"] * 5 + ["q"] * 5
+    for seed in range(6):
+        kept = label_subset(y, 0.1, seed=seed, groups=groups)
+        assert kept.tolist() == [5, 6, 7, 8, 9]  # q holds both classes, and p would be one too many
+    wide = ["a", "b", "c", "a", "b", "c"] * 5
+    kept = label_subset(wide, 0.2, seed=1, groups=np.repeat(np.arange(5), 6))
+    assert len(kept) == 6 and set(np.array(wide)[kept]) == set("abc")

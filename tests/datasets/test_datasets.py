@@ -14,11 +14,12 @@ import pytest
 
 from kinview.datasets import Dataset, Samples, available, datasets, load, load_path, read_path, split
 
-BUNDLED = {  # name: train, test, channels or columns, classes
+BUNDLED = {  # name: train, test, channels or columns, classes (0: numeric target)
     "acsf1": (100, 100, 1, 10),
     "arrowhead": (36, 175, 1, 3),
     "basic_motions": (40, 40, 6, 4),
     "breast_cancer": (398, 171, 30, 2),
+    "diabetes": (309, 133, 10, 0),
     "digits": (1258, 539, 64, 10),
     "gunpoint": (50, 150, 1, 2),
     "iris": (105, 45, 4, 3),

@@ -38,6 +38,7 @@ def test_observed_steps_are_the_union_of_the_stamps(rows: list[tuple[str, int, s
     assert list(X.columns) == sorted({w for _, _, w, _ in rows})
 
 
+@pytest.mark.filterwarnings("ignore:resample=")
 @settings(deadline=None, max_examples=60)
 @given(ROWS, st.sampled_from([0.5, 1.0, 3.0]))
 def test_resampling_equals_a_loop_over_bins(rows: list[tuple[str, int, str, float]], step: float) -> None:

@@ -37,7 +37,7 @@ def test_the_same_series_are_known_whatever_holds_them(kind: str) -> None:
         other = np.pad(other, ((0, 0), (0, 0), (0, 3)), constant_values=np.nan)
     elif "float32" in kind:
         other = other.astype(np.float32)
-    assert seen.count(Samples(other)) == SeenCounts(samples=4, seen=2, values=2, names=0, groups=0)
+    assert seen.count(Samples(other)) == SeenCounts(samples=4, seen=2, values=2, names=0, groups=None)
 
 
 def test_one_value_more_or_less_is_another_series() -> None:
@@ -82,12 +82,19 @@ def test_names_and_groups_tell_where_the_values_were_changed() -> None:
     assert seen.count(later) == SeenCounts(samples=4, seen=1, values=0, names=1, groups=2)
 
 
+def model_file(tmp_path: Path, content: bytes = b"weights") -> Path:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    return path
+
+
 def test_the_file_says_what_was_written_and_no_more(tmp_path: Path) -> None:
     names = ["anna", "ben", "carl", "dora"]
     seen = Seen.of(Samples(frame(names, VALUES[:4]), groups=np.array(["ward-1"] * 4)))
-    path = seen.write(seen_file(tmp_path / "m.safetensors"))
-    assert path.name == "m.safetensors.seen"
-    read = Seen.read(path)
+    model = model_file(tmp_path)
+    path = seen.write(model)
+    assert path == seen_file(model) and path.name == "m.safetensors.seen"
+    read = Seen.read(model)
     assert (read.key, read.values, read.names, read.groups) == (seen.key, seen.values, seen.names, seen.groups)
     content = path.read_bytes()
     assert not any(name.encode() in content for name in [*names, "ward-1"])
@@ -98,19 +105,30 @@ def test_the_file_says_what_was_written_and_no_more(tmp_path: Path) -> None:
 
 
 def test_a_damaged_or_another_file_is_refused(tmp_path: Path) -> None:
-    path = Seen.of(Samples(VALUES)).write(tmp_path / "m.seen")
+    model = model_file(tmp_path)
+    path = Seen.of(Samples(VALUES)).write(model)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
-        Seen.read(path)
+        Seen.read(model)
     path.write_bytes(dump_tensors({"key": torch.zeros(32)}, {"format": "kinview-seen", "version": "1"}))
     with pytest.raises(ValueError, match="does not say which samples were seen"):
-        Seen.read(path)
+        Seen.read(model)
     with pytest.raises(FileNotFoundError):
-        Seen.read(tmp_path / "none.seen")
+        Seen.read(tmp_path / "none.safetensors")
+
+
+def test_what_was_written_for_another_model_is_not_believed(tmp_path: Path) -> None:
+    model = model_file(tmp_path)
+    Seen.of(Samples(VALUES)).write(model)
+    assert Seen.read(model).count(Samples(VALUES)).seen == len(VALUES)
+    model_file(tmp_path, b"other weights")  # trained anew, or copied here
+    with pytest.raises(ValueError, match="was written for another model than the one that is there now"):
+        Seen.read(model)
 
 
 def test_no_samples_leave_an_empty_file(tmp_path: Path) -> None:
-    empty = Seen.of(Samples(np.full((2, 1, 3), np.nan)))
-    assert Seen.read(empty.write(tmp_path / "m.seen")).count(Samples(VALUES)).seen == 0
+    model = model_file(tmp_path)
+    Seen.of(Samples(np.full((2, 1, 3), np.nan))).write(model)
+    assert Seen.read(model).count(Samples(VALUES)).seen == 0

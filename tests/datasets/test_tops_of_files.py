@@ -307,16 +307,23 @@ def test_files_in_a_benchmark_as_the_documentation_has_them(tmp_path: Path, monk
     page = Path(__file__).parents[2].joinpath("docs", "reading_files.md").read_text()
     config = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
     monkeypatch.chdir(tmp_path)
-    for name in ("visits", "labs"):
-        (tmp_path / "data" / name).mkdir(parents=True)
+    for folder in ("exports", "data/labs"):
+        (tmp_path / folder).mkdir(parents=True)
     rows = "".join(f"p{i};{i / 2};{i % 2}\n".replace(".", ",") for i in range(20))
-    written(tmp_path / "data" / "visits", "# exported\npatient_id;größe;died\n" + rows, "visits.csv")
-    steps = "".join(f"p{i},{t},{i + t / 2},{i % 2}\n" for i in range(12) for t in (0.5, 1.5))
-    written(tmp_path / "data" / "labs", ("patient,hour,größe,died\n" + steps).encode("latin-1"), "labs.csv")
+    written(tmp_path, "# exported\npatient_id;größe;died\n" + rows, "visits.csv")
+    places = [(i, r, t) for i in range(12) for r in (0, 1) for t in (0, 1)]
+    stays = [f"p{i},{r},{t},{'<1' if t else i + 2},{'fm'[r]},{50 + i},A,{i % 2}" for i, r, t in places]
+    head = "patient,recording,hour,lactate,sex,age,site,outcome\n"
+    written(tmp_path / "exports", head + "\n".join(stays) + "\n", "vitals.csv")
     store = kinview.evaluation.Store(str(tmp_path / "r.db"))
     results = kinview.evaluation.run(Benchmark.from_config(config), store, cache_dir=tmp_path / "cache")
-    assert dict(zip(results["dataset"], results["status"])) == {"visits": "ok", "labs": "ok"}
-    labs = kinview.load("labs", data_dir="data", **config["datasets"][1]["labs"])
+    assert dict(zip(results["dataset"], results["status"])) == {"visits": "ok", "vitals": "ok"}
+    vitals = kinview.load("vitals", **config["datasets"][0]["vitals"])
+    assert list(vitals.X_train.columns) == ["lactate"] and vitals.X_train["lactate"].min() == 0.5
+    steps = "".join(f"p{i},{t},{i + t / 2},{i % 2}\n" for i in range(12) for t in (0.5, 1.5))
+    written(tmp_path / "data" / "labs", ("patient,hour,größe,died\n" + steps).encode("latin-1"), "labs.csv")
+    options = {"id": "patient", "time": "hour", "label": "died", "encoding": "latin-1", "test_fraction": 0.5}
+    labs = kinview.load("labs", data_dir="data", **options)
     assert (len(labs.y_train), len(labs.y_test)) == (6, 6) and list(labs.X_train.columns) == ["größe"]
-    visits = kinview.load("visits", data_dir="data", **config["datasets"][0]["visits"])
+    visits = kinview.load("visits", **config["datasets"][1]["visits"])
     assert list(visits.X_train.columns) == ["größe"] and set(visits.X_train["größe"]) < {i / 2 for i in range(20)}

@@ -117,64 +117,6 @@ def test_the_receptive_field_is_what_an_output_step_sees(depth: int) -> None:
     assert seen == list(range(centre - reach, centre + reach + 1))
 
 
-@pytest.mark.parametrize("front_end", ["values", "values+mask", "values+mask+delta"])
-@pytest.mark.parametrize("missing", ["channel", "timestep"])
-@pytest.mark.parametrize("padding", ["masked", "official"])
-def test_a_row_does_not_depend_on_the_other_rows(front_end: str, missing: str, padding: str) -> None:
-    network = encoder(front_end=front_end, missing=missing, padding=padding)
-    assert network.row_independent
-    x = gappy()
-    times = torch.rand(x.shape[0], x.shape[2], generator=gen(2), dtype=torch.float64).cumsum(dim=1)
-    times[valid_lengths(x)[:, None] <= torch.arange(x.shape[2])] = NAN
-    for stamps in (None, times):
-        together = network(x, times=stamps)
-        assert torch.isfinite(together).all()
-        for row in range(len(x)):
-            alone = network(x[row : row + 1], times=None if stamps is None else stamps[row : row + 1])
-            torch.testing.assert_close(together[row : row + 1], alone, rtol=0, atol=1e-5)
-        order = torch.tensor([4, 2, 0, 1, 3])
-        shuffled = network(x[order], times=None if stamps is None else stamps[order])
-        torch.testing.assert_close(shuffled, together[order], rtol=0, atol=1e-5)
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    more=st.integers(1, 40),
-    front_end=st.sampled_from(["values", "values+mask", "values+mask+delta"]),
-    missing=st.sampled_from(["channel", "timestep"]),
-    timed=st.booleans(),
-)
-def test_a_row_does_not_depend_on_padding(more: int, front_end: str, missing: str, timed: bool) -> None:
-    network = encoder(front_end=front_end, missing=missing)
-    assert network.padding_independent
-    x = gappy()
-    times = None
-    if timed:
-        times = torch.rand(x.shape[0], x.shape[2], generator=gen(2), dtype=torch.float64).cumsum(dim=1) + 1e9
-        times[valid_lengths(x)[:, None] <= torch.arange(x.shape[2])] = NAN
-    longer = None if times is None else torch.cat([times, torch.full((len(x), more), NAN, dtype=torch.float64)], dim=1)
-    short, long = network(x, times=times), network(pad(x, more), times=longer)
-    torch.testing.assert_close(long[:, :, : x.shape[2]], short, rtol=0, atol=1e-5)
-    assert (long[:, :, x.shape[2] :] == 0).all()
-    for row, length in enumerate(valid_lengths(x).tolist()):
-        assert (short[row, :, length:] == 0).all()
-        if length:  # cut to its own length, without any padding
-            own = network(x[row : row + 1, :, :length], times=None if times is None else times[row : row + 1, :length])
-            torch.testing.assert_close(short[row : row + 1, :, :length], own, rtol=0, atol=1e-5)
-
-
-def test_official_padding_declares_that_it_breaks_the_law_and_does() -> None:
-    network = encoder(padding="official")
-    assert not network.padding_independent
-    x = gappy()
-    assert (network(pad(x, 10))[:, :, : x.shape[2]] - network(x)).abs().max() > 1e-2
-
-
-def test_a_row_without_observations_is_zero() -> None:
-    assert (encoder()(gappy())[3] == 0).all()
-    assert (encoder()(torch.full((2, 2, 9), NAN)) == 0).all()
-
-
 def test_times_keep_a_trailing_gap() -> None:
     network = encoder()
     x = gappy()
@@ -218,17 +160,6 @@ def test_the_encoder_follows_the_formula() -> None:
         h = F.conv1d(F.gelu(inner), block.conv2.weight, block.conv2.bias, padding=2**i, dilation=2**i) + residual
     assert [block.projector is None for block in network.blocks] == [True, True, False]
     torch.testing.assert_close(network(x), h, rtol=0, atol=1e-5)
-
-
-def test_gradients_reach_every_parameter_and_are_finite_under_gaps() -> None:
-    network = encoder(dropout=0.0).train()
-    x = gappy()
-    network(x).square().sum().backward()
-    for name, value in network.named_parameters():
-        assert value.grad is not None, name
-        assert torch.isfinite(value.grad).all(), name
-        assert value.grad.abs().sum() > 0, name
-    assert torch.equal(torch.isnan(x), torch.isnan(gappy()))
 
 
 def test_dropout_works_in_training_only() -> None:
@@ -449,17 +380,6 @@ def test_the_table_front_end_is_as_wide_as_it_says(cardinalities: list[int], see
     assert features.shape == (7, front.out_features)
     assert torch.isfinite(features).all()
     assert torch.equal(features[:, -len(sizes) :] == 1, torch.isnan(x))
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_mlp_rows_are_independent(training: bool) -> None:
-    network = seeded(lambda: MLPEncoder([0, 3, 0], hidden_dim=8, depth=3)).train(training)
-    x = torch.tensor([[0.3, 1.0, NAN], [NAN, NAN, NAN], [2.0, 0.0, -1.0]])
-    together = network(x)
-    assert together.shape == (3, 8)
-    assert torch.isfinite(together).all()
-    for row in range(3):
-        torch.testing.assert_close(together[row : row + 1], network(x[row : row + 1]), rtol=0, atol=1e-5)
 
 
 def test_mlp_has_the_papers_layers() -> None:

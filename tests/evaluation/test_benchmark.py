@@ -15,10 +15,12 @@ import kinview
 from helpers import SIZES
 from kinview.configs import config_names, config_path, read_config
 from kinview.evaluation import Benchmark, Store, run
-from kinview.evaluation.benchmark import part_label, steps
+from kinview.evaluation.benchmark import part_label, scoring, steps
+from kinview.evaluation.benchmark.grid import SourceSet
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.files import parse_tensors
 from kinview.methods import RawFeatures
+from kinview.own_parts import OwnParts
 
 TS2VEC = {"ts2vec": {**SIZES["ts2vec"], "trainer": {"max_steps": 3}}}
 SCARF = {"scarf": {"trainer": {"max_steps": 3}}}
@@ -138,6 +140,7 @@ def test_new_seed_adds_cells_and_keeps_the_old_ones(small, tmp_path):
     pd.testing.assert_frame_equal(kept, first)
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_a_number(tiny, finished, tmp_path):
     threads = torch.get_num_threads()
     one, two = finished[0], go(tiny, tmp_path, workers=2)
@@ -209,7 +212,7 @@ def test_failed_cells_are_recorded_and_tried_again(tiny, tmp_path, monkeypatch):
     assert failed.equals(frame["method"] == "raw")
     assert set(frame.loc[failed, "message"]) == {"ArithmeticError: loss is not finite"}
     assert frame.loc[failed, NUMBERS[:5]].isna().all(axis=None)
-    frame = go(tiny, tmp_path)
+    frame = go(tiny, tmp_path, retry_failed=True)
     assert set(frame["status"]) == {"ok"}
     assert frame["attempts"].tolist() == [2 if again else 1 for again in failed]
 
@@ -240,8 +243,8 @@ def test_corruption_is_applied_to_the_parts_that_are_named(small, tmp_path, corr
 
 def test_label_noise_is_in_training_labels_only(tiny, data, finished, monkeypatch):
     scored = []
-    evaluate = steps.evaluate
-    monkeypatch.setattr(steps, "evaluate", lambda y, *rest: scored.append(y) or evaluate(y, *rest))
+    evaluate = scoring.evaluate
+    monkeypatch.setattr(scoring, "evaluate", lambda y, *rest: scored.append(y) or evaluate(y, *rest))
     cells = [cell for cell in tiny.cells() if cell.label_noise is not None]
     assert {cell.label_noise_rate for cell in cells} == {0.25}
     for cell in cells:
@@ -336,6 +339,8 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "method": "raw",
         "corruption": {"mcar": {"mode": "timestep"}},
         "severity": 0.3,
+        "severity_test": 0.1,
+        "embedding_metrics": True,
         "corrupt": "test",
         "pretrain_on": "corrupted",
         "label_noise": {"symmetric": {"inclusive": True}},
@@ -347,8 +352,11 @@ def test_everything_that_determines_a_result_is_in_its_key(tiny):
         "code": {**cell.code, "method": "0"},
         "split": {"stratified_kfold": {"folds": 3}},
         "fold": 1,
+        "static_to": {"probe": ["age"]},
+        "sources": (SourceSet("other", "{}", "0", ""),),
     }
     by_others = {"dataset_options": '{"drop": ["x"]}', "fits_labels": True}  # the fingerprint; the method and its code
+    by_others |= {"imports": (OwnParts("own", "own.py", "0"),)}  # the code of its parts
     by_others |= {"is_control": True, "own_probe": True}  # what the benchmark calls it changes no number
     assert set(changes) == {field.name for field in dataclasses.fields(cell)} - set(by_others)
     assert {dataclasses.replace(cell, **{name: value}).key for name, value in by_others.items()} == {cell.key}
@@ -392,7 +400,7 @@ def test_embeddings_of_the_clean_test_set(tiny, finished, tmp_path):
         ({"datasets": ["iris", {"iris": {"test_fraction": 0.5}}]}, "datasets must be different names"),
         ({"severities": [20]}, "severities must be numbers from 0 to 0.99"),
         ({"label_fractions": [0]}, "label_fractions must be numbers"),
-        ({"corrupt": "all"}, "corrupt must be one of train, test, both; got 'all'"),
+        ({"corrupt": "all"}, "corrupt must be one of train, test, both, or a list of these, each once; got 'all'"),
         ({"crossed": "yes"}, "crossed must be true or false"),
         ({"workers": 0}, "workers must be at least 1; got 0"),
         ({"label_noise": []}, "label_noise_rates do nothing without label_noise"),
@@ -410,9 +418,23 @@ def test_options_of_a_data_set_reach_its_reader_and_every_key(small, tmp_path):
     assert {cell.key for cell in plain.cells()}.isdisjoint(cell.key for cell in dropped.cells())
     assert dataclasses.replace(plain, datasets=[{"table": None}]).cells()[0].key == plain.cells()[0].key
     frame = go(dropped, tmp_path)
-    assert set(frame["dataset"]) == {"table"} and set(frame["status"]) == {"ok"}
+    assert set(frame["status"]) == {"ok"}, frame["message"].dropna().tolist()
+    assert set(frame["dataset"]) == {"table"}
     z, y = dropped.embeddings(tmp_path / "cache")["table", "raw"]
     assert z.shape == (len(y), 3)
+
+
+def test_a_method_whose_views_need_more_channels_has_no_cells_and_no_control_of_its_own(tiny):
+    grid = dataclasses.replace(tiny, datasets=["toy"], methods=["cmlc", "cmsc"], controls="default")
+    assert {cell.method_label for cell in grid.cells() if not cell.is_control} == {"cmsc"}
+    assert grid.left_out() == [
+        "cmlc on Toy: its views need at least 2 channels, and the data set has 1",
+    ]
+    alone = dataclasses.replace(grid, methods=["cmlc"])
+    with pytest.raises(
+        ValueError, match="none of the methods can be fitted on the data set 'toy': cmlc: its views need"
+    ):
+        alone.cells()
 
 
 def test_data_without_a_label_for_every_sample_are_refused(tmp_path):
@@ -492,3 +514,24 @@ def test_configs_cannot_be_imported_through_the_link(monkeypatch):
     monkeypatch.syspath_prepend(Path(kinview.__file__).parent)
     with pytest.raises(ImportError, match="relative import"):
         importlib.import_module("configs")
+
+
+def test_the_message_of_a_failed_cell_quotes_no_name(tmp_path, monkeypatch):
+    from kinview.evaluation.probes.nearest_neighbour import NearestNeighbour
+
+    folder = write_data(tmp_path) / "ward"
+    folder.mkdir()
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"])
+    rows = rows.assign(stay=[f"stay-{i}" for i in range(40)], patient=[f"anna {i // 2}" for i in range(40)])
+    rows.assign(died=np.arange(40) // 2 % 2).to_csv(folder / "ward.csv", index=False)
+
+    def fails(self, *args, **kwargs):
+        raise ValueError("k=3 is wrong for 'anna 7', \"stay-3\" and 'anna' (stay-5: 7)")
+
+    monkeypatch.setattr(NearestNeighbour, "fit", fails)
+    benchmark = Benchmark(
+        name="m", datasets=[{"ward": {"label": "died", "group": "patient", "index": "stay"}}], methods=["raw"],
+        probes=["knn"], controls="none", data_dir=str(tmp_path),
+    )  # fmt: skip
+    frame = run(benchmark, f"{tmp_path}/r.db", cache_dir=tmp_path / "c", progress=False)
+    assert frame["message"].tolist() == ["ValueError: k=3 is wrong for '...', '...' and 'anna' (...: 7)"] * len(frame)

@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from kinview._cli.bench import parse
-from kinview.evaluation import Benchmark, NearestNeighbour
+from kinview.evaluation import Benchmark, NearestNeighbour, format_table
 from kinview.evaluation.benchmark import controls, part_label
 from kinview.evaluation.benchmark.controls import DEFAULT, Control, check_controls, controls_for
 from kinview.evaluation.report.cells import read_results
-from kinview.evaluation.report.table import compare_with_controls
+from kinview.evaluation.report.html import render_report
+from kinview.evaluation.report.verdicts import compare_with_controls, verdicts
 from kinview.methods import RawFeatures
 from test_benchmark import SCARF, TS2VEC, go, write_data
 
@@ -164,6 +165,30 @@ def test_a_probe_of_its_own_stands_on_the_data_sets_where_the_control_had_no_oth
     assert found.to_dict() == pytest.approx({"italy": -0.1, "wine": -0.09})
 
 
+def test_a_control_with_a_probe_of_its_own_beside_others_is_one_to_beat():
+    """``raw`` among the methods and ``raw`` with xgboost among the controls: to beat the controls is to beat both."""
+    frame = pd.DataFrame([
+        {"dataset": f"d{d}", "modality": "tabular", "seed": seed, "method": method, "probe": probe, "own_probe": own,
+         "accuracy": value + 0.001 * d + 0.002 * seed * (method == "scarf")}
+        for d in range(8) for seed in range(2) for method, probe, own, value in (
+            ("raw", "knn", 0, 0.7), ("raw", "linear", 0, 0.7), ("raw", "xgboost", 1, 0.95),
+            ("scarf", "knn", 0, 0.8), ("scarf", "linear", 0, 0.8),
+        )
+    ])  # fmt: skip
+    results = read_results(frame)
+    judged = {row["control"]: row for row in verdicts(results, "accuracy")}
+    assert {name: row["words"] for name, row in judged.items()} == {
+        "raw": "beats raw", "raw / xgboost": "is worse than raw / xgboost"
+    }  # fmt: skip
+    assert not any(row["beats_all"] for row in judged.values())
+    found = compare_with_controls(results, "accuracy").query("control == 'raw / xgboost' and dataset == 'd0'")
+    assert found.set_index("probe")["difference"].to_dict() == pytest.approx({"knn": -0.149, "linear": -0.149})
+    page, text = render_report(frame), format_table(frame)
+    assert "is worse than raw / xgboost" in page and "minus raw / xgboost" in page
+    assert "is worse than raw / xgboost" in text and "beats every one" not in text
+    assert [row["control"] for row in verdicts(results, "accuracy", probes=["knn"])] == ["raw", "raw / xgboost"]
+
+
 def test_a_usual_control_that_no_probe_can_be_asked_of_is_left_out_by_name(plain):
     benchmark = dataclasses.replace(
         plain,
@@ -220,3 +245,46 @@ def test_left_out_pairs_of_controls_are_named(plain):
 
 def pairs_of(benchmark):
     return {(method, probe) for _, method, probe in pairs(benchmark)}
+
+
+# --- untrained networks of the methods -------------------------------------------------------------------------------
+
+
+def test_the_default_untrained_network_is_that_of_each_method(plain):
+    variants = [TS2VEC, {"ts2vec": {**TS2VEC["ts2vec"], "mask": "all_true"}}, {"ts2vec": {"trainer": {"max_steps": 1}}}]
+    wider = {"ts2vec": {**TS2VEC["ts2vec"], "repr_dim": 12}}
+    benchmark = dataclasses.replace(
+        plain, datasets=["toy"], methods=[*variants, wider, {"tstcc": {"temperature": 0.5}}], controls="default",
+        probes=["knn"],
+    )  # fmt: skip
+    untrained = [
+        cell.method if isinstance(cell.method, str) else cell.method["random_init"]["method"]
+        for cell in benchmark.cells()
+        if part_label(cell.method).startswith("random_init")
+    ]
+    own = {name: value for name, value in TS2VEC["ts2vec"].items() if name != "trainer"}
+    # one for those that differ in their training alone, and the name alone for the usual network
+    assert untrained == [
+        {"ts2vec": own}, "random_init", {"ts2vec": {**own, "repr_dim": 12}}, "tstcc",
+    ]  # fmt: skip
+    assert benchmark.left_out() == []
+
+
+def test_without_a_learned_method_there_is_the_usual_one(plain):
+    benchmark = dataclasses.replace(plain, datasets=["toy"], methods=["catch22"], controls="default", probes=["knn"])
+    assert ("time_series", "random_init", "knn") in pairs(benchmark)
+
+
+def test_a_variant_is_compared_with_its_own_network(plain, tmp_path):
+    sizes = {**TS2VEC["ts2vec"], "repr_dim": {"grid": [4, 6]}, "mask": {"grid": ["binomial", "all_true"]}}
+    benchmark = dataclasses.replace(
+        plain, datasets=["toy"], methods=[{"ts2vec": sizes}], controls="default", probes=["knn"]
+    )
+    results = read_results(go(benchmark, tmp_path))
+    learned = [method for method in results.methods if method not in results.controls]
+    (dataset,) = results.modalities
+    assert len(learned) == 4
+    for method in learned:
+        untrained = [one for one in results.controls_of(method, dataset) if one.startswith("random_init")]
+        size = method.split("repr_dim=")[1][0]
+        assert len(untrained) == 1 and f"repr_dim={size}" in untrained[0]

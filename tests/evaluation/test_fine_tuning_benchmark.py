@@ -18,7 +18,7 @@ from helpers import SIZES
 from kinview import FineTunedClassifier
 from kinview.complete_configs import complete_config
 from kinview.evaluation import Benchmark, FineTune, Store, evaluate, run
-from kinview.evaluation.benchmark import steps
+from kinview.evaluation.benchmark import scoring, steps
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.evaluation.probes import probes
 from kinview.evaluation.report import format_table, write_report
@@ -188,7 +188,7 @@ def test_a_probe_sees_the_labels_and_the_corruption_of_its_cell(tiny, data, fini
 def test_test_samples_and_labels_do_not_reach_the_training(tiny, data, finished, monkeypatch):
     cell = tuned(tiny)[0]
     scores = []
-    monkeypatch.setattr(steps, "evaluate", lambda y, s, *rest: scores.append(s) or evaluate(y, s, *rest))
+    monkeypatch.setattr(scoring, "evaluate", lambda y, s, *rest: scores.append(s) or evaluate(y, s, *rest))
     for poison in (None, 1e3):
         chain = Chain(cell, data, finished[1] / "cache")
         if poison is not None:
@@ -226,7 +226,7 @@ def test_the_model_of_the_chain_is_not_changed_by_the_probe(tiny, data, finished
 
 def test_supervised_is_the_network_trained_from_scratch_and_nothing_else(tiny, data, finished, monkeypatch):
     scores = []
-    monkeypatch.setattr(steps, "evaluate", lambda y, s, *rest: scores.append(s) or evaluate(y, s, *rest))
+    monkeypatch.setattr(scoring, "evaluate", lambda y, s, *rest: scores.append(s) or evaluate(y, s, *rest))
     for cell in (cell for cell in tuned(tiny) if kind(cell.method) == "supervised"):
         chain = Chain(cell, data, finished[1] / "cache")
         chain.probe(cell)
@@ -301,7 +301,7 @@ def test_a_control_of_another_package_is_a_control_in_the_report(data, tmp_path)
     results = read_results(Store(f"{tmp_path}/results.db").frame())
     assert results.controls == ("means",) and results.methods[0] == "means"
     assert results.controls_of(results.methods[1], "Toy") == ["means"]
-    assert " means (better" in " ".join(format_table(frame, width=200).split())
+    assert " means (mean difference" in " ".join(format_table(frame, width=200).split())
     html = write_report(frame, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "means <small>control</small>" in html and "No control was run" not in html
 

@@ -176,11 +176,19 @@ def test_the_cut_is_as_near_the_fraction_as_equal_times_allow() -> None:
 
 
 def test_dates_are_read_as_such_whatever_their_order_as_text() -> None:
-    dates = ["2021-01-10", "2019-12-31T23:30:00-01:00", "2020-01-01T00:10:00Z", "2018-05-01"]
+    dates = ["2021-01-10T00:00Z", "2019-12-31T23:30:00-01:00", "2020-01-01T00:10:00Z", "2018-05-01T12:00Z"]
     ((train, test),) = Temporal(time="time", test_fraction=0.5).cut(dated(dates))
     assert (train.tolist(), test.tolist()) == ([2, 3], [0, 1])  # 23:30 an hour west of Greenwich is 00:30 there
     with pytest.raises(ValueError, match=r"time='time' of the data set 'dated' holds '31\.12\.2020': times are"):
         Temporal(time="time").cut(dated(["31.12.2020", "spring", "x", "y"]))
+
+
+def test_dates_are_those_of_the_readers_of_files() -> None:
+    shifted = ["2293-03-01", "2255-01-01", "1650-07-30", "2299-12-31"]  # as de-identified records have them
+    ((train, test),) = Temporal(time="time", test_fraction=0.5).cut(dated(shifted))
+    assert (train.tolist(), test.tolist()) == ([1, 2], [0, 3])
+    with pytest.raises(ValueError, match=r"has dates with a time zone .* and without .* which could be hours apart"):
+        Temporal(time="time").cut(dated(["2020-01-01T10:00Z", "2020-01-02", "2020-01-03", "2020-01-04"]))
 
 
 def test_series_have_the_time_of_their_first_stamp() -> None:
@@ -246,6 +254,58 @@ def test_splitters_of_scikit_learn_cut_data_sets() -> None:
         assert not any(set(fold.groups_train) & set(fold.groups_test) for fold in folds)  # type: ignore[arg-type]
     with pytest.warns(UserWarning, match="The groups parameter is ignored by KFold"):
         assert len(data.split(KFold(5))) == 5
+
+
+@pytest.mark.parametrize("splitter", ["holdout", {"holdout": {}}, 5, [(0, 1)]])
+def test_what_cuts_nothing_is_refused(splitter: Any) -> None:
+    with pytest.raises(TypeError, match="cuts nothing; give a splitter of scikit-learn, or a protocol"):
+        patients().split(splitter)
+
+
+def test_numbers_have_no_classes_to_stratify_by() -> None:
+    from sklearn.model_selection import KFold, StratifiedKFold as Reference
+
+    data = dataclasses.replace(patients(), groups_train=None, groups_test=None)
+    target = dataclasses.replace(data, y_train=np.linspace(0.5, 2, N_TRAIN), y_test=np.linspace(0.5, 2, N_TEST))
+    with pytest.raises(ValueError, match=r"'wards' has numbers as labels, no classes .* use holdout, temporal"):
+        StratifiedKFold(3).cut(target)
+    with pytest.raises(ValueError, match="continuous"):
+        target.split(Reference(3))
+    assert len(target.split(KFold(3))) == len(Holdout(repeats=3).cut(target)) == 3
+
+
+def test_the_warning_of_a_cut_is_heard_once() -> None:
+    data, protocol = dated(list(range(8)), groups=list("abcdacef")), Temporal(time="time", test_fraction=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fold, _ = protocol.fold(data, 0)  # whoever asks for a fold has planned it
+    assert fold.sizes == (4, 2)
+    with pytest.warns(UserWarning, match="are left out"):
+        protocol.cut(data)
+
+
+def test_the_site_that_is_tested_may_be_the_one_that_loses_values(tmp_path: Any) -> None:
+    folder = write_data(tmp_path) / "wards"
+    folder.mkdir()
+    data = patients().pooled()
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 4)), columns=list("abcd"))
+    rows = rows.assign(patient=data.groups, site=data.static["site"].to_numpy(), died=data.y)  # type: ignore[index]
+    rows.to_csv(folder / "wards.csv", index=False)
+    benchmark = Benchmark(
+        name="one", datasets=[{"wards": {"label": "died", "group": "patient", "static": ["site"]}}], methods=["raw"],
+        probes=["knn"], controls="none", split={"leave_one_group_out": {"group": "site"}}, severities=[0.5],
+        corruptions=[{"subgroup": {"where": {"site": "B"}}}], data_dir=str(tmp_path),
+    )  # fmt: skip
+    frame = run(benchmark, f"{tmp_path}/r.db", cache_dir=tmp_path / "c", progress=False)
+    assert set(frame["status"]) == {"ok"}, frame["message"].dropna().tolist()
+    gone = frame[frame["severity"] == 0.5].set_index("fold")[["realised_missing_train", "realised_missing_test"]]
+    assert gone.loc[1].tolist() == [0.0, 0.5]  # B is the second site
+    assert gone.drop(1)["realised_missing_test"].tolist() == [0.0, 0.0, 0.0]
+    assert (gone.drop(1)["realised_missing_train"] > 0.15).all()
+    nobody = dataclasses.replace(benchmark, corruptions=[{"subgroup": {"where": {"site": "Z"}}}])
+    assert {cell.corruption is None for cell in nobody.cells()} == {True}
+    (told,) = nobody.left_out()
+    assert told.startswith("subgroup(where.site=Z) on wards: no sample is one of those that `where` names; codes such")
 
 
 def test_a_benchmark_runs_over_sites(tmp_path: Any) -> None:

@@ -316,3 +316,14 @@ def test_the_realised_transition_is_in_the_store(tmp_path: Path) -> None:
     assert kept["class_conditional"]["counts"] == [[84, 16], [24, 76]]
     assert sum(kept["annotator"]["counts"][i][1 - i] for i in (0, 1)) == 40
     assert frame["labelled_samples"].tolist() == [ROWS] * 4 and frame["labelled_groups"].tolist() == [GROUPS] * 4
+
+
+def test_a_map_of_classes_that_a_data_set_lacks_leaves_it_out_by_name():
+    noise = {"asymmetric": {"mapping": {"sepsis": "pneumonia"}}}
+    benchmark = Benchmark(
+        name="m", datasets=["wine"], methods=["raw"], probes=["knn"], controls="none",
+        label_noise=["symmetric", noise], label_noise_rates=[0.2],
+    )  # fmt: skip
+    assert {cell.label_noise for cell in benchmark.cells()} == {None, "symmetric"}
+    (told,) = benchmark.left_out()
+    assert told.endswith("on wine: mapping names 'pneumonia', 'sepsis', which are no classes of it")

@@ -268,6 +268,29 @@ def test_a_subgroup_takes_parts_and_numbers_and_several_groups():
     assert removed.sum() == 8 and not removed[[0, 3]].any()
 
 
+@pytest.mark.parametrize(
+    ("where", "rows"), [("01", [0]), ("1", [1]), ("2", [2, 3]), (2, [2, 3]), ([2, "01"], [0, 2, 3])]
+)
+def test_codes_are_the_text_that_they_are(where, rows):
+    removed = Subgroup(0.5, where).apply(np.zeros((4, 10)), 0, groups=["01", "1", "2", "2"])[1]
+    assert np.flatnonzero(removed.any(axis=1)).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("where", "codes"), [(1, ["01", "1"]), ([1], ["01", "2"]), (8, ["010", "8"]), (10, ["010", "10"])]
+)
+def test_a_number_that_yaml_made_of_a_code_is_refused(where, codes):
+    static = pd.DataFrame({"site": codes})
+    with pytest.raises(ValueError, match="gives a number, and there are codes with leading zeros: write '01' or '1'"):
+        Subgroup(0.5, {"site": where}).apply(np.zeros((2, 10)), 0, static=static)
+
+
+def test_booleans_with_a_gap_are_still_true_and_false():
+    static = pd.DataFrame({"icu": [1.0, 0.0, np.nan, 1.0]})
+    removed = Subgroup(0.5, {"icu": True}).apply(np.zeros((4, 10)), 0, static=static)[1]
+    assert np.flatnonzero(removed.any(axis=1)).tolist() == [0, 3]
+
+
 def test_a_subgroup_may_be_one_of_static_columns():
     x = np.arange(60.0).reshape(6, 10)
     static = pd.DataFrame({"site": list("ABBBBA"), "female": [1.0, np.nan, 1.0, 0.0, 1.0, 1.0]})
@@ -279,7 +302,7 @@ def test_a_subgroup_may_be_one_of_static_columns():
     np.testing.assert_array_equal(removed, by_group)  # the same draws, whatever tells who is in
     high = Subgroup(0.5, {"site": ["A"]}, {"self_masking": {"values": "high"}}).apply(x, 0, static=static)[1]
     assert np.flatnonzero(high.any(axis=1)).tolist() == [5]  # the highest ten of these twenty
-    with pytest.raises(ValueError, match=r"is one of where=\{'site': 'C'\}; here are site: 'A', 'B'"):
+    with pytest.raises(ValueError, match=r"no sample is one of those that `where` names"):
         Subgroup(0.5, {"site": "C"}).apply(x, 0, static=static)
     with pytest.raises(ValueError, match="where names 'ward', which is no static column of the data; there are: site"):
         Subgroup(0.5, {"ward": "C"}).apply(x, 0, static=static)
@@ -301,7 +324,7 @@ def test_mechanisms_that_a_data_set_rules_out_are_left_out_by_name(tmp_path):
     )  # fmt: skip
     assert {cell.corruption for cell in benchmark.cells()} == {None, "mcar", "mar"}
     assert benchmark.left_out() == [
-        "natural on ward: the training part has no gaps",
+        "natural on ward: no sample has a gap",
         "sensor on ward: scope='sample' is of time series: a row of a table has one value of each column",
         "subgroup(where.sex=f, mechanism=block) on ward: its mechanism is a corruption of time series",
     ]
@@ -316,7 +339,7 @@ def test_mechanisms_that_a_data_set_rules_out_are_left_out_by_name(tmp_path):
 def test_a_group_that_is_not_there_is_refused_or_left_alone():
     x = np.zeros((4, 5))
     with pytest.raises(
-        ValueError, match="no sample, here or in the training part, is one of where='D'; here are 'A', 'B'"
+        ValueError, match=r"subgroup\(where='D'\) cannot be applied: no sample is one of those that `where` names"
     ):
         Subgroup(0.2, "D").apply(x, 0, groups=list("ABAB"))
     learned = Subgroup(0.2, "A").learn(x, 0, groups=list("ABAB"))

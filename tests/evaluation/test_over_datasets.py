@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from kinview.evaluation import against_controls, holm, paired_difference_over_datasets, paired_differences
-from kinview.evaluation.over_datasets import verdict
+from kinview.evaluation import (
+    against_controls,
+    bayesian_signed_rank,
+    compare_methods,
+    holm,
+    paired_difference_over_datasets,
+    paired_differences,
+)
+from kinview.evaluation.comparison.signed_rank import Probabilities
+from kinview.evaluation.over_datasets import paired_within_datasets, verdict
 
 
 def cells(values, probes=("svm",), seeds=(0, 1), folds=(0,), spread=0.01, seed=0):
@@ -32,7 +40,7 @@ VALUES = {"raw": np.linspace(0.6, 0.9, 9), "ours": np.linspace(0.62, 0.93, 9), "
 
 
 @pytest.mark.parametrize("folds", [(0,), (0, 1, 2)])
-def test_it_is_scipys_paired_test_of_the_means_within_data_sets(folds):
+def test_it_is_scipys_interval_and_signed_rank_test_of_the_means_within_data_sets(folds):
     frame = cells(VALUES, folds=folds)
     found = paired_difference_over_datasets(frame, "raw").set_index("method")
     means = frame.groupby(["method", "dataset"])["accuracy"].mean()
@@ -41,7 +49,8 @@ def test_it_is_scipys_paired_test_of_the_means_within_data_sets(folds):
         interval = test.confidence_interval(0.95)
         row = found.loc[method]
         assert row["difference"] == pytest.approx((means[method] - means["raw"]).mean(), abs=1e-15)
-        assert (row["low"], row["high"], row["p"]) == pytest.approx((interval.low, interval.high, test.pvalue))
+        assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+        assert row["p"] == pytest.approx(stats.wilcoxon(means[method], means["raw"]).pvalue)
         assert (row["mean"], row["reference"]) == pytest.approx((means[method].mean(), means["raw"].mean()))
         gain = means[method] - means["raw"]
         assert (row["wins"], row["ties"], row["losses"]) == ((gain > 0).sum(), 0, (gain < 0).sum())
@@ -54,7 +63,7 @@ def test_calculated_by_hand():
     assert row["difference"] == pytest.approx(0.1) and row["std"] == pytest.approx(0.1)
     half = 4.302652729911275 * 0.1 / np.sqrt(3)  # t of 2 degrees of freedom at 0.975
     assert (row["low"], row["high"]) == pytest.approx((0.1 - half, 0.1 + half))
-    assert row["p"] == pytest.approx(2 * stats.t.sf(np.sqrt(3), 2))
+    assert np.isnan(row["p"])  # three data sets are not tested
     assert (row["wins"], row["ties"], row["losses"], row["testable"]) == (2, 1, 0, False)
 
 
@@ -67,6 +76,33 @@ def test_a_seed_that_is_planted_again_moves_nothing(seed, copies):
     columns = ["difference", "low", "high", "p", "wins", "losses", "datasets"]
     one, many = (paired_difference_over_datasets(f, "raw")[columns].to_numpy() for f in (frame, again))
     np.testing.assert_allclose(many.astype(float), one.astype(float), rtol=1e-9, atol=1e-12)
+
+
+def test_a_seed_that_is_planted_again_in_one_place_moves_nothing():
+    """Seeds are averaged before probes, conditions and data sets are: more of them in one place weigh no more."""
+    frame = cells(VALUES, probes=("svm", "ridge"))
+    planted = frame[(frame["dataset"] == "set 3") & (frame["probe"] == "ridge")]
+    again = pd.concat([frame, *(planted.assign(seed=planted["seed"] + 10 * k) for k in range(1, 6))])
+    columns = ["difference", "low", "high", "p", *Probabilities._fields]
+    one, many = (
+        paired_difference_over_datasets(f, "raw", by=["method"], generator=np.random.default_rng(0))[columns]
+        for f in (frame, again)
+    )
+    np.testing.assert_allclose(many, one, rtol=1e-9, atol=1e-12)
+    for f in (frame, again):
+        assert compare_methods(f).pairs["p_holm"].tolist() == compare_methods(frame).pairs["p_holm"].tolist()
+
+
+def test_probabilities_are_those_of_the_bayesian_test_of_the_data_sets():
+    frame = cells(VALUES)
+    found = paired_difference_over_datasets(frame, "raw", by=["method"], generator=np.random.default_rng(0))
+    within = paired_within_datasets(frame, "raw", by=["method"])
+    gain = within[within["method"] == "other"]["difference"]
+    wanted = bayesian_signed_rank(gain, np.random.default_rng(1))
+    assert found.set_index("method").loc["other", [*Probabilities._fields]].tolist() == pytest.approx(wanted, abs=0.01)
+    few = frame[frame["dataset"].isin([f"set {i}" for i in range(5)])]
+    row = paired_difference_over_datasets(few, "raw", by=["method"], generator=np.random.default_rng(0)).iloc[0]
+    assert row[["p", *Probabilities._fields]].isna().all() and row["low"] < row["high"]
 
 
 def test_folds_that_are_planted_again_do_not_narrow_the_interval_of_one_data_set():
@@ -86,7 +122,7 @@ def test_a_reference_may_be_a_method_with_its_probe():
     means = frame.groupby(["method", "probe", "dataset"])["accuracy"].mean()
     gain = means["ours", "svm"] - means["raw", "ridge"]
     row = found[(found["method"] == "ours") & (found["probe"] == "svm")].iloc[0]
-    assert row["p"] == pytest.approx(stats.ttest_1samp(gain, 0).pvalue)
+    assert row["p"] == pytest.approx(stats.wilcoxon(gain).pvalue)
 
 
 def test_conditions_are_compared_each_with_its_own_and_only_pairs_count():
@@ -115,7 +151,7 @@ def test_one_data_set_has_no_interval_and_few_are_not_tested():
 def test_differences_without_spread_have_a_p_value():
     frame = cells({"raw": np.full(7, 0.5), "ours": np.full(7, 0.75), "same": np.full(7, 0.5)}, spread=0.0)
     found = paired_difference_over_datasets(frame, "raw").set_index("method")
-    assert found["p"].to_dict() == {"ours": 0.0, "same": 1.0}
+    assert found["p"].to_dict() == {"ours": 2 / 2**7, "same": 1.0}
     assert found.loc["same", "ties"] == 7
 
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings, strategies as st
 from kinview.cli import main
 from kinview.evaluation import Benchmark, Predictions, Store, evaluate, read_predictions, write_report
 from kinview.evaluation.predictions import SCORE
-from kinview.evaluation.store import SCHEMA_VERSION
 from test_benchmark import go, write_data
 from test_store import CELL
 
@@ -126,25 +125,6 @@ def test_damage_is_named_with_its_cell(store, damage):
     with pytest.raises(ValueError, match=r"is damaged: the predictions of cell 0123456789ab cannot be read .*backup"):
         store.predictions()
     assert len(store.frame()) == 1  # the results are read
-
-
-def test_a_store_of_schema_2_opens_and_has_none(store):
-    store.add("a", CELL)
-    for sql in (
-        "DROP TABLE predictions",
-        "ALTER TABLE cells DROP COLUMN split",
-        "ALTER TABLE cells DROP COLUMN fold",
-        "UPDATE kinview_schema SET version = 2",
-    ):
-        change(store, sql)
-    opened = Store(store.url, create=False)
-    assert opened.frame()[["split", "fold", "accuracy"]].to_numpy().tolist() == [["official", 0, 0.5]]
-    assert opened.predictions().empty and opened.known(["a"]) == {"a"}
-    opened.add("b", CELL, predictions=made())
-    assert len(opened.predictions()) == 4
-    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as connection:
-        assert connection.execute("SELECT max(version) FROM kinview_schema").fetchone() == (SCHEMA_VERSION,) == (3,)
-    connection.close()
 
 
 WRITER = """

@@ -15,10 +15,12 @@ from kinview.evaluation.benchmark.grid import method_identity
 from kinview.evaluation.benchmark.plan import part_label
 from kinview.evaluation.report import format_table, write_report
 from kinview.evaluation.report.cells import read_results
-from kinview.evaluation.report.figures import degradation_curves, embedding_scatter
+from kinview.evaluation.report.embedding_maps import _project, embedding_scatter
+from kinview.evaluation.report.figures import degradation_curves
 from kinview.evaluation.report.html import render_report
-from kinview.evaluation.report.sections import checks, comparison, result_tables
-from kinview.evaluation.report.table import compare_with_controls
+from kinview.evaluation.report.sections import checks, comparison, notices, result_tables, unseen_conditions
+from kinview.evaluation.report.svg import page_svg
+from kinview.evaluation.report.verdicts import compare_with_controls
 
 SERIES = {"gunpoint": 150, "italy_power_demand": 1029}
 TABLES = {"breast_cancer": 171, "wine": 54}
@@ -119,6 +121,14 @@ def some_embeddings(frame, rows=40):
     return {tuple(pair): (generator.normal(size=(rows, 8)), np.arange(rows) % 3) for pair in pairs}
 
 
+def curves_of(frame):
+    return page_svg("curves", lambda: degradation_curves(read_results(frame), "wine"))
+
+
+def scatter_of(embeddings, **options):
+    return page_svg("scatter", lambda: embedding_scatter(embeddings, **options))
+
+
 @pytest.fixture(scope="module")
 def frame():
     return results_frame()
@@ -137,7 +147,8 @@ def test_the_page_asks_nothing_of_a_network(page):
     assert addresses
     assert all(value.startswith("#") for value in addresses)
     assert all(target[1:] in found.ids for target in addresses)
-    assert not {"script", "link", "img", "iframe", "object", "base"} & set(found.tags)
+    assert not {"link", "img", "iframe", "object", "base"} & set(found.tags)
+    assert found.tags.count("script") == 1 and ("src", None) not in found.attributes
     assert "@import" not in page
     assert set(re.findall(r"url\((.)", page)) == {"#"}
 
@@ -161,18 +172,20 @@ def test_a_representation_that_loses_to_raw_is_seen_to_lose(page):
     many = render_report(results_frame({f"set {i}": 300 for i in range(7)}, probes=("svm",), seeds=(0, 1)))
     assert re.search(r'badge bad">is worse than raw', many)
     assert re.search(r'badge good">beats random_init', many)
+    assert "Critical-difference diagram" in many and "Iman and Davenport" in many
     assert re.search(r'badge open">is not testable against raw', page)  # of two data sets
     assert re.search(r'class="worse">▼&#160;raw', page)
 
 
-def test_verdicts_agree_with_the_differences_they_count(frame):
+def test_verdicts_agree_with_the_values_that_they_rest_on(frame):
     found = comparison(read_results(frame), "accuracy")
+    means = frame.groupby(["method", "dataset"])["accuracy"].mean()
     for row in found["verdicts"]:
-        chosen = [d for key, d in found["lookup"].items() if (key[1], key[4]) == (row["method"], row["control"])]
-        assert row["comparisons"] == len(chosen) == 30
-        assert row["worse"] == sum(d["high"] < 0 for d in chosen)
-        assert sum(count for _, count, _ in row["counts"]) == 30
-        assert sum(percent for *_, percent in row["counts"]) == pytest.approx(100)
+        assert len(row["values"]) == row["datasets"] == row["wins"] + row["ties"] + row["losses"] == 2
+        for one in row["values"]:
+            assert one["mean"] == pytest.approx(means[row["method"], one["dataset"]])
+            assert one["reference"] == pytest.approx(means[row["control"], one["dataset"]])
+        assert row["difference"] == pytest.approx(np.mean([one["difference"] for one in row["values"]]))
 
 
 def test_checks_show_realised_rates_convergence_and_failures(frame):
@@ -213,7 +226,7 @@ def test_text_of_users_is_shown_and_never_obeyed():
     embeddings = {(evil, "raw"): (np.eye(4), [evil, "</svg>", "&amp;", "\x07"])}
     page = render_report(frame, title=evil, description=evil, benchmark={"name": evil}, embeddings=embeddings)
     found = Page(page)
-    assert "script" not in found.tags
+    assert found.tags.count("script") == 1  # the page's own
     assert found.text.count(evil) > 5
     assert "a$b_{1}$<i>" in found.text
     assert "</svg>" in found.text
@@ -234,9 +247,9 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(frame):
 
     with matplotlib.rc_context({"font.size": 33, "axes.grid": False}):
         before = dict(matplotlib.rcParams)
-        first = degradation_curves(read_results(frame), "wine")
+        first = curves_of(frame)
         assert dict(matplotlib.rcParams) == before
-    assert first == degradation_curves(read_results(frame), "wine")
+    assert first == curves_of(frame)
 
 
 def test_write_report_writes_the_file_and_names_a_missing_folder(frame, tmp_path):
@@ -266,7 +279,7 @@ def test_metrics_without_a_value_are_named_not_printed_as_nan():
     page = render_report(frame, metric="auroc")
     assert not re.search(r"\bnan\b", page, flags=re.IGNORECASE)
     assert "<summary>AUPRC" not in page
-    assert "45 results have no auroc" in page
+    assert "45 results have no AUROC" in page
 
 
 def test_cells_that_are_not_there_leave_a_gap(frame):
@@ -332,7 +345,7 @@ def test_results_of_two_ways_of_pre_training_are_not_mixed():
         "missing 20\xa0%, pre-trained on corrupted data",
         "missing 40\xa0%, pre-trained on corrupted data",
     ]
-    assert degradation_curves(results, "wine").count("mcar, pre-trained corrupted<") == 1
+    assert curves_of(pd.concat([frame, corrupted])).count("pre-trained corrupted<") == 1
 
 
 def test_a_method_or_probe_with_parameters_keeps_its_place():
@@ -405,7 +418,7 @@ def test_verdicts_and_marks_name_the_control_of_the_method():
     methods = ["raw", *AROUND_NETWORKS, "ts2vec", "tstcc", "tfc"]
     frame = results_frame({"gunpoint": 150}, methods, ("svm",), (0, 1, 2))
     lines = format_table(frame, width=300).split("\n")
-    verdicts = [line.split(" (better")[0] for line in lines if " (better" in line]
+    verdicts = [line.split(" (mean")[0] for line in lines if " (mean" in line]
     words = r"beats|is worse than|is not shown to beat|does not beat|is not testable against"
     assert sorted(re.sub(words, "?", line) for line in verdicts) == [
         "tfc ? random_init", "tfc ? raw", "tfc ? supervised(method.tfc.channel_independent=True)",
@@ -505,37 +518,75 @@ def test_unknown_metric_probe_and_frame_are_refused(frame):
 def test_scatter_draws_each_row_once_and_subsamples_with_a_fixed_seed():
     z = np.random.default_rng(0).normal(size=(500, 6))
     y = np.arange(500) % 14
-    whole = embedding_scatter({"raw": (z, y)}, max_points=500)
+    whole = scatter_of({"raw": (z, y)}, max_points=500)
     assert whole.count("<use") == 500
-    part = embedding_scatter({"raw": (z, y)}, max_points=60)
+    part = scatter_of({"raw": (z, y)}, max_points=60)
     assert part.count("<use") == 60
-    assert part == embedding_scatter({"raw": (z, y)}, max_points=60)
+    assert part == scatter_of({"raw": (z, y)}, max_points=60)
 
 
 @pytest.mark.parametrize(
     "z", [np.zeros((5, 3)), np.ones((5, 1)), np.full((5, 2), np.nan), np.eye(5), np.zeros((5, 0))], ids=str
 )
 def test_scatter_of_degenerate_embeddings_is_drawn(z):
-    assert embedding_scatter({"raw": (z, np.arange(5))}).startswith("<svg")
+    assert scatter_of({"raw": (z, np.arange(5))}).startswith("<svg")
 
 
 def test_scatter_shows_the_components_of_largest_variance():
     z = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 10.0, 0.1]
-    svg = embedding_scatter({"raw": (z, np.zeros(300))})
+    svg = scatter_of({"raw": (z, np.zeros(300))})
     assert re.search(r"PC 1 \(99%\)", svg)
     assert re.search(r"PC 2 \(1%\)", svg)
 
 
 def test_scatter_refuses_an_embedding_without_a_class_per_row():
     with pytest.raises(ValueError, match=r"'raw' has shape \(4, 2\) and 3 classes"):
-        embedding_scatter({"raw": (np.zeros((4, 2)), [0, 1, 2])})
+        scatter_of({"raw": (np.zeros((4, 2)), [0, 1, 2])})
 
 
 def test_curves_need_a_factor_that_was_varied(frame):
     frame = frame[frame["dataset"] == "wine"]
     clean = frame[frame["corruption"].isna() & frame["label_noise"].isna()]
-    assert degradation_curves(read_results(clean), "wine") is None
+    assert curves_of(clean) is None
     assert "Degradation" not in Page(render_report(clean)).text
-    svg = degradation_curves(read_results(frame), "wine")
+    svg = curves_of(frame)
     assert svg.count(">missing values (%), mcar<") == 3
     assert svg.count(">wrong training labels (%), symmetric<") == 3
+
+
+@pytest.mark.parametrize("kind", ["tsne", "umap"])
+def test_maps_of_neighbours_keep_what_is_apart_apart_and_are_the_same_each_time(kind):
+    if kind == "umap":
+        pytest.importorskip("umap")
+    y = np.repeat([0, 1, 2], 30)
+    z = np.random.default_rng(0).normal(size=(90, 8)) + 20 * np.eye(8)[y]
+    points, names = _project(z, kind)
+    assert points.shape == (90, 2) and len(set(names)) == 2
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2) + np.diag([np.inf] * 90)
+    assert (y[distances.argmin(axis=1)] == y).all()
+    np.testing.assert_array_equal(points, _project(z, kind)[0])
+    for few in (z[:3], np.ones((20, 2)), z[:0]):
+        assert np.isfinite(_project(few, kind)[0]).all()
+
+
+def test_a_page_shows_the_maps_that_are_asked_for(frame):
+    page = render_report(frame, embeddings=some_embeddings(frame), maps=["pca", "tsne"])
+    assert "t-SNE 1" in page and "PC 1" in page
+    with pytest.raises(ValueError, match="maps are a list of pca, tsne, umap, each once; got 'tsne'"):
+        render_report(frame, maps="tsne")
+
+
+def test_a_corruption_that_a_method_does_not_see_is_said():
+    frame = results_frame()
+    assert unseen_conditions(read_results(frame)) == {}
+    wine = frame[frame["dataset"] == "wine"]
+    clean = wine[wine["corruption"].isna() & wine["label_noise"].isna()]
+    moved = clean.assign(corruption="jittered_times", severity=0.4, corrupt="both")
+    moved.loc[moved["method"] == "pca", ["accuracy", "auroc"]] += 0.01
+    results = read_results(pd.concat([frame, moved]))
+    (condition,) = (name for name in results.conditions.index if name.startswith("jittered_times"))
+    unseen = unseen_conditions(results)
+    assert list(unseen) == [condition] and set(unseen[condition]) == set(clean["method"]) - {"pca"}
+    assert f"{condition} changes no metric of {', '.join(unseen[condition])} in any cell." in " ".join(
+        notices(results, "accuracy")
+    )

@@ -8,13 +8,15 @@ import pytest
 from scipy import stats
 
 from kinview.cli import main
-from kinview.evaluation import MCAR, Store, holm, paired_difference_over_datasets, write_report
+from kinview.evaluation import MCAR, Report, Store, holm, paired_difference_over_datasets, write_report
 from kinview.evaluation.report import format_table
+from kinview.evaluation.report.all_methods import compare_all
 from kinview.evaluation.report.cells import read_results
 from kinview.evaluation.report.html import render_report
 from kinview.evaluation.report.markdown import render_markdown
 from kinview.evaluation.report.over_datasets import find_reference
 from kinview.evaluation.report.sections import comparison, facts, notices
+from kinview.evaluation.report.verdicts import verdicts
 from test_report import CONDITIONS, Page, results_frame
 
 SETS = {f"set {i}": 300 for i in range(8)}
@@ -33,10 +35,10 @@ def verdict_of(frame, method, control):
 def test_the_verdict_is_of_the_differences_over_data_sets(frame):
     row = verdict_of(frame, "ts2vec", "raw")
     means = frame.groupby(["method", "dataset"])["accuracy"].mean()
-    test = stats.ttest_rel(means["ts2vec"], means["raw"])
+    test = stats.wilcoxon(means["ts2vec"], means["raw"])
     assert row["p"] == pytest.approx(test.pvalue)
     assert row["difference"] == pytest.approx((means["ts2vec"] - means["raw"]).mean())
-    other = stats.ttest_rel(means["ts2vec"], means["random_init"]).pvalue
+    other = stats.wilcoxon(means["ts2vec"], means["random_init"]).pvalue
     assert row["p_holm"] == pytest.approx(holm([row["p"], other])[0], rel=1e-6)
     assert row["words"] == "is worse than raw" and row["state"] == "bad"
 
@@ -49,8 +51,9 @@ def test_a_small_gain_on_every_data_set_beats_although_no_single_comparison_does
         for d in range(30) for s in range(2) for m, gain in (("raw", 0.0), ("scarf", 0.03))
     ]  # fmt: skip
     row = verdict_of(pd.DataFrame(rows), "scarf", "raw")
-    assert row["low"] > 0 and row["better"] < row["comparisons"] / 2
-    assert row["words"] == "beats raw"
+    found = pd.DataFrame(comparison(read_results(pd.DataFrame(rows)), "accuracy")["lookup"].values())
+    assert row["low"] > 0 and (found["verdict"] == "better").mean() < 0.5
+    assert row["words"] == "beats raw" and row["better"] > 0.9
     assert "scarf beats every one of its controls" in format_table(pd.DataFrame(rows))
 
 
@@ -60,6 +63,29 @@ def test_a_seed_that_is_planted_again_moves_no_verdict(frame):
         one, many = verdict_of(frame, "ts2vec", control), verdict_of(again, "ts2vec", control)
         assert many["p_holm"] == pytest.approx(one["p_holm"], rel=1e-9)
         assert many["words"] == one["words"]
+        assert [many[name] for name in ("better", "equivalent", "worse")] == pytest.approx(
+            [one[name] for name in ("better", "equivalent", "worse")]
+        )
+    (one,), (many,) = (compare_all(read_results(f), "accuracy") for f in (frame, again))
+    assert many.found.pairs["p_holm"].tolist() == one.found.pairs["p_holm"].tolist()
+    assert many.found.friedman == one.found.friedman and many.found.cliques == one.found.cliques
+
+
+def test_a_control_with_a_probe_of_its_own_stands_in_the_verdict_of_every_probe(frame):
+    own = frame[(frame["method"] == "raw") & (frame["probe"] == "svm")].assign(method="minirocket", probe="ridge")
+    own = own.assign(method_config='"minirocket"', own_probe=1)
+    both = pd.concat([frame, own])
+    lines = format_table(both, probe="svm", width=300).split("\n")
+    assert any(line.startswith("ts2vec is worse than minirocket (") for line in lines)
+    wanted = verdict_of(frame[frame["probe"] == "svm"], "ts2vec", "raw")
+    found = next(
+        row
+        for row in verdicts(read_results(both), "accuracy", probes=["svm"])
+        if (row["method"], row["control"]) == ("ts2vec", "minirocket")
+    )
+    assert (found["p"], found["difference"]) == pytest.approx((wanted["p"], wanted["difference"]))
+    (compared,) = compare_all(read_results(both), "accuracy")
+    assert set(compared.found.ranks.index) == {"raw", "random_init", "ts2vec", "minirocket"}
 
 
 def test_few_data_sets_are_not_tested(frame):
@@ -67,6 +93,12 @@ def test_few_data_sets_are_not_tested(frame):
     assert verdict_of(few, "ts2vec", "raw")["words"] == "is not testable against raw"
     assert "is not testable against raw" in format_table(few)
     assert "beats every one" not in format_table(few)
+    page = Page(render_report(few)).text
+    assert "Not testable: 5 data sets" in page and "Critical-difference diagram" not in page
+    values = few.groupby(["method", "dataset"])["accuracy"].mean()
+    for name in few["dataset"].unique():
+        own, control = values["ts2vec", name], values["raw", name]
+        assert re.search(rf"ts2vec raw {name} {own:.3f} {control:.3f} [\N{{MINUS SIGN}}+]?\d\.\d{{3}} ", page)
 
 
 def test_a_condition_that_tables_cannot_have_is_not_lacking():
@@ -93,7 +125,7 @@ def test_every_method_and_probe_stands_against_the_reference(frame):
     page = Page(render_report(frame, reference="raw/svm"))
     assert "Over data sets, against raw with the probe svm" in page.text
     table = format_table(frame, reference="raw/svm", width=200)
-    markdown = render_markdown(frame, reference="raw/svm")
+    markdown = render_markdown(Report(frame, reference="raw/svm"))
     assert len(found) == 5 * len(CONDITIONS)
     for row in found.to_dict("records"):
         interval = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
@@ -144,7 +176,9 @@ def test_folds_are_counted_and_averaged(frame):
     plain = comparison(read_results(frame), "accuracy")["lookup"]
     assert {row["n"] for row in lookup.values()} == {2}
     for key, row in lookup.items():
-        assert (row["difference"], row["low"]) == pytest.approx((plain[key]["difference"], plain[key]["low"]))
+        assert (row["difference"], row["low"]) == pytest.approx(
+            (plain[key]["difference"], plain[key]["low"]), nan_ok=True
+        )
 
 
 def test_results_of_several_splits_are_not_mixed(frame):
@@ -173,7 +207,7 @@ def tables_of(markdown):
 def test_markdown_holds_the_main_tables(frame, tmp_path):
     path = write_report(frame, tmp_path / "page.md", benchmark={"name": "study", "seeds": [0, 1]}, reference="raw/svm")
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("# Benchmark study\n") and text.endswith(".\n")
+    assert text.startswith("# Benchmark study\n") and text.endswith("\n") and not text.endswith("\n\n")
     assert "```yaml\nname: study" in text and "torch 2.13.0" in text
     tables = tables_of(text)
     assert tables[0][0][:3] == ["method", "verdict", "data sets"]
@@ -189,7 +223,7 @@ def test_markdown_shows_names_and_never_obeys_them():
     frame = results_frame({"a|b": 99, "<b>`x`": 99}, ["raw", "ts2vec"], ("svm",), (0,))
     frame["status"] = "ok"
     frame.loc[0, ["status", "message", "accuracy"]] = ["failed", "one\n## two | three", None]
-    text = render_markdown(frame, title="T|<i>")
+    text = render_markdown(Report(frame, title="T|<i>"))
     tables_of(text)
     assert "\n## two" not in text and "a\\|b" in text and "\\<b>\\`x\\`" in text and text.startswith("# T\\|\\<i>\n")
 

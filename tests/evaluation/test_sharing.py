@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,50 @@ def test_what_is_computed_from_predictions_stays(store: Store, tmp_path: Path) -
             for part in (one.predictions(keys=[key]) for one in (store, shared))
         ]
         assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("where", ["ward-1", ["x", "patient-07"], {"site": "ward-1"}, "seen-in-training-alone"])
+def test_a_condition_that_names_a_group_cannot_be_shared(store: Store, tmp_path: Path, where: Any) -> None:
+    spec = {"corruption": {"subgroup": {"where": where, "mechanism": "mcar"}}, "label_noise": None}
+    row = {**CELL, "dataset": "ward", "seed": 3, "spec": spec, "corruption": f"subgroup(where={where})"}
+    store.add("n", row, predictions=said(3))
+    with pytest.raises(ValueError, match="the corruption of cell n names a sample or a group") as error:
+        export_store(store, tmp_path / "shared.db", without_ids=True)
+    assert "ward-1" not in str(error.value) and "patient-07" not in str(error.value)
+    assert not (tmp_path / "shared.db").exists()
+    assert export_store(store, tmp_path / "mine.db").exists()  # for those who may have the names
+
+
+def test_a_condition_that_names_a_site_is_shared(store: Store, tmp_path: Path) -> None:
+    spec = {"corruption": {"subgroup": {"where": {"site": "B"}}}, "label_noise": "symmetric"}
+    store.add("s", {**CELL, "dataset": "ward", "seed": 3, "spec": spec}, predictions=said(3))
+    assert len(Store(str(export_store(store, tmp_path / "shared.db", without_ids=True))).frame()) == 5
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "shown"),
+    [
+        ("patient-07", {}),
+        ("b", {"method": "ward-1"}),
+        ("b", {"probe": "patient-07"}),
+        ("b", {"sweeps": [{"of": "ward-1", "values": {"temperature": 0.1}}]}),
+    ],
+)
+def test_a_name_that_is_a_samples_cannot_be_shared(
+    store: Store, tmp_path: Path, benchmark: str, shown: dict[str, Any]
+) -> None:
+    store.plan(benchmark, ["a0"], shown={"a0": shown} if shown else None)
+    with pytest.raises(ValueError, match="of a0 is the name of a sample or a group") as error:
+        export_store(store, tmp_path / "shared.db", without_ids=True)
+    assert "ward-1" not in str(error.value) and "patient-07" not in str(error.value)
+    assert not (tmp_path / "shared.db").exists()
+    assert export_store(store, tmp_path / "mine.db").exists()
+
+
+def test_names_that_are_no_samples_are_shared(store: Store, tmp_path: Path) -> None:
+    store.plan("b", ["a0"], shown={"a0": {"method": "SCARF 0.3"}})
+    shared = Store(str(export_store(store, tmp_path / "shared.db", without_ids=True)))
+    assert shared.frame(benchmark="b")["method"].tolist() == ["SCARF 0.3"]
 
 
 def test_no_file_is_replaced(store: Store, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from kinview.evaluation import confidence_interval, paired_differences, scoreboard, summarize
-from kinview.evaluation.statistics import CONDITION, normalise_conditions
+from kinview.evaluation.statistics import CONDITION, median_interval, normalise_conditions
 
 SCORES = st.lists(st.integers(0, 200).map(lambda hits: hits / 200), min_size=2, max_size=8)
 
@@ -38,7 +38,7 @@ def test_interval_has_the_tabulated_t_quantile(n, quantile):
 def test_interval_agrees_with_scipy_and_ignores_nan(values, confidence):
     found = confidence_interval([*values, float("nan")], confidence)
     if np.ptp(values) == 0:
-        assert found == pytest.approx((values[0], values[0]))
+        assert np.isnan(found).all()
     else:
         expected = stats.t.interval(confidence, len(values) - 1, np.mean(values), stats.sem(values))
         assert found == pytest.approx(expected)
@@ -88,7 +88,7 @@ def test_paired_difference_is_the_one_sample_t_interval_of_the_differences(contr
     difference = np.subtract(other, control)
     assert row["n"] == len(control)
     assert row["difference"] == pytest.approx(difference.mean())
-    assert (row["low"], row["high"]) == pytest.approx(confidence_interval(difference))
+    assert (row["low"], row["high"]) == pytest.approx(confidence_interval(difference), nan_ok=True)
     (back,) = paired_differences(frame, "scarf").to_dict("records")
     assert back["difference"] == pytest.approx(-row["difference"])
 
@@ -108,10 +108,18 @@ def test_pairing_removes_what_the_seeds_have_in_common():
         ([0.8, 0.9], [0.8, 0.9], "equal"),
         ([0.1 + 0.2], [0.3], "equal"),
         ([0.5], [0.9], "higher"),
+        ([0.5, 0.6], [0.7, 0.8], "higher"),  # two seeds that happen to agree
+        ([0.9, 0.9], [0.7, 0.7], "lower"),
     ],
 )
 def test_verdict_is_cautious_where_the_interval_holds_zero_or_is_missing(control, other, verdict):
     assert paired_differences(cells(raw=control, scarf=other), "raw")["verdict"].tolist() == [verdict]
+
+
+def test_seeds_that_agree_have_no_interval():
+    (row,) = paired_differences(cells(raw=[0.5, 0.6], scarf=[0.7, 0.8]), "raw").to_dict("records")
+    assert row["difference"] == pytest.approx(0.2) and np.isnan([row["low"], row["high"]]).all()
+    assert np.isnan(median_interval([0.2] * 8)).all()
 
 
 def test_only_equal_conditions_and_seeds_are_paired():
@@ -156,7 +164,7 @@ def test_conditions_are_spelled_in_one_way_and_the_input_is_not_changed():
     before = frame.copy(deep=True)
     found = normalise_conditions(frame)
     assert len(found[list(CONDITION)].drop_duplicates()) == 1
-    assert found.loc[0, list(CONDITION)].tolist() == ["none", 0.0, "none", "clean", "none", 0.0, 1.0]
+    assert found.loc[0, list(CONDITION)].tolist() == ["none", 0.0, 0.0, "none", "clean", "none", 0.0, 1.0]
     pd.testing.assert_frame_equal(frame, before)
 
 

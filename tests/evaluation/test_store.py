@@ -1,7 +1,6 @@
 """The result store: first result wins, bad input never gets in, foreign files are refused, many writers at once."""
 
 import json
-import os
 import pickle
 import sqlite3
 import subprocess
@@ -13,8 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from helpers import NEEDS_POSTGRESQL, postgresql_database
 from kinview.evaluation import Predictions, Store
-from kinview.evaluation._database import make_engine
 from kinview.evaluation.store import SCHEMA_VERSION
 
 CELL = {"dataset": "wine", "method": "raw", "probe": "linear", "seed": 0, "status": "ok", "accuracy": 0.5}
@@ -252,20 +251,15 @@ def test_processes_create_and_write_at_once_without_loss(tmp_path):
 
 
 @pytest.fixture
-def emptied_afterwards():
-    """The PostgreSQL database of the tests, which is empty again for the next run."""
-    url = os.environ["KINVIEW_TEST_POSTGRESQL"]
-    yield url
-    engine = make_engine(url)
-    with engine.begin() as connection:
-        for table in ("plans", "cells", "predictions", "kinview_schema"):
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
-    engine.dispose()
+def database():
+    """A PostgreSQL database of its own."""
+    with postgresql_database() as url:
+        yield url
 
 
-@pytest.mark.skipif("KINVIEW_TEST_POSTGRESQL" not in os.environ, reason="KINVIEW_TEST_POSTGRESQL names no database")
-def test_postgresql_behaves_as_sqlite_does(emptied_afterwards):
-    url = emptied_afterwards
+@NEEDS_POSTGRESQL
+def test_postgresql_behaves_as_sqlite_does(database):
+    url = database
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(n)]) for n in range(3)]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
     store = Store(url, create=False)
@@ -284,12 +278,3 @@ def test_postgresql_behaves_as_sqlite_does(emptied_afterwards):
     assert store.predictions()[["hash", "seed", "sample", "y", "score:1"]].to_numpy().tolist() == [
         ["said", 0, "p1", "1", 0.25]
     ]
-    old = dict(CELL, method="ts2vec", method_config={"ts2vec": {"repr_dim": 8}})
-    store.add("old", old)
-    with store._engine.begin() as connection:  # as a store of schema 1 that lacks a column
-        connection.exec_driver_sql("ALTER TABLE cells DROP COLUMN auprc")
-        connection.exec_driver_sql("DROP TABLE predictions")
-        connection.exec_driver_sql("UPDATE kinview_schema SET version = 1")
-    frame = Store(url, create=False).frame(keys=["old"])
-    assert json.loads(frame["method_config"][0])["ts2vec"]["depth"] == 10
-    assert frame["auprc"].isna().all()

@@ -125,12 +125,18 @@ def slow_group_nce(*views: Tensor, t: float) -> Tensor:
 
 
 def slow_neighbourhood(
-    a: Tensor, b: Tensor, t: float, alpha: float, window: float | None = None, queue: Tensor | None = None
+    a: Tensor,
+    b: Tensor,
+    t: float,
+    alpha: float,
+    window: float | None = None,
+    queue: Tensor | None = None,
+    both_ways: bool = True,
 ) -> Tensor:
     groups = GROUPS if queue is None else torch.cat([GROUPS, QUEUE_GROUPS])
     times = TIMES if queue is None else torch.cat([TIMES, QUEUE_TIMES])
     values = []
-    for anchors, others in ((a, b), (b, a)):
+    for anchors, others in ((a, b), (b, a)) if both_ways else ((a, b),):
         keys = others if queue is None else torch.cat([others, queue])
         for i in range(len(a)):
             logits = [cosine(anchors[i], key) / t for key in keys]
@@ -205,8 +211,18 @@ PAIRS: dict[str, tuple[Loss, Loss]] = {
         lambda a, b, t: neighbourhood(a, b, t, 0.4, 2.0, groups=GROUPS, times=TIMES, **QUEUED, queue_times=QUEUE_TIMES),
         lambda a, b, t: slow_neighbourhood(a, b, t, 0.4, 2.0, QUEUE),
     ),
+    "neighbourhood_queue_one_way": (
+        lambda a, b, t: neighbourhood(
+            a, b, t, 0.4, 2.0, False, groups=GROUPS, times=TIMES, **QUEUED, queue_times=QUEUE_TIMES
+        ),
+        lambda a, b, t: slow_neighbourhood(a, b, t, 0.4, 2.0, QUEUE, both_ways=False),
+    ),
 }
-SYMMETRIC = [name for name in PAIRS if not name.startswith(("info_nce", "sup_con_one", "group_nce_three"))]
+SYMMETRIC = [
+    name
+    for name in PAIRS
+    if not name.startswith(("info_nce", "sup_con_one", "group_nce_three", "neighbourhood_queue_one_way"))
+]
 
 
 def views(n: int = 7, d: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -144,7 +144,7 @@ def test_an_embedding_does_not_depend_on_the_other_rows(name):
     assert _difference(_embed(model, X)[order], _embed(model, _rows(X, order))) < TOLERANCE
 
 
-def test_the_official_padding_says_that_it_breaks_the_law():
+def test_the_official_padding_says_that_an_embedding_depends_on_it():
     model = TS2Vec(**SERIES, padding="official").fit(_series())
     assert model.method_.encoder.padding_independent is False
     assert TS2Vec(**SERIES).fit(_series()).method_.encoder.padding_independent is True
@@ -532,7 +532,10 @@ def test_ids_are_refused_by_name_unless_asked_for():
         ({"missing": "cell"}, "missing must be 'channel' or 'timestep'; got 'cell'"),
         ({"front_end": "mask"}, "front_end must be 'values', 'values.mask' or 'values.mask.delta'; got 'mask'"),
         ({"padding": "zero"}, "padding must be 'masked' or 'official'; got 'zero'"),
-        ({"scaling": "minmax"}, "scaling must be 'dataset', 'sample' or None; got 'minmax'"),
+        (
+            {"scaling": "minmax"},
+            "scaling must be one of 'dataset', 'robust', 'quantile', 'sample', None, or .* got 'minmax'",
+        ),
         ({"temporal_unit": -1}, "temporal_unit must be at least 0; got -1"),
     ],
 )

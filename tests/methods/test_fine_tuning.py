@@ -23,7 +23,7 @@ from kinview.encoders import heads
 from kinview.methods import RandomInit, Supervised, classifiers, methods
 from kinview.methods.fine_tuning.classifier import FineTuningMethod
 from kinview.methods.fine_tuning.layers import layers_of
-from kinview.training import LossResult, Method
+from kinview.training import Callback, LossResult, Method
 from kinview.training.randomness import forked_generators
 
 SERIES = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3, "trainer": {"max_steps": 5}}}
@@ -199,7 +199,7 @@ def test_gradual_unfreezing_trains_a_layer_only_when_its_time_has_come():
     before = {name: value.clone() for name, value in method.encoder.state_dict().items()}
     changed = []
 
-    class Watch:
+    class Watch(Callback):
         def on_train_begin(self, state, method): ...
 
         def on_step_end(self, state, method):
@@ -553,7 +553,7 @@ def test_an_interrupted_training_continues_to_the_same_bits(ts2vec, tmp_path):
         trainer = {"max_epochs": 4, "checkpoint_dir": folder, "checkpoint_every": 1}
         whole = FineTunedClassifier(ts2vec, freeze=freeze, trainer={"max_epochs": 4}, random_state=0).fit(X, y)
 
-        class Stop:
+        class Stop(Callback):
             def on_step_end(self, state, method):
                 if state.step == 4:
                     raise KeyboardInterrupt
@@ -587,7 +587,7 @@ def test_an_interrupted_training_continues_to_the_same_bits(ts2vec, tmp_path):
         ({"encoder": "raw"}, r"RawFeatures\(\) has no network to train with labels"),
         ({"encoder": "scraf"}, "did you mean 'scarf'"),
         ({"encoder": TABLE, "transfer": True}, "transfer=True needs a fitted encoder"),
-        ({"transfer": True}, "transfer=True is for series: SCARF reads the columns"),
+        ({"transfer": True}, "transfer=True is for series .*: SCARF reads the columns"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(scarf, change, message):
@@ -721,6 +721,7 @@ def assert_passes_all(estimator) -> None:
 QUICK = {"scarf": {"hidden_dim": 16, "depth": 2, "trainer": {"max_steps": 2}}}
 
 
+@pytest.mark.slow
 def test_a_small_one_passes_all_of_scikit_learns_checks():
     assert_passes_all(FineTunedClassifier(QUICK, trainer={"lr": 0.02, "max_epochs": 8}, random_state=0))
 

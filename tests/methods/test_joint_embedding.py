@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
+import inspect
 import json
 import math
 import pickle
@@ -184,9 +185,12 @@ def test_held_out_rows_are_never_queued(monkeypatch: pytest.MonkeyPatch) -> None
     )
     queued: list[int] = []
     enqueue = FeatureQueue.enqueue
-    monkeypatch.setattr(
-        FeatureQueue, "enqueue", lambda self, f, labels: (queued.extend(labels.tolist()), enqueue(self, f, labels))[1]
-    )
+
+    def noted(self: FeatureQueue, features: Tensor, labels: Tensor, times: None) -> None:
+        queued.extend(labels.tolist())
+        enqueue(self, features, labels, times)
+
+    monkeypatch.setattr(FeatureQueue, "enqueue", noted)
     model.fit(data("time_series", 24))
     assert len(queued) == 36 and len(set(queued)) <= 12
 
@@ -402,8 +406,8 @@ def own_recipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 OWN = {
-    "class": "SimSiam",
-    "summary": "SimSiam: a view predicts the other, held still.",
+    "class": "Siamese",
+    "summary": "Siamese: a view predicts the other, held still.",
     "modality": {
         "time_series": {"joint_embedding": {"predictor": {}, "loss": "negative_cosine", "stop_gradient": True}}
     },
@@ -411,9 +415,9 @@ OWN = {
 
 
 def test_a_plug_in_brings_a_recipe(own_recipes: Any) -> None:
-    own_recipes("simsiam", OWN)
-    model = methods.build({"simsiam": {"encoder": SERIES_ENCODER, "trainer": SHORT, "random_state": 0}})
-    assert type(model).__name__ == "SimSiam" and model.stop_gradient
+    own_recipes("siamese", OWN)
+    model = methods.build({"siamese": {"encoder": SERIES_ENCODER, "trainer": SHORT, "random_state": 0}})
+    assert type(model).__name__ == "Siamese" and model.stop_gradient
     assert model.fit(data("time_series")).transform(data("time_series")).shape == (12, 8)
     assert pickle.loads(pickle.dumps(model)).stop_gradient
 
@@ -456,12 +460,38 @@ def test_a_changed_recipe_changes_the_keys_of_its_cells_alone(
     methods._add_recipe("moco", content)
     after = digests()
     assert [name for name in before if before[name] != after[name]] == ["moco"]
+    content["description"] = "Other words."
+    del methods._entries["moco"]
+    methods._add_recipe("moco", content)
+    assert digests() == after, "a recipe's words are no part of the key"
+
+
+def test_training_values_of_a_recipe_for_one_modality_are_part_of_its_key(own_recipes: Any) -> None:
+    def digest(steps: int) -> str:
+        parts = {**OWN["modality"]["time_series"]["joint_embedding"], "trainer": {"max_steps": steps}}
+        methods._entries.pop("siamese", None)
+        methods._add_recipe("siamese", {**OWN, "modality": {"time_series": {"joint_embedding": parts}}})
+        closure = Closure()
+        closure.add(methods, "siamese")
+        return closure.digest()
+
+    assert digest(3) != digest(4)
+
+
+def test_tables_and_sections_of_a_description_stay(own_recipes: Any) -> None:
+    table = "==== =====\nwhat paper\n==== =====\nτ    0.1\n==== ====="
+    notes = f"Notes\n-----\nSaid\nof it.\n\n{table}\n\nWarns\n-----\nUserWarning\n    If so."
+    own_recipes("siamese", {**OWN, "description": f"A formula\nin two lines.\n\n{notes}"})
+    doc = inspect.getdoc(methods["siamese"].target)
+    assert doc is not None and doc.count("Notes\n-----") == 1
+    assert "\n\nA formula in two lines.\n\nParameters\n" in doc
+    assert f"\n\nSaid of it.\n\n{table}\n\nWarns\n-----\nUserWarning\n    If so." in doc
 
 
 # --- losses by spec --------------------------------------------------------------------------------------------------
 
 # need more than two vectors a sample; hierarchical needs time steps, and says so itself
-REFUSED = ("cmcr", "consistency", "factor_cl", "hierarchical", "mixup_contrastive", "three_towers")
+REFUSED = ("cmcr", "consistency", "factor_cl", "hierarchical", "mixup_contrastive", "three_towers", "token_contrast")
 GIVEN = {
     "sup_con": "y",
     "soft_nearest_neighbour": "y",

@@ -29,22 +29,28 @@ from kinview.methods import (
     TabularSimCLR,
     methods,
 )
+from kinview.methods.estimators import SeriesEstimator
 from kinview.methods.estimators.capabilities import FLAGS, Capabilities
 from kinview.methods.estimators.components import encoder_of, view_of
 from kinview.modules import FeatureQueue
+from kinview.parameters import parameterised
 from kinview.testing import _method_files, _method_training, check_method
 from kinview.testing.methods import checks_of
-from kinview.training import LossResult
+from kinview.training import LossResult, Method
 from kinview.training.method import Sizes
 
 SMALL_SCARF = {"scarf": {"hidden_dim": 8, "depth": 2}}
+SMALL_SAINT = {"repr_dim": 8, "heads": 2, "centroids": 4, "hidden_dim": 16, "projection_dim": 8}
 TS2VEC = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 CONVOLUTION = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 PATCHES = {"patch_transformer": {"repr_dim": 8, "heads": 2, "depth": 1, "patch_length": 4, "stride": 2}}
 LEARNED = {"curriculum": {"augmentation": {"viewmaker": {"epsilon": 0.1, "width": 4}}}}
+TAILORED = {"views": {"augmentations": ["scaling", ["resample", {"tailored_mixup": {"learning_steps": 20}}]]}}
 PERCEPTRON = {"mlp": {"hidden_dim": 16, "depth": 2}}
 COLUMNS = {"ft_transformer": {"repr_dim": 16, "heads": 2, "depth": 1}}
+WEAK = {"jitter": {"sigma": 0.3}}
 RESNET = {"resnet1d": {"widths": [4, 4], "kernel_sizes": [3, 3]}}
+LEADS = {"channel_independent": {"encoder": CONVOLUTION}}
 
 # small networks, every option that changes what a method does
 SPECS: Mapping[str, list[Any]] = {
@@ -61,7 +67,8 @@ SPECS: Mapping[str, list[Any]] = {
     "quant": ["quant", {"quant": {"depth": 3, "repr_dim": 4}}],
     "pca": ["pca", {"pca": {"repr_dim": 3}}],
     "random_features": ["random_features", {"random_features": {"kind": "relu", "repr_dim": 16}}],
-    "ts2vec": [TS2VEC],
+    "ts2vec": [TS2VEC, {"ts2vec": {**TS2VEC["ts2vec"], "pooling": "quantiles"}}],
+    "ts2vec_minirocket": [{"ts2vec_minirocket": {**TS2VEC["ts2vec"], "features": 168}}],
     "tstcc": [
         {"tstcc": {"repr_dim": 16, "hidden_dim": 8, "context_dim": 16, "context_depth": 2, "pooling": how}}
         for how in ("mean", "max")
@@ -74,6 +81,10 @@ SPECS: Mapping[str, list[Any]] = {
         {"simclr": {"encoder": PATCHES, "projection_dim": 8, "augmentation": ["jitter", "permutation"]}},
     ],
     "scarf": [{"scarf": {"hidden_dim": 16, "depth": 2, "projector_depth": 1}}],
+    "subtab": [
+        {"subtab": {"encoder": PERCEPTRON}},
+        {"subtab": {"encoder": COLUMNS, "grouping": "correlated", "aggregation": "concat", "noise": "gaussian_noise"}},
+    ],
     "tabular_simclr": [
         {"tabular_simclr": {"encoder": PERCEPTRON, "projection_dim": 8}},
         {"tabular_simclr": {"encoder": COLUMNS, "projection_dim": 8}},
@@ -99,10 +110,77 @@ SPECS: Mapping[str, list[Any]] = {
         },
     ],
     "tabular_joint_embedding": [{"tabular_joint_embedding": {"encoder": PERCEPTRON}}],
+    "vime": [{"vime": {"encoder": PERCEPTRON}}, {"vime": {"encoder": COLUMNS}}],
+    "saint": [
+        {"saint": {**SMALL_SAINT, "trainer": {"lr": 0.01}}},
+        {"saint": {**SMALL_SAINT, "depth": 2, "centroids": 0, "mixup": 0.0, "trainer": {"lr": 0.01}}},
+    ],
+    "tacl": [{"tacl": {"encoder": CONVOLUTION}}, {"tacl": {"encoder": PATCHES, "mask": "continuous_mask"}}],
+    "tabular_tacl": [{"tabular_tacl": {"encoder": COLUMNS}}],
+    "reconstruction": [{"reconstruction": {"encoder": RESNET}}, {"reconstruction": {"encoder": PATCHES}}],
+    "tabular_reconstruction": [
+        {"tabular_reconstruction": {"encoder": PERCEPTRON}},
+        {"tabular_reconstruction": {"encoder": COLUMNS, "corruption": "table_cutmix"}},
+    ],
+    "autoencoder": [{"autoencoder": {"encoder": CONVOLUTION}}],
+    "denoising_autoencoder": [{"denoising_autoencoder": {"encoder": CONVOLUTION}}],
+    "masked_reconstruction": [
+        {"masked_reconstruction": {"encoder": CONVOLUTION}},
+        {"masked_reconstruction": {"encoder": PATCHES}},
+        {"masked_reconstruction": {"encoder": RESNET}},
+    ],
+    "transtab": [
+        {
+            "transtab": {
+                "repr_dim": 16,
+                "depth": 1,
+                "heads": 2,
+                "hidden_dim": 16,
+                "projection_dim": 8,
+                "vocabulary": 64,
+                "temperature": 1.0,
+                "trainer": {"lr": 3e-3},
+            }
+        }
+    ],
     "moco": [{"moco": {"encoder": CONVOLUTION, "queue": 64}}],
+    "moco_v3": [{"moco_v3": {"encoder": CONVOLUTION, "augmentation": WEAK, "trainer": {"lr": 0.01}}}],
+    "instance_discrimination": [{"instance_discrimination": {"encoder": RESNET, "trainer": {"lr": 0.01}}}],
+    "nnclr": [{"nnclr": {"encoder": RESNET, "queue": 64, "trainer": {"lr": 0.01}}}],
+    "simsiam": [{"simsiam": {"encoder": RESNET}}],
+    "barlow_twins": [{"barlow_twins": {"encoder": RESNET, "projector": {"out_dim": 16}, "trainer": {"lr": 0.01}}}],
+    "sup_con": [{"sup_con": {"encoder": RESNET}}],
+    "swav": [{"swav": {"encoder": RESNET, "loss": {"swav": {"n_prototypes": 8}}, "queue": 32}}],
     "byol": [{"byol": {"encoder": CONVOLUTION}}],
+    "decoupled_contrastive": [{"decoupled_contrastive": {"encoder": CONVOLUTION}}],
+    "debiased_contrastive": [{"debiased_contrastive": {"encoder": CONVOLUTION}}],
+    "hard_negative_contrastive": [{"hard_negative_contrastive": {"encoder": CONVOLUTION}}],
+    "flat_nce": [{"flat_nce": {"encoder": CONVOLUTION}}],
+    "flo": [{"flo": {"encoder": CONVOLUTION, "projector": {"out_dim": 8}, "loss": {"flo": {"dim": 8}}}}],
+    "simgrace": [{"simgrace": {"encoder": CONVOLUTION}}],
+    "adversarial_views": [{"adversarial_views": {"encoder": CONVOLUTION}}],
+    "curriculum_contrastive": [{"curriculum_contrastive": {"encoder": CONVOLUTION}}],
+    "viewmaker": [{"viewmaker": {"encoder": CONVOLUTION}}],
+    "finding_order_in_chaos": [{"finding_order_in_chaos": {"encoder": CONVOLUTION, "augmentation": TAILORED}}],
+    "lejepa": [{"lejepa": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 8}}}],
+    "visreg": [{"visreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 8}}}],
+    "cmsc": [{"cmsc": {"encoder": LEADS, "trainer": {"lr": 0.01}}}],
+    "cmlc": [{"cmlc": {"encoder": LEADS, "trainer": {"lr": 0.01}}}],
+    "exp_clr": [{"exp_clr": {"encoder": RESNET}}],
+    "mixing_up": [{"mixing_up": {"encoder": {"fcn": {"widths": [8, 8], "kernel_sizes": [5, 3]}}, "projection_dim": 8}}],
+    "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
+    "cmsmlc": [{"cmsmlc": {"encoder": LEADS}}],
     "vicreg": [{"vicreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 16}}}],
 }
+
+
+STANDS_FOR_ALL = "moco"  # recipes share the classes of joint embedding: one is checked in the default tier
+
+
+def marks(name: str, i: int) -> Any:
+    """Further specs of a method, and further recipes, are for the slow tier."""
+    recipe = "recipe" in methods[name].metadata and name != STANDS_FOR_ALL
+    return pytest.mark.slow if i or recipe else ()
 
 
 def test_every_method_is_checked() -> None:
@@ -110,12 +188,16 @@ def test_every_method_is_checked() -> None:
     assert {name for name, specs in SPECS.items() for spec in specs if name in (spec, *spec)} == set(SPECS)
 
 
-@pytest.mark.parametrize("spec", [spec for specs in SPECS.values() for spec in specs], ids=str)
+@pytest.mark.parametrize(
+    "spec",
+    [pytest.param(spec, marks=marks(name, i)) for name, specs in SPECS.items() for i, spec in enumerate(specs)],
+    ids=str,
+)
 def test_contract(spec: Any) -> None:
     name = spec if isinstance(spec, str) else next(iter(spec))
     checked = check_method(spec)
     modality = "tabular" if methods[name].modality == "tabular" else "time_series"
-    trains, labelled = not methods[name].target.control, name == "supervised"
+    trains, labelled = not methods[name].target.control, name in ("supervised", "sup_con")
     assert checked == tuple(checks_of(modality, trains=trains, labelled=labelled))
     assert set(FLAGS) < set(checked)
 
@@ -376,6 +458,59 @@ def test_a_class_without_proper_flags_is_not_registered() -> None:
     assert "under_test" not in methods
 
 
+@pytest.mark.parametrize("hook", ["why_not_trainable", "check_parameters"])
+def test_a_hook_under_its_former_name_is_refused(hook: str) -> None:
+    class Former(SimCLR):
+        pass
+
+    setattr(Former, f"_{hook}", lambda self, *rows: None)
+    with pytest.raises(TypeError, match=rf"Former defines _{hook}, which nothing calls any more: name it {hook}"):
+        methods.register("former")(Former)
+    assert "former" not in methods
+
+
+class NoParameters(SeriesEstimator):
+    """A method without a parameter, and with a demand of its own."""
+
+    def why_not_trainable(self, rows: Batch) -> str | None:
+        return f"there are {rows.x.shape[2]} steps, not 1000" if rows.x.shape[2] < 1000 else None
+
+
+def test_what_an_own_method_leaves_out_has_its_usual_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "simclr" in methods
+    monkeypatch.setattr(methods, "_entries", dict(methods._entries))
+    own = parameterised(
+        type("Own", (NoParameters,), {"method_class": OneStep, "__doc__": "An own method.", "__module__": __name__})
+    )
+    methods.register("own")(own)
+    assert methods["own"].modality == "time_series"
+    X = np.random.default_rng(0).normal(3.0, 2.0, size=(8, 1, 10))
+    with pytest.warns(UserWarning, match="Own keeps its initial weights: there are 10 steps, not 1000"):
+        model = own().fit(X)
+    np.testing.assert_allclose(model.to_batch(X).x.std(), 1.0, rtol=0.05)  # scaled over the set
+    assert model.transform(X).shape == (8, 1)
+
+
+class OneStep(Method):
+    """The last step of each series, through one weight."""
+
+    training_defaults: ClassVar[dict[str, Any]] = {"batch_size": 4, "lr": 1e-3, "max_steps": 2}
+
+    def __init__(self, parameters: Any, sizes: Any) -> None:
+        super().__init__(sizes)
+        self.layer = torch.nn.Linear(1, 1)
+
+    def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
+        return [batch]
+
+    def loss(self, views: list[Batch]) -> LossResult:
+        return LossResult(self.embed(views[0]).square().mean())
+
+    def embed(self, batch: Batch) -> torch.Tensor:
+        embedded: torch.Tensor = self.layer(batch.x[:, :1, -1])
+        return embedded
+
+
 def test_a_flag_may_depend_on_the_parameters() -> None:
     class Depends(Capabilities):
         def __init__(self, labels: bool) -> None:
@@ -445,14 +580,14 @@ class TooLittleInTheFile(MoCoMethod):
 class BankInTheFile(MoCoMethod):
     """Its embedding is taken from the middle of a bank of all training rows."""
 
-    bank: Tensor
+    rows: Tensor
 
     def __init__(self, parameters: Any, sizes: Sizes) -> None:
         super().__init__(parameters, sizes)
-        self.register_buffer("bank", torch.zeros(sizes.rows, int(self.encoder.repr_dim)))  # type: ignore[arg-type]
+        self.register_buffer("rows", torch.zeros(sizes.rows, int(self.encoder.repr_dim)))  # type: ignore[arg-type]
 
     def embed(self, batch: Batch) -> Tensor:
-        return super().embed(batch) - self.bank.mean(dim=0)
+        return super().embed(batch) - self.rows.mean(dim=0)
 
     def loss(self, views: list[Batch]) -> LossResult:
         found = super().loss(views)
@@ -461,7 +596,7 @@ class BankInTheFile(MoCoMethod):
     def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
         super().after_step(progress, views, carry)
         if "index" in carry:
-            self.bank[carry["index"]] = carry["h"]
+            self.rows[carry["index"]] = carry["h"]
 
 
 class RowsInTheFile(MoCoMethod):
@@ -588,7 +723,7 @@ BROKEN: list[tuple[type[TabularSimCLR], str, str]] = [
     (estimator_of(QueueInTheFile), "saved_file_holds_no_rows", r"does not need: queue\.queued, queue\.stored"),
     (estimator_of(EverythingInTheFile), "saved_file_holds_no_rows", r"embedding does not need: .*key\.0\."),
     (estimator_of(TooLittleInTheFile), "saved_file_holds_no_rows", r"rest on tensors that the file lacks"),
-    (estimator_of(BankInTheFile), "saved_file_holds_no_rows", r"holds other tensors: bank \(80, 8\) -> \(160, 8\)"),
+    (estimator_of(BankInTheFile), "saved_file_holds_no_rows", r"holds other tensors: rows \(80, 8\) -> \(160, 8\)"),
     (estimator_of(RowsInTheFile), "saved_file_holds_no_rows", r"training rows or their embeddings: 2 in first"),
     (estimator_of(EnqueuesInLoss), "validation_changes_nothing", r"in eval mode loss\(\) changes queue"),
     (estimator_of(EnqueuesInLossWhenTraining), "validation_changes_nothing", r"in train mode loss\(\) changes queue"),

@@ -28,6 +28,9 @@ from kinview.methods.tstcc.context import ContextTransformer, TemporalPredictor,
 from kinview.training import Callback
 from kinview.training.method import Sizes
 
+# batches of some of the small sets here
+pytestmark = pytest.mark.filterwarnings("ignore:.*is larger than the .* training rows")
+
 TOLERANCE = 1e-5
 COUNTS = {"tstcc_small": 4, "tstcc_epilepsy": 7}
 SIZES: dict[str, Any] = {"repr_dim": 8, "hidden_dim": 4, "context_dim": 8, "context_depth": 2, "context_heads": 2}

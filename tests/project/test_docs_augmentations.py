@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from helpers import ROOT
+from helpers import docs_program
 from kinview.augmentations import augmentations
-
-DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_augmentations", DOCS / "generate_augmentations.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_program("generate_augmentations")
 
 
 def test_the_committed_page_and_its_pictures_are_current(

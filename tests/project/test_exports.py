@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -15,18 +16,19 @@ from typing import Any
 
 import pytest
 
-from helpers import SOURCE
+from helpers import SOURCE, python
 from kinview.exports import LazyPackage
 from kinview.registry import Registry
 
 PACKAGES = (
     "kinview", "kinview.augmentations", "kinview.data", "kinview.datasets", "kinview.diagnostics", "kinview.encoders",
-    "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.modules", "kinview.testing", "kinview.training",
+    "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.methods.estimators",
+    "kinview.modules", "kinview.testing", "kinview.training",
 )  # fmt: skip
-# which package offers the classes of a family
+# which packages offer the classes of a family
 FAMILIES = {
     "augmentations": "kinview.augmentations",
-    "callbacks": "kinview.training",
+    "callbacks": "kinview.training kinview.diagnostics",
     "classifiers": "kinview.methods",
     "corruptions": "kinview.evaluation",
     "encoders": "kinview.encoders",
@@ -73,12 +75,13 @@ def test_the_names_that_people_write_are_there() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_registered_class_can_be_imported_from_its_package(family: str) -> None:
-    package = importlib.import_module(FAMILIES[family])
+    packages = [importlib.import_module(package) for package in FAMILIES[family].split()]
     registry = registries()[family]
     assert isinstance(registry, Registry)
     for name in registry:
         target = registry[name].target
-        assert getattr(package, target.__name__) is target, f"{FAMILIES[family]} does not offer {target.__name__}"
+        offered = [getattr(package, target.__name__, None) for package in packages]
+        assert target in offered, f"{FAMILIES[family]} does not offer {target.__name__}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -219,3 +222,36 @@ def test_types_are_known_through_every_package(tmp_path: Path) -> None:
     doors = zip(names, values, types, strict=True)
     unknown = {f"{package}.{name}": shown for (package, name), value, shown in doors if not is_known(value, shown)}
     assert not unknown
+
+
+@pytest.mark.parametrize("name", ["kinview", "kinview.losses"])
+def test_packages_are_pickled_by_their_name(name: str) -> None:
+    module = importlib.import_module(name)
+    assert pickle.loads(pickle.dumps(module)) is module
+
+
+@pytest.mark.parametrize("name", ["kinview.methods", "kinview.evaluation.probes"])
+def test_registries_are_pickled_by_family_and_found_in_a_fresh_process(name: str) -> None:
+    registry = getattr(importlib.import_module(name), name.rpartition(".")[2])
+    assert pickle.loads(pickle.dumps(registry)) is registry
+    script = f"import pickle; print(pickle.loads({pickle.dumps(registry)!r}).build('{next(iter(registry))}'))"
+    done = python(script)
+    assert done.stdout.strip() == repr(registry.build(next(iter(registry)))), done.stderr
+
+
+def test_a_function_of_a_script_that_uses_packages_and_registries_goes_to_workers(tmp_path: Path) -> None:
+    script = """
+import joblib
+import kinview
+from kinview.methods import methods
+
+def made(name):
+    return type(methods.build(name)) is getattr(kinview, "PCAFeatures")
+
+if __name__ == "__main__":
+    print(joblib.Parallel(n_jobs=2)(joblib.delayed(made)(name) for name in ["pca", "raw"]))
+"""
+    file = tmp_path / "script.py"
+    file.write_text(script)
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout.strip() == "[True, False]", done.stderr

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from safetensors.torch import save
 from torch import Tensor
 
+from helpers import python
 from kinview import files
 from kinview.files import (
     atomic_write,
@@ -372,3 +373,42 @@ def test_a_part_taken_for_left_over_as_it_is_made_is_made_anew(tmp_path: Path, m
     atomic_write(tmp_path / "x.bin", b"whole")
     assert (tmp_path / "x.bin").read_bytes() == b"whole" and len(seen) == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.bin"]
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_part_is_not_taken_for_left_over_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    rename = Path.replace
+
+    def late(part: Path, target: Path) -> Path:
+        files._remove_leftover_parts(tmp_path)  # as another process does at this moment, before it writes a file
+        return rename(part, target)
+
+    if not locks:
+        monkeypatch.setattr(files, "_try_lock", lambda stream: None)
+    monkeypatch.setattr(Path, "replace", late)
+    assert atomic_write(tmp_path / "model", b"whole").read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_one_process_after_the_other_is_in_a_block_of_a_path(tmp_path: Path) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+from kinview.files import alone
+log = Path({str(tmp_path / "log")!r})
+with alone({str(tmp_path / "model")!r}):
+    with log.open("a") as stream:
+        stream.write("in ")
+    if sys.argv[1] == "dies":
+        import os
+        os.kill(os.getpid(), 9)
+    time.sleep(0.5)
+    with log.open("a") as stream:
+        stream.write("out ")
+"""
+    assert python(code, "dies").returncode != 0  # what is killed holds nothing
+    running = [subprocess.Popen([sys.executable, "-c", code, "lives"]) for _ in range(2)]
+    assert [one.wait(timeout=300) for one in running] == [0, 0]
+    assert (tmp_path / "log").read_text() == "in in out in out "

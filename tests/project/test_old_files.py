@@ -19,9 +19,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
 import pytest
-import sqlalchemy as sa
 from sktime.base import load as load_by_sktime
 
 import kinview.moved
@@ -345,42 +343,6 @@ def test_a_store_of_schema_1_opens_in_place(old_store: Path) -> None:
         versions = [version for (version,) in after.execute("SELECT version FROM kinview_schema ORDER BY version")]
     after.close()
     assert versions == [1, SCHEMA_VERSION]
-
-
-def test_a_store_of_schema_1_that_may_only_be_read_reads_alike(old_store: Path) -> None:
-    content = old_store.read_bytes()
-
-    def refuse_to_write(connection: sqlite3.Connection, _: Any) -> None:
-        connection.execute("PRAGMA query_only = ON")
-
-    sa.event.listen(sa.Engine, "connect", refuse_to_write)
-    try:
-        store = Store(str(old_store), create=False)
-        frame, benchmarks = store.frame(benchmark="small"), store.benchmarks()
-    finally:
-        sa.event.remove(sa.Engine, "connect", refuse_to_write)
-    assert frame["method_name"].isna().all() and store.known(frame["hash"]) == set(frame["hash"])
-    assert old_store.read_bytes() == content
-    upgraded = Store(str(old_store))
-    pd.testing.assert_frame_equal(frame, upgraded.frame(benchmark="small"))
-    pd.testing.assert_frame_equal(store.frame(keys=frame["hash"]), frame.assign(benchmark="small"))
-    assert read_results(frame).methods == read_results(upgraded.frame(benchmark="small")).methods
-    assert benchmarks == upgraded.benchmarks()
-
-
-def test_columns_that_a_store_lacks_are_added_empty(old_store: Path) -> None:
-    with sqlite3.connect(old_store) as connection:
-        connection.execute("ALTER TABLE cells DROP COLUMN auprc")
-        connection.execute("ALTER TABLE cells DROP COLUMN convergence_failures")
-    connection.close()
-    frame = Store(str(old_store)).frame()
-    assert frame[["auprc", "convergence_failures"]].isna().all(axis=None)
-    Store(str(old_store)).add("a", {**_cell(frame), "auprc": 0.5, "convergence_failures": 1})
-    assert Store(str(old_store)).frame(keys=["a"])[["auprc", "convergence_failures"]].values.tolist() == [[0.5, 1]]
-
-
-def _cell(frame: pd.DataFrame) -> dict[str, Any]:
-    return frame[["dataset", "method", "probe", "seed", "status", "accuracy"]].to_dict("records")[0]
 
 
 def test_two_defaults_are_two_labels_in_one_report(old_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from helpers import ROOT
+from kinview.augmentations import augmentations
 from kinview.cli import main
+from kinview.losses import losses
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -44,15 +46,18 @@ def test_every_command_line_in_the_readme_parses(capsys):
         assert main([*command, "--print_config"]) == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/augmentations.md"),
-        *("docs/four_encoders.md", "docs/label_noise.md", "CODE_OF_CONDUCT.md", "RELEASING.md", "SECURITY.md"),
-        *(f"docs/methods/{name}.md" for name in ("fine_tuning", "joint_embedding", "simclr", "tfc", "tstcc")),
-    ],
+PAGES = sorted(
+    str(file.relative_to(ROOT))
+    for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/methods/*.md"))
 )
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_pages_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
     assert all(((ROOT / page).parent / target).exists() for target in targets), targets
+
+
+def test_the_counts_are_those_of_the_registries() -> None:
+    assert f"{len(augmentations)} [augmentations]" in README and f"{len(losses)} losses" in README

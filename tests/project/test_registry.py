@@ -356,6 +356,7 @@ def fresh_python(code: str, target: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_is_a_member(tmp_path: Path) -> None:
     target = tmp_path / "site"
     install(
@@ -376,6 +377,7 @@ def test_an_installed_plugin_is_a_member(tmp_path: Path) -> None:
     assert "Every value with the other sign" in seen["row"][0]
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_with_a_taken_name_is_an_error(tmp_path: Path) -> None:
     target = tmp_path / "site"
     install(

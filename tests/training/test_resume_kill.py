@@ -96,6 +96,7 @@ def _check_kills(processes, tmp_path: Path, name: str, every: int, kills: list[t
     assert len(resumed.training_.history) == STEPS
 
 
+@pytest.mark.slow
 def test_a_killed_training_continues_to_the_same_file(processes, tmp_path):
     with random_moments() as random:
         _check_kills(processes, tmp_path, "scarf", 2, [(int(random.integers(3, 25)), random.random() * 0.01)])

@@ -780,3 +780,12 @@ def test_the_progress_bar_is_closed_after_an_error(monkeypatch):
     with pytest.raises(FloatingPointError):
         _train(Broken("loss"))
     assert not [bar for bar in getattr(tqdm, "_instances", []) if not bar.disable]
+
+
+def test_a_batch_larger_than_the_training_set_is_said_by_name_where_it_was_asked_for():
+    X = np.random.default_rng(0).normal(size=(12, 3))
+    with pytest.warns(UserWarning, match="SCARF: batch_size=64 is larger than the 12 training rows, so every step"):
+        SCARF(trainer={"batch_size": 64, "max_steps": 1}, random_state=0).fit(X)
+    with pytest.warns(UserWarning, match="batch_size=10 is larger than the 9 training rows"):  # 3 are held out
+        SCARF(trainer={"batch_size": 10, "max_steps": 1, "validation_fraction": 0.25}, random_state=0).fit(X)
+    SCARF(trainer={"max_steps": 1}, random_state=0).fit(X)  # the published batch is no request

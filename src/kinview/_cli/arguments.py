@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import difflib
 import functools
+import itertools
 import json
 import re
 import textwrap
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,21 @@ from jsonargparse import ArgumentParser, Namespace, get_loader, set_loader
 from kinview._cli.text import without_markup
 from kinview.yaml_text import check_yaml, yaml_file_text
 
-__all__ = ["Metric", "new_parser", "parse"]
+__all__ = ["Metric", "config_files", "new_parser", "parse"]
 
-Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"]
+Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "mae", "rmse", "r2"]
 
-_TEXT_LISTS = ("categorical", "channels", "columns", "datasets", "drop", "id", "index", "na_values", "static")
+_TEXT_LISTS = ("categorical", "channels", "columns", "datasets", "drop", "id", "index", "keep", "na_values", "static")
 _LISTS = (
     "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "metrics", "probes",
     "seeds", "severities", "subgroups",
 )  # fmt: skip
+_SWITCHES = ("dry_run", "retry_failed")  # alone they mean true
 _METAVARS = {
-    "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE",
-    "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "file": "FILE", "model": "FILE",
-    "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "reference": "METHOD[/PROBE]", "store": "URL",
+    "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE", "dask": "local|URL",
+    "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "figures": "FOLDER", "file": "FILE",
+    "model": "FILE", "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "published": "FILE",
+    "reference": "METHOD[/PROBE]", "shard": "I/N", "store": "URL",
 }  # fmt: skip
 
 
@@ -128,6 +131,18 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     return options
 
 
+def config_files(words: Sequence[str]) -> list[Path]:
+    """The files of ``--config``.
+
+    Examples
+    --------
+    >>> config_files(["quickstart", "--config", "study.yaml"])
+    [PosixPath('study.yaml')]
+    """
+    named = [word.removeprefix("--config=") for word in _normalised(words) if word.startswith("--config=")]
+    return [Path(name) for name in named]
+
+
 def _check_values(words: Sequence[str]) -> None:
     """Refuse a value that is YAML without end, or with a key twice, before anything reads or repeats it."""
     import yaml
@@ -147,10 +162,17 @@ def _check_values(words: Sequence[str]) -> None:
             raise ValueError(f"{error}: in {name}{equals}{shown}") from None
 
 
+def _switched(words: Sequence[str]) -> Iterator[str]:
+    """Words with ``--dry_run`` as ``--dry_run=true`` where it stands alone."""
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        alone = word.removeprefix("--").replace("-", "_") in _SWITCHES and following not in ("true", "false")
+        yield f"{word}=true" if alone and word.startswith("--") else word
+
+
 def _normalised(words: Sequence[str]) -> list[str]:
     configs: list[str] = []
     others: list[str] = []
-    rest = iter(words)
+    rest = _switched(words)
     for word in rest:
         if word == "--":
             others += [word, *rest]

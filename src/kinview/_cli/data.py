@@ -30,7 +30,8 @@ _ROLES = (
     "variable",
 )  # options that name columns and make no feature
 _READER = (
-    *_ROLES, "categorical", "columns", "value", "resample", "modality", "header", "sep", "na_values", "decimal",
+    *_ROLES, "categorical", "columns", "value", "resample", "duplicates", "censored", "modality", "header", "sep",
+    "na_values", "decimal",
     "thousands", "comment", "skiprows", "encoding",
 )  # fmt: skip
 _MOST_NAMES = 40
@@ -71,6 +72,9 @@ class DataOptions:
     static : list of str, optional
         Columns of what is known of each sample besides (sex, age, site), for subgroups and splits: no channels, no
         features.
+    static_to : mapping, optional
+        Where static columns go: '{probe: [age, sex]}' appends them to what the probe sees, subgroups are those of
+        kinview metrics.
     drop : list of str, optional
         Wide table: columns to leave out (identifiers, free text).
     index : list of str, optional
@@ -107,11 +111,17 @@ class DataOptions:
         Long format with one row a measurement: column of the channels' names.
     resample : float or str, optional
         Long format: width of a time bin, in the unit of --time, or for dates as in 1h or 30min.
+    duplicates : str, optional
+        Long format: what becomes of several values of a channel at one time: mean, first, last, or error.
+    censored : str or mapping, optional
+        What a value beyond a limit becomes, such as <0.5 or >100: limit, half or missing; by column '{crp: half}'.
     reader_options : mapping, optional
         Any further parameter of the reader, as kinview.datasets.read_wide or read_wfdb documents it; of recordings:
         --reader_options.signals '[MLII]', --reader_options.seconds 10.
     as_classes : bool
         Whether labels that are numbers with fractions, such as grades in half points, are the names of classes.
+    task : str
+        What is predicted: classes (classification), or numbers (regression).
     test_fraction : float, optional
         Fraction of the samples in the test part where the data have no official split, 0.3 for data sets. A file given
         by --data is split by probe, and by pretrain and embed only where this is given.
@@ -132,6 +142,7 @@ class DataOptions:
     label: str | int | None = None
     group: str | None = None
     static: list[str] | str | None = None
+    static_to: dict[str, Any] | None = None
     drop: list[str] | str | None = None
     index: list[str] | str | None = None
     categorical: list[str] | str | None = None
@@ -150,8 +161,11 @@ class DataOptions:
     value: str | None = None
     variable: str | None = None
     resample: float | str | None = None
+    duplicates: Literal["mean", "first", "last", "error"] | None = None
+    censored: dict[str, Any] | str | None = None
     reader_options: dict[str, Any] | None = None
     as_classes: bool = False
+    task: Literal["classification", "regression"] = "classification"
     test_fraction: float | None = None
     split_seed: int = 0
     split: dict[str, Any] | str | None = None
@@ -190,11 +204,12 @@ class DataOptions:
         from kinview.datasets.samples import Samples
 
         fraction = _TEST_FRACTION if self.test_fraction is None else self.test_fraction
-        split: dict[str, Any] = {"split_seed": self.split_seed, "test_fraction": fraction}
+        split: dict[str, Any] = {"split_seed": self.split_seed, "test_fraction": fraction, "task": self.task}
         if self.dataset is not None:
             data = load(self.dataset, data_dir=self.data_dir, **split, **self._reader)
         else:
             data = load_path(str(self.data), self.format, **split, **self._reader)
+        data = data if self.static_to is None else dataclasses.replace(data, static_to=self.static_to)
         labels = [y for y in (data.y_train, data.y_test) if y is not None]
         groups = [values for values in (data.groups_train, data.groups_test) if values is not None]
         self._say_inputs(data.name, Samples(data.X_train, modality=data.modality), labels, groups)
@@ -216,6 +231,8 @@ class DataOptions:
         """The parts of the data; a file stays whole unless a test fraction is given."""
         from kinview.datasets.folders import read_path
 
+        if self.static_to is not None:
+            raise ValueError("--static_to says what a probe or a benchmark does with static columns; leave it out here")
         whole = self.test_fraction is None and self.split is None
         if self.data is not None and whole and not Path(self.data).is_dir():
             name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}

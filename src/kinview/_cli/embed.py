@@ -30,6 +30,7 @@ def embed(
     model: str,
     output: str,
     part: Literal["train", "test", "all"] = "all",
+    keep: list[str] | str | None = None,
     adapt: bool = False,
 ) -> None:
     """What to embed.
@@ -41,10 +42,13 @@ def embed(
     model : str
         Model file that kinview pretrain saved.
     output : str
-        Table to write, .parquet or .csv: the index of the samples (patient, series, --index), then part and label
-        where they are known, then z0, z1, ...
+        Table to write, .parquet or .csv: the index of the samples (patient, series, --index) and their group, what
+        --keep asks for, then part and label where they are known, then z0, z1, ...
     part : str
         Which part of the data.
+    keep : list of str, optional
+        Further columns to write: names of static columns (site, age), static for all of them, time for the first and
+        the last time stamp of each series.
     adapt : bool
         For a model of series: first learn channels and scaling from the training part (all of a file without a
         split), and keep the weights. Those that read another number of channels start anew, with a warning.
@@ -63,7 +67,8 @@ def embed(
     check_reads(estimator, modality, data.name)
     if adapt:
         estimator = adapted(estimator, next(iter(data.parts.values())).X)  # "train", or "all" of a file without a split
-    table = embedding_table(data, estimator, [name for name in data.parts if part in ("all", name)])
+    asked = [keep] if isinstance(keep, str) else keep or []
+    table = embedding_table(data, estimator, [name for name in data.parts if part in ("all", name)], keep=asked)
     if file.suffix.lower() == ".csv":
         atomic_write(file, table.to_csv(index=False))
     else:
@@ -74,13 +79,13 @@ def embed(
     say(f"saved {file}: {count(len(table), SAMPLE[modality])} of {data.name}, {count(dimensions, 'dimension')}")
 
 
-def embedding_table(data: Source, estimator: Any, parts: Sequence[str]) -> pd.DataFrame:
+def embedding_table(data: Source, estimator: Any, parts: Sequence[str], keep: Sequence[str] = ()) -> pd.DataFrame:
     """One row a sample: its index, its part of the data and label where known, and its representation.
 
     Raises
     ------
     ValueError
-        If an index level has the name of another column of the table.
+        If an index level has the name of another column of the table, or the data have not what is to be kept.
     """
     import numpy as np
     import pandas as pd
@@ -93,6 +98,9 @@ def embedding_table(data: Source, estimator: Any, parts: Sequence[str]) -> pd.Da
         grouped = samples.groups is not None and not _is_level(samples.groups, keys)
         if grouped and data.group_name not in keys.columns:
             known[data.group_name] = samples.groups
+        for name, values in _kept(samples, keep, data.name).items():
+            if name not in keys.columns:
+                known.setdefault(name, values)
         if part != "all":
             known["part"] = part
         if samples.y is not None:
@@ -121,6 +129,38 @@ def _keys(samples: Samples) -> pd.DataFrame:
         names = list(index.name) if isinstance(index.name, tuple) else [index.name]
         return pd.DataFrame(index.tolist(), columns=names)
     return pd.DataFrame({SAMPLE[samples.modality]: range(len(samples))})
+
+
+def _kept(samples: Samples, keep: Sequence[str], name: str) -> dict[str, Any]:
+    """Static columns and time stamps of the samples, as asked."""
+    static: Any = {} if samples.static is None else samples.static
+    known = list(map(str, static))
+    found: dict[str, Any] = {}
+    for asked in keep:
+        if asked == "time" and "time" not in known:
+            found |= _ends(samples, name)
+        elif asked == "static" and known:
+            found |= {str(column): static[column].to_numpy() for column in static}
+        elif asked in known:
+            found[asked] = next(static[column].to_numpy() for column in static if str(column) == asked)
+        else:
+            said = f"; its static columns are {', '.join(known)}" if known else ", and no static columns (--static)"
+            raise ValueError(f"--keep {asked}: {name} has no such column{said}")
+    return found
+
+
+def _ends(samples: Samples, name: str) -> dict[str, Any]:
+    """First and last time stamp of each series."""
+    import pandas as pd
+
+    from kinview.datasets.samples import series_codes
+
+    if not (isinstance(samples.X, pd.DataFrame) and isinstance(samples.X.index, pd.MultiIndex)):
+        raise ValueError(f"--keep time: the samples of {name} have no time stamps")
+    stamps = samples.X.index.get_level_values(-1)
+    ends = pd.Series(stamps).groupby(series_codes(samples.X)).agg(["min", "max"])
+    level = stamps.name or "time"
+    return {f"{level}_first": ends["min"].to_numpy(), f"{level}_last": ends["max"].to_numpy()}
 
 
 def _is_level(groups: Any, keys: pd.DataFrame) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
+from kinview._cli.history import measured
 from kinview._cli.text import count, plain, say, size, table
 from kinview.files import parse_json, read_tensors
 
@@ -120,6 +121,7 @@ def _checkpoint(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tupl
         *_mapping_rows("trainer", {k: v for k, v in (identity.get("trainer") or {}).items() if v is not None}),
         ("seed", str(identity.get("seed", "unknown"))),
         ("position", position),
+        *[("measured" if i == 0 else "", line) for i, line in enumerate(measured(state["history"]))],
         ("data", f"fingerprint {identity.get('data', 'unknown')}"),
         ("weights", f"{_weights(method.values()):,} in {count(len(method), 'tensor')}"),
         ("also", ", ".join(f"{name} ({count(len(values), 'tensor')})" for name, values in rest.items())),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import check_output, shown_url
+from kinview._cli.models import benchmark_of, check_output
+from kinview._cli.study import named_study
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from jsonargparse import Namespace
 
-    from kinview.evaluation.store import Store
+    from kinview.datasets.dataset import Dataset
 
-__all__ = ["metrics", "parse", "run"]
+__all__ = ["check_subgroups", "metrics", "parse", "run", "static_columns"]
 
 
 def metrics(
@@ -31,6 +32,7 @@ def metrics(
     reference: str | None = None,
     positive: str | int | None = None,
     subgroups: list[dict[str, Any] | str] | None = None,
+    study: str | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -55,6 +57,9 @@ def metrics(
     subgroups : list, optional
         Static columns, as they are or cut into bands: '[sex, {age: [0, 40, 65, 120]}]'. Give the data set that has
         them too (--dataset or --data, --static).
+    study : str, optional
+        The benchmark's study file: subgroups are the columns that its data sets send there (static_to), and the
+        benchmark is the one that it names.
     n_resamples : int
         Resamples of the test patients.
     confidence : float
@@ -68,48 +73,61 @@ def metrics(
     from kinview.evaluation.store import Store
 
     file = None if output is None else check_output(output, (".md", ".csv", ".parquet"))
-    if bool(subgroups) != (source is not None):
-        raise ValueError(
-            "--subgroups goes by static columns of a data set: give --dataset or --data too, with its options"
-            if subgroups
-            else "--dataset and --data are for --subgroups; give these too"
-        )
+    if study is not None and (subgroups or source is not None or benchmark is not None):
+        raise ValueError("--study names benchmark, data and subgroups; leave these options out")
+    check_subgroups(subgroups, source)
     results = Store(store, create=False)
-    name = _benchmark(results, benchmark)
+    static: Any = None if source is None else static_columns(source)
+    groups: Any = subgroups or ()
+    if study is not None:
+        benchmark, groups, static = _of_study(study)
+    name = benchmark_of(results, benchmark)
     tables = tables_of_predictions(
-        results,
-        benchmark=name,
-        metrics=metrics,
-        reference=reference,
-        subgroups=subgroups or (),
-        static=None if source is None else _static(source),
-        positive=None if positive is None else str(positive),
-        n_resamples=n_resamples,
-        confidence=confidence,
-        seed=seed,
-    )
+        results, benchmark=name, metrics=metrics, reference=reference, subgroups=groups,
+        static=static, positive=None if positive is None else str(positive),
+        n_resamples=n_resamples, confidence=confidence, seed=seed,
+    )  # fmt: skip
     if file is None:
         return say(*render_predictions(tables, title=name or "Results").rstrip("\n").split("\n"))
     if file.suffix.lower() == ".md":
         atomic_write(file, render_predictions(tables, title=name or "Results"))
     else:
         atomic_write(file, _as_bytes(tables.as_one(), file))
-    return say(f"saved {file}: {count(len(tables.metrics), 'metric')} with their intervals")
+    return say(f"saved {file}: {count(len(tables.as_one()), 'row')} of metrics with their intervals")
 
 
-def _benchmark(results: Store, name: str | None) -> str | None:
-    """The benchmark to show, the only one of a store unless it is named."""
-    names = results.benchmarks()
-    if name is None and len(names) > 1:
-        raise ValueError(f"{shown_url(results)} holds the benchmarks {', '.join(names)}; choose one with --benchmark")
-    if name is not None and name not in names:
-        raise ValueError(f"{shown_url(results)} has no benchmark {name!r}; it holds {', '.join(names) or 'none'}")
-    return name or next(iter(names), None)
+def _of_study(study: str) -> tuple[str, dict[str, Any], dict[str, pd.DataFrame]]:
+    """Name of a study, the subgroups of its data sets, and their static columns."""
+    from kinview.evaluation.benchmark.data import loaded
+    from kinview.evaluation.benchmark.plan import Benchmark
+
+    plan = Benchmark.from_config(named_study(study))
+    found = {data.name: data for data in loaded(plan) if "subgroups" in data.static_to}
+    if not found:
+        raise ValueError(
+            f"no data set of {study} sends static columns to subgroups, as static_to: {{subgroups: [sex]}} does"
+        )
+    subgroups = {name: data.static_to["subgroups"] for name, data in found.items()}
+    return plan.name, subgroups, {name: _static(data) for name, data in found.items()}
 
 
-def _static(source: DataOptions) -> pd.DataFrame:
+def check_subgroups(subgroups: Any, source: DataOptions | None) -> None:
+    """Refuse subgroups without the data set that has their columns, and a data set without subgroups."""
+    if bool(subgroups) != (source is not None):
+        raise ValueError(
+            "--subgroups goes by static columns of a data set: give --dataset or --data too, with its options"
+            if subgroups
+            else "--dataset and --data are for --subgroups; give these too"
+        )
+
+
+def static_columns(source: DataOptions) -> pd.DataFrame:
     """Static columns of all samples of a data set, by the names that predictions have."""
-    data, _ = source.load()
+    return _static(source.load()[0])
+
+
+def _static(data: Dataset) -> pd.DataFrame:
+    """Static columns of all samples of a data set, by the names that predictions have."""
     static = data.pooled().static
     if static is None:
         raise ValueError(f"{data.name} has no static columns; name them when it is read (--static)")

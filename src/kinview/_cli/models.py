@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["adapted", "check_output", "check_reads", "shown_url", "with_parameters"]
 
 
-def check_output(path: str, suffixes: Sequence[str]) -> Path:
+def check_output(path: str, suffixes: Sequence[str], option: str = "output") -> Path:
     """The file to write, checked before the work that would be lost.
 
     Raises
@@ -27,7 +27,7 @@ def check_output(path: str, suffixes: Sequence[str]) -> Path:
     """
     file = Path(path)
     if file.suffix.lower() not in suffixes:
-        raise ValueError(f"--output {path} must end in {' or '.join(suffixes)}")
+        raise ValueError(f"--{option} {path} must end in {' or '.join(suffixes)}")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {file.parent}; make it first")
     if file.is_dir():
@@ -84,6 +84,22 @@ def adapted(estimator: Any, samples: Any) -> Any:
             f"{methods.name_of(estimator)} has no such weights: leave --adapt out"
         )
     return estimator.adapt(samples)
+
+
+def benchmark_of(store: Store, name: str | None) -> str | None:
+    """The benchmark to show: the only one of a store, unless it is named; None where it records none.
+
+    Raises
+    ------
+    ValueError
+        If there are several and none is named, or none has the name.
+    """
+    names = store.benchmarks()
+    if name is None and len(names) > 1:
+        raise ValueError(f"{shown_url(store)} holds the benchmarks {', '.join(names)}; choose one with --benchmark")
+    if name is not None and name not in names:
+        raise ValueError(f"{shown_url(store)} has no benchmark {name!r}; it holds {', '.join(names) or 'none'}")
+    return name or next(iter(names), None)
 
 
 def shown_url(store: Store) -> str:

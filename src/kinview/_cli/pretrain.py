@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, inputs
+from kinview._cli.history import measured
 from kinview._cli.models import check_output, check_reads, with_parameters
 from kinview._cli.text import count, say
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from jsonargparse import Namespace
 
+    from kinview.datasets.samples import Samples
 
 __all__ = ["parse", "pretrain", "run"]
 
@@ -44,12 +46,14 @@ def pretrain(
         Parameters of the method: '{repr_dim: 64}', or one by one as --parameters.repr_dim 64.
     trainer : mapping, optional
         How to train, in place of the published values: '{max_steps: 100}', or --trainer.max_steps 100. With
-        --trainer.checkpoint_dir FOLDER a run that was stopped continues when it is started again.
+        --trainer.checkpoint_dir FOLDER a run that was stopped continues when it is started again. With
+        --trainer.callbacks '[probe, rank]' the last line says what they measured (kinview list callbacks); the probe
+        sees the labels of the data, a method that uses none does not.
     random_state : int
         Seed; the same seed on the same machine gives the same model.
     """
     from kinview.data.modality import SAMPLE
-    from kinview.datasets.seen import Seen, seen_file
+    from kinview.datasets.seen import Seen
     from kinview.methods import methods
 
     file = check_output(output, (".safetensors",))
@@ -64,19 +68,31 @@ def pretrain(
     check_reads(estimator, samples.modality, data.name)
     start = time.perf_counter()
     try:
-        estimator.fit(samples.X, **({} if samples.groups is None else {"groups": samples.groups}))
+        estimator.fit(samples.X, **_known(estimator, samples))
     except KeyboardInterrupt:
         folder = (given.get("trainer") or {}).get("checkpoint_dir")
         hint = f"the same command continues from {folder}" if folder else "nothing was saved"
         raise KeyboardInterrupt(hint) from None
     estimator.save(file)
-    Seen.of(samples).write(seen_file(file))
+    Seen.of(samples).write(file)
     where = data.name if part == "all" else f"{data.name} ({part})"
     facts = [f"{methods.name_of(estimator)} fitted on {count(len(samples), SAMPLE[samples.modality])} of {where}"]
     state = getattr(estimator, "training_", None)
     if state is not None:
-        facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}"]
+        facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}", *measured(state.history)]
     say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s; {inputs(samples)}")
+
+
+def _known(estimator: Any, samples: Samples) -> dict[str, Any]:
+    """What is known of the samples beside their values: groups, and labels where the method or a callback uses them."""
+    from kinview.methods.estimators.base import as_trainer
+
+    known = {} if samples.groups is None else {"groups": samples.groups}
+    trainer = as_trainer(getattr(estimator, "trainer", None))  # what trains nothing has none
+    asks = "y" in getattr(estimator, "uses", ()) or any(hook.needs_labels for hook in trainer.hooks())
+    if samples.y is not None and asks:
+        known["y"] = samples.y
+    return known
 
 
 def parse(words: Sequence[str]) -> Namespace:

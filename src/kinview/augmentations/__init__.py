@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kinview.augmentations.amplitude_phase_mixup import AmplitudePhaseMixup as AmplitudePhaseMixup
     from kinview.augmentations.base import Augmentation as Augmentation
     from kinview.augmentations.baseline_wander import BaselineWander as BaselineWander
+    from kinview.augmentations.cell_dropout import CellDropout as CellDropout
     from kinview.augmentations.cell_noise import (
         GaussianNoise as GaussianNoise,
         MeanMask as MeanMask,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from kinview.augmentations.permutation import Permutation as Permutation
     from kinview.augmentations.powerline import Powerline as Powerline
     from kinview.augmentations.quantize import Quantize as Quantize
+    from kinview.augmentations.random_columns import RandomColumns as RandomColumns
+    from kinview.augmentations.random_window import RandomWindow as RandomWindow
     from kinview.augmentations.smoothing import Convolve as Convolve, Pool as Pool, Smooth as Smooth
     from kinview.augmentations.spectral_noise import (
         AmplitudeJitter as AmplitudeJitter,
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
     )
     from kinview.augmentations.swap_noise import SwapNoise as SwapNoise
     from kinview.augmentations.table_cutmix import TableCutMix as TableCutMix
+    from kinview.augmentations.tabular_viewmaker import TabularViewmaker as TabularViewmaker
+    from kinview.augmentations.tailored_mixup import TailoredMixup as TailoredMixup
     from kinview.augmentations.time_moves import TimeReverse as TimeReverse, TimeShift as TimeShift
     from kinview.augmentations.uniform_range import UniformRange as UniformRange
     from kinview.augmentations.value_dropout import (

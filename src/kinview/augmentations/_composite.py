@@ -43,6 +43,7 @@ class Composite(Augmentation):
             moves_time=any(part.moves_time for part in parts),
             makes_gaps=any(part.makes_gaps for part in parts),
             mixes_rows=any(part.mixes_rows for part in parts),
+            chooses_partners=any(part.chooses_partners for part in parts),
             mixes_channels=any(part.mixes_channels for part in parts),
             changes_length=any(part.changes_length for part in parts),
             min_channels=max(part.min_channels for part in parts),
@@ -112,7 +113,7 @@ def chosen_rows(chosen: Tensor, one: Batch, other: Batch) -> Batch:
     """One batch where a row was chosen ``(n,)``, the other elsewhere.
 
     What only one of them has in ``extra`` says of the rows of the other that nothing happened: their partner is the row
-    itself, their coefficient 1, and all else 0.
+    itself, their coefficients and similarity 1, and all else 0.
     """
     extra = dict(other.extra)
     for name in {**other.extra, **one.extra}:
@@ -173,7 +174,8 @@ def _nothing_happened(name: str, value: Any) -> Any:
         return value
     if name == "partner":
         return torch.arange(len(value), dtype=value.dtype, device=value.device)
-    return torch.ones_like(value) if name == "coefficient" else torch.zeros_like(value)
+    whole = name.endswith("coefficient") or name == "similarity"  # of a row with itself
+    return torch.ones_like(value) if whole else torch.zeros_like(value)
 
 
 def _built_list(owner: str, given: Any) -> tuple[Augmentation, ...]:

@@ -13,7 +13,7 @@ from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
 from kinview.data.gaps import complete
 
-__all__ = ["Mixed", "Mixing", "neighbour_of", "realised"]
+__all__ = ["Mixed", "Mixing", "neighbour_of", "realised", "with_partner"]
 
 Mixed = tuple[Tensor, dict[str, Tensor]]
 
@@ -33,14 +33,19 @@ class Mixing(Augmentation):
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """View of ``(n, ...)`` values, with partner and coefficient in ``extra``."""
         partner = partners(len(batch), generator).to(batch.x.device)
-        x, weights = self.mixed(batch, partner, generator)
-        if len(batch) == 1:
-            x, weights = batch.x, {name: torch.ones_like(weight) for name, weight in weights.items()}
-        return batch.replace(x=x, extra={**batch.extra, "partner": partner, **weights})
+        return with_partner(batch, partner, self.mixed(batch, partner, generator))
 
     @abstractmethod
     def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
         """Mixed values ``(n, ...)``, and weights of the own row ``(n,)``, "coefficient" among them."""
+
+
+def with_partner(batch: Batch, partner: Tensor, mixed: Mixed) -> Batch:
+    """View of mixed values, with the partner and the weights in ``extra``; a row that is alone is its own view."""
+    x, weights = mixed
+    if len(batch) == 1:
+        x, weights = batch.x, {name: torch.ones_like(weight) for name, weight in weights.items()}
+    return batch.replace(x=x, extra={**batch.extra, "partner": partner, **weights})
 
 
 def neighbour_of(x: Tensor, partner: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ __all__ = [
     "bernoulli",
     "beta",
     "changed_orders",
+    "given_or_fresh",
     "integers",
     "largest",
     "normal",
@@ -26,6 +27,14 @@ __all__ = [
 
 _LISTED = 7  # all orders of so few things are listed once: 5,040
 _EXACT = 18  # k! - 1 is a whole number in float64 up to here; beyond, a random order is the old one once in 10^17
+
+
+def given_or_fresh(generator: torch.Generator | None) -> torch.Generator:
+    """The generator that is given, or else a new one that the operating system seeds; the global one is not moved."""
+    if generator is None:
+        generator = torch.Generator()
+        generator.seed()
+    return generator
 
 
 def uniform(

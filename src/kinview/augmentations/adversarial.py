@@ -47,12 +47,12 @@ class Adversarial(Augmentation):
     step_size : float, optional
         η in units of s. Default: 1.25 ε for one step ([2]_) or two, 2.5 ε / ``steps`` for more ([1]_).
     random_start : bool, default True
-        Start at a random point of the ball ([1]_, [2]_); at δ = 0 the loss between a row and itself has no slope.
+        Start at a random point of the ball ([1]_, [2]_); at δ = 0 the loss between a row and itself has no gradient.
 
     Notes
     -----
     :meth:`bind_loss` gives it the loss: a function of the perturbed values (a tensor like ``batch.x``, NaN where
-    something is missing) that returns one number and raises no other row's stakes, if rows are to be independent. Close
+    something is missing) that returns one number: a sum of terms of one row each, if rows are to be independent. Close
     over whatever else it needs, ``lambda x: nt_xent(encoder(x), anchors)``. Gradients go to the perturbation alone: no
     parameter's ``.grad`` changes, and the view carries no graph. Statistics that an encoder gathers in training mode do
     move: switch it to ``eval()`` inside the loss. Missing cells stay missing, and categories and booleans of a table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from kinview.augmentations import augmentations
@@ -15,7 +16,7 @@ from kinview.data.batch import Batch
 from kinview.data.spectrum import spectrum
 from kinview.parameters import interval
 
-__all__ = ["AmplitudePhaseMixup"]
+__all__ = ["AmplitudePhaseMixup", "mixed_apart"]
 
 
 @augmentations.register(
@@ -48,11 +49,9 @@ class AmplitudePhaseMixup(Mixing):
     Notes
     -----
     ``extra`` holds the partner, λ_A as ``coefficient`` and λ_P as ``phase_coefficient``, both as realised:
-    1 − (1 − λ) r, with r the fraction of the row's observed values where the partner has one too. The paper draws the
-    weights of pairs that are not similar, by the latents of a variational autoencoder trained before, from truncated
-    normal distributions on the same ranges; without that network all pairs take the uniform ones. In the official code
-    the similarity that is looked up is another pair's, one draw serves all similar pairs, and a row can be its own
-    partner.
+    1 − (1 − λ) r, with r the fraction of the row's observed values where the partner has one too. Partners are drawn at
+    random, and all pairs have the weights of the paper's similar ones; :class:`~kinview.augmentations.TailoredMixup`
+    chooses partners and weights by a similarity that it learns.
 
     The own mean stays. The Nyquist line of an even length is real, and keeps its sign (the partner's, for λ_P below a
     half); a line without own amplitude takes the partner's phase. Spectra are those over the own row's length, gaps
@@ -78,27 +77,43 @@ class AmplitudePhaseMixup(Mixing):
 
     def mixed(self, batch: Batch, partner: Tensor, generator: torch.Generator) -> Mixed:
         """Spectra mixed line by line."""
-        series, lengths, unit = centred(batch)
-        weights = [
-            uniform((len(batch),), generator, series, low=low, high=high)
+        like = batch.x if batch.x.dtype in (torch.float32, torch.float64) else batch.x.float()
+        amplitude, phase = (
+            uniform((len(batch),), generator, like, low=low, high=high)
             for low, high in (self.amplitude_share, self.phase_share)
-        ]
-        told = {
-            name: realised(weight, batch.x, partner).to(batch.x.dtype)
-            for name, weight in zip(("coefficient", "phase_coefficient"), weights, strict=True)
-        }
-        if self.amplitude_share[0] == 1 and self.phase_share[0] == 1:
-            return batch.x, told
-        own = spectrum(series, lengths)
-        even = bool((lengths == lengths[partner]).all())
-        other = own[partner] if even else spectrum(series[partner], lengths)
-        if unit is not None:  # of both units the larger one, in which neither overflows
-            own_unit, unit = unit, torch.maximum(unit, unit[partner])
-            own, other = own * (own_unit / unit), other * (own_unit[partner] / unit)
-        change = _mixed_spectra(own, other, lengths, weights[0][:, None, None], 1 - weights[1][:, None, None]).sub_(own)
-        change[:, :, :1] = 0
-        absent = torch.isnan(batch.x).all(dim=2, keepdim=True)[partner]
-        return with_change(batch, change.masked_fill_(absent, 0), Lines(own, lengths, unit)).x, told
+        )
+        return mixed_apart(batch, partner, amplitude, phase)
+
+
+def mixed_apart(batch: Batch, partner: Tensor, amplitude: Float[Tensor, " n"], phase: Float[Tensor, " n"]) -> Mixed:
+    """Series mixed with their partners, spectra line by line, and the weights as realised.
+
+    Parameters
+    ----------
+    batch : Batch
+        Series ``(n, C, T)``.
+    partner : Tensor
+        Position of each row's partner, ``(n,)``.
+    amplitude, phase : Tensor
+        λ_A and λ_P of each row; where all are 1, the series stay as they are.
+    """
+    told = {
+        name: realised(weight, batch.x, partner).to(batch.x.dtype)
+        for name, weight in (("coefficient", amplitude), ("phase_coefficient", phase))
+    }
+    if bool((amplitude == 1).all()) and bool((phase == 1).all()):
+        return batch.x, told
+    series, lengths, unit = centred(batch)
+    own = spectrum(series, lengths)
+    even = bool((lengths == lengths[partner]).all())
+    other = own[partner] if even else spectrum(series[partner], lengths)
+    if unit is not None:  # of both units the larger one, in which neither overflows
+        own_unit, unit = unit, torch.maximum(unit, unit[partner])
+        own, other = own * (own_unit / unit), other * (own_unit[partner] / unit)
+    change = _mixed_spectra(own, other, lengths, amplitude[:, None, None], 1 - phase[:, None, None]).sub_(own)
+    change[:, :, :1] = 0
+    absent = torch.isnan(batch.x).all(dim=2, keepdim=True)[partner]
+    return with_change(batch, change.masked_fill_(absent, 0), Lines(own, lengths, unit)).x, told
 
 
 def _mixed_spectra(own: Tensor, other: Tensor, lengths: Tensor, weight: Tensor, turn: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from kinview.augmentations._random import given_or_fresh
 from kinview.data.batch import Batch
 from kinview.old_pickles import FromPickle
 from kinview.parameters import check_parameters, scaled_parameters
@@ -47,6 +48,8 @@ class Augmentation(FromPickle, ABC):
     mixes_rows : bool
         A row's view depends on other rows of the batch. ``extra["partner"]`` (n,) then names the other row and
         ``extra["coefficient"]`` (n,) the weight of the own one.
+    chooses_partners : bool
+        Which row is the partner goes by what the rows of the batch hold; otherwise by places in the batch alone.
     mixes_channels : bool
         A channel of the view (a column of a table) depends on other channels of the batch, or stands at the place of
         another one. Embeddings have no channels.
@@ -88,6 +91,7 @@ class Augmentation(FromPickle, ABC):
     moves_time: ClassVar[bool] = False
     makes_gaps: ClassVar[bool] = False
     mixes_rows: ClassVar[bool] = False
+    chooses_partners: ClassVar[bool] = False
     mixes_channels: ClassVar[bool] = False
     changes_length: ClassVar[bool] = False
     min_channels: ClassVar[int] = 1
@@ -126,10 +130,7 @@ class Augmentation(FromPickle, ABC):
             views = self(Batch.of(batch), generator)
             return views.x if isinstance(views, Batch) else tuple(view.x for view in views)
         self._check(batch)
-        if generator is None:
-            generator = torch.Generator()
-            generator.seed()
-        return self.apply(batch, generator)
+        return self.apply(batch, given_or_fresh(generator))
 
     @abstractmethod
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch | tuple[Batch, ...]:

@@ -43,7 +43,7 @@ class OneOf(_Choice):
     -----
     Every part works on the whole batch and the rows that drew it keep its view, so the cost is that of all parts, and
     nothing loops over rows. What a part adds to ``extra`` says of the rows without it that nothing happened: partner
-    the row itself, coefficient 1, all else 0.
+    the row itself, coefficients and similarity 1, all else 0.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from kinview.augmentations import augmentations
+from kinview.augmentations._random import given_or_fresh
 from kinview.augmentations._tables import discrete_columns
 from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
@@ -115,9 +116,7 @@ class ColumnSubsets(Augmentation):
         self._check(batch)
         columns = batch.x.shape[1]
         if self.grouping == "random":
-            if generator is None:
-                generator = torch.Generator()
-                generator.seed()
+            generator = given_or_fresh(generator)
             order = torch.randperm(columns, generator=generator, device=generator.device)
         elif self.grouping == "correlated":
             order = _correlated_order(batch, schema)
@@ -171,6 +170,26 @@ def subset_bounds(columns: int, n_subsets: int, overlap: float) -> list[tuple[in
     stops = [(k + 1) * small + min(k + 1, longer) for k in range(n_subsets)]
     starts = [max(0, stop - width) for stop in stops]
     return [(start, start + width) for start in starts]
+
+
+def partition_bounds(columns: int, partitions: int, overlap: float) -> list[tuple[int, int]]:
+    """First and last-plus-one place of each partition: equal parts, widened by a fraction of their own width.
+
+    Each reaches into the next, the last into the one before.
+
+    Examples
+    --------
+    >>> partition_bounds(7, 3, 0.5)
+    [(0, 5), (3, 6), (4, 7)]
+    """
+    parts = [part for part in np.array_split(np.arange(columns), min(partitions, columns)) if len(part)]
+    bounds = []
+    for number, part in enumerate(parts):
+        start, stop = int(part[0]), int(part[-1]) + 1
+        more = math.ceil(overlap * len(part) - 1e-9)
+        last = number == len(parts) - 1
+        bounds.append((max(0, start - more), stop) if last else (start, min(columns, stop + more)))
+    return bounds
 
 
 def _correlated_order(batch: Batch, schema: TableSchema | None) -> Tensor:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.augmentations import augmentations
-from kinview.augmentations._random import uniform
+from kinview.augmentations._random import given_or_fresh, uniform
 from kinview.augmentations._series import SeriesAugmentation
 from kinview.data.batch import Batch
 from kinview.data.gaps import observed_mean, observed_std, valid_lengths
@@ -106,10 +106,8 @@ class Viewmaker(SeriesAugmentation):
     ) -> Viewmaker:
         """Make the network for series like these, with weights drawn from the generator; returns a fitted copy."""
         self._check(batch)
-        if generator is None:
-            generator = torch.Generator()
-            generator.seed()
-        return self._with(network=PerturbationNetwork(self.width, self.blocks, generator).to(batch.x.device))
+        network = PerturbationNetwork(self.width, self.blocks, given_or_fresh(generator))
+        return self._with(network=network.to(batch.x.device))
 
     def apply(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Perturbed copy of ``(n, C, T)`` series; it carries the graph of the network."""

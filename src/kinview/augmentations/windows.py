@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -200,7 +201,7 @@ class Resample(SeriesAugmentation):
     ([[5.0, 5.0, 5.0, 5.0]], True)
     """
 
-    rate: tuple[float, float] = interval((0.5, 0.75), above=0, high=1, neutral=1)
+    rate: Sequence[float] = interval((0.5, 0.75), above=0, high=1, neutral=1)
 
     moves_time: ClassVar[bool] = True
     makes_gaps: ClassVar[bool] = True
@@ -214,7 +215,7 @@ class Resample(SeriesAugmentation):
         return batch.replace(x=at_positions(batch.x, position), times=times)
 
 
-def _slice(batch: Batch, ratio: tuple[float, float], generator: torch.Generator) -> Tensor:
+def _slice(batch: Batch, ratio: Sequence[float], generator: torch.Generator) -> Tensor:
     """Positions ``(n, T)`` of a random slice of each series, its fraction of the series drawn from ``ratio``."""
     x = batch.x
     wide = x.new_empty(0, dtype=fine(x))

@@ -70,6 +70,7 @@ def read_config(family: str, name: str) -> dict[str, Any]:
     """
     import yaml
 
+    from kinview.own_parts import refuse_imports
     from kinview.yaml_text import read_yaml, yaml_file_text
 
     path = config_path(family, name)
@@ -79,6 +80,8 @@ def read_config(family: str, name: str) -> dict[str, Any]:
         raise ValueError(f"{path} is not readable as YAML: {error}") from None
     if not isinstance(config, Mapping):
         raise ValueError(f"{path} must hold one mapping, key: value; it holds {type(config).__name__}")
+    if family != "benchmark" or path.parent == _folder(family):
+        refuse_imports(config, str(path))
     return {str(key): value for key, value in config.items()}
 
 

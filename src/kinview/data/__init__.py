@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from kinview.data.nested import to_nested as to_nested
     from kinview.data.panel import ChannelMismatch as ChannelMismatch, Panel as Panel, read_panel as read_panel
+    from kinview.data.row_groups import row_groups as row_groups
     from kinview.data.scaling import Scaler as Scaler, fit_scaler as fit_scaler
     from kinview.data.spectrum import inverse_spectrum as inverse_spectrum, spectrum as spectrum
     from kinview.data.splits import holdout as holdout, label_subset as label_subset

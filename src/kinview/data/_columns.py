@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.data.codes import factorize
+from kinview.data.scaling_rules import normal_scores, quantile_knots, robust_moments
 
 __all__ = ["Column", "Kind", "encode_column", "fit_column", "looks_like_ids"]
 
@@ -48,6 +49,11 @@ class Column:
     median, mean, scale : float
         Of the observed training values in their own units (dates: seconds since 1970, UTC; booleans: 0 and 1).
         ``scale`` is the standard deviation (divisor: count), 1 for a constant; a column never observed has 0, 0, 1.
+        Under the scaling ``"robust"`` ``mean`` is the median and ``scale`` follows from the interquartile range.
+    knots : tuple of float
+        Under the scaling ``"quantile"`` the quantiles; none where the column is standardised.
+    clip : float or None
+        Scaled values beyond ``-clip`` and ``clip`` are set there.
     """
 
     name: str
@@ -58,10 +64,12 @@ class Column:
     median: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
+    knots: tuple[float, ...] = ()
+    clip: float | None = None
 
 
-def fit_column(name: str, values: pd.Series) -> Column:
-    """Learn what a column is from its training values.
+def fit_column(name: str, values: pd.Series, scaling: str = "dataset", clip: float | None = None) -> Column:
+    """Learn what a column is from its training values; numbers and dates are scaled by the rule, booleans standardised.
 
     Raises
     ------
@@ -79,12 +87,13 @@ def fit_column(name: str, values: pd.Series) -> Column:
         names = sorted(tally)
         return Column(name, kind, tuple(names), tuple(tally[key] for key in names))
     numbers = _numbers(name, kind, values)
+    clip = None if kind == "boolean" else clip
     observed = numbers[~np.isnan(numbers)]
     if observed.size == 0:
-        return Column(name, kind)
+        return Column(name, kind, clip=clip)
     low, high = observed.min(), observed.max()
     if low == high:  # the mean of a constant may be off by a rounding; the value itself is exact
-        return Column(name, kind, median=float(low), mean=float(low), scale=1.0)
+        return Column(name, kind, median=float(low), mean=float(low), scale=1.0, clip=clip)
     with np.errstate(over="ignore"):
         mean = float(observed.mean())
         scale = float(np.sqrt(np.square(observed - mean).mean()))
@@ -92,7 +101,14 @@ def fit_column(name: str, values: pd.Series) -> Column:
         raise ValueError(
             f"column {name!r} spans {low:.3g} to {high:.3g}, too wide for float64 statistics; rescale it (a logarithm?)"
         )
-    return Column(name, kind, median=float(np.median(observed)), mean=mean, scale=scale or 1.0)
+    column = Column(name, kind, median=float(np.median(observed)), mean=mean, scale=scale or 1.0, clip=clip)
+    if kind == "boolean" or scaling == "dataset":
+        return column
+    if scaling == "robust":
+        moments = robust_moments(observed, len(observed))
+        return column if moments is None else dataclasses.replace(column, mean=moments[0], scale=moments[1])
+    knots = quantile_knots(observed, len(observed))
+    return column if knots is None else dataclasses.replace(column, knots=tuple(knots.tolist()))
 
 
 def looks_like_ids(column: Column, values: pd.Series) -> bool:
@@ -117,8 +133,10 @@ def encode_column(column: Column, values: pd.Series) -> NDArray[np.float64]:
         lookup = np.array([known.get(key, column.other) for key in keys] + [np.nan], dtype=np.float64)
         return lookup[codes]  # a missing value has code -1 and finds the NaN at the end
     numbers = _numbers(column.name, column.kind, values)
+    if column.knots:
+        return _clipped(normal_scores(numbers, np.array(column.knots)), column.clip)
     with np.errstate(over="ignore"):
-        scaled = (numbers - column.mean) / column.scale
+        scaled = _clipped((numbers - column.mean) / column.scale, column.clip)
         too_far = np.abs(scaled) > np.finfo(np.float32).max
     if too_far.any():
         raise ValueError(
@@ -126,6 +144,10 @@ def encode_column(column: Column, values: pd.Series) -> NDArray[np.float64]:
             f"({column.scale:.3g}) from its training mean {column.mean:.3g}; check its units"
         )
     return scaled
+
+
+def _clipped(scaled: NDArray[np.float64], clip: float | None) -> NDArray[np.float64]:
+    return scaled if clip is None else np.clip(scaled, -clip, clip)
 
 
 def _kind_of(name: str, values: pd.Series) -> Kind:

@@ -17,6 +17,7 @@ __all__ = [
     "Fill",
     "bridge",
     "complete",
+    "ends_marked",
     "neighbours",
     "none_ends_early",
     "observed_bounds",
@@ -26,6 +27,7 @@ __all__ = [
     "offset_of",
     "trimmed",
     "valid_lengths",
+    "with_ends_of",
     "with_something_observed",
 ]
 
@@ -246,6 +248,32 @@ def offset_of(batch: Batch) -> Int64[Tensor, " n"] | None:
     """Position of the first step of each row in the series that it is cut from, where a view says so."""
     offset = batch.extra.get("offset")
     return offset if isinstance(offset, Tensor) else None
+
+
+def ends_marked(batch: Batch) -> Batch:
+    """Series that keep their ends where the last steps become missing: time stamps, which are the positions.
+
+    To an encoder they say what it takes for granted without any. Tables stay as they are.
+
+    Examples
+    --------
+    >>> ends_marked(Batch.of(torch.tensor([[[1.0, 2.0, float("nan")]]]))).times.tolist()
+    [[0.0, 1.0, nan]]
+    """
+    if batch.x.ndim != 3 or batch.times is not None:
+        return batch
+    precision = torch.float64 if batch.x.device.type == "cpu" else torch.float32  # as stamps have there
+    step = torch.arange(batch.x.shape[2], device=batch.x.device, dtype=precision)
+    inside = step < valid_lengths(batch.x)[:, None]
+    return batch.replace(times=torch.where(inside, step, torch.nan))
+
+
+def with_ends_of(seen: Batch, batch: Batch) -> Batch:
+    """Samples of a batch in which gaps were made, no step moved, with their ends as they were: see :func:`ends_marked`.
+
+    The positions are marked afterwards: what made the gaps would take them for time stamps with a sampling rate.
+    """
+    return seen.replace(times=ends_marked(batch).times)
 
 
 def trimmed(batch: Batch) -> Batch:

@@ -27,6 +27,7 @@ __all__ = [
     "distinct",
     "encode_classes",
     "encode_labels",
+    "encode_partial_target",
     "encode_target",
     "integer_codes",
     "positions",
@@ -303,6 +304,39 @@ def encode_target(y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, "
     return encode_classes(labels, "a classifier")
 
 
+def encode_partial_target(y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
+    """Codes and classes, as :func:`encode_target`, where labels may be missing: their code is -1.
+
+    Raises
+    ------
+    ValueError
+        As there, if every label is missing, and if y is a single label.
+
+    Examples
+    --------
+    >>> codes, classes = encode_partial_target(["ill", None, "well"])
+    >>> codes.tolist(), classes.tolist()
+    ([0, -1, 1], ['ill', 'well'])
+    """
+    if y is None:
+        return encode_target(y)
+    if hasattr(y, "detach"):  # a tensor
+        y = y.detach().cpu().numpy()
+    values = y.to_numpy(dtype=object) if isinstance(y, pd.Series | pd.Index) else np.asarray(y, dtype=object)
+    if values.ndim == 0:
+        raise ValueError(f"y must have one label a sample, some of them missing; got {y!r}")
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    missing = np.asarray(pd.isna(values))
+    if values.ndim != 1 or not missing.any():
+        return encode_target(y)
+    if missing.all():
+        raise ValueError(f"all {len(values)} labels are missing; give y for two samples of different classes or more")
+    codes = np.full(len(values), -1, dtype=np.int64)
+    codes[~missing], classes = encode_target(values[~missing].tolist())
+    return codes, classes
+
+
 def check_classes(name: str, y_train: NDArray[Any] | None, y_test: NDArray[Any] | None) -> None:
     """Check that every sample of a data set has a class; see :meth:`kinview.datasets.Dataset.require_classes`."""
     if y_train is None or y_test is None:
@@ -316,7 +350,8 @@ def check_classes(name: str, y_train: NDArray[Any] | None, y_test: NDArray[Any] 
     if "f" in (y_train.dtype.kind, y_test.dtype.kind):
         raise ValueError(
             f"{name} has numbers with fractions as labels; a probe needs classes to predict: {_AS_CLASSES} "
-            f"(as_classes() of the data set, load(..., as_classes=True), --as_classes true)"
+            f"(as_classes() of the data set, load(..., as_classes=True), --as_classes true); if they are numbers to "
+            f"predict, ask for a regression (as_regression(), load(..., task='regression'), --task regression)"
         )
     check_shared(y_train, y_test, f"the training labels of {name}", "the test labels")
     classes = len(distinct(np.concatenate([y_train, y_test])))

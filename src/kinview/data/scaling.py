@@ -6,13 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 
-__all__ = ["Scaler", "fit_scaler"]
+from kinview.data.scaling_rules import normal_scores, quantile_knots, read_scaling, robust_moments
 
-Scaling = Literal["dataset", "sample"]
+__all__ = ["Scaler", "Scaling", "fit_scaler"]
+
+Scaling = Literal["dataset", "robust", "quantile", "sample", None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,11 +24,15 @@ class Scaler:
 
     Parameters
     ----------
-    scaling : {"dataset", "sample"} or None
+    scaling : {"dataset", "robust", "quantile", "sample"} or None
         The rule; see :func:`fit_scaler`.
     mean, std : Tensor
-        Per channel ``(C,)``, float64, in the units of the data. Rules ``"sample"`` and ``None`` learn nothing and hold
-        0 and 1.
+        Location and scale per channel ``(C,)``, float64, in the units of the data. Rules ``"sample"`` and ``None``
+        learn nothing and hold 0 and 1.
+    knots : tuple of Tensor
+        Of the rule ``"quantile"`` the quantiles of each channel; an empty one where the channel is standardised.
+    clip : float, optional
+        Scaled values beyond ``-clip`` and ``clip`` are set there.
 
     Examples
     --------
@@ -34,9 +41,11 @@ class Scaler:
     tensor([[[0., 3., nan]]])
     """
 
-    scaling: Scaling | None
+    scaling: Scaling
     mean: Float64[Tensor, " C"]
     std: Float64[Tensor, " C"]
+    knots: tuple[Float64[Tensor, " _"], ...] = ()
+    clip: float | None = None
 
     def apply(self, x: Float[Tensor, "n C T"]) -> Float32[Tensor, "n C T"]:
         """Scale series; the arithmetic is in float64, the result float32, and NaN stays NaN.
@@ -64,11 +73,19 @@ class Scaler:
             mean, std = _moments(wide, dims=(2,))
         else:
             mean, std = (stat.to(x.device)[None, :, None] for stat in (self.mean, self.std))
-        return _to_float32((wide - mean) / std)
+        z = (wide - mean) / std
+        for channel, knots in enumerate(self.knots):
+            if len(knots):
+                scores = normal_scores(wide[:, channel].cpu().numpy(), knots.numpy())
+                z[:, channel] = torch.from_numpy(scores).to(x.device)
+        return _to_float32(z if self.clip is None else z.clamp(-self.clip, self.clip))
 
     def to_config(self) -> dict[str, Any]:
         """Plain data from which :meth:`from_config` makes an equal scaler, bit for bit."""
-        return {"scaling": self.scaling, "mean": self.mean.tolist(), "std": self.std.tolist()}
+        config: dict[str, Any] = {"scaling": self.scaling, "mean": self.mean.tolist(), "std": self.std.tolist()}
+        if self.knots:
+            config["knots"] = [knots.tolist() for knots in self.knots]
+        return config if self.clip is None else {**config, "clip": self.clip}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -86,10 +103,16 @@ class Scaler:
                 f"a scaler needs one finite mean and one positive standard deviation a channel; "
                 f"got mean={config['mean']!r}, std={config['std']!r}"
             )
-        return cls(_known(config["scaling"]), mean, std)
+        knots = tuple(torch.tensor(each, dtype=torch.float64) for each in config.get("knots", ()))
+        named = config["scaling"]
+        rule, clip = read_scaling({named: {"clip": config["clip"]}} if "clip" in config else named, Scaling)
+        sound = all(each.ndim == 1 and bool(each.isfinite().all()) and bool((each.diff() >= 0).all()) for each in knots)
+        if not sound or len(knots) not in (0, len(mean)):
+            raise ValueError(f"a scaler needs rising finite quantiles of each channel; got knots={config['knots']!r}")
+        return cls(rule, mean, std, knots, clip)
 
 
-def fit_scaler(x: Float[Tensor, "n C T"], scaling: Scaling | None = "dataset") -> Scaler:
+def fit_scaler(x: Float[Tensor, "n C T"], scaling: Any = "dataset") -> Scaler:
     r"""Learn a scaling from training series.
 
     .. math:: \mu_c = \frac{1}{|O_c|} \sum_{(i,t) \in O_c} x_{ict}, \qquad
@@ -101,10 +124,15 @@ def fit_scaler(x: Float[Tensor, "n C T"], scaling: Scaling | None = "dataset") -
     ----------
     x : Tensor
         Training series ``(n, C, T)``, NaN = not observed.
-    scaling : {"dataset", "sample"} or None, default "dataset"
-        ``"dataset"``: over all observed training values of a channel (the rule of TS2Vec [1]_); ``"sample"``: each
-        series and channel by its own observed values (z-normalisation), so nothing is learned; ``None``: values stay.
-        What is constant is centred and divided by 1; a channel without an observation has mean 0 and deviation 1.
+    scaling : {"dataset", "robust", "quantile", "sample"}, None or mapping, default "dataset"
+        ``"dataset"``: over all observed training values of a channel (the rule of TS2Vec [1]_); ``"robust"``: median
+        and interquartile range in place of mean and deviation (:func:`~kinview.data.scaling_rules.robust_moments`);
+        ``"quantile"``: :math:`z = \Phi^{-1}(F_c(x))` with the quantiles of the channel
+        (:func:`~kinview.data.scaling_rules.normal_scores`); ``"sample"``: each series and channel by its own observed
+        values (z-normalisation), so nothing is learned; ``None``: values stay. ``{"robust": {"clip": 5}}`` cuts scaled
+        values at ±5, with any rule but None. What is constant is centred and divided by 1; a channel without an
+        observation has mean 0 and deviation 1; one that fewer than 5 series observe, or whose quantiles are all equal,
+        is scaled as by ``"dataset"``.
 
     Raises
     ------
@@ -123,11 +151,23 @@ def fit_scaler(x: Float[Tensor, "n C T"], scaling: Scaling | None = "dataset") -
     """
     if x.ndim != 3:
         raise ValueError(f"series have shape (n, channels, time), got {tuple(x.shape)}")
-    rule = _known(scaling)
-    if rule == "dataset":
-        mean, std = _moments(x.detach().cpu().to(torch.float64), dims=(0, 2))
-        return Scaler(rule, mean.flatten(), std.flatten())
-    return Scaler(rule, torch.zeros(x.shape[1], dtype=torch.float64), torch.ones(x.shape[1], dtype=torch.float64))
+    rule, clip = read_scaling(scaling, Scaling)
+    if rule in (None, "sample"):
+        zeros = torch.zeros(x.shape[1], dtype=torch.float64)
+        return Scaler(rule, zeros, torch.ones_like(zeros), clip=clip)
+    wide = x.detach().cpu().to(torch.float64)
+    mean, std = (stat.flatten() for stat in _moments(wide, dims=(0, 2)))
+    knots: list[Tensor] = []
+    for channel in range(x.shape[1]) if rule != "dataset" else ():
+        values = wide[:, channel].numpy()
+        rows = int((~np.isnan(values)).any(axis=1).sum())
+        observed = values[~np.isnan(values)]
+        if rule == "quantile":
+            found = quantile_knots(observed, rows)
+            knots.append(torch.from_numpy(np.zeros(0) if found is None else found))
+        elif (moments := robust_moments(observed, rows)) is not None:
+            mean[channel], std[channel] = moments
+    return Scaler(rule, mean, std, tuple(knots), clip)
 
 
 def _moments(x: Float64[Tensor, "n C T"], dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -153,11 +193,3 @@ def _to_float32(x: Float[Tensor, "n C T"]) -> Float32[Tensor, "n C T"]:
             f"the scaled series reach {worst:.3g}, beyond float32 (3.4e+38); scale or clip the values first"
         )
     return narrow
-
-
-def _known(scaling: str | None) -> Scaling | None:
-    if scaling is None or scaling == "dataset":
-        return scaling  # type: ignore[return-value]
-    if scaling == "sample":
-        return "sample"
-    raise ValueError(f"scaling={scaling!r} is unknown; use 'dataset', 'sample' or None")

@@ -14,7 +14,10 @@ from torch import Tensor
 
 from kinview.data.labels import integer_codes
 
-__all__ = ["holdout", "label_subset"]
+__all__ = ["TARGET_STRATA", "holdout", "label_subset", "quantile_codes"]
+
+TARGET_STRATA = 10
+"""Equal parts of a numeric target by which a cut of a regression is stratified, where there are samples enough."""
 
 
 def holdout(
@@ -110,14 +113,47 @@ def label_subset(y: Any, fraction: float, seed: int | Sequence[int], *, groups: 
     classes = integer_codes(y, n, "y")
     units = np.arange(n) if groups is None else integer_codes(groups, n, "groups")
     order = _spread(classes if groups is None else _most_frequent(units, classes), np.random.default_rng(seed))
-    rank = np.argsort(order)[units]  # of each row's unit
-    earliest = np.full(int(classes.max(initial=-1)) + 1, n)
-    np.minimum.at(earliest, classes, rank)
-    first = np.unique(earliest)  # a unit of each class; a group may hold several
+    first = _one_of_each(np.argsort(order)[units], classes)
     order = np.concatenate([order[first], np.delete(order, first)])
     held = np.concatenate([[0], np.bincount(units)[order].cumsum()])
     count = int(np.abs(held - round(fraction * n)).argmin())
     return np.flatnonzero(np.isin(units, order[: max(len(first), count)]))
+
+
+def quantile_codes(y: Any, parts: int) -> NDArray[np.int64]:
+    """Which of so many equal parts of the sorted numbers each is in, from 0; equal numbers are in one part.
+
+    By these a cut of a regression is stratified: each side has low, middle and high targets in proportion.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Numbers.
+    parts : int
+        How many parts; fewer are made where many numbers are equal.
+
+    Examples
+    --------
+    >>> quantile_codes([1.0, 9.0, 2.0, 8.0, 3.0, 7.0], 3).tolist()
+    [0, 2, 0, 2, 1, 1]
+    >>> quantile_codes([5.0, 5.0, 5.0, 6.0], 2).tolist()
+    [0, 0, 0, 1]
+    """
+    values = np.asarray(y, dtype=np.float64)
+    below = np.searchsorted(np.sort(values), values, side="left")
+    part = below * parts // max(len(values), 1)
+    return np.asarray(np.unique(part, return_inverse=True)[1], dtype=np.int64)
+
+
+def _one_of_each(ranks: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ranks of units that together hold every class: the earliest of each that no choice before holds, rarest first."""
+    held = pd.DataFrame({"rank": ranks, "label": classes}).drop_duplicates()
+    chosen: set[int] = set()
+    for label in held["label"].value_counts(ascending=True).index:
+        of_class = held.loc[held["label"] == label, "rank"]
+        if chosen.isdisjoint(of_class):
+            chosen.add(int(of_class.min()))
+    return np.array(sorted(chosen), dtype=np.int64)
 
 
 def _most_frequent(units: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -22,10 +22,19 @@ from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.labels import batch_labels
+from kinview.data.scaling_rules import read_scaling
 
-__all__ = ["Column", "TableSchema"]
+__all__ = ["Column", "OtherColumnsError", "Rules", "TableSchema"]
 
+Rules = Literal["dataset", "robust", "quantile"]
+"""How numbers and dates are scaled."""
+
+_GAINED = {"knots", "clip"}  # of a column, since kinview 0.1.0: in a description only where they say something
 _OWN_CELLS = (str, Decimal, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, type(pd.NaT), type(pd.NA))
+
+
+class OtherColumnsError(ValueError):
+    """A table has other columns than the one that was fitted."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,6 +78,7 @@ class TableSchema:
         X: Any,
         *,
         text: Literal["refuse", "categorical"] = "refuse",
+        scaling: Any = "dataset",
         feature_names: Sequence[str] | None = None,
     ) -> Self:
         """Learn the schema of a training table.
@@ -81,6 +91,11 @@ class TableSchema:
         text : {"refuse", "categorical"}, default "refuse"
             What to do with text that is nearly all distinct (10 rows or more, 90 % distinct): ids and free text.
             Columns that are declared categorical are never refused.
+        scaling : {"dataset", "robust", "quantile"} or mapping, default "dataset"
+            Of numbers and dates: by mean and standard deviation, by median and interquartile range
+            (:func:`~kinview.data.scaling_rules.robust_moments`), or by their quantile on the scale of a normal
+            distribution (:func:`~kinview.data.scaling_rules.normal_scores`). ``{"robust": {"clip": 5}}`` cuts scaled
+            values at ±5. A column observed in fewer than 5 rows, or whose quantiles are all equal, is standardised.
         feature_names : sequence of str, optional
             Column names of an array. Default ``x0``, ``x1``, ... A DataFrame has its own.
 
@@ -98,12 +113,13 @@ class TableSchema:
         """
         if text not in ("refuse", "categorical"):
             raise ValueError(f"text={text!r} is unknown; use 'refuse' or 'categorical'")
+        rule, clip = read_scaling(scaling, Rules)
         names, values = _read(X)
         if feature_names is not None:
             _check_names(tuple(feature_names), names, len(values))
             names = tuple(feature_names)
         names = names or _default_names(len(values))
-        columns = tuple(fit_column(name, column) for name, column in zip(names, values, strict=True))
+        columns = tuple(fit_column(name, column, rule, clip) for name, column in zip(names, values, strict=True))
         ids = [c for c, column in zip(columns, values, strict=True) if text == "refuse" and looks_like_ids(c, column)]
         if ids:
             held = ", ".join(f"{c.name!r} ({len(c.categories)} distinct texts in {sum(c.counts)} rows)" for c in ids)
@@ -206,7 +222,7 @@ class TableSchema:
         if missing or extra:
             parts = [f"lacks the column(s) {_listed(missing)}"] if missing else []
             parts += [f"has the column(s) {_listed(extra)} that fit did not see"] if extra else []
-            raise ValueError(f"X {' and '.join(parts)}; give the columns of fit: {_listed(expected)}")
+            raise OtherColumnsError(f"X {' and '.join(parts)}; give the columns of fit: {_listed(expected)}")
         return [values[position[name]] for name in expected]
 
 
@@ -277,7 +293,7 @@ def _with_rare_as_one(column: Column) -> Column:
 
 
 def _without_rare(column: Column) -> dict[str, Any]:
-    entry = dataclasses.asdict(column)
+    entry = {name: value for name, value in dataclasses.asdict(column).items() if name not in _GAINED or value}
     rare = [code for code, count in enumerate(column.counts, start=1) if 0 < count < FEWEST_ROWS]
     if rare:
         gone = set(rare)
@@ -290,9 +306,10 @@ def _without_rare(column: Column) -> dict[str, Any]:
 
 def _column_from(entry: dict[str, Any]) -> Column:
     known = {field.name for field in dataclasses.fields(Column)}
-    if set(entry) != known:
+    if set(entry) | _GAINED != known:
         raise ValueError(f"a column is described by {_listed(sorted(known))}, got {_listed(sorted(entry))}")
-    entry["categories"], entry["counts"] = tuple(entry["categories"]), tuple(entry["counts"])
+    for name in ("categories", "counts", "knots"):
+        entry[name] = tuple(entry.get(name, ()))
     column = Column(**entry)
     sound = (
         column.kind in ("numeric", "boolean", "categorical", "datetime")
@@ -300,6 +317,8 @@ def _column_from(entry: dict[str, Any]) -> Column:
         and 0 <= column.other <= len(column.categories)
         and bool(np.isfinite([column.median, column.mean, column.scale]).all())
         and column.scale > 0
+        and bool(np.isfinite(column.knots).all() and (np.diff(column.knots) >= 0).all())
+        and (column.clip is None or column.clip > 0)
     )
     if not sound:
         raise ValueError(f"the description of column {column.name!r} does not hold together: {column}")

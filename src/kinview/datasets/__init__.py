@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kinview.datasets.archives import read_ts as read_ts, read_ucr as read_ucr
     from kinview.datasets.arff import read_arff as read_arff
     from kinview.datasets.dataset import Dataset as Dataset, split as split
+    from kinview.datasets.description import describe as describe
     from kinview.datasets.folders import load_path as load_path, read_path as read_path
     from kinview.datasets.long import from_long as from_long, read_long as read_long
     from kinview.datasets.named import available as available, load as load

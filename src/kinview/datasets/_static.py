@@ -28,7 +28,7 @@ def static_columns(
     Parameters
     ----------
     frame : DataFrame
-        Cells, exact (see :func:`kinview.datasets.tables.read_frame`), one row a sample.
+        Cells, exact (see :func:`kinview.datasets.frames.read_frame`), one row a sample.
     names : sequence of str
         The columns; None is returned without any.
     source : str

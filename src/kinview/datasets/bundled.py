@@ -21,6 +21,7 @@ from kinview.datasets.samples import Samples
 _UCR = "Dau et al. (2019), The UCR time series archive"
 _UEA = "Bagnall et al. (2018), The UEA multivariate time series classification archive"
 _UCI = "UCI machine learning repository"
+_LARS = "Efron et al. (2004), Least angle regression, Annals of Statistics 32"
 _SKTIME = {  # name: folder in sktime, what it is, reference
     "acsf1": ("ACSF1", "Power of 10 kinds of home appliances, 1 channel, 1,460 steps.", _UCR),
     "arrowhead": ("ArrowHead", "Outlines of 3 kinds of arrowheads, 1 channel, 251 steps.", _UCR),
@@ -33,10 +34,12 @@ _SKTIME = {  # name: folder in sktime, what it is, reference
 }
 _SKLEARN = {
     "breast_cancer": "Cell nuclei of 2 kinds of breast tumours, 30 numeric columns, 569 rows.",
+    "diabetes": "Progression of diabetes in a year, a number to predict, 10 numeric columns, 442 rows.",
     "digits": "8 x 8 images of 10 digits, 64 numeric columns, 1,797 rows.",
     "iris": "Flowers of 3 kinds of iris, 4 numeric columns, 150 rows.",
     "wine": "Chemistry of wines of 3 cultivars, 13 numeric columns, 178 rows.",
 }
+_REGRESSION = ("diabetes",)
 
 
 def _sktime_loader(name: str, folder: str) -> Callable[[], Dataset]:
@@ -68,7 +71,8 @@ def _sklearn_loader(name: str) -> Callable[..., Dataset]:
         bunch = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
         samples = Samples(bunch.data, bunch.target.to_numpy(), None, TABLE)
         source = f"scikit-learn {importlib.metadata.version('scikit-learn')}"
-        return split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
+        data = split(samples, name=name, source=source, split_seed=split_seed, test_fraction=test_fraction)
+        return data.as_regression() if name in _REGRESSION else data
 
     return load
 
@@ -131,4 +135,4 @@ def _register(name: str, loader: Callable[..., Dataset], summary: str, modality:
 for _name, (_folder, _summary, _reference) in _SKTIME.items():
     _register(_name, _sktime_loader(_name, _folder), _summary, SERIES, _reference)
 for _name, _summary in _SKLEARN.items():
-    _register(_name, _sklearn_loader(_name), _summary, TABLE, _UCI)
+    _register(_name, _sklearn_loader(_name), _summary, TABLE, _LARS if _name in _REGRESSION else _UCI)

@@ -17,7 +17,7 @@ from kinview.datasets.cells import cell_kind, number_column
 from kinview.datasets.nearly import refuse_nearly_numbers
 from kinview.datasets.rows import Rows, is_footer
 
-__all__ = ["check_written_alike", "labels_of", "warn_of_alike"]
+__all__ = ["check_written_alike", "labels_of", "odd_texts", "warn_of_alike"]
 
 IN_A_TABLE = "an empty cell, or na_values= for a text file"  # how a label is made missing
 _FEWEST = 5  # samples below which one label is not odd
@@ -128,6 +128,24 @@ classes; write them alike if they are one
         UserWarning,
         stacklevel=4,
     )
+
+
+def odd_texts(levels: Iterable[Any]) -> list[str]:
+    """What is odd among the texts of a column, in words: texts that read like no value, spellings of one text.
+
+    Examples
+    --------
+    >>> odd_texts(["ICU", "icu ", "ward", "unknown"])
+    ["'ICU' and 'icu ', which may be one", "'unknown', which reads like no value"]
+    """
+    texts = [text for text in levels if isinstance(text, str)]
+    alike: dict[str, list[str]] = {}
+    for text in texts:
+        alike.setdefault(_folded(text), []).append(text)
+    found = [f"{' and '.join(map(repr, sorted(same)))}, which may be one" for same in alike.values() if len(same) > 1]
+    words = [text for text in texts if _reads_like_none(text.strip(), len(texts))]
+    signs = [text for text in texts if text not in words and _SIGN.fullmatch(text.strip())]
+    return [*found, *(f"{text!r}, which reads like no value" for text in [*words, *signs])]
 
 
 def check_written_alike(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from kinview.datasets._pooling import joined, names_of, together
 from kinview.datasets._static import joined_static, static_table
 from kinview.datasets.hashing import update
 from kinview.datasets.samples import Samples, n_samples, named_classes, plain, series_codes
+from kinview.datasets.static_use import checked_static_to
+from kinview.datasets.targets import Task, check_numbers, numbers_to_predict
 
 __all__ = ["Dataset", "Samples", "split"]
 
@@ -38,7 +41,11 @@ class Dataset:
     source : str
         Where the data come from.
     static_train, static_test : DataFrame, optional
-        What is known of each sample besides X, as in :class:`Samples`: for subgroups and splits, no encoder sees it.
+        What is known of each sample besides X, as in :class:`Samples`: for splits, and for what ``static_to`` says.
+    task : {"classification", "regression"}
+        Whether probes predict classes or numbers; see :meth:`as_regression`.
+    static_to : mapping, optional
+        Static columns by where they go in an evaluation: ``probe``, ``encoder``, ``subgroups``; the others nowhere.
 
     Examples
     --------
@@ -60,6 +67,8 @@ class Dataset:
     source: str = ""
     static_train: pd.DataFrame | None = None
     static_test: pd.DataFrame | None = None
+    task: Task = "classification"
+    static_to: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part, X, y, groups in self._parts():
@@ -74,6 +83,8 @@ class Dataset:
             for kind, values in (("labels", y), ("groups", groups)):
                 if values is not None and len(values) != n:
                     raise ValueError(f"data set {self.name!r} has {len(values)} {part} {kind} for {n} samples")
+        sent = checked_static_to(self.static_to, self.static_train, self.name)
+        object.__setattr__(self, "static_to", sent)
 
     @property
     def groups(self) -> NDArray[Any] | None:
@@ -86,6 +97,11 @@ class Dataset:
         if self.y_train is None or self.y_test is None or "f" in (self.y_train.dtype.kind, self.y_test.dtype.kind):
             return None
         return distinct(np.concatenate([self.y_train, self.y_test]))
+
+    @property
+    def n_features(self) -> int:
+        """Number of channels of its series, or of columns of its table."""
+        return int(self.X_train.shape[1])
 
     @property
     def n_classes(self) -> int:
@@ -114,9 +130,42 @@ class Dataset:
         ...
         ValueError: demo has numbers with fractions as labels; a probe needs classes to predict: if they are classes, \
 such as grades in half points, give them as text (as_classes() of the data set, load(..., as_classes=True), \
---as_classes true)
+--as_classes true); if they are numbers to predict, ask for a regression (as_regression(), load(..., \
+task='regression'), --task regression)
         """
         check_classes(self.name, self.y_train, self.y_test)
+
+    def require_target(self) -> None:
+        """Make sure that a probe has something to predict for every sample: a class, or in a regression a number.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`require_classes`; in a regression if a number is missing or not finite.
+        """
+        if self.task == "classification":
+            self.require_classes()
+        else:
+            check_numbers(self.name, self.y_train, self.y_test)
+
+    def as_regression(self) -> Dataset:
+        """The data set with a number to predict for each sample, whole numbers among them.
+
+        Examples
+        --------
+        >>> X = np.zeros((2, 1, 4))
+        >>> data = Dataset(X, np.array([3, 70]), X, np.array([5, 21]), "days").as_regression()
+        >>> data.task, data.y_train.tolist(), data.describe()
+        ('regression', [3.0, 70.0], 'days: 2 train / 2 test, 1 channel, length 4, numeric target, 0.0 % missing')
+
+        Raises
+        ------
+        ValueError
+            If there are no labels, or they are not numbers.
+        """
+        parts = {"y_train": self.y_train, "y_test": self.y_test}
+        numbers: dict[str, Any] = {part: numbers_to_predict(self.name, y) for part, y in parts.items()}
+        return dataclasses.replace(self, task="regression", **numbers)
 
     def as_classes(self) -> Dataset:
         """The data set with labels that are numbers as classes, which have their text as names.
@@ -132,7 +181,8 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         >>> data.classes.tolist()
         ['0.5', '1.0']
         """
-        return dataclasses.replace(self, y_train=named_classes(self.y_train), y_test=named_classes(self.y_test))
+        named: dict[str, Any] = {"y_train": named_classes(self.y_train), "y_test": named_classes(self.y_test)}
+        return dataclasses.replace(self, task="classification", **named)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -195,7 +245,8 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         if len(both):
             raise ValueError(f"{len(both)} samples of {self.name!r} are in both parts of a fold, such as row {both[0]}")
         pool = self.pooled()
-        return Dataset.of(pool.rows(train), pool.rows(test), name=self.name, source=self.source)
+        cut = Dataset.of(pool.rows(train), pool.rows(test), name=self.name, source=self.source)
+        return dataclasses.replace(cut, task=self.task, static_to=self.static_to)
 
     def split(self, splitter: Any) -> list[Dataset]:
         """The folds of a splitter, each a data set of its own, cut from all samples.
@@ -207,6 +258,14 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         ----------
         splitter : object
             A splitter of scikit-learn (``split(X, y, groups)``), or a protocol of :mod:`kinview.evaluation` (``cut``).
+            Those of scikit-learn that take no groups part them, and warn of it; protocols never do.
+
+        Raises
+        ------
+        TypeError
+            If it is neither.
+        ValueError
+            If it cannot cut these data.
 
         Examples
         --------
@@ -218,9 +277,15 @@ such as grades in half points, give them as text (as_classes() of the data set, 
         """
         if hasattr(splitter, "cut"):
             cuts = splitter.cut(self)
+        elif isinstance(splitter, str) or not hasattr(splitter, "split"):
+            raise TypeError(
+                f"{splitter!r} cuts nothing; give a splitter of scikit-learn, or a protocol of kinview.evaluation such "
+                "as Holdout(), StratifiedKFold(5) or LeaveOneGroupOut(group='site')"
+            )
         else:
             samples = self.pooled()
-            cuts = splitter.split(np.zeros((len(samples), 1)), samples.strata, samples.groups)
+            y = samples.y if samples.strata is None else samples.strata
+            cuts = splitter.split(np.zeros((len(samples), 1)), y, samples.groups)
         return [self.fold(train, test) for train, test in cuts]
 
     def sample_names(self) -> list[str]:
@@ -239,7 +304,7 @@ such as grades in half points, give them as text (as_classes() of the data set, 
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over values, labels, groups, static columns and names of columns.
 
-        Name and source of the data set do not count.
+        Name and source of the data set, and where static columns go, do not count.
         """
         digest = hashlib.sha256(self.modality.encode())
         for part, X, y, groups in self._parts():
@@ -254,14 +319,13 @@ such as grades in half points, give them as text (as_classes() of the data set, 
     def describe(self) -> str:
         """One line: sizes, channels or columns, lengths, classes and the fraction of cells that were not observed.
 
-        The padding behind the end of a series does not count as missing.
+        The padding behind the end of a series does not count as missing. :func:`kinview.datasets.describe` says more.
         """
         shapes = [_shape(X, self.modality) for _, X, _, _ in self._parts() if n_samples(X, self.modality)]
         n_train, n_test = n_samples(self.X_train, self.modality), n_samples(self.X_test, self.modality)
-        width = shapes[0].width if shapes else 0
         facts = [
             f"{n_train} train / {n_test} test",
-            _count(width, FEATURE[self.modality]),
+            _count(self.n_features, FEATURE[self.modality]),
         ]
         if self.modality == SERIES:
             low, high = min((s.low for s in shapes), default=0), max((s.high for s in shapes), default=0)
@@ -347,7 +411,6 @@ def stack(series: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 @dataclasses.dataclass(frozen=True)
 class _Shape:
-    width: int
     low: int
     high: int
     cells: int
@@ -357,12 +420,12 @@ class _Shape:
 def _shape(X: Any, modality: Modality) -> _Shape:
     if isinstance(X, pd.DataFrame):
         lengths = np.bincount(series_codes(X)) if modality == SERIES else np.zeros(1, dtype=np.int64)
-        return _Shape(X.shape[1], int(lengths.min()), int(lengths.max()), X.size, int(X.isna().to_numpy().sum()))
+        return _Shape(int(lengths.min()), int(lengths.max()), X.size, int(X.isna().to_numpy().sum()))
     observed = ~np.isnan(X)
     steps = observed.any(axis=1)
     lengths = np.where(steps.any(axis=1), X.shape[2] - steps[:, ::-1].argmax(axis=1), 0)
     cells = int(lengths.sum()) * X.shape[1]
-    return _Shape(X.shape[1], int(lengths.min()), int(lengths.max()), cells, cells - int(observed.sum()))
+    return _Shape(int(lengths.min()), int(lengths.max()), cells, cells - int(observed.sum()))
 
 
 def _count(number: int, noun: str) -> str:

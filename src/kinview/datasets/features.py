@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 __all__ = [
     "constant_within",
+    "in_long_format",
     "is_row_number",
     "numbers_in_order",
     "numbers_rows",
     "persons",
     "refuse_named_steps",
+    "warn_of_long_format",
     "warn_of_persons",
     "warn_of_row_numbers",
 ]
@@ -133,6 +135,58 @@ def persons(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
         return frame[name].nunique() > levels and bool(frame[name].dropna().duplicated().any())
 
     return [name for name in found if several(name)]
+
+
+def in_long_format(frame: pd.DataFrame) -> tuple[str, str] | None:
+    """Columns of the series and of the time where a table rather has a row for each time step; None where it has not.
+
+    The rows of a series stand together, there are at least five series with two rows each on average, the time only
+    grows within each, and starts anew with some.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"stay": np.repeat(list("abcde"), 3), "hour": [0, 1, 2] * 5})
+    >>> in_long_format(frame), in_long_format(frame.assign(hour=range(15)))
+    (('stay', 'hour'), None)
+    """
+    n = len(frame)
+    if n < 2 * _FEWEST:
+        return None
+    ids = {}
+    for name in frame.columns:
+        codes, levels = pd.factorize(frame[name])
+        changes = np.flatnonzero(np.diff(codes)) + 1
+        if _FEWEST <= len(levels) == len(changes) + 1 and 2 * len(levels) <= n and (codes >= 0).all():
+            ids[str(name)] = changes
+    if not ids:
+        return None
+    for name, dtype in zip(map(str, frame.columns), frame.dtypes, strict=True):
+        if dtype.kind not in "iufM" or not isinstance(dtype, np.dtype):
+            continue
+        values = frame[name].to_numpy()
+        grows = values[1:] > values[:-1]
+        for id, changes in ids.items():
+            within = np.delete(grows, changes - 1)
+            if id != name and within.all() and not grows[changes - 1].all():
+                return id, str(name)
+    return None
+
+
+def warn_of_long_format(frame: pd.DataFrame, source: str) -> bool:
+    """Warn where a table rather has a row for each time step; whether it does."""
+    found = in_long_format(frame)
+    if found is None:
+        return False
+    id, time = map(repr, found)
+    warnings.warn(
+        f"{source} looks like long format, a row for each {time} of each {id}, and is read as a table now, in which "
+        f"each row is a sample: rows of one {id} then stand in the training and in the test part, and a result says "
+        f"nothing; read it as series (id={id}, time={time}; --id, --time), or say that a split keeps these rows "
+        f"together (group={id}, --group)",
+        UserWarning,
+        stacklevel=4,
+    )
+    return True
 
 
 def warn_of_persons(frame: pd.DataFrame, names: Sequence[str], source: str, rows: str = "rows") -> None:

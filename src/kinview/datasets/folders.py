@@ -15,14 +15,25 @@ from kinview.datasets.arff import is_relational, read_arff
 from kinview.datasets.class_names import check_written_alike
 from kinview.datasets.dataset import Dataset, split
 from kinview.datasets.foreign_files import refuse_foreign
+from kinview.datasets.frames import PARQUET
 from kinview.datasets.long import read_long
 from kinview.datasets.physionet2012 import is_physionet2012, read_physionet2012
 from kinview.datasets.samples import Samples
-from kinview.datasets.tables import PARQUET, read_wide
+from kinview.datasets.tables import read_wide
+from kinview.datasets.targets import Task, check_task
 from kinview.datasets.wfdb import is_wfdb, read_wfdb
 from kinview.registry import suggestion
 
-__all__ = ["data_folder", "find_folder", "folder_names", "is_data_file", "load_folder", "load_path", "read_path"]
+__all__ = [
+    "data_folder",
+    "find_folder",
+    "folder_names",
+    "has_own_parts",
+    "is_data_file",
+    "load_folder",
+    "load_path",
+    "read_path",
+]
 
 _READERS: dict[str, Callable[..., Samples]] = {
     "ucr": read_ucr,
@@ -105,6 +116,7 @@ def load_path(
     split_seed: int = 0,
     test_fraction: float = 0.3,
     as_classes: bool = False,
+    task: Task = "classification",
     **options: Any,
 ) -> Dataset:
     r"""Load a data set from a path: a file (cut into train and test) or a folder (:func:`load_folder`).
@@ -119,6 +131,8 @@ def load_path(
         Of the stratified split, for data without an official one; see :func:`kinview.datasets.split`.
     as_classes : bool, default False
         As for :func:`read_path`; the split is then stratified by these classes.
+    task : {"classification", "regression"}
+        As for :func:`kinview.load`.
     **options : Any
         Parameters of the reader.
 
@@ -130,13 +144,15 @@ def load_path(
     >>> load_path(path, label="sick").describe()
     'demo: 7 train / 3 test, 1 column, 2 classes, 0.0 % missing'
     """
+    check_task(task, as_classes=as_classes)
     source = Path(path)
+    cut: dict[str, Any] = {"split_seed": split_seed, "test_fraction": test_fraction}
     if source.is_dir() and format in ("auto", "physionet2012"):
-        return load_folder(source, split_seed=split_seed, test_fraction=test_fraction, as_classes=as_classes, **options)
-    samples = read_path(source, format, as_classes=as_classes, **options)
-    return split(
-        samples, name=source.stem, source=source.name, split_seed=split_seed, test_fraction=test_fraction
-    )  # fmt: skip
+        data = load_folder(source, as_classes=as_classes, **cut, **options)
+    else:
+        samples = read_path(source, format, as_classes=as_classes, **options)
+        data = split(samples, name=source.stem, source=source.name, **cut)
+    return data.as_regression() if task == "regression" else data
 
 
 def load_folder(
@@ -330,6 +346,11 @@ def _unwrapped(folder: Path, *, follow_links: bool) -> Path:
     check_links(inner, folder, follow_links=follow_links)
     holding = [entry for entry in inner if _holds_data(entry)]
     return holding[0] if len(holding) == 1 else folder
+
+
+def has_own_parts(folder: Path, *, follow_links: bool = False) -> bool:
+    """Whether a folder holds a training and a test file, as those of archives do."""
+    return _archive_pair(_unwrapped(folder, follow_links=follow_links)) is not None
 
 
 def _archive_pair(folder: Path) -> tuple[Path, Path, str] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,23 @@ from numpy.typing import NDArray
 
 from kinview.datasets._static import named_static, static_columns
 from kinview.datasets.ambiguous import (
-    are_days,
     warn_of_months,
     warn_of_sentinels,
     warn_of_thousands,
 )
 from kinview.datasets.cells import code_column, refuse_infinite, refuse_nul, refuse_rounded
+from kinview.datasets.censored import Censored, read_censored
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.delimited import NA, TextFormat, column_position
-from kinview.datasets.features import constant_within, is_row_number, numbers_rows, warn_of_persons
-from kinview.datasets.nearly import refuse_nearly_numbers, remedy_for
+from kinview.datasets.features import warn_of_persons
+from kinview.datasets.frames import read_frame, refuse_twice, several
+from kinview.datasets.long_steps import Duplicates, series_steps, shown_id
+from kinview.datasets.measurements import is_numeric, measurements
+from kinview.datasets.nearly import remedy_for
 from kinview.datasets.rows import Rows, warn_of_footers, warn_of_odd_code
 from kinview.datasets.samples import Samples
 from kinview.datasets.stamps import time_stamps
-from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
-from kinview.datasets.tables import read_frame, refuse_twice, several
 
 __all__ = ["from_long", "read_long"]
 
@@ -46,6 +47,8 @@ def read_long(
     group: str | int | None = None,
     static: str | int | Sequence[str | int] = (),
     resample: float | str | None = None,
+    duplicates: Duplicates = None,
+    censored: Censored = None,
     header: bool | None = None,
     sep: str | None = None,
     na_values: NA = (),
@@ -104,6 +107,13 @@ def read_long(
         observations in its bin (its left edge included), and each series runs from its first to its last bin; bins
         without an observation are NaN. Default: the observed steps as they are, that is the union of the time stamps
         of a series, NaN in the channels that were not measured.
+    duplicates : {"mean", "first", "last", "error"}, optional
+        What becomes of several values of a channel with one time stamp in a series: their mean, the first or the last
+        that was observed in the order of the file, or an error. Default: an error, with ``resample`` the mean.
+    censored : {"limit", "half", "missing"} or mapping, optional
+        What a value beyond a limit of detection becomes (``<0.5``, ``>100``) in a channel of numbers: the limit, half
+        of it (of what lies above a limit, the limit), or missing; by column as ``{"crp": "half"}``. Default: such a
+        cell is refused.
     header : bool, optional
         Whether the first line of a text file names the columns; else they are called ``x0``, ``x1``, ... Default: it
         does; one that looks like data is refused where no column is given by a name in it.
@@ -150,9 +160,8 @@ def read_long(
     names = list(frame.columns)
     for place in {column_position(names, column, source) for column in parts}:
         frame[names[place]] = code_column(frame[names[place]])
-    return _from_long(
-        frame, id, time, columns, value, variable, label, group, static, resample, source.name, format, rows
-    )  # fmt: skip
+    asked = _Asked(id, time, columns, value, variable, label, group, static, resample, duplicates, censored)
+    return _from_long(frame, asked, source.name, format, rows)
 
 
 def from_long(
@@ -167,29 +176,34 @@ def from_long(
     group: str | int | None = None,
     static: str | int | Sequence[str | int] = (),
     resample: float | str | None = None,
+    duplicates: Duplicates = None,
+    censored: Censored = None,
     source: str = "frame",
 ) -> Samples:
     """Time series from a DataFrame in long format; parameters as :func:`read_long`, the frame is not modified."""
-    return _from_long(
-        frame, id, time, columns, value, variable, label, group, static, resample, source, TextFormat(), Rows()
-    )  # fmt: skip
+    asked = _Asked(id, time, columns, value, variable, label, group, static, resample, duplicates, censored)
+    return _from_long(frame, asked, source, TextFormat(), Rows())
 
 
-def _from_long(
-    frame: pd.DataFrame,
-    id: str | int | Sequence[str | int],
-    time: str | int,
-    columns: str | Sequence[str | int] | None,
-    value: str | int | None,
-    variable: str | int | None,
-    label: str | int | None,
-    group: str | int | None,
-    static: str | int | Sequence[str | int],
-    resample: float | str | None,
-    source: str,
-    format: TextFormat,
-    rows: Rows,
-) -> Samples:
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """Parameters of :func:`read_long` that say what the columns are, and how steps and values are made of them."""
+
+    id: str | int | Sequence[str | int]
+    time: str | int
+    columns: str | Sequence[str | int] | None
+    value: str | int | None
+    variable: str | int | None
+    label: str | int | None
+    group: str | int | None
+    static: str | int | Sequence[str | int]
+    resample: float | str | None
+    duplicates: Duplicates
+    censored: Censored
+
+
+def _from_long(frame: pd.DataFrame, asked: _Asked, source: str, format: TextFormat, rows: Rows) -> Samples:
+    columns, value, variable, label, group = asked.columns, asked.value, asked.variable, asked.label, asked.group
     if variable is not None and value is None:
         raise ValueError(f"variable={variable!r} needs value=, the column of the measured values")
     if value is not None and columns is not None:
@@ -200,19 +214,20 @@ def _from_long(
         known = frame.columns.tolist()
         return column if column in known else known[column_position(list(map(str, known)), column, where)]
 
-    ids, stamp = [name(column) for column in several(id)], name(time)
+    ids, stamp = [name(column) for column in several(asked.id)], name(asked.time)
     variable, label, group = (None if column is None else name(column) for column in (variable, label, group))
-    aside = [name(column) for column in several(static)]
+    aside = [name(column) for column in several(asked.static)]
     refuse_twice(aside, "static", source)
     keys_of = dict.fromkeys(part for part in (*ids, stamp, variable, label, group, *aside) if part is not None)
     refuse_nul(frame[list(keys_of)], source)
     series, keys = _series(frame, ids, where, rows)
     chosen = several(value) if value is not None else None if columns is None else several(columns)
-    taken = {*ids, stamp, label, group, *aside}
+    taken = {*ids, stamp, variable, label, group, *aside}
     refuse_twice(ids, "id", source)
-    channels = (
-        _measurements(frame, series, taken, source, format, rows) if chosen is None else [name(c) for c in chosen]
-    )
+    written: dict[str, Any] = {"decimal": format.decimal, "thousands": format.thousands}
+    free = [c for c in frame.columns if c not in taken] if chosen is None else [name(c) for c in chosen]
+    frame = read_censored(frame, free, asked.censored, where, **written)
+    channels = measurements(frame, series, taken, source, format, rows) if chosen is None else free
     refuse_twice(channels, "columns", source)
     warn_of_sentinels(frame[channels], source)
     warn_of_months(frame[channels], source)
@@ -228,37 +243,40 @@ def _from_long(
         warn_of_persons(_one_a_series(frame[others], series), others, source, "series")
     stamps = time_stamps(frame[stamp], stamp, series, keys, rows)
     durations = frame[stamp].dtype.kind == "m"
-    written: dict[str, Any] = {"decimal": format.decimal, "thousands": format.thousands}
     y = None
     if label is not None:
         given = _constant(frame[label], label, series, keys, complete=False)
         y = labels_of(given, f"label {label!r}", source, **written)
-    known = {column: _constant(frame[column], str(column), series, keys, complete=False) for column in aside}
+    each = static_columns(frame, aside, source, **written)
+    columns_of = () if each is None else each.items()
+    known = {name: _constant(values, str(name), series, keys, complete=False) for name, values in columns_of}
     if group is None and len(ids) > 1:
         group = ids[0]
     groups = None if group is None else _constant(frame[group], str(group), series, keys).to_numpy()
-    if variable is not None:
-        codes, names = pd.factorize(frame[variable], sort=True)
-        if (codes < 0).any():
-            raise ValueError(
-                f"column {variable!r} is empty in {rows.name(int((codes < 0).argmax()))}; it names the channel"
-            )
-    else:
-        codes, names = None, pd.Index(channels)
+    codes, names = _channels(frame, variable, channels, rows)
     _warn_of_alike_codes(keys, group, groups, None if variable is None else names, variable, source)
     measured = _values(frame, channels, where, rows)
-    if resample is None:
-        _refuse_duplicates(series, stamps, codes, keys, names)
-        values, series, stamps = to_steps(measured, series, stamps, codes, len(names))
-    else:
-        width = bin_width(resample, stamp, stamps, durations=durations)
-        values, series, bins = to_steps(measured, series, bin_numbers(stamps, width), codes, len(names))
-        values, series, bins = fill_bins(values, series, bins, resample)
-        stamps = bin_edges(bins, width, stamps)
+    values, series, stamps = series_steps(
+        measured, series, stamps, codes, keys, names,
+        time=stamp, durations=durations, resample=asked.resample, duplicates=asked.duplicates,
+    )  # fmt: skip
     arrays = [keys.get_level_values(level).take(series) for level in range(keys.nlevels)]
     index = pd.MultiIndex.from_arrays([*arrays, stamps], names=[*ids, stamp])
     X = pd.DataFrame(values, index=index, columns=names.rename(variable))
-    return Samples(X, y, groups, static=named_static(X, static_columns(pd.DataFrame(known), aside, source, **written)))
+    return Samples(X, y, groups, static=named_static(X, pd.DataFrame(known) if aside else None))
+
+
+def _channels(
+    frame: pd.DataFrame, variable: Any, channels: list[Any], rows: Rows
+) -> tuple[NDArray[np.int64] | None, pd.Index]:
+    """Number of each row's channel where a column names it, and the names of the channels."""
+    if variable is None:
+        return None, pd.Index(channels)
+    codes, names = pd.factorize(frame[variable], sort=True)
+    if (codes < 0).any():
+        row = rows.name(int((codes < 0).argmax()))
+        raise ValueError(f"column {variable!r} is empty in {row}; it names the channel")
+    return codes.astype(np.int64), pd.Index(names)
 
 
 def _warn_of_alike_codes(
@@ -270,69 +288,6 @@ def _warn_of_alike_codes(
         warn_of_alike(pd.unique(groups), f"group {group!r}", source, "groups")
     if names is not None:
         warn_of_alike(names, f"variable {variable!r}", source, "channels")
-
-
-def _measurements(
-    frame: pd.DataFrame, series: NDArray[np.int64], taken: set[Any], source: str, format: TextFormat, rows: Rows
-) -> list[Any]:
-    """Numeric columns that may be measurements; a warning lists the others."""
-    free = [column for column in frame.columns if column not in taken and column != ""]
-    numeric = [column for column in free if _is_numeric(frame[column])]
-    texts = frame[[column for column in free if column not in numeric]]
-    refuse_nearly_numbers(
-        texts,
-        source,
-        "or leave the column out (columns= names the others)",
-        decimal=format.decimal,
-        thousands=format.thousands,
-        rows=rows,
-        categories=False,
-    )
-    constant = constant_within(frame[numeric], series)
-    numbering = [
-        column for column in numeric if column not in constant and is_row_number(_floats(frame[column]), str(column))
-    ]
-    days = [column for column in numeric if column not in (*constant, *numbering) and are_days(_floats(frame[column]))]
-    left_out = {
-        "no numbers": [column for column in free if column not in numeric],
-        "one value in each id": constant,
-        "numbers of rows": numbering,
-        "days written as whole numbers": days,
-    }
-    why = "; ".join(f"{', '.join(map(str, names))} ({reason})" for reason, names in left_out.items() if names)
-    channels = [column for column in numeric if column not in (*constant, *numbering, *days)]
-    if not channels:
-        also = f"; left out: {why}" if why else ""
-        raise ValueError(
-            f"{source} has no numeric column besides id, time, label and group; name the channels (columns=){also}"
-        )
-    unsure = [str(column) for column in channels if numbers_rows(_floats(frame[column]), series, str(column))]
-    if unsure:
-        warnings.warn(
-            f"{source}: {', '.join(map(repr, unsure))} may number the rows, since no whole number stands twice or they "
-            f"only grow over the file, and {'is a channel' if len(unsure) == 1 else 'are channels'} now; name the "
-            f"channels to leave out what is no measurement (columns=)",
-            UserWarning,
-            stacklevel=4,
-        )
-    if why:
-        warnings.warn(
-            f"{source}: these columns are no channels: {why}; name the channels to choose them yourself (columns=)",
-            UserWarning,
-            stacklevel=4,
-        )
-    return channels
-
-
-def _floats(column: pd.Series) -> NDArray[np.float64]:
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    """Whether a column holds numbers or booleans, also as objects (decimals, booleans with a gap)."""
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return True
-    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in ("decimal", "boolean", "empty")
 
 
 def _one_a_series(frame: pd.DataFrame, series: NDArray[np.int64]) -> pd.DataFrame:
@@ -365,7 +320,7 @@ def _constant(
         number = int(pairs.loc[twice, "series"].iloc[0])
         found = ", ".join(repr(v) for v in pairs.loc[pairs["series"] == number, "value"].tolist()[:5])
         raise ValueError(
-            f"column {name!r} is not constant for id {_shown(keys[number])}: {found}; it must be one value a series"
+            f"column {name!r} is not constant for id {shown_id(keys[number])}: {found}; it must be one value a series"
         )
     values = pairs.set_index("series")["value"].reindex(range(len(keys)))
     if len(pairs) < len(keys) and not complete:
@@ -373,23 +328,15 @@ def _constant(
     if len(pairs) < len(keys):
         absent = int(values.isna().to_numpy().argmax())
         raise ValueError(
-            f"column {name!r} has no value for id {_shown(keys[absent])} (and {len(keys) - len(pairs)} in all)"
+            f"column {name!r} has no value for id {shown_id(keys[absent])} (and {len(keys) - len(pairs)} in all)"
         )
     # The gaps that reindexing could have made are excluded, so whole numbers stay whole.
     return values.astype(column.dtype) if values.dtype != column.dtype else values
 
 
-def _shown(key: Any) -> str:
-    """An id as people write it, without the types of NumPy."""
-    parts = [
-        part.item() if isinstance(part, np.generic) else part for part in (key if isinstance(key, tuple) else [key])
-    ]
-    return repr(tuple(parts) if isinstance(key, tuple) else parts[0])
-
-
 def _values(frame: pd.DataFrame, channels: list[str], source: Path, rows: Rows) -> NDArray[np.float64]:
     for name in channels:
-        if _is_numeric(frame[name]) or frame[name].isna().all():
+        if is_numeric(frame[name]) or frame[name].isna().all():
             continue
         bad = (pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()).to_numpy()
         if bad.any():
@@ -401,20 +348,6 @@ def _values(frame: pd.DataFrame, channels: list[str], source: Path, rows: Rows) 
             )
     values = np.empty((len(frame), len(channels)))
     for place, name in enumerate(channels):
-        column = frame[name] if _is_numeric(frame[name]) else pd.to_numeric(frame[name])
+        column = frame[name] if is_numeric(frame[name]) else pd.to_numeric(frame[name])
         values[:, place] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return values
-
-
-def _refuse_duplicates(
-    series: NDArray[np.int64], stamps: NDArray[Any], variable: NDArray[np.int64] | None, keys: pd.Index, names: pd.Index
-) -> None:
-    cells = pd.DataFrame({"series": series, "stamp": stamps, "variable": 0 if variable is None else variable})
-    twice = cells.duplicated().to_numpy()
-    if twice.any():
-        row = int(twice.argmax())
-        what = "" if variable is None else f" for {names[variable[row]]!r}"
-        raise ValueError(
-            f"id {_shown(keys[series[row]])} has time {cells['stamp'].iloc[row]} more than once{what}; remove the "
-            f"duplicates, or average them with resample="
-        )

@@ -30,7 +30,7 @@ def remedy_for(cell: str) -> str:
     Examples
     --------
     >>> remedy_for("<0.1")
-    "write it as a plain number, name it as missing (na_values='<0.1')"
+    "write it as a plain number, say what it becomes (censored=), name it as missing (na_values='<0.1')"
     """
     return _hint(cell)
 
@@ -243,6 +243,10 @@ def _hint(cell: str) -> str:
     if cell.casefold() in ("true", "false"):
         return "write 1 and 0, or True and False, but not both"
     if any(sign.isdigit() or sign.isnumeric() for sign in cell):
+        if _LIMIT.fullmatch(cell):
+            return (
+                f"write it as a plain number, say what it becomes (censored=), name it as missing (na_values={cell!r})"
+            )
         form = written_number(cell)
         unit = f" (without {form[1]!r})" if form is not None and form[1] else ""
         return f"write it as a plain number{unit}, name it as missing (na_values={cell!r})"

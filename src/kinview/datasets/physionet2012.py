@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kinview.datasets._links import check_links
 from kinview.datasets.samples import Samples
-from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, to_steps
+from kinview.datasets.steps import bin_edges, bin_numbers, bin_width, fill_bins, n_steps, to_steps
 from kinview.datasets.text import MISSING, is_number, parse_csv, read_text
 
 __all__ = ["DESCRIPTORS", "VARIABLES", "is_physionet2012", "read_physionet2012"]
@@ -115,15 +115,16 @@ def read_physionet2012(
     empty = np.setdiff1d(np.arange(len(files)), series[kept])
     hours = np.concatenate([hours[kept], np.zeros(len(empty))])
     stamps: NDArray[Any]
+    rows = np.concatenate([series[kept], empty])
     values, series, stamps = to_steps(
         np.concatenate([value[kept], np.full(len(empty), np.nan)])[:, None],
-        np.concatenate([series[kept], empty]),
+        rows,
         hours if width is None else bin_numbers(hours, width),
         np.concatenate([variable[kept], np.zeros(len(empty), dtype=np.int64)]),
         len(channels),
     )
     if width is not None:
-        values, series, bins = fill_bins(values, series, stamps.astype(np.int64), width)
+        values, series, bins = fill_bins(values, series, stamps.astype(np.int64), width, n_steps(rows, hours))
         stamps = bin_edges(bins, width, hours)
     index = pd.MultiIndex.from_arrays([stays[series], stamps], names=["stay", "hours"])
     X = pd.DataFrame(values, index=index, columns=list(channels))

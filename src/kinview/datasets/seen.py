@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kinview.data.modality import SERIES
 from kinview.datasets._pooling import names_of
@@ -38,15 +39,15 @@ class SeenCounts:
         Those with the values or the name of a sample that was seen.
     values, names : int
         Those with its values, and with its name.
-    groups : int
-        Those that were not seen, of a group (patient) that was.
+    groups : int, optional
+        Those that were not seen, of a group (patient) that was; None where either side has no groups.
     """
 
     samples: int
     seen: int
     values: int
     names: int
-    groups: int
+    groups: int | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class Seen:
     --------
     >>> train, test = (Samples(np.arange(n, n + 8.0).reshape(4, 1, 2)) for n in (0, 4))
     >>> Seen.of(train).count(test)
-    SeenCounts(samples=4, seen=2, values=2, names=0, groups=0)
+    SeenCounts(samples=4, seen=2, values=2, names=0, groups=None)
     """
 
     key: bytes
@@ -88,11 +89,21 @@ class Seen:
         hashed = _hashes(samples, self.key)
         known = {part: np.array([one in getattr(self, part) for one in hashed[part]], dtype=bool) for part in _PARTS}
         seen = known["values"] | known["names"]
-        counts = (seen, known["values"], known["names"], known["groups"] & ~seen)
-        return SeenCounts(len(samples), *(int(one.sum()) for one in counts))
+        compared = self.groups and samples.groups is not None
+        return SeenCounts(
+            len(samples),
+            int(seen.sum()),
+            int(known["values"].sum()),
+            int(known["names"].sum()),
+            int((known["groups"] & ~seen).sum()) if compared else None,
+        )
 
-    def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the file, whole or not at all."""
+    def has_values_of(self, samples: Samples) -> NDArray[np.bool_]:
+        """Whether each of these samples has the values of one that was seen, whatever either is called."""
+        return np.array([one in self.values for one in _hashes(samples, self.key)["values"]], dtype=bool)
+
+    def write(self, model: str | os.PathLike[str]) -> Path:
+        """Write the file beside a model file, whole or not at all; it holds the digest of that model."""
         import torch
 
         tensors = {"key": torch.frombuffer(bytearray(self.key), dtype=torch.uint8)}
@@ -100,26 +111,30 @@ class Seen:
             joined = bytearray(b"".join(sorted(getattr(self, part))))
             rows = torch.frombuffer(joined, dtype=torch.uint8) if joined else torch.zeros(0, dtype=torch.uint8)
             tensors[part] = rows.reshape(-1, _SIZE)
-        return atomic_write(path, dump_tensors(tensors, _FORMAT))
+        return atomic_write(seen_file(model), dump_tensors(tensors, {**_FORMAT, "model": _digest(model)}))
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what :meth:`write` wrote.
+    def read(cls, model: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`write` wrote beside a model file.
 
         Raises
         ------
         ValueError
-            If it is damaged, or another file.
+            If it is damaged, another file, or was written for another model: one that was trained anew or copied here.
         FileNotFoundError
             If there is none.
         """
+        path = seen_file(model)
         tensors, metadata = read_tensors(path)
         forms = {name: (str(tensor.dtype), tuple(tensor.shape[1:])) for name, tensor in tensors.items()}
         wanted = {"key": ("torch.uint8", ())} | dict.fromkeys(_PARTS, ("torch.uint8", (_SIZE,)))
+        of_model = metadata.pop("model", None)
         if metadata != _FORMAT or forms != wanted or len(tensors["key"]) != _KEY_SIZE:
             raise ValueError(
                 f"{path} does not say which samples were seen: it is another file of kinview or a later one"
             )
+        if of_model != _digest(model):
+            raise ValueError(f"{path} was written for another model than the one that is there now")
         parts = [frozenset(row.numpy().tobytes() for row in tensors[part]) for part in _PARTS]
         return cls(tensors["key"].numpy().tobytes(), *parts)
 
@@ -133,6 +148,11 @@ def seen_file(model: str | os.PathLike[str]) -> Path:
     'runs/m.safetensors.seen'
     """
     return Path(f"{os.fspath(model)}.seen")
+
+
+def _digest(model: str | os.PathLike[str]) -> str:
+    with Path(model).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _hashes(samples: Samples, key: bytes) -> dict[str, list[bytes | None]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import warnings
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["bin_edges", "bin_numbers", "bin_unit", "bin_width", "fill_bins", "to_steps"]
+__all__ = ["Kept", "bin_edges", "bin_numbers", "bin_unit", "bin_width", "fill_bins", "n_steps", "to_steps"]
 
+Kept = Literal["mean", "first", "last"]
 Stamp = TypeVar("Stamp", bound=np.generic)
 
+_GROWTH = 10  # times more steps than were observed, from which a width is rather given in the wrong unit
 _MAX_STEPS = 50_000_000  # beyond this the width of a bin is surely given in the wrong unit
 
 
@@ -21,8 +24,9 @@ def to_steps(
     stamps: NDArray[Stamp],
     variable: NDArray[np.int64] | None,
     n_channels: int,
+    kept: Kept = "mean",
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[Stamp]]:
-    """One row for each distinct (series, stamp), sorted; what falls into the same cell is averaged.
+    """One row for each distinct (series, stamp), sorted; what falls into the same cell is averaged unless one is kept.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def to_steps(
         Channel of each row.
     n_channels : int
         Number of channels.
+    kept : {"mean", "first", "last"}
+        What a cell holds of several observed values: their mean, or the first or last in the order of the rows.
 
     Returns
     -------
@@ -57,6 +63,13 @@ def to_steps(
     cell = row[:, None] * n_channels + channel
     observed = ~np.isnan(measured)
     shape = (int(new.sum()), n_channels)
+    if kept != "mean":
+        cells, found = cell[observed], measured[observed]
+        if kept == "first":
+            cells, found = cells[::-1], found[::-1]
+        values = np.full(shape, np.nan)
+        values.ravel()[cells] = found  # of several for one cell NumPy keeps the last
+        return values, series[new], stamps[new]
     total = np.bincount(cell[observed], weights=measured[observed], minlength=shape[0] * shape[1])
     count = np.bincount(cell[observed], minlength=shape[0] * shape[1])
     values = np.full(shape, np.nan)
@@ -158,15 +171,44 @@ def _ticks(duration: pd.Timedelta, stamps: NDArray[np.generic], time: str, resam
     return nanoseconds // 1000
 
 
+def n_steps(series: NDArray[np.int64], stamps: NDArray[np.generic]) -> int:
+    """Number of distinct pairs of series and stamp.
+
+    Examples
+    --------
+    >>> n_steps(np.array([0, 0, 1]), np.array([5.0, 5.0, 5.0]))
+    2
+    """
+    return int((~pd.DataFrame({"series": series, "stamp": stamps}).duplicated()).sum())
+
+
 def fill_bins(
-    values: NDArray[np.float64], series: NDArray[np.int64], bins: NDArray[np.int64], resample: float | str
+    values: NDArray[np.float64],
+    series: NDArray[np.int64],
+    bins: NDArray[np.int64],
+    resample: float | str,
+    observed: int | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Insert the empty bins between the first and the last of each series; ``series`` is sorted and counts from 0.
+
+    Parameters
+    ----------
+    values, series, bins : ndarray
+        Of the bins with an observation.
+    resample : float or str
+        The width that was asked for.
+    observed : int, optional
+        Number of time steps before they were put into bins; by default that of the bins.
 
     Raises
     ------
     ValueError
         If that would make an absurd number of steps.
+
+    Warns
+    -----
+    UserWarning
+        If it makes more than ten steps of each that was observed.
 
     Examples
     --------
@@ -181,6 +223,15 @@ def fill_bins(
         raise ValueError(
             f"resample={resample!r} would make {steps:,} steps (limit {_MAX_STEPS:,}); use a wider one, or check the "
             f"unit of the time column"
+        )
+    before = len(series) if observed is None else observed
+    if steps > _GROWTH * before:
+        warnings.warn(
+            f"resample={resample!r} makes {steps:,} time steps of {before:,} that were observed, {steps / before:.0f} "
+            f"times as many cells, most of them empty; use a wider one if that is not meant, or leave resample out: "
+            f"series may be irregular",
+            UserWarning,
+            stacklevel=3,
         )
     start = np.concatenate([[0], np.cumsum(lengths)])[:-1] - bins[first]  # row of bin 0 of each series
     filled = np.full((steps, values.shape[1]), np.nan)

@@ -15,29 +15,31 @@ import pandas as pd
 from kinview.data.modality import TABLE, Modality
 from kinview.datasets._static import named_static, static_columns
 from kinview.datasets.ambiguous import warn_of_codes, warn_of_months, warn_of_sentinels, warn_of_thousands
-from kinview.datasets.arff import read_arff_table
 from kinview.datasets.cells import category_column, code_column, refuse_infinite, refuse_rounded
+from kinview.datasets.censored import Censored, read_censored
 from kinview.datasets.class_names import labels_of, warn_of_alike
 from kinview.datasets.column_names import check_column_names
 from kinview.datasets.dates import date_columns, refuse_written_dates
-from kinview.datasets.delimited import NA, TextFormat, column_position, read_delimited
-from kinview.datasets.features import numbers_in_order, refuse_named_steps, warn_of_persons, warn_of_row_numbers
-from kinview.datasets.foreign_files import refuse_foreign, refuse_foreign_content
+from kinview.datasets.delimited import NA, TextFormat, column_position
+from kinview.datasets.features import (
+    numbers_in_order,
+    refuse_named_steps,
+    warn_of_long_format,
+    warn_of_persons,
+    warn_of_row_numbers,
+)
+from kinview.datasets.frames import PARQUET, is_typed, read_frame, refuse_twice, several
 from kinview.datasets.nearly import refuse_nearly_numbers, warn_of_typed_texts
-from kinview.datasets.parquet import read_parquet
 from kinview.datasets.rows import (
     Rows,
     warn_of_footers,
     warn_of_odd_code,
     warn_of_unnamed,
     warn_of_unobserved,
-    without_blank_rows,
 )
 from kinview.datasets.samples import Samples
 
-__all__ = ["PARQUET", "read_frame", "read_wide", "refuse_twice", "several"]
-
-PARQUET = (".parquet", ".pq")
+__all__ = ["read_wide"]
 
 
 def read_wide(
@@ -49,6 +51,7 @@ def read_wide(
     static: str | int | Sequence[str | int] = (),
     index: str | int | Sequence[str | int] = (),
     categorical: str | int | Sequence[str | int] = (),
+    censored: Censored = None,
     header: bool | None = None,
     sep: str | None = None,
     na_values: NA = (),
@@ -92,6 +95,10 @@ def read_wide(
     categorical : str, int or sequence of these, optional
         Features that are categories, whatever their cells hold (``101`` and ``103A``; ``0``, ``1`` and ``>=3``; codes
         such as ``07919``): text as it is written. Tables only.
+    censored : {"limit", "half", "missing"} or mapping, optional
+        What a value beyond a limit of detection becomes (``<0.5``, ``>100``) in a feature that holds numbers besides:
+        the limit, half of it (of what lies above a limit, the limit), or missing; by column as ``{"crp": "half"}``.
+        Default: such a cell is refused.
     header : bool, optional
         Whether the first line of a text file names the columns. Default: it does where a text stands over a column of
         numbers, dates or booleans, or where all its cells are distinct texts; a line of numbers is data, and a line
@@ -177,6 +184,8 @@ def read_wide(
     rows = Rows.of(frame)
     columns = _Columns.found(list(frame.columns), label, group, keys, dropped, categories, aside, source)
     written: dict[str, Any] = {"decimal": decimal, "thousands": thousands}
+    measured = [name for name in columns.features if name not in columns.categorical]
+    frame = read_censored(frame, measured, censored, source, **written)
     y = groups = None
     if columns.label is not None:
         what = f"label {columns.label!r}"
@@ -204,7 +213,7 @@ def read_wide(
     if modality != TABLE:
         _check_steps(frame, X, columns, head, source)
         return Samples(_as_series(X, channels, interleaved, source), y, groups, static=known)
-    if not _is_typed(source):
+    if not is_typed(source):
         X = date_columns(X, source.name, rows)
     refuse_written_dates(X, source.name, rows, typed=source.suffix.lower() == ".arff")
     warn_of_months(X, source.name)
@@ -213,7 +222,7 @@ def read_wide(
     names = _names_of_rows(frame, columns.index)
     for key in columns.index:
         warn_of_alike(code_column(frame[key]).unique(), f"index {key or 'index'!r}", source.name, "names of rows")
-    if group is None:
+    if group is None and not warn_of_long_format(frame[[*columns.features, *columns.dropped]], source.name):
         warn_of_persons(frame, [*columns.features, *columns.dropped], source.name)
         if keys and names is not None and not names.is_unique:
             warnings.warn(
@@ -272,7 +281,7 @@ class _Columns:
 
 def _check_features(X: pd.DataFrame, rows: Rows, source: Path, format: TextFormat) -> None:
     """Refuse features whose cells are no numbers, or not as they are written; ARFF declares what they are."""
-    typed = _is_typed(source)
+    typed = is_typed(source)
     if source.suffix.lower() != ".arff":
         written: dict[str, Any] = {"decimal": format.decimal, "thousands": format.thousands}
         refuse_nearly_numbers(X, source.name, **written, rows=rows, typed=typed)
@@ -313,76 +322,6 @@ def _warn_of_rows(frame: pd.DataFrame, X: pd.DataFrame, columns: _Columns, rows:
     for name in dict.fromkeys(name for name in (columns.group, *columns.index) if name is not None):
         warn_of_odd_code(code_column(frame[name]), name, rows, source.name)
     warn_of_footers(frame, rows, source.name)
-
-
-def read_frame(source: Path, format: TextFormat | None = None, codes: Sequence[str | int] = ()) -> pd.DataFrame:
-    """Read a whole table as a DataFrame with text column names; "" is a first column that holds the names of the rows.
-
-    The columns in ``codes`` (ids, groups, labels, names of rows) are exact: categories of text in delimited text, whole
-    numbers with a gap as such in Parquet.
-
-    Raises
-    ------
-    ValueError
-        If the file is not readable as a table, two columns share a name, or ``format`` says how the text of a file is
-        written that is no text.
-
-    Warns
-    -----
-    UserWarning
-        If rows of a text file are empty, which are left out, or points could part thousands.
-    """
-    format = format or TextFormat()
-    if not source.is_file():
-        raise FileNotFoundError(f"there is no file {source}")
-    refuse_foreign(source)
-    refuse_foreign_content(source)
-    if not _is_typed(source):
-        return without_blank_rows(read_delimited(source, format, codes), source)
-    if not format.is_default and format != TextFormat(header=True):
-        given = ", ".join(
-            f"{field.name}="
-            for field in dataclasses.fields(format)
-            if field.compare and getattr(format, field.name) != field.default
-        )
-        raise ValueError(f"{source.name} is not delimited text, so {given} says nothing about it; leave it out")
-    frame = read_parquet(source, codes) if source.suffix.lower() in PARQUET else read_arff_table(source)
-    frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
-    if not frame.columns.is_unique:
-        raise ValueError(f"{source} has two columns named {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
-    if "" in frame.columns[1:]:
-        place = list(frame.columns).index("", 1)
-        raise ValueError(f"{source}: column {place} (the first is 0) has no name; give it one")
-    return frame
-
-
-def refuse_twice(columns: Sequence[Any], option: str, source: str) -> None:
-    """Refuse an option that names one column twice, by its name or its position.
-
-    Raises
-    ------
-    ValueError
-        That names the option and the column.
-
-    Examples
-    --------
-    >>> refuse_twice(["hr", "hr"], "columns", "x.csv")
-    Traceback (most recent call last):
-    ...
-    ValueError: columns= names column 'hr' of x.csv twice; name it once
-    """
-    twice = next((column for place, column in enumerate(columns) if column in columns[:place]), None)
-    if twice is not None:
-        raise ValueError(f"{option}= names column {str(twice)!r} of {source} twice; name it once")
-
-
-def several(columns: str | int | Sequence[str | int]) -> list[str | int]:
-    """One column or several as a list."""
-    return [columns] if isinstance(columns, str | int) else list(columns)
-
-
-def _is_typed(source: Path) -> bool:
-    return source.suffix.lower() in (*PARQUET, ".arff")
 
 
 def _names_of_rows(frame: pd.DataFrame, keys: list[str]) -> pd.Index | None:

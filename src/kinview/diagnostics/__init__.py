@@ -1,4 +1,4 @@
-"""What a person looks at before trusting a training: pictures of views, and how many dimensions are in use."""
+"""What a person looks at before trusting a training: pictures of views, ranks, and measurements while it trains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from kinview.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from kinview.diagnostics.effective_rank import effective_rank as effective_rank
+    from kinview.diagnostics.effective_rank import effective_rank as effective_rank, rank_me as rank_me
+    from kinview.diagnostics.lidar import lidar as lidar
+    from kinview.diagnostics.online import (
+        Measurement as Measurement,
+        OnlinePositivePairs as OnlinePositivePairs,
+        OnlineProbe as OnlineProbe,
+        OnlineRank as OnlineRank,
+    )
+    from kinview.diagnostics.positive_rank import PositiveRank as PositiveRank, positive_rank as positive_rank
     from kinview.diagnostics.view_sheet import view_sheet as view_sheet
 
 lazy_exports(__name__)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.data.gaps import valid_lengths
+from kinview.data.modality import SERIES, TABLE
 from kinview.encoders.front_end import Filling, FillRule, FrontEndMode, GapFrontEnd, MissingRule
 from kinview.old_pickles import FromPickle
 from kinview.parameters import check_integer
 
-__all__ = ["SeriesEncoder", "TableEncoder"]
+__all__ = ["SeriesEncoder", "TableEncoder", "check_layers"]
 
 
 class _Encoder(FromPickle, nn.Module, abc.ABC):
@@ -25,6 +26,7 @@ class _Encoder(FromPickle, nn.Module, abc.ABC):
     config: dict[str, Any]
     row_independent: bool = True
     padding_independent: bool = True
+    features_over_time: bool = True  # of series: the features follow one another as the steps do
 
     def __init__(self, sizes: Mapping[str, int], **others: Any) -> None:
         super().__init__()
@@ -40,6 +42,8 @@ class _Encoder(FromPickle, nn.Module, abc.ABC):
 class TableEncoder(_Encoder):
     """Base class of encoders of tables: ``forward(x)`` makes ``(n, D)`` of ``(n, columns)``.
 
+    Its ``modality`` is what its entry in the registry has.
+
     Parameters
     ----------
     cardinalities : sequence of int
@@ -50,8 +54,16 @@ class TableEncoder(_Encoder):
         The other parameters. All of them are kept in ``config``, each under its own name.
     """
 
+    modality: ClassVar[str] = TABLE
+
     def __init__(self, cardinalities: Sequence[int], sizes: Mapping[str, int], **others: Any) -> None:
         super().__init__(sizes, cardinalities=list(cardinalities), **others)
+
+    def learn(self, x: Float[Tensor, "n columns"]) -> None:
+        """Learn what it needs of training rows ``(n, columns)`` before the first step, as buffers; nothing by default.
+
+        An estimator calls it once, for an untrained control too. No statistic of fewer than five rows is kept.
+        """
 
     @abc.abstractmethod
     def forward(self, x: Float[Tensor, "n columns"]) -> Float[Tensor, "n d"]:
@@ -86,6 +98,8 @@ class SeriesEncoder(_Encoder):
     >>> Means(1)(torch.tensor([[[2.0, float("nan"), 4.0, float("nan")]]])).tolist()  # the series ends after the 4
     [[2.0, 0.6666666865348816]]
     """
+
+    modality: ClassVar[str] = SERIES
 
     def __init__(
         self,
@@ -181,3 +195,32 @@ class SeriesEncoder(_Encoder):
     def extra_repr(self) -> str:
         """Receptive field and number of parameters in the printed module."""
         return f"receptive_field={self.receptive_field or 'the whole series'}, {super().extra_repr()}"
+
+
+def check_layers(part: str, **given: Sequence[int] | None) -> None:
+    """Refuse convolutions that are not given by whole numbers, as many of each kind, with odd kernels.
+
+    Parameters
+    ----------
+    part : str
+        What has one number of each kind: ``"layer"``, ``"block"``.
+    **given : sequence of int or None
+        The numbers by the name of their parameter, ``kernel_sizes`` among them; None is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If they are something else.
+    """
+    lists = {name: values for name, values in given.items() if values is not None}
+    for name, values in lists.items():
+        if not isinstance(values, list | tuple) or not values:
+            raise ValueError(f"{name} must be whole numbers, one a {part}; got {values!r}")
+        for place, value in enumerate(values):
+            check_integer(value, f"{name}[{place}]", at_least=1)
+    if len({len(values) for values in lists.values()}) > 1:
+        found = ", ".join(f"{name} {len(values)}" for name, values in lists.items())
+        raise ValueError(f"{', '.join(lists)} must have one entry a {part}; they have: {found}")
+    kernels = lists["kernel_sizes"]
+    if any(kernel % 2 == 0 for kernel in kernels):
+        raise ValueError(f"kernel_sizes must be odd, so that a feature is centred; got {tuple(kernels)}")

@@ -129,6 +129,7 @@ class FrequencyEncoder(SeriesEncoder):
         self.encoder = encoders.build(_without_gaps(encoder), channels=channels)
         self.repr_dim = self.encoder.repr_dim
         self.row_independent = self.encoder.row_independent
+        self.features_over_time = False
 
     def feature_lengths(self, lengths: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
         """Number of features: all of them, but for a series without observations."""

@@ -104,7 +104,7 @@ class MaskedConv1d(nn.Conv1d):
 
 
 def input_convolution(
-    channels: int, features: int, out_channels: int, kernel_size: int, stride: int = 1
+    channels: int, features: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1
 ) -> MaskedConv1d:
     """First convolution of an encoder, without bias, padded by half a kernel: weight zero for what is not a value.
 
@@ -112,7 +112,8 @@ def input_convolution(
     with weight zero and draw no random number: an untrained network is the one without them, draw by draw, and what
     they are worth has to be learned.
     """
-    shape: dict[str, Any] = {"stride": stride, "padding": kernel_size // 2, "bias": False}
+    shape: dict[str, Any] = {"stride": stride, "dilation": dilation, "bias": False}
+    shape["padding"] = dilation * (kernel_size // 2)
     values = MaskedConv1d(channels, out_channels, kernel_size, **shape)
     if features == channels:
         return values

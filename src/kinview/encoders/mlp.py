@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import TableEncoder
+from kinview.encoders.numerical_embedding import NumericalEmbedding
 
 __all__ = ["MLPEncoder", "TableFrontEnd", "mlp"]
 
@@ -25,6 +26,8 @@ class TableFrontEnd(nn.Module):
     ----------
     cardinalities : sequence of int
         For each column the number of codes (with the code 0 of unseen categories), or 0 where it is a number.
+    numbers : NumericalEmbedding, optional
+        Makes a vector of each number, which takes its place; that of a missing one is zero.
 
     Examples
     --------
@@ -36,8 +39,9 @@ class TableFrontEnd(nn.Module):
     numeric: Tensor
     categorical: Tensor
 
-    def __init__(self, cardinalities: Sequence[int]) -> None:
+    def __init__(self, cardinalities: Sequence[int], numbers: NumericalEmbedding | None = None) -> None:
         super().__init__()
+        self.numbers = numbers
         self.cardinalities = tuple(cardinalities)
         columns = range(len(self.cardinalities))
         self.register_buffer(
@@ -46,15 +50,26 @@ class TableFrontEnd(nn.Module):
         self.register_buffer(
             "categorical", torch.tensor([j for j in columns if self.cardinalities[j] > 0], dtype=torch.int64), False
         )
-        self.out_features = sum(max(1, size - 1) if size else 1 for size in self.cardinalities) + len(
+        of_number = 1 if numbers is None else numbers.dim
+        self.out_features = sum(max(1, size - 1) if size else of_number for size in self.cardinalities) + len(
             self.cardinalities
         )
+
+    def learn(self, x: Float[Tensor, "n columns"]) -> None:
+        """Learn what the vectors of numbers rest on, of training rows ``(n, columns)``."""
+        numbers = self._modules.get("numbers")
+        if isinstance(numbers, NumericalEmbedding):
+            numbers.learn(x[:, self.numeric])
 
     def forward(self, x: Float[Tensor, "n columns"]) -> Float[Tensor, "n features"]:
         """Encode ``(n, columns)`` with NaN and codes as ``(n, features)`` without NaN."""
         missing = torch.isnan(x)
         filled = torch.where(missing, torch.zeros((), dtype=x.dtype, device=x.device), x)
         parts = [filled[:, self.numeric]]
+        numbers = self._modules.get("numbers")  # pickles of earlier versions know none
+        if numbers is not None:
+            vectors = numbers(parts[0]).masked_fill(missing[:, self.numeric, None], 0)
+            parts = [vectors.flatten(1)]  # (n, numbers · dim)
         for column in self.categorical.tolist():
             size = max(2, self.cardinalities[column])
             parts.append(F.one_hot(filled[:, column].long(), size)[:, 1:].to(x.dtype))

@@ -9,10 +9,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.encoders import encoders
-from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.base import SeriesEncoder, check_layers
 from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import MaskedBatchNorm1d, blank, input_convolution, unless_full
-from kinview.parameters import check_integer
 
 __all__ = ["ResNet1d"]
 
@@ -76,7 +75,7 @@ class ResNet1d(SeriesEncoder):
         missing: MissingRule = "channel",
         fill: FillRule = DEFAULT_FILL,
     ) -> None:
-        _check(widths, kernel_sizes)
+        check_layers("block", widths=widths, kernel_sizes=kernel_sizes)
         super().__init__(
             {"channels": channels, "stride": stride},
             widths=list(widths),
@@ -140,15 +139,3 @@ class _Block(nn.Module):
         h = F.relu(self.norm1(h, shortened))
         h, _ = self.conv2(h, shortened)
         return F.relu(self.norm2(h, shortened) + self.shortcut_norm(residual, shortened)), shortened
-
-
-def _check(widths: Sequence[int], kernel_sizes: Sequence[int]) -> None:
-    for name, values in (("widths", widths), ("kernel_sizes", kernel_sizes)):
-        if not isinstance(values, list | tuple) or not values:
-            raise ValueError(f"{name} must be whole numbers, one a block; got {values!r}")
-        for i, value in enumerate(values):
-            check_integer(value, f"{name}[{i}]", at_least=1)
-    if len(widths) != len(kernel_sizes):
-        raise ValueError(f"widths and kernel_sizes must have one entry a block; got {len(widths)}, {len(kernel_sizes)}")
-    if any(kernel % 2 == 0 for kernel in kernel_sizes):
-        raise ValueError(f"kernel_sizes must be odd, so that a feature is centred; got {tuple(kernel_sizes)}")

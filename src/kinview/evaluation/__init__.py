@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..exports import lazy_exports
 
 if TYPE_CHECKING:
+    from kinview.evaluation.benchmark.forecast import Forecast as Forecast, forecast as forecast
     from kinview.evaluation.benchmark.plan import Benchmark as Benchmark
     from kinview.evaluation.benchmark.runner import run as run
     from kinview.evaluation.comparison.effect_sizes import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from kinview.evaluation.comparison.signed_rank import (
         bayesian_signed_rank as bayesian_signed_rank,
+        sign_test as sign_test,
         signed_rank as signed_rank,
         wilcoxon_holm as wilcoxon_holm,
     )
@@ -51,9 +53,12 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.base import Corruption as Corruption
     from kinview.evaluation.corruptions.block import Block as Block
     from kinview.evaluation.corruptions.censoring import Censoring as Censoring
+    from kinview.evaluation.corruptions.clipping import Clipping as Clipping
     from kinview.evaluation.corruptions.detection_limit import DetectionLimit as DetectionLimit
+    from kinview.evaluation.corruptions.drift import SensorDrift as SensorDrift
     from kinview.evaluation.corruptions.informative import Informative as Informative
     from kinview.evaluation.corruptions.irregular import Irregular as Irregular
+    from kinview.evaluation.corruptions.jittered_times import JitteredTimes as JitteredTimes
     from kinview.evaluation.corruptions.mar import MAR as MAR
     from kinview.evaluation.corruptions.mcar import MCAR as MCAR
     from kinview.evaluation.corruptions.mnar import (
@@ -62,9 +67,12 @@ if TYPE_CHECKING:
         MNARLow as MNARLow,
     )
     from kinview.evaluation.corruptions.natural import Natural as Natural
+    from kinview.evaluation.corruptions.noise import Noise as Noise
+    from kinview.evaluation.corruptions.resolution import Resolution as Resolution
     from kinview.evaluation.corruptions.self_masking import SelfMasking as SelfMasking
     from kinview.evaluation.corruptions.sensor import Sensor as Sensor
     from kinview.evaluation.corruptions.sequence import MissingSequence as MissingSequence
+    from kinview.evaluation.corruptions.shifts import Shift as Shift
     from kinview.evaluation.corruptions.subgroup import Subgroup as Subgroup
     from kinview.evaluation.label_noise.annotator import AnnotatorNoise as AnnotatorNoise
     from kinview.evaluation.label_noise.asymmetric import AsymmetricNoise as AsymmetricNoise
@@ -84,6 +92,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.metrics.embeddings import (
         ClusteringAgreement as ClusteringAgreement,
         clustering_agreement as clustering_agreement,
+        embedding_metrics as embedding_metrics,
         recall_at_k as recall_at_k,
     )
     from kinview.evaluation.metrics.intervals import (
@@ -100,7 +109,6 @@ if TYPE_CHECKING:
     )
     from kinview.evaluation.over_datasets import (
         against_controls as against_controls,
-        holm as holm,
         paired_difference_over_datasets as paired_difference_over_datasets,
     )
     from kinview.evaluation.predictions import Predictions as Predictions, read_predictions as read_predictions
@@ -127,11 +135,13 @@ if TYPE_CHECKING:
     from kinview.evaluation.protocols.stratified_group_kfold import StratifiedGroupKFold as StratifiedGroupKFold
     from kinview.evaluation.protocols.stratified_kfold import StratifiedKFold as StratifiedKFold
     from kinview.evaluation.protocols.temporal import Temporal as Temporal
+    from kinview.evaluation.report.content import Report as Report
     from kinview.evaluation.report.html import write_report as write_report
     from kinview.evaluation.report.table import format_table as format_table
     from kinview.evaluation.sharing import export_store as export_store
     from kinview.evaluation.statistics import (
         confidence_interval as confidence_interval,
+        holm as holm,
         paired_differences as paired_differences,
         scoreboard as scoreboard,
         summarize as summarize,

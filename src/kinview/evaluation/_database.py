@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from kinview.evaluation.predictions import Predictions, read_predictions
 from kinview.files import canonical_json, no_space_left, parse_json
+from kinview.own_parts import refuse_imports
 
 if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc")
-# A column that is added to these is added to existing stores too, empty in their rows; no other step is needed.
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "mae", "rmse", "r2")
+# A column that is added to these needs a step in _migrations.py, which adds it to stores of before.
 TEXT = (
     "benchmark", "dataset", "modality", "method", "method_name", "corruption", "corrupt", "pretrain_on", "label_noise",
-    "probe", "split",
+    "probe", "split", "model_hash",
 )  # fmt: skip
 JSON = ("method_config", "method_of", "metrics", "realised_transition", "spec", "versions")
 INTEGERS = ("convergence_failures", "is_control", "own_probe", "fold", "labelled_samples", "labelled_groups")
 NUMBERS = (
-    "severity", "label_noise_rate", "label_fraction", *METRICS,
+    "severity", "severity_test", "label_noise_rate", "label_fraction", *METRICS,
     "realised_missing_train", "realised_missing_test", "realised_noise", "seconds",
 )  # fmt: skip
 OFFICIAL = {"split": "official", "fold": 0}  # of a cell that does not say how its data set was cut
@@ -39,8 +40,10 @@ _REQUIRED = ("dataset", "method", "probe", "seed", "status")
 def tables() -> Mapping[str, sa.Table]:
     """The tables of a store.
 
-    ``cells`` (results), ``predictions`` (one Arrow table a cell), ``plans`` (which cells a benchmark consists of) and
-    ``kinview_schema``.
+    ``cells`` (results), ``predictions`` (one Arrow table a cell), ``plans`` (which cells a benchmark consists of),
+    ``shown`` (the names that it shows them under), ``claims`` (which process is at which work), ``steps`` (how often a
+    model or an embedding was begun, the seconds that it took, and of a model its size and the history of its training)
+    and ``kinview_schema``.
     """
     import sqlalchemy as sa
 
@@ -61,63 +64,48 @@ def tables() -> Mapping[str, sa.Table]:
         sa.Column("position", sa.Integer, nullable=False),
     )
     sa.Table(
+        "shown",
+        metadata,
+        sa.Column("benchmark", sa.Text, primary_key=True),
+        sa.Column("hash", sa.String(64), primary_key=True),
+        sa.Column("content", sa.Text, nullable=False),
+    )
+    sa.Table(
         "predictions",
         metadata,
         sa.Column("hash", sa.String(64), primary_key=True),
         sa.Column("content", sa.LargeBinary, nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
     )
+    sa.Table(
+        "claims",
+        metadata,
+        sa.Column("hash", sa.String(64), primary_key=True),
+        sa.Column("owner", sa.String(32), nullable=False),
+        sa.Column("machine", sa.Text, nullable=False),
+        sa.Column("process", sa.Text, nullable=False),
+        sa.Column("beats", sa.BigInteger, nullable=False),
+    )
+    sa.Table(
+        "steps",
+        metadata,
+        sa.Column("hash", sa.String(64), primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("dataset", sa.Text, nullable=False),
+        sa.Column("method", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("seconds", sa.Double),
+        sa.Column("parameters", sa.BigInteger),
+        sa.Column("history", sa.Text),
+    )
     sa.Table("kinview_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
     return metadata.tables
-
-
-def missing_columns(engine: sa.Engine | sa.Connection) -> list[str]:
-    """Columns of ``cells`` that a store of an earlier version lacks."""
-    import sqlalchemy as sa
-
-    there = {column["name"] for column in sa.inspect(engine).get_columns("cells")}
-    return [column.name for column in tables()["cells"].columns if column.name not in there]
-
-
-def upgrade(engine: sa.Engine, version: int) -> None:
-    """Bring a store of an earlier version up to date, whole or not at all; of several processes the first one does."""
-    import sqlalchemy as sa
-
-    cells, schema = tables()["cells"], tables()["kinview_schema"]
-    with engine.begin() as connection:
-        lock = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "LOCK TABLE kinview_schema IN EXCLUSIVE MODE"
-        connection.exec_driver_sql(lock)
-        for name in missing_columns(connection):
-            kind = cells.columns[name].type.compile(engine.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE cells ADD COLUMN {name} {kind}")
-        tables()["predictions"].create(connection, checkfirst=True)
-        written = connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()
-        if written == 1:
-            configs = connection.execute(sa.select(cells.c.method_config).distinct()).scalars().all()
-            for config in configs:
-                if config is not None:
-                    matches = cells.update().where(cells.c.method_config == config)
-                    connection.execute(matches.values(method_config=completed_config(config)))
-        if written != version:
-            connection.execute(schema.insert().values(version=version))
 
 
 def may_not_write(error: sa.exc.DBAPIError) -> bool:
     """Whether a database has refused to be changed: a file or a transaction to read only, or no right to it."""
     name, state = (getattr(error.orig, key, None) for key in ("sqlite_errorname", "sqlstate"))
     return str(name).startswith("SQLITE_READONLY") or state in ("25006", "42501")
-
-
-def completed_config(config: str) -> str:
-    """Config of a method as kinview 0.1.0 stored it, with the parameters that it left out."""
-    from kinview.complete_configs import complete_config, frozen_defaults
-    from kinview.methods import methods
-
-    try:
-        given = parse_json(config, "a method_config")
-    except ValueError as error:
-        raise ValueError(f"the store is damaged: {error}; {_RESTORE}") from None
-    return canonical_json(complete_config(methods, given, frozen=frozen_defaults("0.1.0")))
 
 
 def predictions_row(key: str, predictions: Predictions) -> dict[str, Any]:
@@ -141,8 +129,25 @@ def checked_predictions(row: Any, shown: str) -> pd.DataFrame:
         return read_predictions(content)
     except ValueError as error:
         raise ValueError(
-            f"{shown} is damaged: the predictions of cell {row.hash[:12]} cannot be read ({error}); {_RESTORE}"
+            f"{shown} is damaged: the predictions of cell {row.hash[:12]} cannot be read ({error}); {RESTORE}"
         ) from None
+
+
+def checked_frame(frame: pd.DataFrame, url: str) -> pd.DataFrame:
+    """The rows of a store, refused where one asks to import files; texts without that word are not parsed.
+
+    Raises
+    ------
+    ValueError
+        That names the store, without its password.
+    """
+    import sqlalchemy as sa
+
+    shown = sa.make_url(url).render_as_string()
+    for text in (text for name in JSON for text in frame[name].dropna()):
+        if "imports" in str(text):
+            refuse_imports(parse_json(text, "a cell of the store"), shown)
+    return frame
 
 
 def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +161,7 @@ def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
         )
     if row["status"] not in ("ok", "failed"):
         raise ValueError(f"the status of a cell is 'ok' or 'failed', got {row['status']!r}")
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(OFFICIAL)
     for name, value in row.items():
         try:
             if name in JSON:
@@ -192,6 +197,30 @@ def insert_into(dialect: str) -> Any:
     return postgresql_insert
 
 
+@functools.cache
+def result_statements(dialect: str) -> tuple[Any, Any]:
+    """Statements that take a row as parameters: a result, which stays unless it had failed, and its predictions.
+
+    The first one gives the time at which the row that is there now was made.
+    """
+    import sqlalchemy as sa
+
+    cells, said = tables()["cells"], tables()["predictions"]
+    insert = insert_into(dialect)(cells)
+    failed = cells.c.status == "failed"
+    replaced = {
+        column.name: sa.case((failed, getattr(insert.excluded, column.name)), else_=column)
+        for column in cells.columns
+        if column.name not in ("hash", "attempts")
+    }
+    add = insert.on_conflict_do_update(
+        index_elements=["hash"], set_={**replaced, "attempts": cells.c.attempts + 1}
+    ).returning(cells.c.created_at)
+    replace = insert_into(dialect)(said)
+    content = {name: getattr(replace.excluded, name) for name in ("content", "sha256")}
+    return add, replace.on_conflict_do_update(index_elements=["hash"], set_=content)
+
+
 def absolute_url(url: str) -> str:
     """The URL with an absolute SQLite path, so that it means the same file in every process; a bare path is SQLite."""
     import sqlalchemy as sa
@@ -210,7 +239,7 @@ def absolute_url(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-def make_engine(url: str) -> sa.Engine:
+def make_engine(url: str, *, read_only: bool = False) -> sa.Engine:
     """An engine that keeps no connection open, so that it may cross into other processes and threads."""
     import sqlalchemy as sa
 
@@ -227,6 +256,8 @@ def make_engine(url: str) -> sa.Engine:
             cursor = connection.cursor()
             cursor.execute("PRAGMA busy_timeout = 60000")  # milliseconds that a writer waits for another one
             cursor.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process loses nothing, see Store
+            if read_only:
+                cursor.execute("PRAGMA query_only = ON")
             cursor.close()
 
     return engine
@@ -253,10 +284,10 @@ def explained(url: str, *, opening: bool = False) -> Iterator[None]:
         if opening and type(error) is ValueError:  # our own
             raise
         shown = sa.make_url(url).render_as_string()
-        raise ValueError(f"{shown} is damaged: a value in it cannot be read ({error}); {_RESTORE}") from None
+        raise ValueError(f"{shown} is damaged: a value in it cannot be read ({error}); {RESTORE}") from None
 
 
-_RESTORE = "use a backup of it, or start a new store with another URL (its results are computed again)"
+RESTORE = "use a backup of it, or start a new store with another URL (its results are computed again)"
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
 
 
@@ -278,7 +309,7 @@ def _in_words(error: sa.exc.DBAPIError, url: str, *, opening: bool) -> Exception
             f"{shown} cannot be used as a result store ({reason}); give the URL of a kinview store or of a new one"
         )
     if name.startswith(_DAMAGED) or "Could not decode to UTF-8" in reason or "no such" in reason:
-        return ValueError(f"{shown} is damaged ({reason}); {_RESTORE}")
+        return ValueError(f"{shown} is damaged ({reason}); {RESTORE}")
     if may_not_write(error):
         return ValueError(f"{shown} may not be written to ({reason}); change its permissions, or give another URL")
     return ValueError(f"{shown} cannot be read or written ({reason}); try again, or use a backup of it")

@@ -30,8 +30,8 @@ class NoiseEstimate:
     rate : float
         Estimated fraction of wrong labels.
     joint : ndarray of shape (K, K)
-        Estimated share of the samples that are recorded as one class (rows) and are of another (columns); all of them
-        add up to 1.
+        Estimated fraction of the samples that are recorded as one class (rows) and are of another (columns); all of
+        them add up to 1.
     classes : ndarray of shape (K,)
         The recorded classes, sorted.
     """

@@ -2,26 +2,36 @@
 
 Data sets are what a claim about a method is drawn from; seeds and folds of one data set only make its value surer. So
 each data set has one value, however many seeds it was run with, and the spread is the spread between data sets.
+
+An average is a mean. Of a metric without a bound (R², RMSE, MAE) it is a median at each step, because one cell in which
+a model went astray would decide a mean, however many others there are.
+
+An error in the units of what is predicted (RMSE, MAE) is not averaged over data sets at all, because days and mmol/l
+have no average: methods are counted as better or worse on each, and tested by the sign test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from numpy.typing import ArrayLike
 
-from kinview.evaluation.statistics import CONDITION, FOLD, check_cells, summarize
+from kinview.evaluation.comparison.ranks import DECIMALS
+from kinview.evaluation.comparison.signed_rank import Probabilities, bayesian_signed_rank, sign_test, signed_rank
+from kinview.evaluation.metrics.table import has_units, is_unbounded, lower_is_better as is_lower_better
+from kinview.evaluation.statistics import CONDITION, FOLD, check_cells, holm, median_interval, summarize
 
 __all__ = [
     "LEAST_DATASETS",
     "against_controls",
+    "averages_within_datasets",
     "difference_over_datasets",
-    "holm",
+    "judged",
     "paired_difference_over_datasets",
+    "paired_within_datasets",
+    "side",
     "verdict",
 ]
 
@@ -29,7 +39,6 @@ LEAST_DATASETS = 6
 """With fewer data sets nothing is tested: a signed-rank test of 5 pairs cannot reach p < 0.05."""
 
 _LEVEL = 0.05
-_TIE = 1e-12  # differences of two means of the same numbers
 
 
 def paired_difference_over_datasets(
@@ -39,16 +48,22 @@ def paired_difference_over_datasets(
     metric: str = "accuracy",
     by: Sequence[str] = ("method", "probe", *CONDITION),
     confidence: float = 0.95,
+    rope: float = 0.01,
+    generator: np.random.Generator | None = None,
 ) -> pd.DataFrame:
     r"""Difference of every method to a reference, paired within a data set, with its interval over data sets.
 
     With :math:`m_{dsf}` the value of a method on data set :math:`d` with seed :math:`s` and fold :math:`f`, and
     :math:`r_{dsf}` that of the reference under the same condition,
 
-    .. math:: \delta_d = \operatorname{mean}_{s, f}\,(m_{dsf} - r_{dsf}), \qquad
+    .. math:: \delta_d = \operatorname{mean}_{f}\,\operatorname{mean}_{s}\,(m_{dsf} - r_{dsf}), \qquad
               \bar\delta \pm t_{n-1,\,(1+c)/2}\; s_\delta / \sqrt n
 
-    over the :math:`n` data sets, and :math:`p` is that of the two-sided t test of :math:`\bar\delta = 0`.
+    over the :math:`n` data sets, and :math:`p` is that of Wilcoxon's signed-rank test of the :math:`\delta_d`. Of a
+    metric without a bound (``"r2"``, ``"rmse"``, ``"mae"``) every mean is a median instead, and the interval the
+    distribution-free one of the median (:func:`kinview.evaluation.statistics.median_interval`). Of an error in the
+    units of what is predicted (``"rmse"``, ``"mae"``) several data sets have no average: it is NaN, and :math:`p` that
+    of the sign test, which has no need of units.
 
     Parameters
     ----------
@@ -60,17 +75,22 @@ def paired_difference_over_datasets(
     metric : str
         Column to compare.
     by : sequence of str
-        Columns that name a comparison; what they leave out is averaged within a data set.
+        Columns that name a comparison; what they leave out is averaged within a data set: seeds first, then folds, then
+        probes and conditions.
     confidence : float
         Coverage :math:`c` of the interval.
+    rope, generator
+        As :func:`kinview.evaluation.bayesian_signed_rank`; without a generator there are no probabilities.
 
     Returns
     -------
     DataFrame
-        The columns of ``by``; ``datasets``, how many :math:`n`; ``mean`` and ``reference``, the means of both over
-        these data sets; ``difference`` with ``std``, ``low``, ``high`` and ``p`` (NaN with one data set); ``wins``,
-        ``ties``, ``losses``, the data sets on which the method is above, equal and below; ``testable``, whether there
-        are at least 6 data sets: with fewer the interval stands, and nothing is to be concluded from ``p``.
+        The columns of ``by``; ``datasets``, how many :math:`n`; ``mean`` and ``reference``, the averages of both over
+        these data sets; ``difference`` with ``std``, ``low``, ``high`` (NaN with one data set; of a median with fewer
+        than 6); ``p``; ``wins``,
+        ``ties``, ``losses``, the data sets on which the method is better, equal and worse; the probabilities
+        ``better``, ``equivalent`` and ``worse`` where a generator was given; ``testable``, whether there are at least 6
+        data sets: with fewer the interval stands, and p and the probabilities are NaN.
 
     Raises
     ------
@@ -80,7 +100,9 @@ def paired_difference_over_datasets(
     Notes
     -----
     Only pairs count: a cell without its counterpart (one that failed, a data set that the reference was not run on) is
-    left out of both means. The t test takes the differences as normal; with few data sets look at each of them.
+    left out of both means. The interval takes the differences as normal, the test as symmetric; of few data sets look
+    at each one (:func:`paired_within_datasets`). The difference of two medians is not the median of the differences,
+    so that of a metric without a bound ``difference`` need not be ``mean`` minus ``reference``.
 
     Examples
     --------
@@ -90,8 +112,42 @@ def paired_difference_over_datasets(
     ... })
     >>> found = paired_difference_over_datasets(cells, "raw")
     >>> found[["method", "datasets", "difference", "low", "high", "p", "wins", "losses", "testable"]].round(3)
-       method  datasets  difference    low   high      p  wins  losses  testable
-    0  ts2vec         3        0.02 -0.005  0.045  0.074     3       0     False
+       method  datasets  difference    low   high   p  wins  losses  testable
+    0  ts2vec         3        0.02 -0.005  0.045 NaN     3       0     False
+    """
+    within = paired_within_datasets(frame, reference, metric=metric, by=by)
+    return difference_over_datasets(
+        within,
+        by,
+        confidence=confidence,
+        means=("mean", "reference"),
+        rope=rope,
+        generator=generator,
+        lower_is_better=is_lower_better(metric),
+        median=is_unbounded(metric),
+        units=has_units(metric),
+    )
+
+
+def paired_within_datasets(
+    frame: pd.DataFrame,
+    reference: str | tuple[str, str],
+    *,
+    metric: str = "accuracy",
+    by: Sequence[str] = ("method", "probe", *CONDITION),
+) -> pd.DataFrame:
+    """Difference of every method to a reference on each data set, over the cells that both have.
+
+    Parameters
+    ----------
+    frame, reference, metric, by
+        As :func:`paired_difference_over_datasets`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``by``, ``dataset``, ``mean`` and ``reference``, the averages of both, and that of
+        their ``difference``: means, or medians of a metric without a bound.
     """
     cells = check_cells(frame, metric)
     method, probe = (reference, None) if isinstance(reference, str) else reference
@@ -109,38 +165,103 @@ def paired_difference_over_datasets(
     pairs = pairs.assign(mean=pairs[metric].astype(np.float64), reference=pairs["reference"].astype(np.float64))
     pairs = pairs.dropna(subset=["mean", "reference"])
     pairs["difference"] = pairs["mean"] - pairs["reference"]
-    return difference_over_datasets(pairs, by, confidence=confidence, means=("mean", "reference"))
+    return averages_within_datasets(pairs, by, ["mean", "reference", "difference"], median=is_unbounded(metric))
 
 
-def difference_over_datasets(
-    pairs: pd.DataFrame, by: Sequence[str], *, confidence: float = 0.95, means: Sequence[str] = ()
+def averages_within_datasets(
+    cells: pd.DataFrame, by: Sequence[str], values: Sequence[str], *, median: bool = False
 ) -> pd.DataFrame:
-    """Average paired differences within each data set, then over data sets.
+    """Averages of each data set and group: over seeds first, then over folds, then over probes and conditions.
 
     Parameters
     ----------
-    pairs : DataFrame
-        ``dataset``, ``difference``, the columns of ``by`` and of ``means``.
-    by, confidence
+    cells : DataFrame
+        One row a cell, conditions normalised.
+    by : sequence of str
+        Columns that name a group.
+    values : sequence of str
+        Columns to average.
+    median : bool
+        Whether each average is the median. Default False: the mean.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``by``, ``dataset`` and the values.
+    """
+    kept = list(dict.fromkeys([*by, "dataset"]))
+    key = list(dict.fromkeys([*kept, "probe", *CONDITION, *FOLD]))
+    average = "median" if median else "mean"
+    over_seeds = cells.groupby(key, dropna=False)[list(values)].agg(average)
+    over_folds = over_seeds.groupby([name for name in key if name not in FOLD], dropna=False).agg(average)
+    return over_folds.groupby(kept, dropna=False).agg(average).reset_index()
+
+
+def difference_over_datasets(
+    within: pd.DataFrame,
+    by: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    means: Sequence[str] = (),
+    rope: float = 0.01,
+    generator: np.random.Generator | None = None,
+    lower_is_better: bool = False,
+    median: bool = False,
+    units: bool = False,
+) -> pd.DataFrame:
+    """Average the differences of data sets, with interval, test and wins, ties and losses.
+
+    Parameters
+    ----------
+    within : DataFrame
+        One row a group and data set, as :func:`paired_within_datasets`: the columns of ``by`` and ``means``,
+        ``dataset`` and ``difference``.
+    by, confidence, rope, generator
         As :func:`paired_difference_over_datasets`, whose result this has.
     means : sequence of str
-        Further columns to average in the same way.
+        Further columns to average.
+    lower_is_better : bool
+        Whether a difference below zero is a win, as it is of an error.
+    median : bool
+        Whether the average is the median, with its distribution-free interval. Default False: the mean.
+    units : bool
+        Whether each data set has units of its own: then several have no average, no interval and no probabilities, and
+        the test is the sign test. Default False.
     """
     names = list(by)
-    within = pairs.groupby([*names, "dataset"], sort=True, dropna=False)[["difference", *means]].mean().reset_index()
     found = summarize(within, names, metric="difference", confidence=confidence)
     found = found.rename(columns={"n": "datasets", "mean": "difference"})
     grouped = within.groupby(names, sort=True, dropna=False)
     for place, name in enumerate(means):
-        found.insert(len(names) + 1 + place, name, grouped[name].mean().to_numpy())
-    found["p"] = _p_values(found["difference"], found["std"], found["datasets"])
-    sign = within.assign(
-        wins=within["difference"] > _TIE,
-        ties=within["difference"].abs() <= _TIE,
-        losses=within["difference"] < -_TIE,
-    ).groupby(names, sort=True, dropna=False)[["wins", "ties", "losses"]]
-    counts = sign.sum().reset_index(drop=True).astype(int)
-    return pd.concat([found, counts], axis=1).assign(testable=found["datasets"] >= LEAST_DATASETS)
+        found.insert(len(names) + 1 + place, name, grouped[name].agg("median" if median else "mean").to_numpy())
+    differences = [group["difference"].to_numpy(dtype=np.float64) for _, group in grouped]
+    if median:
+        found["difference"] = [np.nanmedian(z) for z in differences]
+        found[["low", "high"]] = np.reshape([median_interval(z, confidence) for z in differences], (-1, 2))
+    found["testable"] = found["datasets"] >= LEAST_DATASETS
+    test = sign_test if units else signed_rank
+    gains = [(-z if lower_is_better else z).round(DECIMALS) for z in differences]  # as the tests take them
+    tested = list(zip(gains, found["testable"], strict=True))
+    found["p"] = np.array([test(z) if testable else np.nan for z, testable in tested], dtype=np.float64)
+    for name, counted in (
+        ("wins", [z > 0 for z in gains]),
+        ("ties", [z == 0 for z in gains]),
+        ("losses", [z < 0 for z in gains]),
+    ):
+        found[name] = np.array([member.sum() for member in counted], dtype=np.int64)
+    if units:
+        several = found["datasets"] > 1
+        found[[*means, "difference", "std", "low", "high"]] = found[[*means, "difference", "std", "low", "high"]].mask(
+            several, axis=0
+        )
+    if generator is not None:
+        unknown = Probabilities(np.nan, np.nan, np.nan)
+        drawn = [
+            bayesian_signed_rank(z, generator, rope=rope) if testable and not units else unknown
+            for z, testable in tested
+        ]
+        found[list(Probabilities._fields)] = np.array(drawn, dtype=np.float64).reshape(-1, 3)
+    return found
 
 
 def against_controls(
@@ -150,12 +271,14 @@ def against_controls(
     metric: str = "accuracy",
     by: Sequence[str] = ("method", "probe", *CONDITION),
     confidence: float = 0.95,
+    rope: float = 0.01,
+    generator: np.random.Generator | None = None,
 ) -> pd.DataFrame:
     """Compare every method with every control, and say whether it beats them all.
 
     Parameters
     ----------
-    frame, metric, by, confidence
+    frame, metric, by, confidence, rope, generator
         As :func:`paired_difference_over_datasets`.
     controls : sequence of str or (str, str)
         Methods, or methods with their probe. None is compared with itself.
@@ -187,66 +310,39 @@ def against_controls(
     parts = []
     for control in controls:
         name = control if isinstance(control, str) else " / ".join(control)
-        found = paired_difference_over_datasets(frame, control, metric=metric, by=by, confidence=confidence)
+        found = paired_difference_over_datasets(
+            frame, control, metric=metric, by=by, confidence=confidence, rope=rope, generator=generator
+        )
         parts.append(found.assign(control=name))
-    return judged(pd.concat(parts, ignore_index=True), by)
+    return judged(pd.concat(parts, ignore_index=True), by, lower_is_better=is_lower_better(metric))
 
 
-def judged(compared: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def judged(compared: pd.DataFrame, by: Sequence[str], *, lower_is_better: bool = False) -> pd.DataFrame:
     """Comparisons with several controls, with ``p_holm``, ``verdict`` and ``beats_all`` for each group of ``by``."""
     result = compared.sort_values([*by, "control"], kind="stable").reset_index(drop=True)
     groups = result.groupby(list(by), sort=False, dropna=False)
-    testable = result["p"].where(result["testable"])
-    result["p_holm"] = testable.groupby(groups.ngroup()).transform(lambda p: holm(p.to_numpy()))
+    result["p_holm"] = result["p"].groupby(groups.ngroup()).transform(lambda p: holm(p.to_numpy()))
     result["verdict"] = [
-        verdict(p, difference, bool(testable))
-        for p, difference, testable in zip(result["p_holm"], result["difference"], result["testable"], strict=True)
+        verdict(row["p_holm"], side(row, lower_is_better), bool(row["testable"]), lower_is_better=lower_is_better)
+        for row in result.to_dict("records")
     ]
     result["beats_all"] = (result["verdict"] == "better").groupby(groups.ngroup()).transform("all")
     return result
 
 
-def verdict(p: float, difference: float, testable: bool, level: float = _LEVEL) -> str:
+def side(row: Mapping[Any, Any], lower_is_better: bool = False) -> float:
+    """A number with the sign of the difference: that itself, or, where units have no average, which won more often."""
+    if not np.isnan(row["difference"]):
+        return float(row["difference"])
+    return float(row["losses"] - row["wins"] if lower_is_better else row["wins"] - row["losses"])
+
+
+def verdict(
+    p: float, difference: float, testable: bool, level: float = _LEVEL, *, lower_is_better: bool = False
+) -> str:
     """What a corrected p-value says of a difference: better, worse, open, or not testable."""
     if not testable:
         return "not testable"
     if not p < level:
         return "open"
-    return "better" if difference > 0 else "worse"
-
-
-def holm(p: ArrayLike) -> Float[np.ndarray, " n"]:
-    r"""Holm's step-down correction of p-values.
-
-    With the p-values in ascending order, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (n - j + 1)\, p_{(j)})`. NaN
-    stays NaN and is not counted.
-
-    References
-    ----------
-    .. [1] Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics
-       6, 65-70.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03, 0.005]).round(6).tolist()
-    [0.03, 0.06, 0.06, 0.02]
-    """
-    values = np.asarray(p, dtype=np.float64)
-    result = np.full(values.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(values))
-    order = known[np.argsort(values[known], kind="stable")]
-    steps = np.minimum(1.0, (len(order) - np.arange(len(order))) * values[order])
-    result[order] = np.maximum.accumulate(steps) if len(order) else steps
-    return result
-
-
-def _p_values(difference: Any, std: Any, n: Any) -> Float[np.ndarray, " groups"]:
-    """Two-sided p of the t test that a mean is zero; 0 or 1 where there is no spread, NaN with one value."""
-    from scipy.stats import t
-
-    mean, spread, count = (np.asarray(values, dtype=np.float64) for values in (difference, std, n))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.abs(mean) / (spread / np.sqrt(count))
-        p = 2 * t.sf(statistic, np.where(count > 1, count - 1, np.nan))
-    flat = (count > 1) & ~(spread > _TIE)
-    return np.where(flat, np.where(np.abs(mean) > _TIE, 0.0, 1.0), p)
+    return "better" if (difference < 0) == lower_is_better else "worse"

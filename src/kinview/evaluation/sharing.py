@@ -12,20 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinview.evaluation._database import (
-    checked_predictions,
-    explained,
-    make_engine,
-    missing_columns,
-    predictions_row,
-    tables,
-)
+from kinview.evaluation._database import checked_predictions, predictions_row, tables
 from kinview.evaluation.predictions import SCORE, Predictions
 from kinview.evaluation.store import Store
+from kinview.evaluation.validation import text_of
+from kinview.files import parse_json
 
 if TYPE_CHECKING:
     import pandas as pd
-    import sqlalchemy as sa
 
 __all__ = ["export_store"]
 
@@ -56,7 +50,9 @@ def export_store(store: Store, path: str | os.PathLike[str], *, without_ids: boo
     FileExistsError
         If the file is there.
     ValueError
-        If a cell's predictions are damaged.
+        If a cell's predictions are damaged; or, without ids, if the configuration of a cell names a group or a sample
+        (``subgroup`` with a patient in ``where``): it is what the cell's key is made of, and cannot be taken out; or if
+        a benchmark, or a method or probe in one, is called by such a name.
 
     Notes
     -----
@@ -79,17 +75,30 @@ def export_store(store: Store, path: str | os.PathLike[str], *, without_ids: boo
     key = secrets.token_bytes(32)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".kinview-export-") as folder:
         copy = Store(str(Path(folder, "store.db")))
-        source, destination = make_engine(store.url), make_engine(copy.url)
-        with explained(store.url), source.connect() as reading, destination.begin() as writing:
-            datasets = {row["hash"]: row["dataset"] for row in _rows(reading, tables()["cells"])}
-            for name in ("cells", "plans", "predictions"):
-                for row in _rows(reading, tables()[name]):
-                    if without_ids and name == "cells" and row["message"] is not None:
-                        row["message"] = _LEFT_OUT
-                    if without_ids and name == "predictions":
-                        row = _without_names(row, str(datasets.get(row["hash"])), key, source)
-                    writing.execute(tables()[name].insert(), row)
-        with destination.connect() as connection:  # one file, without a log beside it
+        names = set[str]()
+        with store.connected() as reading, copy.connected(write=True) as writing:
+            cells = {row.hash: row for row in reading.execute(tables()["cells"].select())}
+            for row in reading.execute(tables()["predictions"].select()):
+                content = row._mapping
+                if without_ids:
+                    said = checked_predictions(row, store.shown_url)
+                    names.update(said["sample"].dropna(), said["group"].dropna())
+                    dataset = str(cells[row.hash].dataset) if row.hash in cells else ""
+                    content = predictions_row(row.hash, _coded(said, dataset, key))
+                writing.execute(tables()["predictions"].insert(), dict(content))
+            for row in cells.values():
+                content = dict(row._mapping)
+                if without_ids:
+                    _refuse_named(row, names)
+                    _refuse_shown(row, names)
+                    content["message"] = None if row.message is None else _LEFT_OUT
+                writing.execute(tables()["cells"].insert(), content)
+            for name in ("plans", "shown", "steps"):
+                for row in reading.execute(tables()[name].select()):
+                    if without_ids:
+                        _refuse_shown(row, names)
+                    writing.execute(tables()[name].insert(), dict(row._mapping))
+        with copy.connected() as connection:  # one file, without a log beside it
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
         _refuse_existing(target)  # one may have appeared meanwhile
@@ -102,40 +111,77 @@ def _refuse_existing(target: Path) -> None:
         raise FileExistsError(f"{target} is there already, and an export replaces no file; give another name")
 
 
-def _rows(connection: sa.Connection, table: sa.Table) -> Iterator[dict[str, Any]]:
-    """The rows of a table; a store to read only may be of an earlier schema, and lack some columns or the table."""
-    import sqlalchemy as sa
+def _refuse_named(row: Any, names: set[str]) -> None:
+    """Refuse a cell whose corruption or label noise names a sample or a group."""
+    spec = {} if row.spec is None else parse_json(row.spec, "the spec of a cell")
+    for role in ("corruption", "label_noise"):
+        if names.intersection(_texts(spec.get(role))) or _by_group(spec.get(role)):
+            raise ValueError(
+                f"the {role.replace('_', ' ')} of cell {row.hash[:12]} names a sample or a group (in `where`, say), "
+                "and a store without ids cannot hold it: run without such conditions, or go by static columns instead"
+            )
 
-    if not sa.inspect(connection).has_table(table.name):
-        return
-    absent = missing_columns(connection) if table.name == "cells" else []
-    columns = [column for column in table.columns if column.name not in absent]
-    for row in connection.execute(sa.select(*columns)):
-        yield dict(row._mapping)
+
+def _refuse_shown(row: Any, names: set[str]) -> None:
+    """Refuse a benchmark that is called as a sample or a group is, or calls a method or probe so."""
+    content = getattr(row, "content", None)
+    told = [getattr(row, "benchmark", None), *_texts(None if content is None else parse_json(content, "what is shown"))]
+    if names.intersection(told):
+        raise ValueError(
+            f"the benchmark, or the name that it gives a method or probe, of {row.hash[:12]} is the name of a sample "
+            "or a group, and a store without ids cannot hold it: run it under other names, which changes no result"
+        )
 
 
-def _without_names(row: Mapping[str, Any], dataset: str, key: bytes, source: sa.Engine) -> dict[str, Any]:
-    """The predictions of a cell with codes for names, sorted by them."""
-    from types import SimpleNamespace
+def _by_group(config: Any) -> bool:
+    """Whether a configuration goes by the names of groups: its ``where`` names no static column."""
+    if isinstance(config, Mapping):
+        return any(
+            not isinstance(value, Mapping) if key == "where" and value is not None else _by_group(value)
+            for key, value in config.items()
+        )
+    return isinstance(config, list) and any(map(_by_group, config))
 
-    table = checked_predictions(SimpleNamespace(**row), source.url.render_as_string())
 
-    def codes(column: pd.Series, what: str) -> list[Any]:
-        return [None if one is None else _code(key, dataset, what, str(one)) for one in column.tolist()]
+def _texts(config: Any) -> Iterator[str]:
+    """Values in a configuration that may name something, as text: texts, and all that stands under ``where``."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            yield from map(text_of, _leaves(value)) if key == "where" else _texts(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _texts(value)
+    elif isinstance(config, str):
+        yield config
 
-    samples = np.array(codes(table["sample"], "sample"))
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(one)
+    else:
+        yield value
+
+
+def _coded(said: pd.DataFrame, dataset: str, key: bytes) -> Predictions:
+    """Predictions with codes for names, sorted by them."""
+
+    def codes(column: str) -> np.ndarray:
+        texts = said[column].tolist()
+        return np.array([None if one is None else _code(key, dataset, column, str(one)) for one in texts])
+
+    samples = codes("sample")
     order = np.argsort(samples, kind="stable")
-    scores = [name for name in table.columns if name.startswith(SCORE)]
-    groups = None if table["group"].isna().all() else np.array(codes(table["group"], "group"), dtype=object)[order]
-    made = Predictions(
+    ordered = said.iloc[order]
+    scores = [name for name in said.columns if name.startswith(SCORE)]
+    return Predictions(
         samples[order].tolist(),
-        table["y"].to_numpy()[order],
-        table["predicted"].to_numpy()[order],
-        table[scores].to_numpy(dtype=np.float64)[order],
+        ordered["y"].to_numpy(),
+        ordered["predicted"].to_numpy(),
+        ordered[scores].to_numpy(dtype=np.float64),
         np.array([name.removeprefix(SCORE) for name in scores]),
-        groups,
+        None if said["group"].isna().all() else codes("group")[order],
     )
-    return predictions_row(row["hash"], made)
 
 
 def _code(key: bytes, *parts: str) -> str:

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from numpy.typing import ArrayLike
+
+from kinview.evaluation.metrics.table import is_unbounded, lower_is_better
 
 __all__ = [
     "CONDITION",
@@ -18,22 +21,29 @@ __all__ = [
     "check_cells",
     "check_confidence",
     "confidence_interval",
+    "holm",
+    "median_interval",
     "normalise_conditions",
     "paired_differences",
     "scoreboard",
     "summarize",
 ]
 
-CONDITION = ("corruption", "severity", "corrupt", "pretrain_on", "label_noise", "label_noise_rate", "label_fraction")
+CONDITION = (
+    "corruption", "severity", "severity_test", "corrupt", "pretrain_on", "label_noise", "label_noise_rate",
+    "label_fraction",
+)  # fmt: skip
 """The columns that together say under which condition a cell was run."""
 
 FOLD = ("split", "fold")
 """The columns that say how the data set was cut, and which fold a cell is."""
 
 _PAIR = ("dataset", "probe", "seed", *FOLD, *CONDITION)
+_EQUAL = 1e-12  # spread of values that are the same but for their last bits
 _NEUTRAL: dict[str, str | float] = {
     "corruption": "none",
     "severity": 0.0,
+    "severity_test": 0.0,
     "corrupt": "none",
     "pretrain_on": "clean",
     "label_noise": "none",
@@ -60,7 +70,8 @@ def confidence_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[fl
     Returns
     -------
     low, high : float
-        NaN with fewer than two observations: one seed says nothing about the spread.
+        NaN with fewer than two observations, and where all are equal to 12 decimals: one seed, and seeds that happen
+        to agree, say nothing about the spread.
 
     Raises
     ------
@@ -80,6 +91,53 @@ def confidence_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[fl
         return float("nan"), float("nan")
     half = float(_half_width(observed.std(ddof=1), observed.size, confidence))
     return float(observed.mean()) - half, float(observed.mean()) + half
+
+
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    r"""Distribution-free confidence interval of a median.
+
+    Of the ordered values :math:`x_{(1)} \le \dots \le x_{(n)}` it is :math:`[x_{(k)}, x_{(n+1-k)}]` with the largest
+    :math:`k` for which
+
+    .. math:: 2 \, \Pr(B \le k - 1) \le 1 - c, \qquad B \sim \mathrm{Binomial}(n, \tfrac12)
+
+    so that single values, however far out, do not move it.
+
+    Parameters
+    ----------
+    values : array-like, shape (n,)
+        Observations. NaN is left out.
+    confidence : float
+        Coverage :math:`c` at least, between 0 and 1.
+
+    Returns
+    -------
+    low, high : float
+        NaN where no two of the values cover the median so surely, of 95 % with fewer than six, and where all values
+        are equal to 12 decimals.
+
+    Raises
+    ------
+    ValueError
+        If ``confidence`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> median_interval([1, 2, 3, 4, 5, 1000]), median_interval([1, 2, 3, 4, 5])
+    ((1.0, 1000.0), (nan, nan))
+    >>> median_interval([*range(1, 10), 1000])
+    (2.0, 9.0)
+    """
+    from scipy.stats import binom
+
+    check_confidence(confidence)
+    observed = np.sort(np.asarray(values, dtype=np.float64).ravel())
+    observed = observed[~np.isnan(observed)]
+    if not len(observed) or observed[-1] - observed[0] <= _EQUAL:
+        return float("nan"), float("nan")
+    below = np.arange(len(observed) // 2)
+    k = int((2 * binom.cdf(below, len(observed), 0.5) <= 1 - confidence).sum())
+    return (float(observed[k - 1]), float(observed[-k])) if k else (float("nan"), float("nan"))
 
 
 def summarize(
@@ -102,7 +160,7 @@ def summarize(
     -------
     DataFrame
         The columns of ``by``, then ``n``, ``mean``, ``std``, ``low``, ``high``. ``std`` and the interval are NaN with
-        fewer than two values, the mean with none.
+        fewer than two values, the interval also where all are equal to 12 decimals, the mean with none.
 
     Raises
     ------
@@ -127,6 +185,7 @@ def summarize(
 def normalise_conditions(frame: pd.DataFrame) -> pd.DataFrame:
     """Spell each condition in one way: a factor that is absent, missing or of rate zero is ``"none"`` and 0.
 
+    ``severity_test`` is what the test part has: that of the training part where it says nothing, 0 where it is clean.
     A cell that does not say how its data set was cut is of the official split.
 
     Returns
@@ -151,8 +210,10 @@ def normalise_conditions(frame: pd.DataFrame) -> pd.DataFrame:
     for column, neutral in _UNCUT.items():
         result[column] = result[column].where(result[column].notna(), neutral) if column in result else neutral
     untouched = (result["severity"] == 0) | (result["corruption"] == "none")
-    for column in ("corruption", "severity", "corrupt", "pretrain_on"):
+    for column in ("corruption", "severity", "severity_test", "corrupt", "pretrain_on"):
         result[column] = result[column].mask(untouched, _NEUTRAL[column])
+    same = (result["severity_test"] == 0) & (result["corrupt"] != "train")  # as the training part, where none is given
+    result["severity_test"] = result["severity_test"].mask(same, result["severity"])
     true_labels = (result["label_noise_rate"] == 0) | (result["label_noise"] == "none")
     for column in ("label_noise", "label_noise_rate"):
         result[column] = result[column].mask(true_labels, _NEUTRAL[column])
@@ -173,7 +234,8 @@ def paired_differences(
 
     for each pair :math:`i` of cells that differ in the method alone; within a group :math:`\bar d` and its t interval
     are taken over the pairs. Folds of one seed are averaged first: they share training rows, so that their spread says
-    too little.
+    too little. Of a metric without a bound (``"r2"``, ``"rmse"``, ``"mae"``) both averages are medians, and the
+    interval is that of a median (:func:`median_interval`), which needs six pairs.
 
     Parameters
     ----------
@@ -193,7 +255,8 @@ def paired_differences(
     DataFrame
         The columns of ``by``, then ``n`` (pairs), ``difference``, ``std``, ``low``, ``high`` and ``verdict``:
         ``"better"`` or ``"worse"`` where the interval excludes zero, ``"higher"``, ``"lower"`` or ``"equal"`` where it
-        does not (or where there is one pair and therefore no interval).
+        does not (or where there is no interval: of one pair, or of pairs whose differences are all equal).
+        ``"higher"`` is the side of ``"better"``: of an error (``"mae"``, ``"rmse"``) a difference below zero.
 
     Raises
     ------
@@ -215,7 +278,7 @@ def paired_differences(
        method  n  difference   std    low   high verdict
     0  ts2vec  3        0.05  0.01  0.025  0.075  better
     """
-    cells = check_cells(frame, metric)
+    cells, median = check_cells(frame, metric), is_unbounded(metric)
     key = list(_PAIR)
     reference = cells.loc[cells["method"] == control, [*key, metric]]
     if reference.empty:
@@ -228,12 +291,18 @@ def paired_differences(
     if pairs["fold"].nunique() > 1:
         whole = list(dict.fromkeys([*by, "dataset", "method", "probe", "seed", "split", *CONDITION]))
         grouped = pairs.groupby([name for name in whole if name != "fold"], dropna=False)
-        pairs = grouped[["difference"]].mean().reset_index()
+        pairs = grouped[["difference"]].agg("median" if median else "mean").reset_index()
     result = summarize(pairs, by, metric="difference", confidence=confidence)
+    if median:
+        differences = [group.to_numpy() for _, group in pairs.groupby(list(by), sort=True, dropna=False)["difference"]]
+        result["mean"] = [float(np.median(z)) for z in differences]
+        result[["low", "high"]] = np.reshape([median_interval(z, confidence) for z in differences], (-1, 2))
     result = result.rename(columns={"mean": "difference"})
-    sign = np.sign(result["difference"].round(12))
+    turn = -1.0 if lower_is_better(metric) else 1.0
+    sign = turn * np.sign(result["difference"].round(12))
     verdict = sign.map({1.0: "higher", 0.0: "equal", -1.0: "lower"})
-    verdict = verdict.mask((sign > 0) & (result["low"] > 0), "better").mask((sign < 0) & (result["high"] < 0), "worse")
+    excludes = (result["low"] > 0) | (result["high"] < 0)
+    verdict = verdict.mask((sign > 0) & excludes, "better").mask((sign < 0) & excludes, "worse")
     return result.assign(verdict=verdict)
 
 
@@ -296,13 +365,50 @@ def scoreboard(differences: pd.DataFrame, *, confidence: float = 0.95) -> pd.Dat
     return result
 
 
+def holm(p: ArrayLike) -> Float[np.ndarray, " n"]:
+    r"""Holm's step-down correction of p-values.
+
+    With the p-values in ascending order, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (n - j + 1)\, p_{(j)})`. NaN
+    stays NaN and is not counted.
+
+    Parameters
+    ----------
+    p : array-like of shape (n,)
+        p-values.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Corrected p-values, in the same order.
+
+    References
+    ----------
+    .. [1] Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics
+       6, 65-70.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03, 0.005]).round(6).tolist()
+    [0.03, 0.06, 0.06, 0.02]
+    """
+    values = np.asarray(p, dtype=np.float64)
+    result = np.full(values.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    steps = np.minimum(1.0, (len(order) - np.arange(len(order))) * values[order])
+    result[order] = np.maximum.accumulate(steps) if len(order) else steps
+    return result
+
+
 def _half_width(std: ArrayLike, n: ArrayLike, confidence: float) -> np.ndarray:
     from scipy.stats import t
 
     check_confidence(confidence)
     count = np.asarray(n, dtype=np.float64)
     freedom = np.where(count > 1, count - 1, np.nan)
-    half: np.ndarray = t.ppf((1 + confidence) / 2, freedom) * np.asarray(std, dtype=np.float64) / np.sqrt(freedom + 1)
+    spread = np.asarray(std, dtype=np.float64)
+    spread = np.where(spread > _EQUAL, spread, np.nan)
+    half: np.ndarray = t.ppf((1 + confidence) / 2, freedom) * spread / np.sqrt(freedom + 1)
     return half
 
 

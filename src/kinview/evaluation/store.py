@@ -6,7 +6,9 @@ import contextlib
 import datetime
 import io
 import os
-import time
+import shutil
+import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,22 +18,21 @@ from kinview.evaluation._database import (
     JSON,
     METRICS,
     NUMBERS,
-    OFFICIAL,
     TEXT,
     absolute_url,
+    checked_frame,
     checked_predictions,
     checked_row,
-    completed_config,
     explained,
     insert_into,
     make_engine,
-    may_not_write,
-    missing_columns,
     predictions_row,
+    result_statements,
     tables,
-    upgrade,
 )
-from kinview.files import atomic_write
+from kinview.evaluation._migrations import SCHEMA_VERSION, opened
+from kinview.evaluation.shown import read_shown, with_drawn_splits, with_names, write_shown
+from kinview.files import atomic_write, canonical_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_URL", "METRICS", "SCHEMA_VERSION", "Store"]
 
 DEFAULT_URL = "sqlite:///kinview-results/results.db"
-SCHEMA_VERSION = 3
+_COLUMNS = dict.fromkeys((*TEXT, *JSON, *NUMBERS, *INTEGERS, "message"))  # missing unless a result says them
 _WHICH = ("hash", "dataset", "method", "probe", "split", "fold", "seed")  # and the condition: which cell it is
 _CHUNK = 500  # hashes per query: SQLite limits the number of bound values
 
@@ -70,13 +71,16 @@ class Store:
     FileNotFoundError
         If there is no such SQLite file and ``create`` is false.
     ValueError
-        If the database belongs to another program or to a later version of kinview, or the URL is not one.
+        If the database belongs to another program or to a later version of kinview, or is of an earlier one and may not
+        be changed, or the URL is not one.
 
     Notes
     -----
-    A store of an earlier version is brought up to date when it is opened, for good: columns that are new are empty in
-    its rows, and their ``method_config`` is completed with the defaults of the kinview that wrote them. Keys and
-    results stay as they are. One that may not be written to is read in the same way and stays as it is.
+    A store of an earlier schema is brought up to date when it is opened, for good, in one transaction and after a
+    backup: a copy beside a SQLite file (``results.schema-3.db``), copies of the tables in PostgreSQL
+    (``kinview_schema_3_cells``). Columns that are new are empty in its rows, and their ``method_config`` is completed
+    with the defaults of the kinview that wrote them. Keys and results stay as they are. Of a SQLite file that may not
+    be written to a migrated copy is read, and it stays as it is; in PostgreSQL a role that may has to open it first.
 
     Examples
     --------
@@ -92,14 +96,21 @@ class Store:
 
     def __init__(self, url: str = DEFAULT_URL, *, create: bool = True) -> None:
         self.url = absolute_url(url)
-        self._engine = make_engine(self.url)
-        self._absent: frozenset[str] = frozenset()  # columns that a store to read only lacks
-        self._completes = False  # and whether its configs are those of schema 1
+        self._kept: dict[int, Any] = {}  # the connection that a thread keeps open
         with explained(self.url, opening=True):
-            self._open(create)
+            self._engine, folder = opened(make_engine(self.url), create=create)
+        if folder is not None:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        import sqlalchemy as sa
+
+        return sa.make_url(self.url).render_as_string()
 
     def __repr__(self) -> str:
-        return f"Store({self._engine.url.render_as_string()!r})"
+        return f"Store({self.shown_url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Store, (self.url,))
@@ -131,59 +142,129 @@ class Store:
         ValueError
             If a column is unknown, a required one is absent, or a value has the wrong type. Nothing is written then.
         """
-        import sqlalchemy as sa
-
-        cells = tables()["cells"]
         values = checked_row(row) | {"hash": str(key), "attempts": 1, "created_at": _now()}
         if benchmark is not None:
             values["benchmark"] = benchmark
-        insert = insert_into(self._engine.dialect.name)(cells).values(**values)
-        failed = cells.c.status == "failed"
-        replaced = {
-            column.name: sa.case((failed, getattr(insert.excluded, column.name)), else_=column)
-            for column in cells.columns
-            if column.name not in ("hash", "attempts")
-        }
-        statement = insert.on_conflict_do_update(
-            index_elements=["hash"], set_={**replaced, "attempts": cells.c.attempts + 1}
-        )
-        with self._connected(write=True) as connection:
-            written = connection.execute(statement.returning(cells.c.created_at)).scalar()
-            if predictions is not None and written == values["created_at"]:  # else the row of an earlier one stays
-                one = insert_into(self._engine.dialect.name)(tables()["predictions"])
-                row_of = predictions_row(str(key), predictions)
-                connection.execute(one.values(**row_of).on_conflict_do_update(index_elements=["hash"], set_=row_of))
+        insert, replace = result_statements(self._engine.dialect.name)
+        row_of = None if predictions is None else predictions_row(str(key), predictions)
+        with self.connected(write=True) as connection:
+            written = connection.execute(insert, _COLUMNS | values).scalar()
+            if row_of is not None and written == values["created_at"]:  # else the row of an earlier one stays
+                connection.execute(replace, row_of)
 
-    def plan(self, benchmark: str, keys: Sequence[str]) -> None:
+    def plan(self, benchmark: str, keys: Sequence[str], shown: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Record which cells a benchmark consists of; the plan of an earlier run under this name is replaced.
 
         So ``frame(benchmark=...)`` never mixes results of an older configuration or an older version into a table.
+        ``shown`` names methods and probes of its cells, as frames and predictions of this benchmark show them, and
+        says how test parts were drawn.
         """
         plans = tables()["plans"]
-        rows = [{"benchmark": benchmark, "hash": key, "position": i} for i, key in enumerate(dict.fromkeys(keys))]
-        with self._connected(write=True) as connection:
+        rows: list[dict[str, Any]] = [
+            {"benchmark": benchmark, "hash": key, "position": i} for i, key in enumerate(dict.fromkeys(keys))
+        ]
+        insert = insert_into(self._engine.dialect.name)(plans)
+        insert = insert.on_conflict_do_update(  # another run may write the same plan at the same time
+            index_elements=["benchmark", "hash"], set_={"position": insert.excluded.position}
+        )
+        with self.connected(write=True) as connection:
             connection.execute(plans.delete().where(plans.c.benchmark == benchmark))
             if rows:
-                connection.execute(plans.insert(), rows)
+                by_hash = sorted(rows, key=lambda row: str(row["hash"]))  # so that none waits for the other
+                connection.execute(insert, by_hash)
+            write_shown(connection, benchmark, shown or {})
 
     def known(self, keys: Iterable[str]) -> set[str]:
         """Those of the given cells that have a result (a failed cell has none)."""
+        return {key for key, (status, _) in self.states(keys).items() if status == "ok"}
+
+    def planned(self, benchmark: str) -> int:
+        """Number of cells in the recorded plan of a benchmark."""
+        import sqlalchemy as sa
+
+        plans = tables()["plans"]
+        with self.connected() as connection:
+            query = sa.select(sa.func.count()).select_from(plans).where(plans.c.benchmark == benchmark)
+            return int(connection.execute(query).scalar_one())
+
+    def states(self, keys: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Status of those of the given cells that were computed, ``"ok"`` or ``"failed"``, and how often they were."""
         import sqlalchemy as sa
 
         cells = tables()["cells"]
-        found: set[str] = set()
-        with self._connected() as connection:
+        found: dict[str, tuple[str, int]] = {}
+        with self.connected() as connection:
             for part in _chunks(list(keys)):
-                query = sa.select(cells.c.hash).where(cells.c.hash.in_(part), cells.c.status == "ok")
-                found.update(connection.execute(query).scalars())
+                query = sa.select(cells.c.hash, cells.c.status, cells.c.attempts).where(cells.c.hash.in_(part))
+                found.update({row.hash: (row.status, row.attempts) for row in connection.execute(query)})
         return found
+
+    def note_step(
+        self,
+        key: str,
+        *,
+        kind: str,
+        dataset: str,
+        method: str,
+        seconds: float | None = None,
+        parameters: int | None = None,
+        history: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note that a model or an embedding is begun, or with ``seconds`` that it is there and what it took.
+
+        Parameters
+        ----------
+        key : str
+            Content hash of the step.
+        kind : str
+            ``"pretrain"``, ``"embed"``, or ``"source"``: pre-training on other data sets.
+        dataset, method : str
+            As the cells name them.
+        seconds : float, optional
+            Wall time.
+        parameters : int, optional
+            Of a model: weights of its network that training changes.
+        history : mapping, optional
+            Of a model: what its training recorded, see :func:`kinview.training.history.thinned_history`.
+        """
+        steps = tables()["steps"]
+        with self.connected(write=True) as connection:
+            if seconds is not None:
+                text = canonical_json(dict(history)) if history else None
+                made = {"seconds": seconds, "parameters": parameters, "history": text}
+                connection.execute(steps.update().where(steps.c.hash == key).values(**made))
+                return
+            values = {"hash": key, "kind": kind, "dataset": dataset, "method": method, "attempts": 1}
+            insert = insert_into(connection.dialect.name)(steps).values(**values)
+            again = {"attempts": steps.c.attempts + 1}
+            connection.execute(insert.on_conflict_do_update(index_elements=["hash"], set_=again))
+
+    def steps(self) -> pd.DataFrame:
+        """Models and embeddings that runs on this store made, one row a step.
+
+        Returns
+        -------
+        DataFrame
+            ``hash``, ``kind`` (``"pretrain"``, ``"embed"``, or ``"source"``: pre-training on other data sets, noted
+            with the first data set that the model is taken to), ``dataset``, ``method``, ``attempts`` (how often it was
+            begun: once more for each time that its process was killed, or its file was deleted), ``seconds`` of wall
+            time (missing where it was not finished), and of a model ``parameters`` (weights that training changes) and
+            ``history`` (JSON text: what its training recorded, as means over at most 100 runs of steps). What a probe
+            took is in ``seconds`` of :meth:`frame`.
+        """
+        import pandas as pd
+
+        table = tables()["steps"]
+        with self.connected() as connection:
+            rows = [tuple(row) for row in connection.execute(table.select().order_by(table.c.hash))]
+        return pd.DataFrame(rows, columns=[column.name for column in table.columns])
 
     def benchmarks(self) -> list[str]:
         """Names of the benchmarks whose plan is recorded."""
         import sqlalchemy as sa
 
         plans = tables()["plans"]
-        with self._connected() as connection:
+        with self.connected() as connection:
             query = sa.select(plans.c.benchmark).distinct().order_by(plans.c.benchmark)
             return list(connection.execute(query).scalars())
 
@@ -201,39 +282,41 @@ class Store:
         -------
         DataFrame
             The columns of the table ``cells``; ``metrics``, ``method_config``, ``method_of``, ``realised_transition``,
-            ``spec`` and ``versions`` are JSON text. ``labelled_samples`` and ``labelled_groups`` count the training
-            samples whose label was known and their groups; ``realised_transition`` holds their classes, and how many
-            were of each (rows of ``counts``) and were labelled as each (columns). Cells of earlier versions lack them.
+            ``spec`` and ``versions`` are JSON text. ``model_hash`` names the cell's model in :meth:`steps`.
+            ``labelled_samples`` and ``labelled_groups`` count the training samples whose label was known and their
+            groups; ``realised_transition`` holds their classes, and how many were of each (rows of ``counts``) and were
+            labelled as each (columns). Cells of earlier versions lack them.
+            Of a benchmark ``method`` and ``probe`` hold the names that it gives them, and else labels of configurations
+            (``method_name`` is always the registered name). With sweeps there is ``sweeps``: of which a method is a
+            variant, and by which values; and where a reader drew the test part of a data set ``drawn_split``: JSON text
+            of ``test_fraction`` and ``split_seed``, missing where a data set has parts of its own.
         """
         import pandas as pd
         import sqlalchemy as sa
 
         cells, plans = tables()["cells"], tables()["plans"]
         columns = [column.name for column in cells.columns]
-        selected = [sa.null().label(one.name) if one.name in self._absent else one for one in cells.columns]
         rows: list[Any] = []
-        with self._connected() as connection:
+        with self.connected() as connection:
+            names = {} if benchmark is None else read_shown(connection, benchmark)
             if keys is not None:
                 wanted = list(dict.fromkeys(keys))
                 for part in _chunks(wanted):
-                    rows += connection.execute(sa.select(*selected).where(cells.c.hash.in_(part))).all()
+                    rows += connection.execute(sa.select(cells).where(cells.c.hash.in_(part))).all()
                 position = {key: i for i, key in enumerate(wanted)}
                 rows.sort(key=lambda row: position[row.hash])
             else:
-                query = sa.select(*selected).select_from(cells)
+                query = sa.select(cells).select_from(cells)
                 if benchmark is not None:
                     query = query.join(plans, plans.c.hash == cells.c.hash).where(plans.c.benchmark == benchmark)
                     query = query.order_by(plans.c.position)
                 else:
                     query = query.order_by(cells.c.created_at, cells.c.hash)
                 rows = list(connection.execute(query).all())
-        frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
-        for name, value in OFFICIAL.items():  # which all cells of earlier schemas are
-            frame[name] = frame[name].where(frame[name].notna(), value)
-        if self._completes:
-            frame["method_config"] = frame["method_config"].map(completed_config, na_action="ignore")
+        frame = checked_frame(pd.DataFrame([tuple(row) for row in rows], columns=columns), self.url)
         if benchmark is not None:
             frame["benchmark"] = benchmark
+            frame = with_drawn_splits(with_names(frame, names), names)
         types = dict.fromkeys(("hash", *TEXT, *JSON, "status", "message"), "str") | dict.fromkeys(NUMBERS, "float64")
         types |= dict.fromkeys(("seed", *INTEGERS, "attempts"), "Int64")
         return frame.astype(types).where(frame.notna())  # before pandas 3 a missing text became the text "None"
@@ -275,11 +358,10 @@ class Store:
         stored = tables()["predictions"]
         cells = self.frame(keys=keys, benchmark=benchmark)[which_cell]
         found: dict[str, pd.DataFrame] = {}
-        with self._connected() as connection:
-            there = sa.inspect(connection).has_table(stored.name)  # a store to read only may be of an earlier schema
-            for part in _chunks(cells["hash"].tolist() if there else []):
+        with self.connected() as connection:
+            for part in _chunks(cells["hash"].tolist()):
                 for row in connection.execute(sa.select(stored).where(stored.c.hash.in_(part))):
-                    found[row.hash] = checked_predictions(row, self._engine.url.render_as_string())
+                    found[row.hash] = checked_predictions(row, self.shown_url)
         cells = cells[cells["hash"].isin(found)]
         if cells.empty:
             return pd.DataFrame(columns=[*which_cell, "sample", "group", "y", "predicted"])
@@ -305,92 +387,27 @@ class Store:
 
     @contextlib.contextmanager
     def kept_open(self) -> Iterator[None]:
-        """Keep a connection while many rows are written: SQLite puts its log into the file when the last one closes."""
+        """Use one connection for all that this thread does in the block: a new one each time costs more than a cell."""
         with explained(self.url):
             connection = self._engine.connect()
+        self._kept[threading.get_ident()] = connection
         try:
-            yield
+            with connection:
+                yield
         finally:
-            connection.close()
+            del self._kept[threading.get_ident()]
 
     @contextlib.contextmanager
-    def _connected(self, *, write: bool = False) -> Iterator[Any]:
-        """A connection, in a transaction where it writes; a driver's error becomes one for people."""
-        with explained(self.url), self._engine.begin() if write else self._engine.connect() as connection:
-            yield connection
-
-    def _open(self, create: bool) -> None:
-        """Prepare; while another process turns a new SQLite file into WAL mode, SQLite refuses instead of waiting."""
-        import sqlalchemy as sa
-
-        for pause in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0):  # seconds
+    def connected(self, *, write: bool = False) -> Iterator[Any]:
+        """A connection of SQLAlchemy, in a transaction where it writes; a driver's error becomes one for people."""
+        kept = self._kept.get(threading.get_ident())
+        with explained(self.url), contextlib.nullcontext(kept) if kept else self._engine.connect() as connection:
             try:
-                return self._prepare(create)
-            except sa.exc.OperationalError as error:
-                if "locked" not in str(error.orig):
-                    raise
-                time.sleep(pause)
-        return self._prepare(create)
-
-    def _prepare(self, create: bool) -> None:
-        """Check that the database is ours, or make the tables in an empty one."""
-        import sqlalchemy as sa
-
-        shown = self._engine.url.render_as_string()
-        database = self._engine.url.database
-        if self._engine.dialect.name == "sqlite" and database:
-            if not create and not Path(database).is_file():
-                raise FileNotFoundError(f"there is no result store {shown}; run a benchmark first, or check the URL")
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
-        names = sa.inspect(self._engine).get_table_names()  # asked once: another process may be making the tables now
-        if names and tables()["kinview_schema"].name not in names:
-            raise ValueError(
-                f"{shown} belongs to another program: it holds the tables {', '.join(sorted(names)[:5])} and no "
-                f"kinview_schema; give the URL of an empty or new database"
-            )
-        if not names:
-            if not create:
-                raise FileNotFoundError(f"{shown} is empty, no result store; run a benchmark first, or check the URL")
-            self._create()
-        version = self._version()
-        if version is None or not 1 <= version <= SCHEMA_VERSION:
-            raise ValueError(
-                f"{shown} was written with result schema {version}, this kinview reads up to schema {SCHEMA_VERSION}; "
-                f"use the version of kinview that wrote it, or start a new store with another URL"
-            )
-        if version < SCHEMA_VERSION or missing_columns(self._engine):
-            absent = missing_columns(self._engine)
-            try:
-                upgrade(self._engine, SCHEMA_VERSION)
-            except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
-                if not may_not_write(error):
-                    raise
-                self._absent, self._completes = frozenset(absent), version == 1
-
-    def _version(self) -> int | None:
-        import sqlalchemy as sa
-
-        schema = tables()["kinview_schema"]
-        if not sa.inspect(self._engine).has_table(schema.name):
-            return None
-        with self._engine.connect() as connection:
-            return connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()
-
-    def _create(self) -> None:
-        """Make the tables; several processes may try at once, and the first one wins."""
-        import sqlalchemy as sa
-
-        schema = tables()["kinview_schema"]
-        try:
-            with self._engine.begin() as connection:
-                if self._engine.dialect.name == "sqlite":
-                    connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # kept in the file: readers never block
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # its driver would make each table on its own
-                tables()["cells"].metadata.create_all(connection)
-                connection.execute(schema.insert().values(version=SCHEMA_VERSION))
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
-            if self._version() is None:
-                raise
+                yield connection
+                if write:
+                    connection.commit()
+            finally:
+                connection.rollback()  # what was read or not committed; a reader keeps no transaction open
 
 
 def _chunks(keys: list[str]) -> Iterator[list[str]]:

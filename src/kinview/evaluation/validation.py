@@ -1,4 +1,4 @@
-"""Checks that corruptions and label noise share."""
+"""Checks and names that corruptions, label noise and metrics have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_rate", "check_seed"]
+__all__ = ["check_rate", "check_seed", "text_of"]
 
 
 def check_rate(rate: Any) -> None:
@@ -36,3 +36,17 @@ def check_seed(seed: Any) -> list[int]:
     if not parts or not all(isinstance(p, int | np.integer) and not isinstance(p, bool) and p >= 0 for p in parts):
         raise ValueError(f"seed must be an integer >= 0 or a sequence of them, got {seed!r}")
     return [int(part) for part in parts]
+
+
+def text_of(value: Any) -> str:
+    """Text by which a configuration names a value of the data: a whole number has no fraction, whatever holds it.
+
+    Keys of YAML are text, and a gap in a column makes whole numbers floats.
+
+    Examples
+    --------
+    >>> text_of(2.0), text_of(np.int64(2)), text_of(2.5), text_of("02")
+    ('2', '2', '2.5', '02')
+    """
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)

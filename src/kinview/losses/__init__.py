@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         binary_logistic as binary_logistic,
         binary_logistic_scores as binary_logistic_scores,
     )
+    from kinview.losses.cell_error import cell_error as cell_error, cell_outputs as cell_outputs
     from kinview.losses.clip import CLIP as CLIP, clip as clip
     from kinview.losses.cmcr import CMCR as CMCR, cmcr as cmcr
     from kinview.losses.consistency import Consistency as Consistency, consistency as consistency
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
         club_bound as club_bound,
         nce_bound as nce_bound,
     )
+    from kinview.losses.flat_nce import FlatNCE as FlatNCE, flat_nce as flat_nce
+    from kinview.losses.flo import FLO as FLO, flo as flo
     from kinview.losses.group_nce import GroupNCE as GroupNCE, group_nce as group_nce
     from kinview.losses.hierarchical import (
         Hierarchical as Hierarchical,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
         temporal_contrastive as temporal_contrastive,
     )
     from kinview.losses.info_nce import InfoNCE as InfoNCE, info_nce as info_nce
+    from kinview.losses.lejepa import LeJEPA as LeJEPA, lejepa as lejepa, sigreg as sigreg
     from kinview.losses.lifted_structured import (
         LiftedStructured as LiftedStructured,
         lifted_structured as lifted_structured,
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from kinview.losses.nnclr import NNCLR as NNCLR, nnclr as nnclr
     from kinview.losses.nt_xent import NTXent as NTXent, nt_xent as nt_xent
     from kinview.losses.nt_xent_poly import NTXentPoly as NTXentPoly, nt_xent_poly as nt_xent_poly
+    from kinview.losses.partition_contrast import partition_contrast as partition_contrast
     from kinview.losses.sigmoid import Sigmoid as Sigmoid, sigmoid as sigmoid
     from kinview.losses.sinkhorn import Sinkhorn as Sinkhorn, sinkhorn as sinkhorn
     from kinview.losses.soft_nearest_neighbour import (
@@ -80,8 +85,10 @@ if TYPE_CHECKING:
     from kinview.losses.swav import SwAV as SwAV, swav as swav
     from kinview.losses.temporal_cpc import TemporalCPC as TemporalCPC, temporal_cpc as temporal_cpc
     from kinview.losses.three_towers import ThreeTowers as ThreeTowers, three_towers as three_towers
+    from kinview.losses.token_contrast import TokenContrast as TokenContrast, token_contrast as token_contrast
     from kinview.losses.triplet import Triplet as Triplet, triplet as triplet
     from kinview.losses.vicreg import VICReg as VICReg, vicreg as vicreg
+    from kinview.losses.visreg import VISReg as VISReg, visreg as visreg
 
 _package = lazy_exports(__name__)
 losses = Registry("losses", members=_package.exported_modules)

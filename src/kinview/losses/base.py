@@ -49,6 +49,8 @@ class Loss(FromPickle, nn.Module, metaclass=_FrozenFlags):
     gathers : bool
         Under ``torch.distributed`` the rows of all processes take part: loss and gradients are those of one process
         with the whole batch.
+    target_first : bool
+        Takes the target before the prediction where the two differ: the rows whose neighbours NNCLR seeks.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class Loss(FromPickle, nn.Module, metaclass=_FrozenFlags):
     needs_negatives: ClassVar[bool] = False
     symmetric: ClassVar[bool] = False
     gathers: ClassVar[bool] = False
+    target_first: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -9,12 +9,12 @@ from torch import Tensor
 from kinview.distributed import gather, global_mean, place
 from kinview.losses import losses
 from kinview.losses._blockwise import Diagonal, SameGroup, logsumexp_rows
+from kinview.losses._checks import check_queue_index
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
 from kinview.tensor_checks import (
     check_bool,
     check_queue,
-    check_rows,
     check_temperature,
     check_views,
     full_precision,
@@ -33,6 +33,7 @@ def info_nce(
     index: Shaped[Tensor, " n"] | None = None,
     queue_index: Shaped[Tensor, " m"] | None = None,
     in_batch: bool = True,
+    rescaled: bool = False,
 ) -> Float[Tensor, ""]:
     r"""InfoNCE: row i of ``a`` has to find row i of ``b`` among all rows of ``b`` and of the queue.
 
@@ -54,6 +55,8 @@ def info_nce(
     in_batch : bool, default True
         Whether the other rows of ``b`` are negatives too. MoCo compares with the queue alone (False); while the queue
         holds no negative of an anchor, its term is zero.
+    rescaled : bool, default False
+        Whether the value is multiplied by 2 τ (MoCo v3), which keeps the gradient from growing as τ falls.
 
     Notes
     -----
@@ -64,6 +67,8 @@ def info_nce(
     .. [1] van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, arXiv 1807.03748.
     .. [2] Bahri et al., SCARF, ICLR 2022, arXiv 2106.15147.
     .. [3] He et al., Momentum Contrast for Unsupervised Visual Representation Learning, CVPR 2020, arXiv 1911.05722.
+    .. [4] Chen, Xie, He, An Empirical Study of Training Self-Supervised Vision Transformers, ICCV 2021, arXiv
+       2104.02057.
 
     Examples
     --------
@@ -88,20 +93,16 @@ def info_nce(
             older = logsumexp_rows(anchors, unit(queue.detach()).to(anchors.dtype), 1 / temperature, masks=masks)
             # each of both may be −inf, or both
             negatives = torch.logsumexp(torch.stack([negatives, older]), dim=0) if in_batch else older
-        return global_mean(softplus(negatives - (anchors * own).sum(dim=1) / temperature))
+        value = global_mean(softplus(negatives - (anchors * own).sum(dim=1) / temperature))
+        return 2 * temperature * value if rescaled else value
 
 
 def _not_itself(
     n: int, queue: Tensor | None, index: Tensor | None, queue_index: Tensor | None
 ) -> tuple[SameGroup, ...]:
     """Mask of the queue's entries that come from the anchor's own sample."""
-    if (index is None) != (queue_index is None) or (queue is None and index is not None):
-        raise ValueError("index and queue_index go together, and with a queue: give all three, or neither index")
-    if queue is None or index is None or queue_index is None:
-        return ()
-    check_rows("info_nce", n, index=index)
-    check_rows("info_nce", len(queue), queue_index=queue_index)
-    return (SameGroup(index, queue_index),)
+    check_queue_index("info_nce", n, queue, index, queue_index)
+    return () if index is None or queue_index is None else (SameGroup(index, queue_index),)
 
 
 @losses.register("info_nce", modality="any", reference="van den Oord et al., CPC, 2018")
@@ -111,12 +112,14 @@ class InfoNCE(Loss):
     needs_negatives = True
     gathers = True
 
-    def __init__(self, temperature: float = 1.0, in_batch: bool = True) -> None:
+    def __init__(self, temperature: float = 1.0, in_batch: bool = True, rescaled: bool = False) -> None:
         super().__init__()
         check_temperature(temperature)
         check_bool(in_batch, "in_batch")
+        check_bool(rescaled, "rescaled")
         self.temperature = temperature
         self.in_batch = in_batch
+        self.rescaled = rescaled
 
     def forward(
         self,
@@ -129,5 +132,12 @@ class InfoNCE(Loss):
     ) -> Float[Tensor, ""]:
         """The loss of two views ``(n, d)``."""
         return info_nce(
-            a, b, self.temperature, queue=queue, index=index, queue_index=queue_index, in_batch=self.in_batch
+            a,
+            b,
+            self.temperature,
+            queue=queue,
+            index=index,
+            queue_index=queue_index,
+            in_batch=self.in_batch,
+            rescaled=self.rescaled,
         )

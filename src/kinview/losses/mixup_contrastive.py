@@ -46,8 +46,8 @@ def mixup_contrastive(
     index, second_index : Tensor, optional
         Which sample each row of ``b`` and of ``second`` is, ``(n,)``. Give them where a sample can occur twice, above
         all where ``second`` is a permutation of ``b``: candidates of one sample then share the target. The official
-        code has every part twice, once as positive and once as negative, which adds log 2 to the value and separates
-        equal vectors.
+        code has every part twice, once as positive and once as negative, which adds log 2 to the value, and separates
+        both where they differ.
 
     Raises
     ------

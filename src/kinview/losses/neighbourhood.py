@@ -15,6 +15,7 @@ from kinview.losses._tiles import tiles
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
 from kinview.tensor_checks import (
+    check_bool,
     check_fraction,
     check_positive,
     check_queue,
@@ -33,6 +34,7 @@ def neighbourhood(
     temperature: float = 0.1,
     alpha: float = 0.3,
     window: float | None = None,
+    both_ways: bool = True,
     *,
     groups: Shaped[Tensor, " n"],
     times: Shaped[Tensor, " n"] | None = None,
@@ -47,19 +49,23 @@ def neighbourhood(
               L_{ND} = \operatorname*{mean}_i \Big[ \log \sum_{k \in N(i)} e^{l_{ik}} - l_{i,p(i)} \Big]
 
     with :math:`l_{ik} = \cos(a_i, b_k)/\tau` over the rows of the other view and of the queue, N(i) those of the same
-    group (and at most ``window`` apart in time), p(i) the row's own other view. Mean of both directions.
+    group (and at most ``window`` apart in time), p(i) the row's own other view. The mean of both directions, or the one
+    from ``a`` to ``b`` alone.
 
     Parameters
     ----------
     a, b : Tensor
         Two views ``(n, d)``; normalised here. With a momentum encoder, give the loss (a, momentum b) and
-        (b, momentum a) in turn.
+        (b, momentum a) in turn, with ``both_ways=False``.
     temperature : float, default 0.1
         τ (paper).
     alpha : float, default 0.3
         Weight of the alignment (paper, MIMIC-III; 0.4 on PhysioNet 2019, 1 for classes as groups).
     window : float, optional
         Largest distance in time between neighbours, in the unit of ``times`` (paper: 16 and 12 steps).
+    both_ways : bool, default True
+        Whether rows of ``b`` look for those of ``a`` too. The keys of a momentum encoder and of its queue are no
+        anchors (paper): then it is False.
     groups : Tensor
         Patient (or class) of each row ``(n,)``.
     times : Tensor, optional
@@ -104,9 +110,10 @@ def neighbourhood(
         neighbours = SameGroup(groups, every, True, times, when, window)
         positives = (first * second).sum(dim=1) / temperature
         values = torch.zeros_like(positives)
-        for anchors, others in ((first, second), (second, first)):
+        ways = ((first, second), (second, first)) if both_ways else ((first, second),)
+        for anchors, others in ways:
             keys = gather(others) if older is None else torch.cat([gather(others), older])
-            values = values + _one_way(anchors, keys, positives, neighbours, temperature, alpha) / 2
+            values = values + _one_way(anchors, keys, positives, neighbours, temperature, alpha) / len(ways)
         return global_mean(values)
 
 
@@ -177,13 +184,22 @@ class Neighbourhood(Loss):
     symmetric = True
     gathers = True
 
-    def __init__(self, temperature: float = 0.1, alpha: float = 0.3, window: float | None = None) -> None:
+    def __init__(
+        self, temperature: float = 0.1, alpha: float = 0.3, window: float | None = None, both_ways: bool = True
+    ) -> None:
         super().__init__()
         check_positive(temperature, "temperature")
+        check_bool(both_ways, "both_ways")
         _check_options(alpha, window)
         self.temperature = temperature
         self.alpha = alpha
         self.window = window
+        self.both_ways = both_ways
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether it needs the time of each row: for a window."""
+        return self.window is not None
 
     def forward(
         self,
@@ -203,6 +219,7 @@ class Neighbourhood(Loss):
             self.temperature,
             self.alpha,
             self.window,
+            self.both_ways,
             groups=groups,
             times=times,
             queue=queue,

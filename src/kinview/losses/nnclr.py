@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from kinview.losses import losses
+from kinview.losses._checks import check_queue_index
 from kinview.losses._two_views import unit
 from kinview.losses.base import Loss
 from kinview.losses.info_nce import info_nce
@@ -23,6 +24,8 @@ def nnclr(
     temperature: float = 0.1,
     *,
     queue: Float[Tensor, "m d"] | None = None,
+    index: Shaped[Tensor, " n"] | None = None,
+    queue_index: Shaped[Tensor, " m"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""InfoNCE from the nearest neighbour of each row in a queue of earlier rows, in one direction.
 
@@ -44,11 +47,14 @@ def nnclr(
         Q, earlier projections ``(m, d)``, as :class:`~kinview.losses.FeatureQueue` holds them. Search
         before the present rows are queued, and queue one view only: otherwise each row is its own neighbour. Without a
         queue, or while it is empty, a row stands for itself.
+    index, queue_index : Tensor, optional
+        Which sample each row and each entry of the queue is: an older projection of the row's own sample is no
+        neighbour of it. A row that has no other stands for itself. Give both or none.
 
     Raises
     ------
     ValueError
-        If the shapes differ, a value is not finite, or the temperature is not positive.
+        If the shapes differ, a value is not finite, the temperature is not positive, or one index comes alone.
 
     References
     ----------
@@ -62,13 +68,15 @@ def nnclr(
     """
     check_views("nnclr", a=a, b=b)
     check_temperature(temperature)
+    check_queue_index("nnclr", len(a), queue, index, queue_index)
     with full_precision(a):
         neighbours = a.detach()
         if queue is not None:
             check_queue("nnclr", a, queue=queue)
             if len(queue):
                 queue = queue.detach().to(widen(a).dtype)  # not to half precision, which it may exceed
-                neighbours = queue[nearest(neighbours, queue)]
+                found, exists = _nearest_other(neighbours, queue, index, queue_index)
+                neighbours = torch.where(exists[:, None], queue[found], widen(neighbours))
         return info_nce(neighbours, b, temperature)
 
 
@@ -81,9 +89,25 @@ def nearest(rows: Float[Tensor, "n d"], queue: Float[Tensor, "m d"]) -> Tensor:
     >>> nearest(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0, 1.0], [0.5, 0.0]]))
     tensor([1])
     """
+    return _nearest_other(rows, queue, None, None)[0]
+
+
+@torch.no_grad()
+def _nearest_other(
+    rows: Float[Tensor, "n d"], queue: Float[Tensor, "m d"], index: Tensor | None, queue_index: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Nearest entry to each row among those of other samples, and whether there is one."""
     rows, keys = unit(rows), unit(queue)
     step = max(1, _ELEMENTS // len(keys))
-    return torch.cat([(part @ keys.T).argmax(dim=1) for part in torch.split(rows, step)])
+    found, exists = [], []
+    for start in range(0, len(rows), step):
+        similarity = rows[start : start + step] @ keys.T
+        if index is not None and queue_index is not None:
+            similarity.masked_fill_(index[start : start + step, None] == queue_index, -torch.inf)
+        largest, which = similarity.max(dim=1)
+        found.append(which)
+        exists.append(largest > -torch.inf)
+    return torch.cat(found), torch.cat(exists)
 
 
 @losses.register("nnclr", modality="any", reference="Dwibedi et al., NNCLR, ICCV 2021")
@@ -92,6 +116,7 @@ class NNCLR(Loss):
 
     needs_negatives = True
     gathers = True
+    target_first = True
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
@@ -99,7 +124,13 @@ class NNCLR(Loss):
         self.temperature = temperature
 
     def forward(
-        self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], *, queue: Float[Tensor, "m d"] | None = None
+        self,
+        a: Float[Tensor, "n d"],
+        b: Float[Tensor, "n d"],
+        *,
+        queue: Float[Tensor, "m d"] | None = None,
+        index: Shaped[Tensor, " n"] | None = None,
+        queue_index: Shaped[Tensor, " m"] | None = None,
     ) -> Float[Tensor, ""]:
         """The loss of projections ``a`` and predictions ``b``, both ``(n, d)``."""
-        return nnclr(a, b, self.temperature, queue=queue)
+        return nnclr(a, b, self.temperature, queue=queue, index=index, queue_index=queue_index)

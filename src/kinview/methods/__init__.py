@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from kinview.methods.controls.supervised import Supervised as Supervised
     from kinview.methods.controls.tsfresh_minimal import TSFreshMinimal as TSFreshMinimal
     from kinview.methods.estimators.model_file import load_model as load_model
+    from kinview.methods.estimators.multi_table import MultiTableEstimator as MultiTableEstimator
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator
     from kinview.methods.estimators.tabular import TabularEstimator as TabularEstimator
+    from kinview.methods.exp_clr.estimator import ExpCLR as ExpCLR, ExpCLRMethod as ExpCLRMethod
     from kinview.methods.fine_tuning.classifier import FineTunedClassifier as FineTunedClassifier
     from kinview.methods.joint_embedding.estimators import (
         JointEmbedding as JointEmbedding,
@@ -32,18 +34,83 @@ if TYPE_CHECKING:
     )
     from kinview.methods.joint_embedding.method import JointEmbeddingMethod as JointEmbeddingMethod
     from kinview.methods.joint_embedding.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
+    from kinview.methods.mixing_up import MixingUp as MixingUp, MixingUpMethod as MixingUpMethod
     from kinview.methods.recipes import (
         BYOL as BYOL,
+        CMLC as CMLC,
+        CMSC as CMSC,
+        CMSMLC as CMSMLC,
+        FLO as FLO,
+        NCL as NCL,
+        NNCLR as NNCLR,
+        AdversarialViews as AdversarialViews,
+        Autoencoder as Autoencoder,
+        BarlowTwins as BarlowTwins,
+        CurriculumContrastive as CurriculumContrastive,
+        DebiasedContrastive as DebiasedContrastive,
+        DecoupledContrastive as DecoupledContrastive,
+        DenoisingAutoencoder as DenoisingAutoencoder,
+        FindingOrderInChaos as FindingOrderInChaos,
+        FlatNCE as FlatNCE,
+        HardNegativeContrastive as HardNegativeContrastive,
+        InstanceDiscrimination as InstanceDiscrimination,
+        LeJEPA as LeJEPA,
+        MaskedReconstruction as MaskedReconstruction,
         MoCo as MoCo,
+        MoCoV3 as MoCoV3,
+        SimGRACE as SimGRACE,
+        SimSiam as SimSiam,
+        SupCon as SupCon,
+        SwAV as SwAV,
+        TabularAdversarialViews as TabularAdversarialViews,
+        TabularAutoencoder as TabularAutoencoder,
+        TabularBarlowTwins as TabularBarlowTwins,
         TabularBYOL as TabularBYOL,
+        TabularCurriculumContrastive as TabularCurriculumContrastive,
+        TabularDebiasedContrastive as TabularDebiasedContrastive,
+        TabularDecoupledContrastive as TabularDecoupledContrastive,
+        TabularDenoisingAutoencoder as TabularDenoisingAutoencoder,
+        TabularFlatNCE as TabularFlatNCE,
+        TabularFLO as TabularFLO,
+        TabularHardNegativeContrastive as TabularHardNegativeContrastive,
+        TabularInstanceDiscrimination as TabularInstanceDiscrimination,
+        TabularLeJEPA as TabularLeJEPA,
+        TabularMaskedReconstruction as TabularMaskedReconstruction,
         TabularMoCo as TabularMoCo,
+        TabularMoCoV3 as TabularMoCoV3,
+        TabularNNCLR as TabularNNCLR,
+        TabularSimGRACE as TabularSimGRACE,
+        TabularSimSiam as TabularSimSiam,
+        TabularSupCon as TabularSupCon,
+        TabularSwAV as TabularSwAV,
         TabularVICReg as TabularVICReg,
+        TabularViewmaker as TabularViewmaker,
+        TabularVISReg as TabularVISReg,
         VICReg as VICReg,
+        Viewmaker as Viewmaker,
+        VISReg as VISReg,
     )
+    from kinview.methods.reconstruction.estimators import (
+        Reconstruction as Reconstruction,
+        TabularReconstruction as TabularReconstruction,
+    )
+    from kinview.methods.reconstruction.method import ReconstructionMethod as ReconstructionMethod
+    from kinview.methods.saint.estimator import SAINT as SAINT, SAINTMethod as SAINTMethod
+    from kinview.methods.saint.network import RowColumnTransformer as RowColumnTransformer
     from kinview.methods.scarf import SCARF as SCARF, SCARFMethod as SCARFMethod
+    from kinview.methods.semi_supervised.classifiers import (
+        PseudoLabelClassifier as PseudoLabelClassifier,
+        VIMESemiClassifier as VIMESemiClassifier,
+    )
+    from kinview.methods.subtab import SubTab as SubTab, SubTabMethod as SubTabMethod
+    from kinview.methods.tacl import TabularTaCL as TabularTaCL, TaCL as TaCL, TaCLMethod as TaCLMethod
     from kinview.methods.tfc.estimator import TFC as TFC, TFCMethod as TFCMethod
+    from kinview.methods.transtab.estimator import TransTab as TransTab
+    from kinview.methods.transtab.method import TransTabMethod as TransTabMethod
     from kinview.methods.ts2vec.estimator import TS2Vec as TS2Vec, TS2VecMethod as TS2VecMethod
+    from kinview.methods.ts2vec.with_minirocket import TS2VecMiniRocket as TS2VecMiniRocket
     from kinview.methods.tstcc.estimator import TSTCC as TSTCC, TSTCCMethod as TSTCCMethod
+    from kinview.methods.vime import VIME as VIME, VIMEMethod as VIMEMethod
 
 _package = lazy_exports(__name__)
 methods = Registry(
@@ -53,4 +120,7 @@ methods = Registry(
     recipes="method",
     recipe_classes="kinview.methods.recipes",
 )
-classifiers = Registry("classifiers", members=("kinview.methods.fine_tuning.classifier",))
+classifiers = Registry(
+    "classifiers",
+    members=("kinview.methods.fine_tuning.classifier", "kinview.methods.semi_supervised.classifiers"),
+)

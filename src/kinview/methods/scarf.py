@@ -72,9 +72,26 @@ class SCARF(TabularEstimator):
 
     Notes
     -----
-    *Deviations from the paper.* Missing cells stay missing and are shown to the encoder by an indicator a column (the
-    paper imputes). An epoch's last, smaller batch is left out. There is no official code; public re-implementations
-    corrupt a fraction 1 − c, draw uniformly between the extremes or from one donor row, and use both directions.
+    An epoch's last, smaller batch is left out. There is no official code; public re-implementations corrupt a fraction
+    1 − c, draw uniformly between the extremes or from one donor row, and use both directions.
+
+    ============= ================================================== ============= =================================
+    what          paper                                              official code kinview
+    ============= ================================================== ============= =================================
+    views         the row, and one view with q = ⌊cM⌋ columns        not released  the same, q at least 1
+                  replaced, c = 0.6
+    replacement   a draw from each column's training marginal        –             the same
+    encoder       4 layers of 256, ReLU (recalled)                   –             the same, with an indicator of
+                                                                                   missing cells a column
+    projector     2 layers of 256 (recalled)                         –             the same; off after training
+    loss          InfoNCE from rows to their views, cosine, τ = 1    –             the same without the constant log
+                  (recalled), less log N                                           N
+    optimiser     Adam, 1e-3, batch 128, up to 1,000 epochs,         –             the same
+                  patience 3 (recalled)
+    validation    static views of 10 % of all rows, 10 passes        –             of one eighth of the training
+                  (recalled)                                                       rows
+    missing cells mean or mode (recalled)                            –             stay missing, and are told
+    ============= ================================================== ============= =================================
 
     References
     ----------
@@ -103,5 +120,7 @@ class SCARF(TabularEstimator):
         "without its test part; 10 passes), the best weights kept."
     )
     random_state: Any = shared.random_state()
+    scaling: Any = shared.scaling_of_columns()
 
     method_class: ClassVar[type[Method]] = SCARFMethod
+    training_only: ClassVar[frozenset[str]] = frozenset({"corruption_rate", "projector_depth", "temperature"})

@@ -26,6 +26,8 @@ class FeatureQueue(nn.Module):
         Capacity. Published: 65,536 (MoCo), 98,304 (NNCLR), 3,840 (SwAV); on small data 4 to 16 batches.
     dim : int
         Dimension of a row.
+    with_times : bool, default False
+        Whether each row also has a time, for neighbourhoods in time (NCL).
 
     Attributes
     ----------
@@ -35,6 +37,8 @@ class FeatureQueue(nn.Module):
         Their labels ``(m,)``: classes, groups or sample indices, whatever was queued with them; −1 (``UNSET``) where
         nothing was. A loss takes −1 for a label like any other: mask those rows out, or replace their labels, before
         they serve as labels or groups.
+    times : Tensor
+        Their times ``(m,)`` in float64; only of a queue with times.
 
     Notes
     -----
@@ -56,9 +60,10 @@ class FeatureQueue(nn.Module):
 
     stored: Tensor
     stored_labels: Tensor
+    stored_times: Tensor
     queued: Tensor
 
-    def __init__(self, size: int, dim: int) -> None:
+    def __init__(self, size: int, dim: int, *, with_times: bool = False) -> None:
         super().__init__()
         for name, value in (("size", size), ("dim", dim)):
             check_integer(value, name, at_least=1)
@@ -66,6 +71,8 @@ class FeatureQueue(nn.Module):
         self.dim = dim
         self.register_buffer("stored", torch.zeros(size, dim))
         self.register_buffer("stored_labels", torch.full((size,), UNSET))
+        if with_times:
+            self.register_buffer("stored_times", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("queued", torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:
@@ -82,8 +89,18 @@ class FeatureQueue(nn.Module):
         """Their labels."""
         return self.stored_labels[self._order()]
 
+    @property
+    def times(self) -> Float[Tensor, " m"]:
+        """Their times."""
+        return self.stored_times[self._order()]
+
     @torch.no_grad()
-    def enqueue(self, features: Float[Tensor, "n d"], labels: Int[Tensor, " n"] | None = None) -> None:
+    def enqueue(
+        self,
+        features: Float[Tensor, "n d"],
+        labels: Int[Tensor, " n"] | None = None,
+        times: Float[Tensor, " n"] | None = None,
+    ) -> None:
         """Queue rows, dropping the oldest ones.
 
         Parameters
@@ -92,12 +109,14 @@ class FeatureQueue(nn.Module):
             Rows ``(n, dim)``; of more than ``size`` rows the last ones are kept.
         labels : Tensor, optional
             One integer a row, not negative.
+        times : Tensor, optional
+            One number a row: for a queue with times, and only for one.
 
         Raises
         ------
         ValueError
-            If the rows have another dimension, hold non-finite values or values beyond the queue's dtype, or if the
-            labels are not integers or negative.
+            If the rows have another dimension, hold non-finite values or values beyond the queue's dtype, if the labels
+            are not integers or negative, or if times are given to a queue without times, or none to one with times.
         """
         check_tensors("FeatureQueue", features=features)
         if features.ndim != 2 or features.shape[1] != self.dim:
@@ -117,12 +136,21 @@ class FeatureQueue(nn.Module):
                 f"features holds values beyond {features.dtype}, the dtype of this queue; "
                 "keep the queue in float32 (queue.float()), or normalise the rows first"
             )
+        timed = "stored_times" in self._buffers
+        if timed != (times is not None):
+            raise ValueError(f"this queue keeps {'a time' if timed else 'no time'} of each row; got times={times!r}")
+        if times is not None:
+            check_rows("FeatureQueue", len(features), times=times)
+            check_finite("FeatureQueue", times=times)
+            times = gather(times.to(self.stored_times))
         features, labels = gather(features), gather(labels.to(self.stored_labels))
         dropped = max(0, len(features) - self.size)
         start = int(self.queued) + dropped
         slots = torch.arange(start, start + len(features) - dropped, device=self.stored.device) % self.size
         self.stored[slots] = features[dropped:]
         self.stored_labels[slots] = labels[dropped:]
+        if times is not None:
+            self.stored_times[slots] = times[dropped:]
         self.queued += len(features)
 
     def extra_repr(self) -> str:

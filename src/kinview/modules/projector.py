@@ -29,6 +29,9 @@ class Perceptron:
         Whether a batch normalisation follows each hidden layer.
     bias : bool, default True
         Whether the last layer has a bias.
+    last_batch_norm : bool, default False
+        Whether a batch normalisation without scale and shift follows the last layer (SimSiam, MoCo v3); with a depth of
+        0 it is all there is.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class Perceptron:
     depth: int = whole(2, low=0)
     batch_norm: bool = flag(True)
     bias: bool = flag(True)
+    last_batch_norm: bool = flag(False)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -77,6 +81,9 @@ class Perceptron:
             width = hidden
         if self.depth:
             layers.append(nn.Linear(width, self.out_dim, bias=self.bias))
+            width = self.out_dim
+        if self.last_batch_norm:
+            layers.append(nn.BatchNorm1d(width, affine=False))
         return nn.Sequential(*layers)
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +27,7 @@ from kinview.testing._augmentation_case import (
     with_parts,
 )
 from kinview.testing._augmentation_inside import calls_of, operations_of
+from kinview.testing._suite import under_global_seeds
 
 ROUNDING = 1e-6
 
@@ -94,37 +91,15 @@ def _fit(case: Case, train: Batch, seed: int = 1) -> Augmentation:
 def no_global_randomness(case: Case) -> None:
     """The global generators of torch, numpy and random are neither read nor moved, with a generator or without."""
     batch = case.draw(gaps=True)
-    seen = []
-    for seed in (0, 0, 1):
-        with _global_seed(seed):
-            before = _global_states()
-            seen.append(case.views(batch, part=case.ready(case.given)))
-            case.part(batch)
-            changed = [name for name, state in _global_states().items() if state != before[name]]
-            assert not changed, (
-                f"the global random generator of {' and '.join(changed)} was used; draw from the given one"
-            )
-    repeats = same_views(seen[0], seen[1])  # if not, another check fails
-    assert not repeats or same_views(seen[0], seen[2]), "the view depends on a global random state"
 
+    def draw() -> tuple[Batch, ...]:
+        views = case.views(batch, part=case.ready(case.given))
+        case.part(batch)
+        return views
 
-def _global_states() -> dict[str, Any]:
-    numpy_state = np.random.get_state()  # noqa: NPY002
-    return {"torch": torch.get_rng_state().tolist(), "numpy": str(numpy_state), "random": random.getstate()}
-
-
-@contextmanager
-def _global_seed(seed: int) -> Iterator[None]:
-    numpy_state, state = np.random.get_state(), random.getstate()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            random.seed(seed)
-            yield
-    finally:
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(state)
+    one, again, other = under_global_seeds(draw)
+    repeats = same_views(one, again)  # if not, another check fails
+    assert not repeats or same_views(one, other), "the view depends on a global random state"
 
 
 def strength(case: Case) -> None:

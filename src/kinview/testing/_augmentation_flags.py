@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ def flags_are_declared(case: Case) -> None:
     """The flags have their types."""
     part = case.part
     assert isinstance(part, Augmentation), "an augmentation is a subclass of kinview.augmentations.base.Augmentation"
-    for flag in ("moves_time", "makes_gaps", "mixes_rows", "mixes_channels", "changes_length"):
+    for flag in ("moves_time", "makes_gaps", "mixes_rows", "chooses_partners", "mixes_channels", "changes_length"):
         declared = getattr(part, flag)
         assert isinstance(declared, bool), f"{flag} must be declared True or False; got {declared!r}"
     assert type(part.n_views) is int and part.n_views >= 1, f"n_views must be at least 1; got {part.n_views!r}"
@@ -164,15 +165,38 @@ def mixes_rows(case: Case) -> None:
     assert mixed, "mixes_rows is declared, and no row's view depends on another row"
     for view in before:
         _check_partners(view, len(batch))
-    for i in range(len(batch)):
-        for j, view in enumerate(case.views(batch)):
-            partner = view.extra["partner"]
-            assert isinstance(partner, torch.Tensor)
-            kept = (torch.arange(8) == i) | (torch.arange(8) == partner[i])
-            again = case.views(_rows_from(kept, batch, other))[j]
+    for i, view, again in _beside_others(case, batch, other):
+        if _partner(view, i) == _partner(again, i):
             assert _rows_agree(view, again, i), "a row's view depends on a row that is not its partner"
     for view in case.views(batch.rows(slice(0, 1))):
         _check_partners(view, 1)
+
+
+def chooses_partners(case: Case) -> None:
+    """Which row is the partner goes by what the rows hold if and only if ``chooses_partners`` is declared."""
+    if not case.part.mixes_rows:
+        assert not case.part.chooses_partners, "chooses_partners is declared, and mixes_rows is not"
+        return
+    batch, other = (case.draw(8, seed=seed, dtype=torch.float64, gaps=True) for seed in (0, 1))
+    changed = any(_partner(view, i) != _partner(again, i) for i, view, again in _beside_others(case, batch, other))
+    if case.part.chooses_partners:
+        assert changed, "chooses_partners is declared, and partners are the same whatever the rows hold"
+    else:
+        assert not changed, "where other rows hold other values a row has another partner: declare chooses_partners"
+
+
+def _beside_others(case: Case, batch: Batch, other: Batch) -> Iterator[tuple[int, Batch, Batch]]:
+    """Each row, with its view, and that of a batch in which all rows but it and its partner are others."""
+    for i in range(len(batch)):
+        for j, view in enumerate(case.views(batch)):
+            kept = (torch.arange(8) == i) | (torch.arange(8) == _partner(view, i))
+            yield i, view, case.views(_rows_from(kept, batch, other))[j]
+
+
+def _partner(view: Batch, i: int) -> int:
+    partner = view.extra["partner"]
+    assert isinstance(partner, torch.Tensor)
+    return int(partner[i])
 
 
 def _pairs(case: Case, i: int) -> list[tuple[Batch, Batch]]:

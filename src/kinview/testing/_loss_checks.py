@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import random
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kinview.losses import losses
 from kinview.registry import to_config
 from kinview.testing._loss_case import ROWS, Case, call, close, config_of, doubled, finite, generator, refuses
+from kinview.testing._suite import in_config_and_back, under_global_seeds
 
 
 def scalar_with_gradient(case: Case) -> None:
@@ -133,24 +130,8 @@ def inputs_unchanged(case: Case) -> None:
 def no_global_randomness(case: Case) -> None:
     """No global random generator is used, nor does one change the value."""
     arguments = case.draw()
-    values = []
-    for seed in (0, 1):
-        with _seeded(seed):
-            states = _random_states()
-            values.append(case.value(arguments))
-            assert states == _random_states(), "a global random generator was used"
-    assert torch.equal(*values), "the value depends on a global random state"
-
-
-def _random_states() -> tuple[Any, ...]:
-    return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
+    one, _, other = under_global_seeds(lambda: case.value(arguments))
+    assert torch.equal(one, other), "the value depends on a global random state"
 
 
 def config_round_trip(case: Case) -> None:
@@ -162,13 +143,7 @@ def config_round_trip(case: Case) -> None:
                     f"the constructor's argument {name} is not kept under its name, where the config is read: "
                     f"write self.{name} = {name} in __init__"
                 )
-    try:
-        config = to_config(case.loss)
-    except TypeError as error:
-        raise AssertionError(f"the loss has no config: {error}") from error
-    again = losses.build(config)
-    assert type(again) is type(case.loss), f"{config!r} builds a {type(again).__name__}"
-    assert to_config(again) == config, f"{config!r} comes back as {to_config(again)!r}"
+    again = in_config_and_back(losses, case.loss)
     again.load_state_dict(case.loss.state_dict())
     rebuilt = dataclasses.replace(case, loss=again)
     assert torch.equal(rebuilt.value(case.draw()), case.value(case.draw())), "the loss built from its config differs"

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from kinview.data.batch import Batch
 from kinview.methods import methods
 
-__all__ = ["Case", "close", "finite", "rows_of"]
+__all__ = ["Case", "close", "finite", "rows_of", "with_channels"]
 
 TOLERANCE = 1e-5
 
@@ -91,13 +91,16 @@ class Case:
 
     @functools.cached_property
     def metadata(self) -> dict[str, Any]:
-        """Labels of the samples, groups of four, and their first values as features, for what a method uses."""
+        """Labels of the samples, groups of four, first values as features and times, for what uses them."""
         table = isinstance(self.X, pd.DataFrame)
         first = self.X.iloc[:, :2].rank() / self.n if table else np.asarray(self.X)[:, 0, :3]
         return {
             "y": self.labels,
             "groups": np.arange(self.n) // 4,
-            "extra": {"features": np.asarray(first, dtype=np.float64)},
+            "extra": {
+                "features": np.asarray(first, dtype=np.float64),
+                "time": np.array([0.0, 10.0, 15.0, 80.0])[np.arange(self.n) % 4],
+            },
         }
 
     def training_rows(self, estimator: Any) -> Batch:
@@ -121,6 +124,15 @@ class Case:
         gappy = np.array(self.X, dtype=np.float64)
         gappy[hidden] = np.nan
         return gappy
+
+
+def with_channels(X: Any, spec: Any) -> Any:
+    """Series with as many channels as the views of a method are made of: those of the next series."""
+    needed = methods.build(spec).min_channels
+    if needed == 1 or np.shape(X)[1] >= needed:
+        return X
+    first = np.asarray(X)[:, :1]
+    return np.concatenate([np.roll(first, i, axis=0) for i in range(needed)], axis=1)
 
 
 def rows_of(X: Any, i: Any) -> Any:

@@ -215,9 +215,9 @@ def columns(case: Case) -> None:
 
 
 def channels(case: Case) -> None:
-    """One channel and three, of which one was never observed, are trained on and embedded."""
-    one = np.asarray(case.X, dtype=np.float64)[:, :1]
-    many = np.concatenate([one, np.roll(one, 1, axis=0), np.full_like(one, np.nan)], axis=1)
+    """The fewest channels, and two more of which one was never observed, are trained on and embedded."""
+    one = np.asarray(case.X, dtype=np.float64)[:, : getattr(case.build(), "min_channels", 1)]
+    many = np.concatenate([one, np.roll(one[:, :1], 1, axis=0), np.full_like(one[:, :1], np.nan)], axis=1)
     for X in (one, many):
         finite(case.embedded(case.fitted(X), X), case.n, f"{X.shape[1]} channels")
 

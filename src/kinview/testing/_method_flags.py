@@ -66,7 +66,7 @@ def uses(case: Case) -> None:
     for batch in batches:
         _check_metadata(batch, declared, given)
     for name in sorted(declared & {"groups", "extra"}):
-        other = {"features": given[name]["features"][::-1]} if name == "extra" else np.roll(given[name], 2)
+        other = {key: rows[::-1] for key, rows in given[name].items()} if name == "extra" else np.roll(given[name], 2)
         changed = case.fit(case.build(**alone), case.X, **{**given, name: other})
         assert not np.array_equal(case.embedded(fitted), case.embedded(changed)), (
             f"uses declares {name}, and fit is the same whatever {name} are"

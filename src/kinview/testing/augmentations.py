@@ -7,6 +7,7 @@ check returns without a word, or raises ``AssertionError`` saying what was promi
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from kinview.testing import (
     _augmentation_objects as objects,
 )
 from kinview.testing._augmentation_case import KINDS, Case
+from kinview.testing._suite import run_checks
 
 __all__ = ["CHECKS", "check_augmentation"]
 
@@ -76,29 +78,8 @@ def check_augmentation(augmentation: Any, *, batch: Batch | None = None) -> tupl
             f"@dataclasses.dataclass(frozen=True) above class {name}"
         )
     for kind in _kinds(given, batch):
-        case = _Later(given, kind, batch)
-        for check, run in CHECKS.items():
-            try:
-                run(case.made())
-            except AssertionError as error:
-                raise AssertionError(f"{name} fails the check {check!r} ({kind}): {error}") from error
-            except Exception as error:
-                raised = f"{type(error).__name__}: {error}"
-                raise AssertionError(f"{name} fails the check {check!r} ({kind}): it raises {raised}") from error
+        run_checks(name, CHECKS, functools.cache(functools.partial(Case.of, given, kind, batch)), on=kind)
     return tuple(CHECKS)
-
-
-class _Later:
-    """The case, made within the first check that asks for it, so that what ``fit`` raises has a check's name."""
-
-    def __init__(self, given: Augmentation, kind: str, batch: Batch | None) -> None:
-        self._arguments = (given, kind, batch)
-        self._case: Case | None = None
-
-    def made(self) -> Case:
-        if self._case is None:
-            self._case = Case.of(*self._arguments)
-        return self._case
 
 
 def _kinds(given: Augmentation, batch: Batch | None) -> tuple[str, ...]:
@@ -123,6 +104,7 @@ CHECKS: Mapping[str, Callable[[Case], None]] = {
     "shape_and_type": checks.shape_and_type,
     "moves_time": flags.moves_time,
     "mixes_rows": flags.mixes_rows,
+    "chooses_partners": flags.chooses_partners,
     "mixes_channels": channels.mixes_channels,
     "needs": flags.needs,
     "network": flags.network,

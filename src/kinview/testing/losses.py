@@ -12,6 +12,7 @@ from typing import Any
 from kinview.losses import losses
 from kinview.testing import _loss_checks as checks, _loss_flags as flags
 from kinview.testing._loss_case import DIM, Case, Inputs, call, default_inputs
+from kinview.testing._suite import run_checks
 
 __all__ = ["CHECKS", "Inputs", "check_loss"]
 
@@ -60,17 +61,7 @@ def check_loss(loss: Any, *, inputs: Inputs | None = None, views: tuple[str, str
     name = type(built).__name__
     case = Case(name, built, inputs or default_inputs(built), views)
     _try_once(case, "the given inputs" if inputs else f"the default inputs, views (n, {DIM}),")
-    for check, run in CHECKS.items():
-        try:
-            run(case)
-        except AssertionError as error:
-            raise AssertionError(f"{name} fails the check {check!r}: {error}{_REMEDIES.get(check, '')}") from error
-        except Exception as error:
-            raised = f"{type(error).__name__}: {error}"
-            raise AssertionError(
-                f"{name} fails the check {check!r}: it raises {raised}{_REMEDIES.get(check, '')}"
-            ) from error
-    return tuple(CHECKS)
+    return run_checks(name, CHECKS, lambda: case, remedies=_REMEDIES)
 
 
 def _try_once(case: Case, what: str) -> None:

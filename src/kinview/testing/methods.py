@@ -20,7 +20,8 @@ from kinview.testing import (
     _method_flags as flags,
     _method_training as training,
 )
-from kinview.testing._method_case import Case
+from kinview.testing._method_case import Case, with_channels
+from kinview.testing._suite import run_checks
 
 __all__ = ["check_method", "checks_of"]
 
@@ -36,7 +37,8 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
         A registered name, a spec ``{name: {parameter: value}}``, or an object. Small networks make the check quick; the
         checks pass for any size.
     X : array ``(n, channels, time)`` or DataFrame, optional
-        Samples without gaps; by default 40 series of ItalyPowerDemand, or 40 rows of the wine data.
+        Samples without gaps; by default 40 series of ItalyPowerDemand, or 40 rows of the wine data. Series of fewer
+        channels than the views of the method are made of get further ones.
     y : array-like ``(n,)``, optional
         Labels of X; needed for a method that declares ``uses_labels``. The first two differ.
 
@@ -68,18 +70,9 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
         modality = SERIES if X is None else modality_of(X)
     if X is None:
         X, y = _samples(modality)
-    case = Case(spec, X, modality, y)
-    checked = checks_of(modality, trains=case.pretrains, labelled=case.labelled)
-    for check, run in checked.items():
-        try:
-            run(case)
-        except AssertionError as error:
-            raise AssertionError(f"{case.name} fails the check {check!r}: {error}") from error
-        except Exception as error:
-            raise AssertionError(
-                f"{case.name} fails the check {check!r}: it raises {type(error).__name__}: {error}"
-            ) from error
-    return tuple(checked)
+    case = Case(spec, X if modality != SERIES else with_channels(X, spec), modality, y)
+    suite = checks_of(modality, trains=case.pretrains, labelled=case.labelled)
+    return run_checks(case.name, suite, lambda: case)
 
 
 def checks_of(modality: str, *, trains: bool, labelled: bool = False) -> Mapping[str, Callable[[Case], None]]:

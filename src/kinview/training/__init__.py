@@ -16,5 +16,6 @@ if TYPE_CHECKING:
     )
     from kinview.training.method import LossResult as LossResult, Method as Method, Sizes as Sizes
     from kinview.training.trainer import Trainer as Trainer
+    from kinview.training.watched import WatchedSamples as WatchedSamples
 
 lazy_exports(__name__)

@@ -10,10 +10,11 @@ from kinview.registry import Registry
 
 if TYPE_CHECKING:
     from kinview.training.method import Method
+    from kinview.training.watched import WatchedSamples
 
 __all__ = ["Callback", "JSONLines", "TrainingState", "callbacks"]
 
-callbacks = Registry("callbacks")
+callbacks = Registry("callbacks", members=("kinview.diagnostics.online",))
 
 
 @dataclasses.dataclass
@@ -21,7 +22,8 @@ class TrainingState:
     """Where a training stands; what a callback gets and what a checkpoint keeps.
 
     ``position`` counts the rows of the present epoch that were used; ``best`` is the best validation loss so far and
-    ``waited`` the validations since; ``history`` holds one record a step, ``validation`` one a validation.
+    ``waited`` the validations since; ``history`` holds one record a step, ``validation`` one a validation. What a
+    callback measures stands in the records of the steps at which it was measured.
     """
 
     step: int = 0
@@ -39,7 +41,20 @@ class Callback:
 
     A callback must not change weights or draw random numbers from the global generators: training would no longer be
     resumable bit by bit.
+
+    Attributes
+    ----------
+    measures : bool
+        Whether it writes into the last record of the history; it is then called before those that do not.
+    needs_labels : bool
+        Whether it needs a label of each sample: those of ``fit(X, y)`` are then handed to it, and not to the method.
     """
+
+    measures: bool = False
+    needs_labels: bool = False
+
+    def on_samples(self, samples: WatchedSamples) -> None:
+        """Called first, with what the training rests on; see :class:`~kinview.training.WatchedSamples`."""
 
     def on_train_begin(self, state: TrainingState, method: Method) -> None:
         """Called before the first step of this call (a resumed one included)."""
@@ -52,6 +67,9 @@ class Callback:
 
     def on_train_end(self, state: TrainingState, method: Method) -> None:
         """Called after the last step, with the averaged or best weights in place."""
+
+    def close(self) -> None:
+        """Called at the very end, also after an error: let go of samples and files."""
 
 
 @callbacks.register("json_lines")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kinview.files import atomic_write, dump_tensors, read_tensors
+from kinview.own_parts import refuse_imports
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import TrainingState
 from kinview.training.method import Method
@@ -117,6 +118,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"use the kinview that wrote it, or pass resume='never'"
         )
     identity: dict[str, Any] = json.loads(metadata["identity"])
+    refuse_imports([metadata, identity], str(path))
     return tensors, identity
 
 

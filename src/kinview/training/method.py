@@ -102,10 +102,13 @@ class Method(nn.Module, ABC):
         The paper's values of :class:`~kinview.Trainer` fields.
     min_rows : int
         Fewest rows of which a step can be made: 2 where the loss contrasts the rows of a batch with one another.
+    gives_loss : frozenset of str
+        Attributes that hold a view which raises a loss, where :meth:`views` binds that loss.
     """
 
     training_defaults: ClassVar[dict[str, Any]] = {}
     min_rows: ClassVar[int] = 1
+    gives_loss: ClassVar[frozenset[str]] = frozenset()
     sizes: Sizes
 
     def __init__(self, sizes: Sizes = _UNKNOWN) -> None:
@@ -136,6 +139,15 @@ class Method(nn.Module, ABC):
 
     def after_step(self, progress: float, views: list[Batch], carry: Mapping[str, Tensor]) -> None:
         """Update what follows an optimiser step (momentum encoder, queue, memory bank), from what its loss carried."""
+
+    def after_training(self, rows: Batch, rows_a_chunk: int, generator: torch.Generator) -> None:
+        """Learn what embedding needs of the network as it is in the end, as buffers; nothing by default.
+
+        The estimator calls it in eval mode and without gradients: after training, for an untrained control too, and
+        when the model is taken to other series (then with theirs). ``rows`` are the samples of fit, prepared as for
+        :meth:`embed` and on the CPU; ``rows_a_chunk`` of them can go through the network at once. No statistic of fewer
+        than five rows is kept.
+        """
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters for the optimiser, as torch's parameter groups; those that are frozen at first among them.

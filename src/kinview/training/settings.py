@@ -6,11 +6,12 @@ import dataclasses
 import math
 import os
 import types
+import warnings
 from typing import Any
 
 import torch
 
-__all__ = ["RUN_FIELDS", "Settings", "check_fields", "general_values", "resolve_device", "settings_of"]
+__all__ = ["RUN_FIELDS", "Settings", "check_fields", "general_values", "resolve_device", "settings_of", "warn_of_batch"]
 
 # fields of a trainer that say where to save and what to show, and nothing of the model that comes out
 RUN_FIELDS = ("checkpoint_dir", "checkpoint_every", "resume", "progress", "callbacks")
@@ -109,6 +110,22 @@ def settings_of(trainer: Any) -> Settings:
     if values["precision"] == "float16" and values["device"].type != "cuda":
         raise ValueError("Trainer(precision='float16') needs a CUDA device; use 'bfloat16' on the CPU")
     return Settings(**values)
+
+
+def warn_of_batch(batch_size: int | None, rows: int, name: str) -> None:
+    """Say that a batch that was asked for is larger than the training set; a published value is no request.
+
+    Warns
+    -----
+    UserWarning
+        If it is: every step then takes all rows.
+    """
+    if batch_size is not None and batch_size > rows:
+        warnings.warn(
+            f"{name}: batch_size={batch_size} is larger than the {rows} training rows, so every step takes all of them",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def resolve_device(name: str) -> torch.device:

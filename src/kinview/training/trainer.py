@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +23,14 @@ from kinview.training.callbacks import Callback, ProgressBar, TrainingState, cal
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.method import Method
 from kinview.training.settings import RUN_FIELDS, Settings, general_values, settings_of
+from kinview.training.watched import WatchedSamples
 
 __all__ = ["Trainer"]
+
+
+def _check_callbacks(value: Any, name: str) -> None:
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise ValueError(f"{name} must be a list, such as [probe, {{rank: {{every: 20}}}}]; got {value!r}")
 
 
 @parameterised
@@ -101,7 +107,11 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         None, "str", fallback="cpu", doc='"cpu", "cuda", "mps" or "auto" (the fastest there is; the default is "cpu").'
     )
     callbacks: Sequence[Any] | None = anything(
-        None, "list", doc=":class:`~kinview.training.Callback` objects or specs of registered ones."
+        None,
+        "list",
+        check=_check_callbacks,
+        doc=":class:`~kinview.training.Callback` objects or specs of registered ones, such as ``[probe, {rank: {every: "
+        "20}}]``.",
     )
     checkpoint_dir: str | None = anything(None, "str", doc="Folder of the checkpoint; without it none is written.")
     checkpoint_every: int | None = whole(None, low=1, fallback=100, doc="Steps between checkpoints, 100 by default.")
@@ -119,6 +129,10 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
         return Trainer(**{**general_values(self), **defaults, **given})
 
+    def hooks(self) -> list[Callback]:
+        """The callbacks, built."""
+        return [callbacks.build(spec) for spec in self.callbacks or []]
+
     def to_config(self) -> dict[str, Any]:
         """The fields that are given, in plain data; an estimator takes them as its ``trainer``."""
         return changed_parameters(self)
@@ -132,6 +146,7 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         validation: Batch | None = None,
         identity: dict[str, Any] | None = None,
         description: str = "training",
+        watched: WatchedSamples | None = None,
     ) -> TrainingState:
         """Train a method in place.
 
@@ -151,6 +166,8 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
             What the training is (data fingerprint, method config), for checkpoints.
         description : str
             Label of the progress bar.
+        watched : WatchedSamples, optional
+            What callbacks may look at; the rows themselves by default.
 
         Returns
         -------
@@ -175,12 +192,16 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
             path = Path(settings.checkpoint_dir) / CHECKPOINT_NAME
             if path.exists():
                 load_checkpoint(path, loop.running, loop.identity)
-        hooks: list[Callback] = [callbacks.build(spec) for spec in self.callbacks or []]
-        bar = ProgressBar(loop.total, description)
+        hooks: list[Callback] = sorted(self.hooks(), key=lambda hook: not hook.measures)
+        if settings.progress:
+            hooks.append(ProgressBar(loop.total, description))
         try:
-            return loop.run([*hooks, bar] if settings.progress else hooks)
+            for hook in hooks:
+                hook.on_samples(watched or WatchedSamples.of(train, validation))
+            return loop.run(hooks)
         finally:
-            bar.close()
+            for hook in hooks:
+                hook.close()
 
 
 def _check_rows(method: Method, settings: Settings, rows: int) -> None:

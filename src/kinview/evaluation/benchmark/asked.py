@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kinview.evaluation.benchmark.controls import Control, controls_for
+from kinview.data.modality import FEATURE
+from kinview.evaluation.benchmark.controls import Control, controls_for, network_config
 from kinview.evaluation.benchmark.grid import Part, part_label
 from kinview.files import canonical_json
+from kinview.parameters import checked_parameters
 
 if TYPE_CHECKING:
     from kinview.datasets.dataset import Dataset
 
-__all__ = ["Asked", "asked_of", "check_places", "left_out_pairs"]
+__all__ = ["Asked", "asked_of", "check_places", "left_out_on", "left_out_pairs"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +52,7 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
     ValueError
         If no method supports the data set, or one needs what it does not have.
     """
+    from kinview.evaluation.benchmark.static import check_static, why_no_static
     from kinview.methods import methods as known
 
     parts = [Part.of(known, spec) for spec in methods]
@@ -60,10 +64,18 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
             f"data set {name!r} is {dataset.modality}, and none of the methods supports that: add a method for "
             f"it or take the data set out (methods: {', '.join(part_label(part.config) for part in parts)})"
         )
-    added = _controls(controls, dataset.modality, probes)
+    reasons = [_too_few_features(dataset, part.built) for part in applicable]
+    if None not in reasons:
+        raise ValueError(
+            f"none of the methods can be fitted on the data set {name!r}: {part_label(applicable[0].config)}: "
+            f"{reasons[0]}; add another method or take the data set out"
+        )
+    applicable = [part for part, reason in zip(applicable, reasons, strict=True) if reason is None]
+    added = _controls(controls, dataset.modality, probes, applicable)
     if controls != "default":
         for control, asked in added:
             check_places([control.method], asked)
+    check_static(dataset, applicable)
     built = [(_part_for(dataset, control.method), control, asked) for control, asked in added]
     own: dict[str, set[str]] = {}
     for part, control, asked in built:
@@ -74,9 +86,37 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
     found = []
     for part, asked in rows:
         name_of = canonical_json(part.config)
-        places = [probe for probe in asked if part.why_not_with(probe) is None]
+        places = [p for p in asked if part.why_not_with(p) is None and why_no_static(dataset, p) is None]
+        if dataset.task == "regression":
+            places = [probe for probe in places if _why_not_regression(part.built, probe.built) is None]
         found.append(Asked(part, places, name_of in own, frozenset(own.get(name_of, ()))))
+    if dataset.task == "regression" and not any(one.probes for one in found):
+        raise ValueError(
+            f"the labels of the data set {name!r} are numbers, and none of the methods with a probe predicts any; add "
+            "a probe that does: linear, ridge, svm or xgboost"
+        )
     return found
+
+
+def left_out_on(dataset: Dataset, methods: Sequence[Any], probes: Sequence[Part]) -> list[str]:
+    """Methods, and pairs of method and probe, that have no place on a data set, and why, as sentences.
+
+    A method's views need more channels or columns, or the labels are numbers.
+    """
+    from kinview.methods import methods as known
+
+    there = [Part.of(known, spec) for spec in methods]
+    parts = [
+        Part.of(known, one.config, for_modality=dataset.modality) for one in there if one.supports(dataset.modality)
+    ]
+    narrow = {part_label(part.config): _too_few_features(dataset, part.built) for part in parts}
+    reasons = {label: reason for label, reason in narrow.items() if reason is not None}
+    if dataset.task == "regression":
+        for part, probe in itertools.product(parts, probes):
+            reason = _why_not_regression(part.built, probe.built)
+            if reason is not None and part.why_not_with(probe) is None:
+                reasons[f"{part_label(part.config)} with the probe {part_label(probe.config)}"] = reason
+    return [f"{label} on {dataset.name}: {reason}" for label, reason in reasons.items()]
 
 
 def left_out_pairs(
@@ -87,7 +127,8 @@ def left_out_pairs(
 
     asked = [(Part.of(known, spec), probes) for spec in methods]
     for modality in modalities:
-        added = _controls(controls, modality, probes)
+        there = [part for part, _ in asked if part.supports(modality)]
+        added = _controls(controls, modality, probes, there)
         asked += [(Part.of(known, control.method, for_modality=modality), own) for control, own in added]
     pairs = [(part, probe, part.why_not_with(probe)) for part, each in asked for probe in each]
     sentences = [
@@ -98,18 +139,40 @@ def left_out_pairs(
     return list(dict.fromkeys(sentences))
 
 
-def _controls(given: Any, modality: str, probes: Sequence[Part]) -> list[tuple[Control, Sequence[Part]]]:
-    """Controls on data of a modality, with the probes that each is asked with."""
+def _controls(
+    given: Any, modality: str, probes: Sequence[Part], asked: Sequence[Part]
+) -> list[tuple[Control, Sequence[Part]]]:
+    """Controls on data of a modality beside the methods that are asked, with the probes that each is asked with."""
     from kinview.evaluation.probes import probes as known_probes
     from kinview.methods import methods as known
 
     registered = {"methods": {*known, *known.recipes()}, "probes": set(known_probes)}
     found: list[tuple[Control, Sequence[Part]]] = []
-    for control in controls_for(given, modality, registered):
+    controls = controls_for(given, modality, registered)
+    if given == "default":
+        controls = tuple(one for control in controls for one in _matched(control, modality, asked))
+    for control in controls:
         if Part.of(known, control.method).supports(modality):
-            asked = probes if control.probe is None else [Part.of(known_probes, control.probe)]
-            found.append((control, asked))
+            own = probes if control.probe is None else [Part.of(known_probes, control.probe)]
+            found.append((control, own))
     return found
+
+
+def _matched(control: Control, modality: str, asked: Sequence[Part]) -> list[Control]:
+    """A control that names no network, once for each untrained network of the learned methods; else the control."""
+    from kinview.methods import methods as known
+
+    part = Part.of(known, control.method, for_modality=modality)
+    holder = part.built.network_of
+    learned = [one for one in asked if one.built.trains and not one.built.control]
+    if holder is None or getattr(part.built, holder) is not None or not learned:
+        return [control]
+    usual = Part.of(known, part.built.network_method(modality), for_modality=modality).config
+    networks = {canonical_json(one): one for one in (network_config(method.config) for method in learned)}
+    return [
+        control if network == usual else dataclasses.replace(control, method={part.entry.name: {holder: network}})
+        for network in networks.values()
+    ]
 
 
 def _part_for(dataset: Dataset, spec: Any) -> Part:
@@ -120,16 +183,22 @@ def _part_for(dataset: Dataset, spec: Any) -> Part:
         part = Part.of(methods, spec, for_modality=dataset.modality)
     except ValueError as error:
         raise ValueError(f"the data set {dataset.name!r} is {dataset.modality}: {error}") from error
-    if "groups" in part.built.uses and dataset.groups_train is None:
+    if "groups" in part.built.needs and dataset.groups_train is None:
         raise ValueError(
             f"{part_label(part.config)} uses the group of each row, and the data set {dataset.name!r} has none: name "
             "their column (group), or take the method or the data set out"
+        )
+    if "extra" in part.built.needs and "encoder" not in dataset.static_to:
+        raise ValueError(
+            f"{part_label(part.config)} uses further features of each row, and the data set {dataset.name!r} sends it "
+            "none: send static columns to the encoder (static_to: {encoder: [age, sex]}), take the method out, or fit "
+            "it in Python: fit(X, extra={'features': array})"
         )
     return part
 
 
 def check_places(methods: Sequence[Any], probes: Sequence[Part]) -> None:
-    """Refuse a method that needs what no data set has, or that no probe can be asked of; specs, and probes as parts.
+    """Refuse a method with a parameter out of range, or that no probe can be asked of; specs, and probes as parts.
 
     Raises
     ------
@@ -139,14 +208,38 @@ def check_places(methods: Sequence[Any], probes: Sequence[Part]) -> None:
     from kinview.methods import methods as known
 
     for part in (Part.of(known, spec) for spec in methods):
-        if "extra" in part.built.uses:
-            raise ValueError(
-                f"{part_label(part.config)} uses further features of each row, and the data sets of a benchmark have "
-                f"none; take the method out, and fit it in Python: fit(X, extra={{'features': array}})"
-            )
+        _check_values(part)
         reasons = [part.why_not_with(probe) for probe in probes]
         if None not in reasons:
             raise ValueError(
                 f"none of the probes ({', '.join(part_label(probe.config) for probe in probes)}) can be asked of "
                 f"{part_label(part.config)}: {reasons[0]}; add a probe for it or take the method out"
             )
+
+
+def _check_values(part: Part) -> None:
+    """Refuse a parameter out of range now, and not when the method is fitted."""
+    if dataclasses.is_dataclass(part.built):
+        try:
+            checked_parameters(part.built)
+        except ValueError as error:
+            raise ValueError(f"{part_label(part.config)}: {error}") from error
+
+
+def _why_not_regression(method: Any, probe: Any) -> str | None:
+    """Why a method with a probe has no place where numbers are predicted, in words; None where it has."""
+    if method.uses_labels:
+        return "it learns from classes, and numbers are to be predicted"
+    if not probe.regresses:
+        return "the probe predicts classes, and numbers are to be predicted; linear, ridge, svm and xgboost do"
+    return None
+
+
+def _too_few_features(dataset: Dataset, method: Any) -> str | None:
+    """Why the views of a method cannot be made of a data set, in words; None where they can."""
+    if dataset.n_features >= method.min_channels:
+        return None
+    return (
+        f"its views need at least {method.min_channels} {FEATURE[dataset.modality]}s, and the data set has "
+        f"{dataset.n_features}"
+    )

@@ -17,6 +17,7 @@ __all__ = ["Closure"]
 
 _HOME = __name__.split(".", 1)[0]
 _BY_VERSION = {"builtins", "numpy", "sklearn", "torch", "xgboost"}  # a key holds the versions of these
+_ONLOOKERS = {"callbacks"}  # families whose parts look on while a result is made, and change none
 _UNREADABLE = secrets.token_hex()  # code without a file is known in this process alone
 
 Target = tuple[str, Chain]  # a module, and what of it
@@ -98,6 +99,8 @@ class Closure:
         """Reach the parts that strings name; whether there were new ones."""
         known = len(self._named)
         for family, module in sorted(self._families.items()):
+            if family in _ONLOOKERS:
+                continue
             if family not in families():
                 importlib.import_module(module)
             registry = families()[family]

@@ -8,7 +8,7 @@ from typing import Any
 
 from kinview.data.modality import SERIES, TABLE
 
-__all__ = ["DEFAULT", "Control", "check_controls", "controls_for"]
+__all__ = ["DEFAULT", "Control", "check_controls", "controls_for", "network_config"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +37,19 @@ DEFAULT: dict[str, tuple[Control, ...]] = {
     ),
     TABLE: (Control("raw", "xgboost"), Control("pca")),
 }
-"""The controls of each modality that ``controls: default`` stands for."""
+"""The controls of each modality that ``controls: default`` stands for.
 
-_PAIR = ("method", "probe")
+``random_init`` is there once for each untrained network that the methods of the benchmark have.
+"""
+
+_KEYS = ("name", "method", "probe")
+_TRAINING = frozenset({"trainer", "random_state"})
 
 
 def check_controls(given: Any) -> Any:
     """``"default"``, ``"none"`` or a tuple of entries, once they have the right form.
 
-    An entry is the spec of a method, or ``{method: ..., probe: ...}``.
+    An entry is the spec of a method, or ``{method: ..., probe: ...}``, either with a ``name``.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def check_controls(given: Any) -> Any:
     if list(given) in (["default"], ["none"]):
         return given[0]
     for entry in given:
-        if isinstance(entry, Mapping) and "method" in entry and set(entry) - set(_PAIR):
+        if isinstance(entry, Mapping) and "method" in entry and set(entry) - set(_KEYS):
             raise ValueError(
                 f"a control is a method, or {{method: ..., probe: ...}}; got the keys {', '.join(map(str, entry))}"
             )
@@ -109,3 +113,30 @@ def controls_for(given: Any, modality: str, registered: Mapping[str, Collection[
             "that you want (controls: [raw, random_init]), or none"
         )
     return DEFAULT[modality]
+
+
+def network_config(config: Any) -> Any:
+    """Config of a method without what bears on its training alone: methods with equal ones start from one network.
+
+    Parameters
+    ----------
+    config : str or mapping
+        Config of a method, short or complete. Which parameters are of the training alone its class declares
+        (``training_only``); of a method that is not installed it is ``trainer`` and ``random_state``.
+
+    Examples
+    --------
+    >>> network_config({"scarf": {"corruption_rate": 0.3, "hidden_dim": 64, "trainer": {"max_steps": 9}}})
+    {'scarf': {'hidden_dim': 64}}
+    >>> network_config({"scarf": {"corruption_rate": 0.3}}), network_config("raw")
+    ('scarf', 'raw')
+    """
+    from kinview.methods import methods
+
+    if isinstance(config, str):
+        return config
+    ((name, parameters),) = config.items()
+    targets = methods[name].targets if name in methods else ()
+    leave = _TRAINING.union(*(getattr(target, "training_only", ()) for target in targets))
+    kept = {key: value for key, value in (parameters or {}).items() if key not in leave}
+    return {name: kept} if kept else name

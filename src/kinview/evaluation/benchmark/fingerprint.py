@@ -11,7 +11,8 @@ from typing import Any
 
 import kinview
 from kinview.evaluation.benchmark.closure import Closure
-from kinview.files import canonical_json
+from kinview.files import canonical_json, content_hash
+from kinview.own_parts import imported_parts
 from kinview.registry import Registry, families
 
 __all__ = ["module_code", "own_version", "part_code", "source_digest", "versions"]
@@ -50,7 +51,10 @@ def part_code(registry: Registry, config: Any) -> str:
 def _part_code(family: str, config: str) -> str:
     closure = Closure()
     closure.add(families()[family], json.loads(config))
-    return closure.digest()
+    own = imported_parts()
+    if closure.modules.isdisjoint(one.module for one in own):
+        return closure.digest()
+    return content_hash([closure.digest(), [one.digest for one in own]])  # one may use what another defines
 
 
 @functools.cache

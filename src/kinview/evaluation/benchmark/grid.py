@@ -12,12 +12,14 @@ from typing import Any, Literal, get_args
 from kinview.complete_configs import complete_config
 from kinview.data.modality import Modality
 from kinview.files import content_hash
+from kinview.own_parts import OwnParts
 from kinview.registry import Entry, Registry, families
 
 __all__ = [
     "FAMILY_OF",
     "Cell",
     "Part",
+    "SourceSet",
     "distinct_labels",
     "is_dataset",
     "method_identity",
@@ -33,7 +35,11 @@ _TOO_WIDE = (
 )
 
 # how a cell is computed, what follows from it being in the other fields; and what the benchmark calls it
-_PLANNED = ("dataset_options", "fits_labels", "is_control", "own_probe")
+_PLANNED = ("dataset_options", "imports", "fits_labels", "is_control", "own_probe")
+
+_WHERE_CUT = ("split", "fold")
+# a cell that has none of these has the key of before
+_LATER = (*_WHERE_CUT, "severity_test", "embedding_metrics", "static_to", "sources")
 
 FAMILY_OF = {
     "method": "methods",
@@ -43,7 +49,15 @@ FAMILY_OF = {
     "split": "splits",
 }
 
-_WHERE_CUT = ("split", "fold")  # not in the spec of a cell of the official split, whose key does not know them
+
+@dataclasses.dataclass(frozen=True)
+class SourceSet:
+    """A data set that a method is pre-trained on: its name, the options of its reader, its content and its code."""
+
+    dataset: str
+    options: str
+    fingerprint: str
+    code: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,7 +86,12 @@ class Cell:
     code: Mapping[str, str]  # digest of the code of the steps and of each part, by the part it plays
     split: Any | None = None  # None for the official one
     fold: int | None = None  # number of the fold, over all repeats; None where the split is official
+    severity_test: float | None = None  # of the test part, where it is corrupted otherwise than the training part
+    embedding_metrics: bool | None = None  # whether clusters and neighbours of the embedding are measured too; or None
+    static_to: Mapping[str, Any] | None = None  # static columns that the probe or the encoder gets
+    sources: tuple[SourceSet, ...] | None = None  # data sets that the method is pre-trained on instead of its own
     dataset_options: str = "{}"  # parameters of the reader, as JSON
+    imports: tuple[OwnParts, ...] = ()  # files with parts of one's own, for workers; the keys have them by the code
     fits_labels: bool = False  # whether the method is fitted with the training labels of the cell
     is_control: bool = False  # whether the benchmark names the method as a control
     own_probe: bool = False  # whether it does so with this very probe, as what every probe is compared with
@@ -85,7 +104,9 @@ class Cell:
         Its configs are complete, so that a changed default is another cell.
         """
         values = {name: value for name, value in dataclasses.asdict(self).items() if name not in _PLANNED}
-        values = {name: value for name, value in values.items() if value is not None or name not in _WHERE_CUT}
+        values = {name: value for name, value in values.items() if value is not None or name not in _LATER}
+        if self.sources is not None:
+            values["sources"] = [[one.dataset, one.fingerprint, one.code] for one in self.sources]
         known = {name: families()[family] for name, family in FAMILY_OF.items() if values.get(name) is not None}
         return values | {
             name: complete_config(family, values[name], for_modality=self.modality) for name, family in known.items()
@@ -102,13 +123,31 @@ class Cell:
 
         Label budget and label noise are part of it where the method is fitted with labels, and nowhere else.
         """
-        shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment"]
+        shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment", "sources"]
         shared += ["label_fraction", "label_noise", "label_noise_rate"] if self.fits_labels else []
         spec = {name: self.spec[name] for name in (*shared, *_WHERE_CUT) if name in self.spec}
+        if self.static_columns("encoder"):
+            spec["static_to"] = {"encoder": self.static_columns("encoder")}
         corruption = self._named(self.pretrain_corruption)
         parts = (["corruption"] if corruption else []) + (["label_noise"] if self.fits_labels else [])
         code = self._code_of("steps", "dataset", "split", "method", *parts)
         return content_hash({"step": "pretrain", "corruption": corruption, "code": code, **spec})
+
+    @functools.cached_property
+    def source_key(self) -> str:
+        """Content hash of the model that was pre-trained on the sources, whatever it is taken to."""
+        spec = {name: self.spec[name] for name in ("sources", "modality", "method", "seed", "environment")}
+        return content_hash({"step": "pretrain", "code": self._code_of("steps", "method"), **spec})
+
+    @property
+    def method_label(self) -> str:
+        """What results call the method: its short name, and the data sets that it was pre-trained on."""
+        return f"{part_label(self.method)}{self.pretrained_on}"
+
+    @property
+    def pretrained_on(self) -> str:
+        """What stands behind a method's name for the data sets that it was pre-trained on; nothing for its own."""
+        return "" if self.sources is None else f" pre-trained on {', '.join(one.dataset for one in self.sources)}"
 
     @property
     def pretrain_corruption(self) -> tuple[Any, float] | None:
@@ -129,14 +168,21 @@ class Cell:
 
     def corruption_of(self, part: Literal["train", "test"]) -> tuple[Any, float] | None:
         """Mechanism and severity of the corruption of a part of the data, None where it stays clean."""
-        return (self.corruption, self.severity) if self.corrupt in (part, "both") else None
+        if self.corrupt not in (part, "both"):
+            return None
+        other = self.severity_test if part == "test" else None
+        return self.corruption, self.severity if other is None else other
+
+    def static_columns(self, use: Literal["probe", "encoder"]) -> list[str]:
+        """Static columns that the probe or the encoder gets."""
+        return list((self.static_to or {}).get(use, ()))
 
     def _code_of(self, *played: str) -> dict[str, str]:
         return {part: self.code[part] for part in played if part in self.code}
 
     def _named(self, corruption: tuple[Any, float] | None) -> tuple[Any, float] | None:
         """Corruption applied to a part, with the complete config of the mechanism."""
-        return None if corruption is None else (self.spec["corruption"], self.severity)
+        return None if corruption is None else (self.spec["corruption"], corruption[1])
 
 
 def part_label(config: Any) -> str:
@@ -271,7 +317,8 @@ class Part:
         for name in _OWNED:
             if name in trainer:
                 raise ValueError(f"{entry.name}: the benchmark sets the trainer's {name}; leave it out of the spec")
-        modality = getattr(part, "modality", entry.modality)  # of the method inside, where there is one
+        several = "twins" in entry.metadata  # a recipe with a class for each modality
+        modality = entry.modality if several else getattr(part, "modality", entry.modality)  # of the method inside too
         return cls(part, config, entry, modality)
 
     def supports(self, modality: str) -> bool:

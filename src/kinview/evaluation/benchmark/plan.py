@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kinview.configs import read_config
 from kinview.data.modality import NOUNS
-from kinview.evaluation.benchmark.asked import asked_of, check_places, left_out_pairs
+from kinview.evaluation.benchmark.asked import asked_of, check_places, left_out_on, left_out_pairs
+from kinview.evaluation.benchmark.conditions import check_corrupt, conditions_of
 from kinview.evaluation.benchmark.controls import check_controls
+from kinview.evaluation.benchmark.data import loaded, unread
+from kinview.evaluation.benchmark.entries import check_entries, shown_names, spelled_out
 from kinview.evaluation.benchmark.fingerprint import module_code, part_code, versions
 from kinview.evaluation.benchmark.grid import FAMILY_OF, Cell, Part, is_dataset, name_and_options, part_label
+from kinview.evaluation.benchmark.study import checked_pretrain_on, read_study
 from kinview.files import canonical_json
+from kinview.own_parts import imported_parts, refuse_imports
 from kinview.parameters import check_integer
 from kinview.registry import families, suggestion
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Benchmark", "Cell", "part_label"]
 
-_CHOICES = {"corrupt": ("train", "test", "both"), "pretrain_on": ("clean", "corrupted")}
 _RANGES = {"severities": (0.0, 0.99), "label_noise_rates": (0.0, 1.0), "label_fractions": (1e-6, 1.0)}
 _LISTS = (
     "datasets", "methods", "corruptions", "severities", "label_noise", "label_noise_rates", "label_fractions",
@@ -44,16 +47,21 @@ class Benchmark:
         Under which the results are shown.
     datasets : sequence of specs
         Names for :func:`kinview.load`, or with its options as ``{darwin: {drop: [ID]}}``; a file of your own goes by
-        the name of its folder in ``data_dir``. How a data set is cut does not depend on the seeds: they vary the
-        training, the masks and the noise.
+        a name of yours, ``{vitals: {path: vitals.csv, ...}}`` (relative to a study file), or by that of its folder in
+        ``data_dir``. How it is cut does not depend on the seeds: they vary the training, the masks and the noise.
     methods : sequence of specs
-        Parts of the registry ``methods``. A method runs on the data sets of its modality.
+        Parts of the registry ``methods``. A method runs on the data sets of its modality. ``{name: SCARF 0.3, method:
+        SPEC}`` has a name that tables show and no result depends on, as a probe or control may have. ``{grid: [...]}``
+        for a parameter's value, in nested parts too, makes a variant of each value or combination, of 100 at most.
     corruptions : sequence of specs
         Parts of the registry ``corruptions``, without their rate.
     severities : sequence of float
         Fractions of the observed cells to remove, in [0, 1). The clean condition is always part of the grid.
-    corrupt : {"train", "test", "both"}
-        Which part of the data a corruption is applied to.
+    corrupt : "train", "test", "both", or a list of these
+        Which part of the data a corruption is applied to; of a list one after the other.
+    shift_matrix : bool
+        Run each severity of the training part with each of the test part, 0 among them, instead of ``corrupt``: what a
+        representation loses when the rate changes between training and use. The report shows it as a table.
     label_noise : sequence of specs
         Parts of the registry ``label_noise``, without their rate. Noise is in training labels only. With
         ``group_consistent: true`` the samples of a group that share a label share its fate.
@@ -66,16 +74,22 @@ class Benchmark:
         keep theirs, with the noisy labels that the probe sees; any other method is fitted on all rows, without labels.
     crossed : bool
         Full product of corruption, noise and label fraction; otherwise each is varied with the others clean.
-    pretrain_on : {"clean", "corrupted"}
+    pretrain_on : {"clean", "corrupted"} or mapping
         ``"clean"``: one model per data set, method and seed, fitted on the clean training set, and corrupted data are
         embedded with it. ``"corrupted"``: everything is fitted on the corrupted training set, as in practice.
+        ``{datasets: [...]}``: methods that train without labels are pre-trained on the training parts of these sets,
+        and taken to each data set as :meth:`SeriesEstimator.adapt` does (tables: the same columns).
     probes : sequence of specs
         Parts of the registry ``probes``.
+    embedding_metrics : bool
+        Measure without a probe too how well test embeddings cluster by class and find their own class
+        (:func:`kinview.evaluation.embedding_metrics`).
     controls : "default", "none" or sequence of specs
         Methods to add as controls, which the report compares every other method with: a spec, or
         ``{method: SPEC, probe: SPEC}`` for a pair that every method with every probe is compared with, but for a probe
         that the control was asked with too. ``"default"``: the list in
-        :mod:`kinview.evaluation.benchmark.controls`. ``"none"``: those alone that stand among ``methods``.
+        :mod:`kinview.evaluation.benchmark.controls`, with an untrained network (``random_init``) of each kind that the
+        methods have on series. ``"none"``: those alone that stand among ``methods``.
     split : spec
         A part of the registry ``splits``: how each data set is cut into training and test parts. ``"official"``
         (default): as it was loaded. ``{stratified_kfold: {folds: 5, repeats: 2}}``: cross-validation; everything that
@@ -112,13 +126,15 @@ class Benchmark:
     methods: Sequence[Any]
     corruptions: Sequence[Any] = ()
     severities: Sequence[float] = ()
-    corrupt: Literal["train", "test", "both"] = "both"
+    corrupt: list[str] | str = "both"
+    shift_matrix: bool = False
     label_noise: Sequence[Any] = ()
     label_noise_rates: Sequence[float] = ()
     label_fractions: Sequence[float] = (1.0,)
     crossed: bool = False
-    pretrain_on: Literal["clean", "corrupted"] = "corrupted"
+    pretrain_on: Literal["clean", "corrupted"] | dict[str, Any] = "corrupted"
     probes: Sequence[Any] = ("linear",)
+    embedding_metrics: bool = False
     controls: list[Any] | str = "default"
     split: dict[str, Any] | str = "official"
     seeds: Sequence[int] = (0,)
@@ -135,6 +151,9 @@ class Benchmark:
                 raise ValueError(f"{name} must be a list, [{value}] for one entry; got {value!r}")
             object.__setattr__(self, name, tuple(value))
         object.__setattr__(self, "controls", check_controls(self.controls))
+        check_entries(self)
+        object.__setattr__(self, "corrupt", check_corrupt(self.corrupt, self.shift_matrix))
+        object.__setattr__(self, "pretrain_on", checked_pretrain_on(self.pretrain_on))
         for name in ("name", "device", "precision"):
             _require(isinstance(getattr(self, name), str) and getattr(self, name), self, name, "a text")
         for name in ("datasets", "methods", "probes", "seeds", "label_fractions"):
@@ -142,8 +161,10 @@ class Benchmark:
         sound = all(is_dataset(dataset) for dataset in self.datasets)
         _require(sound, self, "datasets", "a list of names, or of {name: {option: value}}")
         names = [name for name, _ in map(name_and_options, self.datasets)]
-        _require(len(set(names)) == len(names), self, "datasets", "different names, because results go by them")
-        _require(isinstance(self.crossed, bool), self, "crossed", "true or false")
+        distinct = len({name.casefold() for name in names}) == len(names)
+        _require(distinct, self, "datasets", "different names, because results go by them")
+        for name in ("crossed", "embedding_metrics"):
+            _require(isinstance(getattr(self, name), bool), self, name, "true or false")
         for name in ("threads", "workers"):
             check_integer(getattr(self, name), name, at_least=1)
             object.__setattr__(self, name, int(getattr(self, name)))
@@ -156,8 +177,6 @@ class Benchmark:
             values = getattr(self, name)
             inside = all(_is_number(value) and low <= value <= high for value in values)
             _require(inside, self, name, f"numbers from {low:g} to {high:g}")
-        for name, choices in _CHOICES.items():
-            _require(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")
         named = isinstance(self.split, str | Mapping) and bool(self.split)
         _require(named, self, "split", "the name of a split, or {name: {parameter: value}}")
         for kinds, levels in (("corruptions", "severities"), ("label_noise", "label_noise_rates")):
@@ -175,6 +194,7 @@ class Benchmark:
             If a key is unknown or a required one is absent, or as the class says.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
+        refuse_imports(config, "the config of a benchmark")
         for key in config:
             if key not in fields:
                 raise ValueError(
@@ -201,7 +221,7 @@ class Benchmark:
         ValueError
             As :func:`kinview.configs.read_config` and :meth:`from_config`.
         """
-        return cls.from_config({**read_config("benchmark", str(name)), **changes})
+        return cls.from_config({**read_study(str(name)), **changes})
 
     def cells(self) -> list[Cell]:
         """All cells of the grid, each once, in the order data set, method, seed, fold, condition, probe.
@@ -216,39 +236,41 @@ class Benchmark:
         """
         from kinview.datasets import datasets
         from kinview.evaluation.benchmark import steps
+        from kinview.evaluation.benchmark.sources import Sources
+        from kinview.evaluation.benchmark.static import static_of
         from kinview.evaluation.corruptions import corruptions
         from kinview.evaluation.label_noise import label_noise
         from kinview.evaluation.probes import probes as known_probes
         from kinview.evaluation.protocols import splits
 
+        self = spelled_out(self)
         probes = [Part.of(known_probes, spec) for spec in self.probes]
         check_places(self.methods, probes)
         split = Part.of(splits, self.split)
         kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
         noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
-        shared = {
-            "threads": self.threads,
-            "device": self.device,
-            "precision": self.precision,
-            "versions": versions(),
-        }
+        shared = {name: getattr(self, name) for name in ("threads", "device", "precision")} | {"versions": versions()}
         steps.load_dataset.cache_clear()  # files may have changed since an earlier run in this process
         cells: dict[str, Cell] = {}
+        sources = Sources.of(self.pretrain_on, self.data_dir)
         for name, options in map(name_and_options, self.datasets):
             dataset = steps.load_dataset(name, self.data_dir, options)
             fingerprint = dataset.fingerprint()
-            dataset.require_classes()
+            dataset.require_target()
+            sources.check(dataset, split.built)
             asked = asked_of(dataset, name, self.methods, self.controls, probes)
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
             able = [kind for kind in kinds if kind.supports(dataset.modality)]
-            usable = [kind for kind in able if kind.built.why_not(dataset.X_train) is None]
-            _require_columns(dataset, usable, noises)
-            conditions = list(self._conditions(usable, noises))
+            _require_columns(dataset, able, noises)
+            usable = [kind for kind in able if _why_not(kind, dataset) is None]
+            heard = [noise for noise in noises if _noise_why_not(noise, dataset) is None]
+            conditions = list(conditions_of(self, usable, heard))
             cuts = _cuts(dataset, split)
             for one, seed, cut, condition in itertools.product(asked, self.seeds, cuts, conditions):
+                given = {**static_of(dataset, one.part), **sources.of_method(one.part)}
                 for probe in one.probes:
-                    played = {**condition, **cut, "method": one.part.config, "probe": probe.config}
+                    played = {**condition, **cut, **given, "method": one.part.config, "probe": probe.config}
                     used = {role: played[role] for role in FAMILY_OF if played[role] is not None}
                     cell = Cell(
                         dataset=dataset.name,
@@ -258,8 +280,10 @@ class Benchmark:
                         environment=shared,
                         code=code | {role: part_code(families()[FAMILY_OF[role]], spec) for role, spec in used.items()},
                         dataset_options=options,
+                        imports=imported_parts(),
                         fits_labels=one.part.built.uses_labels and not one.part.built.trained_by_probe,
                         is_control=one.is_control,
+                        embedding_metrics=self.embedding_metrics or None,
                         own_probe=canonical_json(probe.config) in one.own,
                         **played,
                     )
@@ -267,17 +291,18 @@ class Benchmark:
         return list(cells.values())
 
     def left_out(self, cells: Sequence[Cell] | None = None) -> list[str]:
-        """What has no cells, and why, as sentences: pairs of method and probe, corruptions that a data set rules out.
+        """What has no cells, and why, as sentences: pairs of method and probe, and what a data set rules out.
 
         Parameters
         ----------
         cells : sequence of Cell, optional
             Those of :meth:`cells`, where they are at hand.
         """
-        from kinview.evaluation.benchmark.steps import load_dataset
         from kinview.evaluation.corruptions import corruptions
+        from kinview.evaluation.label_noise import label_noise
         from kinview.evaluation.probes import probes as known_probes
 
+        self = spelled_out(self)
         found = sorted({cell.modality for cell in (self.cells() if cells is None else cells)})
         probes = [Part.of(known_probes, spec) for spec in self.probes]
         kinds = [Part.of(corruptions, spec, rate=0.0) for spec in self.corruptions]
@@ -286,12 +311,14 @@ class Benchmark:
             for kind, modality in itertools.product(kinds, found)
             if not kind.supports(modality)
         ]
-        for name, options in map(name_and_options, self.datasets if kinds else ()):
-            dataset = load_dataset(name, self.data_dir, options)
+        noises = [Part.of(label_noise, spec, rate=0.0) for spec in self.label_noise]
+        for dataset in loaded(self):
+            elsewhere += left_out_on(dataset, self.methods, probes)
             able = [kind for kind in kinds if kind.supports(dataset.modality)]
-            reasons = {part_label(kind.config): kind.built.why_not(dataset.X_train) for kind in able}
+            reasons = {part_label(noise.config): _noise_why_not(noise, dataset) for noise in noises}
+            reasons |= {part_label(kind.config): _why_not(kind, dataset) for kind in able}
             elsewhere += [f"{kind} on {dataset.name}: {why}" for kind, why in reasons.items() if why is not None]
-        return [*left_out_pairs(self.methods, self.controls, probes, found), *elsewhere]
+        return [*left_out_pairs(self.methods, self.controls, probes, found), *elsewhere, *unread(self, probes, found)]
 
     def embeddings(self, cache_dir: str | Path) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
         """Test-set embeddings ``(n, D)`` and labels ``(n,)`` of the clean condition, first seed and first fold.
@@ -306,40 +333,25 @@ class Benchmark:
         dict
             ``(data set, method)``, as the results name them, to embedding and labels.
         """
-        from kinview.evaluation.benchmark.steps import fold_of, load_dataset, read_embedding
+        from kinview.evaluation.benchmark.cached import read_embedding
+        from kinview.evaluation.benchmark.steps import fold_of, load_dataset
 
         found: dict[tuple[str, str], tuple[Any, Any]] = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the run has said what is to say about the data
             cells = self.cells()
+        shown = shown_names(self, cells)
         for cell in cells:
-            place = (cell.dataset, part_label(cell.method))
+            place = (cell.dataset, shown.get(cell.key, {}).get("method", cell.method_label))
             clean = cell.corruption is None and cell.label_noise is None and cell.label_fraction == 1
             if clean and cell.seed == self.seeds[0] and not cell.fold and place not in found:
                 embedding = read_embedding(Path(cache_dir), cell.embed_key("test"))
                 if embedding is not None:
                     dataset = load_dataset(cell.dataset, self.data_dir, cell.dataset_options)
+                    if dataset.task == "regression":  # the figure colours classes
+                        continue
                     found[place] = (embedding.z, fold_of(dataset, cell)[0].y_test)
         return found
-
-    def _conditions(self, kinds: Sequence[Part], noises: Sequence[Part]) -> Iterator[dict[str, Any]]:
-        """Fields of the cells of one data set, method, probe and seed; clean first."""
-        corrupted = [(None, 0.0), *itertools.product(kinds, [float(s) for s in self.severities if s > 0])]
-        noisy = [(None, 0.0), *itertools.product(noises, [float(r) for r in self.label_noise_rates if r > 0])]
-        budgets = [1.0, *(float(fraction) for fraction in self.label_fractions if fraction < 1)]
-        for (kind, severity), (noise, rate), fraction in itertools.product(corrupted, noisy, budgets):
-            factors = (kind is not None) + (noise is not None) + (fraction < 1)
-            if self.crossed or factors <= 1:
-                corrupts_train = kind is not None and self.corrupt in ("train", "both")
-                yield {
-                    "corruption": kind.config if kind else None,
-                    "severity": severity,
-                    "corrupt": self.corrupt if kind else None,
-                    "pretrain_on": self.pretrain_on if corrupts_train else "clean",
-                    "label_noise": noise.config if noise else None,
-                    "label_noise_rate": rate,
-                    "label_fraction": fraction,
-                }
 
 
 def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
@@ -347,6 +359,25 @@ def _cuts(dataset: Dataset, split: Part) -> list[dict[str, Any]]:
     if split.entry.name == "official":
         return [{"split": None, "fold": None}]
     return [{"split": split.config, "fold": fold} for fold in range(len(split.built.cut(dataset)))]
+
+
+def _noise_why_not(noise: Part, dataset: Dataset) -> str | None:
+    """Why a label noise has no cells on a data set; None where it has."""
+    if dataset.task == "regression":
+        return "its labels are numbers, and label noise is of classes"
+    return noise.built.why_not([] if dataset.classes is None else dataset.classes.tolist())  # type: ignore[no-any-return]
+
+
+def _why_not(kind: Part, dataset: Dataset) -> str | None:
+    """Why a corruption has no cells on a data set; None where it has. Asked of all samples: a fold may lack a group."""
+    from kinview.evaluation.corruptions import Corruption
+
+    if dataset.task == "regression" and "y" in kind.built.needs:
+        return "its labels are numbers, and it goes by classes"
+    if type(kind.built).why_not is Corruption.why_not:
+        return None
+    samples = dataset.pooled()
+    return kind.built.why_not(samples.X, groups=samples.groups, static=samples.static)  # type: ignore[no-any-return]
 
 
 def _require_columns(dataset: Dataset, kinds: Sequence[Part], noises: Sequence[Part]) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import sys
 import threading
+import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from kinview.evaluation.benchmark.fingerprint import own_version
-from kinview.evaluation.benchmark.grid import Cell
+from kinview.evaluation.benchmark.batches import larger_batches
+from kinview.evaluation.benchmark.data import described
+from kinview.evaluation.benchmark.entries import shown_names, with_drawn_splits
 from kinview.evaluation.benchmark.plan import Benchmark
+from kinview.evaluation.benchmark.shards import Shard, kept_failures, to_do
+from kinview.evaluation.benchmark.work import Outcome, Task, compute_here
+from kinview.evaluation.claims import Watch, drop_dead_claims
 from kinview.evaluation.store import Store
 from kinview.printable import printable
 
@@ -27,8 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_PARENT_AT_IMPORT = os.getppid()
-_WATCH_SECONDS = 0.5
+_POLL_SECONDS = 0.5  # between two looks at what other processes hold
+
+Computer = Callable[[Sequence[Task]], Iterable[Outcome]]
 
 
 def run(
@@ -38,12 +43,16 @@ def run(
     cache_dir: str | os.PathLike[str],
     progress: bool = True,
     workers: int | None = None,
+    shard: str | None = None,
+    retry_failed: bool = False,
+    dask: str | None = None,
 ) -> pd.DataFrame:
     """Compute the cells of a benchmark that the store lacks, and return them all.
 
-    Work is shared out in chains: the cells that rest on one fitted model. A chain's worker writes each result into the
-    store as soon as it has it, so a run that was killed continues where it stopped; failed cells are tried again. The
-    numbers do not depend on ``workers``, nor on the joblib backend that ``joblib.parallel_config`` chooses.
+    Work goes out in chains: the cells that rest on one fitted model. A worker claims a chain in the store and
+    writes each result there as soon as it has it. So a run that was killed continues where it stopped, and several
+    runs on one store, on one machine or many, compute nothing twice. The numbers do not depend on ``workers``,
+    ``shard`` or ``dask``, nor on the joblib backend that ``joblib.parallel_config`` chooses.
 
     Parameters
     ----------
@@ -57,118 +66,88 @@ def run(
         Show a bar over the cells (a line per tenth where stderr is not a terminal).
     workers : int, optional
         Processes side by side; default ``benchmark.workers``.
+    shard : str, optional
+        Compute one part of the grid, ``"3/16"`` the third of sixteen. Cells that share a fitted model are in one part.
+    retry_failed : bool, default False
+        Try cells again that the store holds as failed; otherwise they stay as they are.
+    dask : str, optional
+        Run on a Dask cluster: ``"local"`` for one of ``workers`` processes on this machine, or the address of a
+        scheduler, ``"tcp://host:8786"``. Its workers reach the store and ``cache_dir`` by the same names. Needs
+        kinview[dask].
 
     Returns
     -------
     DataFrame
-        One row a cell, as :meth:`Store.frame`; failed cells have the status ``"failed"`` and a ``message``.
+        One row a cell, as :meth:`Store.frame`; failed cells have the status ``"failed"`` and a ``message``. With
+        ``shard`` all that the store holds of the benchmark.
 
     Raises
     ------
     ValueError
-        If the benchmark cannot be planned (see :meth:`Benchmark.cells`), or the backend runs chains in threads.
+        If the benchmark cannot be planned (see :meth:`Benchmark.cells`), the shard is none, the backend runs chains in
+        threads, or the cluster cannot be used.
+    ModuleNotFoundError
+        If Dask is asked for and not installed.
     """
-    from joblib import Parallel, delayed
-
     results = store if isinstance(store, Store) else Store(store)
+    part = None if shard is None else Shard.of_text(shard)
     cache = Path(cache_dir).absolute()
     cache.mkdir(parents=True, exist_ok=True)
     cells = benchmark.cells()
     keys = [cell.key for cell in cells]
-    results.plan(benchmark.name, keys)
-    known = results.known(keys)
-    chains = _chains([cell for cell in cells if cell.key not in known], benchmark.data_dir)
-    runner = (os.getpid(), threading.get_ident())
-    parallel = Parallel(n_jobs=workers or benchmark.workers, return_as="generator_unordered", batch_size=1)
-    work = (delayed(_work)(chain, benchmark.name, benchmark.data_dir, cache, results, runner) for chain in chains)
-    notes = [f"not in the grid: {what}" for what in benchmark.left_out(cells)]
-    with _Progress(benchmark.name, len(cells), len(known), notes, enabled=progress) as shown, warnings.catch_warnings():
-        # loky replaces a worker whose memory grew, between two chains, and says so; no work is lost
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-        for outcome in parallel(work):
+    known_as = with_drawn_splits(shown_names(benchmark, cells), cells, benchmark.data_dir)
+    results.plan(benchmark.name, keys, shown=known_as)
+    drop_dead_claims(results)
+    todo = to_do(cells, results.states(keys), benchmark.data_dir, shard=part, retry_failed=retry_failed)
+    shared = (todo.failed, benchmark.name, benchmark.data_dir, cache, results)
+    tasks = [Task(chain[0].pretrain_key, chain, *shared) for chain in todo.chains]
+    total = len(todo.cells)
+    notes = [*(described(benchmark) if progress else ()), *(f"not in the grid: {x}" for x in benchmark.left_out(cells))]
+    notes += larger_batches(benchmark, cells)
+    if part is not None:
+        notes.append(f"shard {part.number}/{part.of}: {total} of {len(cells)} cells")
+    if todo.kept:
+        notes.append(kept_failures(todo.kept))
+    known = total - sum(map(len, todo.chains))
+    with (
+        _Progress(benchmark.name, total, known, notes, enabled=progress) as shown,
+        _computer(dask, workers or benchmark.workers) as computer,
+    ):
+        for outcome in _outcomes(tasks, results, computer):
             shown.advance(outcome)
     return results.frame(benchmark=benchmark.name)
 
 
-def _chains(cells: Sequence[Cell], data_dir: str | None) -> list[list[Cell]]:
-    """Cells by the fitted model they rest on, the longest work first so that no worker is left with it at the end."""
-    from kinview.evaluation.benchmark.steps import load_dataset
-    from kinview.methods import methods
-
-    def cost(chain: list[Cell]) -> tuple[bool, int]:
-        cell = chain[0]
-        trains = methods.build(cell.method, for_modality=cell.modality).trains
-        return trains, len(chain) * int(load_dataset(cell.dataset, data_dir, cell.dataset_options).X_train.size)
-
-    chains: dict[str, list[Cell]] = {}
-    for cell in cells:
-        chains.setdefault(cell.pretrain_key, []).append(cell)
-    return sorted(chains.values(), key=cost, reverse=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Outcome:
-    """Outcome of a chain: cells per status, and seconds per step."""
-
-    cells: Counter[str]
-    seconds: dict[str, float]
-
-
-def _work(
-    chain: list[Cell], benchmark: str, data_dir: str | None, cache: Path, store: Store, runner: tuple[int, int]
-) -> _Outcome:
-    """Compute one chain; runs in a worker process."""
-    from kinview.evaluation.benchmark.steps import run_chain
-
-    if runner[0] == os.getpid() and runner[1] != threading.get_ident():
-        raise ValueError(
-            "a benchmark cannot run in threads: training seeds torch's generators, which threads share; use the "
-            "joblib backend 'loky' (the default) or another one with processes"
-        )
-    here = {cell.key for cell in chain}
-    known = store.known(here)  # another run may have been here since this one was planned
-    counts: Counter[str] = Counter({"known": len(known)} if known else {})
-
-    def report(cell: Cell, row: dict[str, Any]) -> None:
-        if _orphaned(runner[0]):
-            os._exit(1)
-        installed = {**row["versions"], "kinview": own_version()}  # information: no part of the cell's key
-        predictions = row.pop("predictions", None)
-        store.add(cell.key, {**row, "versions": installed}, benchmark=benchmark, predictions=predictions)
-        counts[row["status"]] += 1
-
-    with _watched(runner[0]), store.kept_open():
-        todo = [cell for cell in chain if cell.key not in known]
-        seconds = run_chain(todo, data_dir=data_dir, cache=cache, report=report) if todo else {}
-    return _Outcome(counts, seconds)
-
-
-def _orphaned(runner: int) -> bool:
-    """Whether the process that this worker serves is gone."""
-    if os.getpid() == runner:
-        return False
-    is_loky = multiprocessing.current_process().name.startswith("LokyProcess")
-    return os.getppid() != (runner if is_loky else _PARENT_AT_IMPORT)
+def _outcomes(tasks: Sequence[Task], store: Store, computer: Computer) -> Iterator[Outcome]:
+    """Outcomes of all tasks; those that another run holds are asked for again, until it is done with them or dead."""
+    left, watch = {task.key: task for task in tasks}, Watch(store)
+    while left:
+        free = watch.free(left)
+        if not free:
+            time.sleep(_POLL_SECONDS)
+        for outcome in computer([dataclasses.replace(left[key], stale=stale) for key, stale in free.items()]):
+            if not outcome.held:
+                del left[outcome.key]
+                yield outcome
 
 
 @contextlib.contextmanager
-def _watched(runner: int) -> Iterator[None]:
-    """End this worker soon after its parent was killed: nobody waits for its work, and the next run would repeat it."""
-    if os.getpid() == runner:
-        yield
+def _computer(dask: str | None, workers: int) -> Iterator[Computer]:
+    """What computes tasks, in any order: processes of joblib, or a Dask cluster."""
+    if dask is not None:
+        from kinview.evaluation.benchmark.cluster import dask_computer
+
+        with dask_computer(dask, workers) as computer:
+            yield computer
         return
-    over = threading.Event()
+    from joblib import Parallel, delayed
 
-    def watch() -> None:
-        while not over.wait(_WATCH_SECONDS):
-            if _orphaned(runner):
-                os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
+    runner = (os.getpid(), threading.get_ident())
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    with warnings.catch_warnings():
+        # loky replaces a worker whose memory grew, between two chains, and says so; no work is lost
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        yield lambda tasks: parallel(delayed(compute_here)(task, runner) for task in tasks)
 
 
 class _Progress:
@@ -197,7 +176,7 @@ class _Progress:
             spent = ", ".join(f"{step} {seconds:.1f}" for step, seconds in self._seconds.items())
             self._say(f"cells: {counts}; seconds of work: {spent or 'none'}")
 
-    def advance(self, outcome: _Outcome) -> None:
+    def advance(self, outcome: Outcome) -> None:
         """Count the cells of a chain."""
         before, self._done = self._done, self._done + outcome.cells.total()
         self._counts.update(outcome.cells)

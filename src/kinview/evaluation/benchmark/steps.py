@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import json
-import shutil
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,50 +13,44 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from kinview.data.labels import encode_labels
-from kinview.data.splits import label_subset
+from kinview.datasets._pooling import names_of
 from kinview.datasets.dataset import Dataset
 from kinview.datasets.named import load
 from kinview.datasets.samples import Samples
+from kinview.evaluation.benchmark.cached import (
+    Embedding,
+    checkpoints_path,
+    fit_and_save,
+    model_path,
+    read_embedding,
+    read_model,
+    write_embedding,
+)
 from kinview.evaluation.benchmark.grid import Cell, method_identity, part_label
-from kinview.evaluation.corruptions import Learned, corruptions, realised_rate
+from kinview.evaluation.benchmark.scoring import known_rows, scored, true_labels
+from kinview.evaluation.benchmark.spent import Spent
+from kinview.evaluation.benchmark.static import extra_of, with_static
+from kinview.evaluation.benchmark.transfer import pretrained_on_sources, taken_to
+from kinview.evaluation.corruptions import Learned, corruptions
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.label_noise.base import NoisyLabels
-from kinview.evaluation.metrics.point_values import evaluate
-from kinview.evaluation.predictions import Predictions
+from kinview.evaluation.metrics.embeddings import embedding_metrics
 from kinview.evaluation.probes import probes
 from kinview.evaluation.protocols import Protocol, splits
-from kinview.files import atomic_write, canonical_json, dump_tensors, read_tensors
+from kinview.files import canonical_json
 from kinview.methods import methods
-from kinview.methods.estimators.model_file import load_model
+from kinview.own_parts import restore_parts
 
-__all__ = ["Chain", "Embedding", "load_dataset", "read_embedding", "run_chain"]
+__all__ = ["Chain", "fold_of", "load_dataset", "run_chain"]
 
 Part = Literal["train", "test"]
 _PARTS: tuple[Part, Part] = ("train", "test")
+_WORD = re.compile(r"[^\s'\",;:!?()\[\]{}]+")
+_QUOTED = re.compile(r"(['\"])(.*?)\1")
 Row = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Embedding:
-    """Representation of one part of a data set.
-
-    Parameters
-    ----------
-    z : ndarray of shape (n, D)
-        For probes that need every value.
-    z_missing : ndarray of shape (n, D')
-        For probes that take NaN as it is; the same as ``z`` where the method has no gaps to pass on.
-    realised_missing : float
-        Fraction of the observed cells that the corruption removed.
-    """
-
-    z: Float[np.ndarray, "n d"]
-    z_missing: Float[np.ndarray, "n e"]
-    realised_missing: float
+Note = Callable[[str, str, Spent | None], None]
 
 
 class Chain:
@@ -71,6 +64,8 @@ class Chain:
         For :func:`kinview.load`.
     cache : Path
         Folder of the cached models and embeddings.
+    note : callable, optional
+        Told the kind and key of a model or embedding when it is begun, and again with what it took when it is there.
 
     Raises
     ------
@@ -78,8 +73,8 @@ class Chain:
         If the data set is no longer the one that the benchmark was planned with.
     """
 
-    def __init__(self, cell: Cell, data_dir: str | None, cache: Path) -> None:
-        self.cell, self.cache = cell, cache
+    def __init__(self, cell: Cell, data_dir: str | None, cache: Path, note: Note | None = None) -> None:
+        self.cell, self.cache, self.data_dir, self._note = cell, cache, data_dir, note
         loaded = load_dataset(cell.dataset, data_dir, cell.dataset_options)
         if loaded.fingerprint() != cell.fingerprint:
             raise ValueError(f"data set {cell.dataset!r} changed on disk while the benchmark ran; run it again")
@@ -88,6 +83,7 @@ class Chain:
         self._embeddings: dict[str, Embedding] = {}
         self._learned: dict[str, Learned] = {}
         self._labels: dict[str, tuple[np.ndarray, NoisyLabels]] = {}
+        self._measured: dict[str, dict[str, float]] = {}
         self._model: Any = None
         self._failed: Exception | None = None
 
@@ -100,29 +96,30 @@ class Chain:
         if self._failed is not None:
             raise self._failed
         if self._model is None:
-            path = self.cache / "models" / f"{self.cell.pretrain_key}.safetensors"
+            path = model_path(self.cache, self.cell.pretrain_key)
             try:
-                self._model = _load(path) or self._fit(path)
+                self._model = read_model(path) or self._fit(path)
             except Exception as error:
                 self._failed = error
                 raise
         return self._model
 
+    def names(self) -> frozenset[str]:
+        """Names of the samples and of their groups, as text."""
+        samples = self.dataset.pooled()
+        named = names_of(samples.X, samples.modality) or []
+        return frozenset(named) | frozenset(map(str, () if samples.groups is None else samples.groups.tolist()))
+
     def _fit(self, path: Path) -> Any:
-        with self._timed("pretrain"):
+        key, source = self.cell.pretrain_key, None
+        if self.cell.sources is not None:
+            source = pretrained_on_sources(
+                self.cell, self._unfitted, cache=self.cache, data_dir=self.data_dir, timed=self._timed
+            )
+        with self._timed("pretrain", key) as spent:
             X, given = self._training_samples()
-            resumes = self._checkpoints.is_dir()
-            try:
-                estimator = self._fitted(X, **given)
-            except ValueError:
-                if not resumes:
-                    raise
-                shutil.rmtree(self._checkpoints)  # perhaps it is damaged
-                estimator = self._fitted(X, **given)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            estimator.save(path)
-            shutil.rmtree(self._checkpoints, ignore_errors=True)
-        return load_model(path)
+            folder = checkpoints_path(self.cache, key)
+            return fit_and_save(lambda: self._fitted(X, source, **given), path, folder, spent)
 
     def _training_samples(self) -> tuple[Any, dict[str, Any]]:
         """Samples that the method is fitted on, and what goes with them.
@@ -131,22 +128,25 @@ class Chain:
         """
         X, _ = self.data("train", self.cell.pretrain_corruption)
         if not self.cell.fits_labels:
-            return X, self._groups()
+            return X, {**self._groups(), **extra_of(self.dataset, self.cell)}
         rows, labels = self._training_labels(self.cell)
-        return Samples(X, modality=self.dataset.modality).rows(rows).X, {"y": labels.y, **self._groups(rows)}
+        given = {"y": labels.y, **self._groups(rows), **extra_of(self.dataset, self.cell, rows)}
+        return Samples(X, modality=self.dataset.modality).rows(rows).X, given
 
     def _groups(self, rows: Any = slice(None)) -> dict[str, Any]:
         """Groups of training rows, as a keyword; none where the data set has none."""
         groups = self.dataset.groups_train
         return {} if groups is None else {"groups": np.asarray(groups)[rows]}
 
-    def _fitted(self, X: Any, **given: Any) -> Any:
+    def _fitted(self, X: Any, source: Any, **given: Any) -> Any:
         """The method fitted; where only labels may train it, all but the weights: the probe trains with them."""
+        if source is not None:
+            return taken_to(source, X)
         estimator = self._unfitted()
         return (estimator.initialise if estimator.trained_by_probe else estimator.fit)(X, **given)
 
     def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
-        """Raw values of a part with a corruption applied, and the fraction of observed cells that it removed.
+        """Raw values of a part with a corruption applied, and the severity that came out.
 
         The mask depends on data set, fold, part, seed and mechanism alone: it is the same for every method and probe.
         What the mechanism learns (thresholds, drivers) it learns from the training part, for both.
@@ -161,8 +161,8 @@ class Chain:
             X_train, given_train = self._given_to_corruption("train")
             self._learned[named] = mechanism.learn(X_train, self.cell.seeds(), **given_train)
         seed = self.cell.seeds(int(part == "test"))
-        corrupted, removed = mechanism.apply(X, seed, **given, learned=self._learned[named])
-        return corrupted, realised_rate(X, removed)
+        corrupted = mechanism.corrupted(X, seed, **given, learned=self._learned[named])
+        return corrupted.X, corrupted.realised
 
     def _given_to_corruption(self, part: Part) -> tuple[Any, dict[str, Any]]:
         """Raw values of a part, and what a corruption may ask for besides."""
@@ -177,10 +177,10 @@ class Chain:
             found = read_embedding(self.cache, key)
             if found is None or len(found.z) != n:
                 model = self.model()
-                with self._timed("embed"):
+                with self._timed("embed", key):
                     X, realised = self.data(part, cell.corruption_of(part))
                     found = _embed(model, X, realised)
-                    _write_embedding(found, self.cache, key)
+                    write_embedding(found, self.cache, key)
             self._embeddings[key] = found
         return self._embeddings[key]
 
@@ -196,16 +196,16 @@ class Chain:
             embedded = [self.embedding(cell, part) for part in _PARTS]
             missing_train, missing_test = (e.realised_missing for e in embedded)
             train, test = (e.z_missing if probe.accepts_missing else e.z for e in embedded)
+            columns = cell.static_columns("probe")
+            train, test = with_static(self.dataset, columns, (train, test), keep_missing=probe.accepts_missing)
             train, given = train[rows], {}
-        with self._timed("probe") as seconds:
-            probe.fit(train, labels.y, **self._groups(rows), **given)
-            y, scores, predicted = np.asarray(self.dataset.y_test), probe.predict_scores(test), probe.predict(test)
-            metrics = evaluate(y, scores, probe.classes_, predicted)
-        groups = self.dataset.groups_test
+        given |= self._groups(rows)
+        with self._timed("probe") as spent:
+            said, metrics = scored(probe, self.dataset, self.test_names, train, labels.y, test, **given)
         return {
-            "predictions": Predictions(self.test_names, y, predicted, scores, probe.classes_, groups),
+            "predictions": said,
             **{name: value for name, value in metrics.items() if name != "notes"},
-            "metrics": dict(metrics),
+            "metrics": {**metrics, **self._embedding_metrics(cell, probe)},
             "realised_missing_train": missing_train,
             "realised_missing_test": missing_test,
             "realised_noise": labels.realised_rate,
@@ -215,9 +215,20 @@ class Chain:
             if self.dataset.groups_train is None
             else len(np.unique(self._groups(rows)["groups"])),
             "convergence_failures": probe.convergence_failures,
-            "seconds": seconds[0],
+            "seconds": spent.seconds,
             "status": "ok",
         }
+
+    def _embedding_metrics(self, cell: Cell, probe: Any) -> Row:
+        """Clusters and neighbours of the test embedding, where they are asked for and the network is frozen."""
+        if not cell.embedding_metrics or probe.needs_model or self.dataset.task == "regression":
+            return {}
+        key = cell.embed_key("train") + cell.embed_key("test")
+        if key not in self._measured:
+            train, test = (self.embedding(cell, part).z for part in _PARTS)
+            y, groups = self.dataset.y_test, self.dataset.groups_test
+            self._measured[key] = embedding_metrics(train, test, y, groups=groups, seed=cell.seeds())
+        return {"embedding": self._measured[key]}
 
     def _training_labels(self, cell: Cell) -> tuple[np.ndarray, NoisyLabels]:
         """Rows whose label a cell knows, and their labels with its noise.
@@ -226,16 +237,14 @@ class Chain:
         """
         named = canonical_json([cell.label_fraction, cell.label_noise, cell.label_noise_rate])
         if named not in self._labels:
-            codes, classes = encode_labels(self.dataset.y_train)
-            budget = cell.label_fraction
-            rows = label_subset(codes, budget, cell.seeds(), **self._groups()) if budget < 1 else np.arange(len(codes))
-            labels = NoisyLabels.of(codes[rows], codes[rows], classes)
+            rows = known_rows(self.dataset, cell.label_fraction, cell.seeds(), **self._groups())
+            labels = true_labels(self.dataset, rows)
             if cell.label_noise is not None:
                 noise = label_noise.build(cell.label_noise, rate=cell.label_noise_rate)
                 given = self._groups(rows) if "groups" in noise.asks_for else {}
                 if "features" in noise.asks_for:
                     given["X"] = Samples(self.dataset.X_train, modality=self.dataset.modality).rows(rows).X
-                labels = noise.apply(labels.y, classes=classes, seed=cell.seeds(), **given)
+                labels = noise.apply(labels.y, classes=labels.classes, seed=cell.seeds(), **given)
             self._labels[named] = rows, labels
         return self._labels[named]
 
@@ -245,28 +254,35 @@ class Chain:
         if "random_state" in estimator.get_params(deep=False):  # scikit-learn's sign that a part draws at all
             estimator.set_params(random_state=self.cell.seed)
         if estimator.trains and not estimator.trained_by_probe:
-            fixed = _environment(self.cell) | {"checkpoint_dir": str(self._checkpoints), "resume": "auto"}
+            key = self.cell.pretrain_key if self.cell.sources is None else self.cell.source_key
+            fixed = {"checkpoint_dir": str(checkpoints_path(self.cache, key)), "resume": "auto"}
+            fixed |= _environment(self.cell)
             estimator.set_params(trainer={**(estimator.trainer or {}), **fixed})
         return estimator
 
-    @property
-    def _checkpoints(self) -> Path:
-        return self.cache / "checkpoints" / self.cell.pretrain_key
-
     @contextlib.contextmanager
-    def _timed(self, step: str) -> Iterator[list[float]]:
-        """Add the wall time of the block to a step; the list holds it after the block."""
-        seconds: list[float] = []
+    def _timed(self, step: str, key: str | None = None) -> Iterator[Spent]:
+        """Add the wall time of the block to a step, and note what has a key; it is known after the block."""
+        spent = Spent()
+        if self._note is not None and key is not None:
+            self._note(step, key, None)
         start = time.perf_counter()
         try:
-            yield seconds
+            yield spent
         finally:
-            seconds.append(time.perf_counter() - start)
-            self.seconds[step] += seconds[0]
+            spent.seconds = time.perf_counter() - start
+            self.seconds[step] = self.seconds.get(step, 0.0) + spent.seconds
+        if self._note is not None and key is not None:
+            self._note(step, key, spent)
 
 
 def run_chain(
-    cells: Sequence[Cell], *, data_dir: str | None, cache: Path, report: Callable[[Cell, Row], None]
+    cells: Sequence[Cell],
+    *,
+    data_dir: str | None,
+    cache: Path,
+    report: Callable[[Cell, Row], None],
+    note: Note | None = None,
 ) -> dict[str, float]:
     """Compute cells that share one fitted model, and report each result the moment it exists.
 
@@ -276,11 +292,12 @@ def run_chain(
     Returns
     -------
     dict
-        Seconds per step: pretrain, embed, probe.
+        Seconds per step: source (where models are pre-trained on other data sets), pretrain, embed, probe.
     """
     with _limited_threads(cells[0].environment["threads"]):
         try:
-            chain = Chain(cells[0], data_dir, cache)
+            restore_parts(cells[0].imports)
+            chain = Chain(cells[0], data_dir, cache, note)
         except Exception as error:
             for cell in cells:
                 report(cell, _row(cell) | _failure(error))
@@ -289,7 +306,7 @@ def run_chain(
             try:
                 result = chain.probe(cell)
             except Exception as error:
-                result = _failure(error)
+                result = _failure(error, chain.names)
             report(cell, _row(cell) | result)
         return chain.seconds
 
@@ -311,41 +328,11 @@ def _environment(cell: Cell) -> Row:
     return {**{name: cell.environment[name] for name in ("device", "precision")}, "progress": False}
 
 
-def _load(path: Path) -> Any:
-    """Fitted model from the cache; None where there is none or it is damaged."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return load_model(path)
-    return None
-
-
-def read_embedding(cache: Path, key: str) -> Embedding | None:
-    """Embedding from the cache; None where there is none or it is damaged."""
-    try:
-        tensors, metadata = read_tensors(_embedding_path(cache, key))
-        z = tensors["z"].numpy()
-        return Embedding(z, tensors["z_missing"].numpy() if "z_missing" in tensors else z, float(metadata["missing"]))
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-
-
 def _embed(model: Any, X: Any, realised: float) -> Embedding:
     z = np.asarray(model.transform(X))
     if not model.passes_missing:
         return Embedding(z, z, realised)
     return Embedding(z, np.asarray(model.transform(X, missing="keep")), realised)
-
-
-def _write_embedding(embedding: Embedding, cache: Path, key: str) -> None:
-    tensors = {"z": torch.from_numpy(np.array(embedding.z))}
-    if embedding.z_missing is not embedding.z:
-        tensors["z_missing"] = torch.from_numpy(np.array(embedding.z_missing))
-    path = _embedding_path(cache, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, dump_tensors(tensors, {"missing": repr(embedding.realised_missing)}))
-
-
-def _embedding_path(cache: Path, key: str) -> Path:
-    return cache / "embeddings" / f"{key}.safetensors"
 
 
 def _transition(labels: NoisyLabels) -> Row:
@@ -359,15 +346,17 @@ def _row(cell: Cell) -> Row:
     parts = {name: getattr(cell, name) for name in ("corruption", "label_noise")}
     identity = method_identity(cell.method, cell.modality)
     plain = (
-        "dataset", "modality", "severity", "corrupt", "pretrain_on", "label_noise_rate", "label_fraction", "seed",
+        "dataset", "modality", "severity", "severity_test", "corrupt", "pretrain_on", "label_noise_rate",
+        "label_fraction", "seed",
     )  # fmt: skip
     return {
         "split": "official" if cell.split is None else part_label(cell.split),
         "fold": cell.fold or 0,
         **{name: getattr(cell, name) for name in plain},
         **{name: None if config is None else part_label(config) for name, config in parts.items()},
-        "method": part_label(cell.method),
+        "method": cell.method_label,
         "method_config": cell.spec["method"],
+        "model_hash": cell.pretrain_key,
         **identity,
         "is_control": identity["is_control"] or cell.is_control,
         "own_probe": cell.own_probe,
@@ -377,8 +366,12 @@ def _row(cell: Cell) -> Row:
     }
 
 
-def _failure(error: Exception) -> Row:
-    return {"status": "failed", "message": f"{type(error).__name__}: {error}"[:2000]}
+def _failure(error: Exception, names: Callable[[], frozenset[str]] = frozenset) -> Row:
+    """A failed result. Names of samples and groups in the message, but for numbers, are left out: reports show it."""
+    known = names()
+    text = _QUOTED.sub(lambda found: "'...'" if found[2] in known else found[0], str(error))
+    text = _WORD.sub(lambda found: "..." if found[0] in known and not found[0].isdigit() else found[0], text)
+    return {"status": "failed", "message": f"{type(error).__name__}: {text}"[:2000]}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from kinview.evaluation.comparison.ranks import DECIMALS
 from kinview.evaluation.comparison.signed_rank import observed
+from kinview.evaluation.metrics.table import lower_is_better
 from kinview.evaluation.statistics import CONDITION, check_cells
 
 __all__ = ["WinTieLoss", "cliffs_delta", "win_matrix", "win_tie_loss"]
@@ -122,7 +123,8 @@ def win_matrix(frame: pd.DataFrame, *, metric: str = "accuracy", level: float = 
     -----
     It describes. Here, as nowhere else, the seeds of a data set are the cases of the test: many seeds make small
     differences count, and repeated seeds count twice. Folds are averaged within a seed. A pair in which one method has
-    no spread (raw features with one split) is tested as it is; two without spread differ where they are not equal.
+    no spread (raw features with one split) is tested as it is; two without spread are not told apart, however far they
+    are from each other: a seed that changes nothing is no case, and seeds that agree by chance tell no spread.
 
     References
     ----------
@@ -153,8 +155,9 @@ def win_matrix(frame: pd.DataFrame, *, metric: str = "accuracy", level: float = 
     flat = (pairs["std"] == 0) & (pairs["std_other"] == 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = ttest_ind_from_stats(*sides, equal_var=False).pvalue
-    differs = np.where(flat, pairs["mean"] != pairs["mean_other"], p < level)
-    sign = np.sign(pairs["mean"] - pairs["mean_other"]) * differs
+    differs = ~flat & (p < level)
+    turn = -1.0 if lower_is_better(metric) else 1.0
+    sign = turn * np.sign(pairs["mean"] - pairs["mean_other"]) * differs
     counted = pairs.assign(wins=sign > 0, ties=sign == 0, losses=sign < 0)
     counts = counted.groupby(["method", "method_other"])[["wins", "ties", "losses"]].sum().astype(int).reset_index()
     decided = (counts["wins"] + counts["losses"]).where(lambda total: total > 0)

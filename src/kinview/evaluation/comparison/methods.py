@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -11,11 +11,18 @@ import pandas as pd
 
 from kinview.evaluation.comparison.effect_sizes import cliffs_delta
 from kinview.evaluation.comparison.ranks import FriedmanTest, average_ranks, check_scores, cliques, friedman_test
-from kinview.evaluation.comparison.signed_rank import Probabilities, bayesian_signed_rank, wilcoxon_holm
-from kinview.evaluation.over_datasets import LEAST_DATASETS, difference_over_datasets, verdict
-from kinview.evaluation.statistics import CONDITION, check_cells
+from kinview.evaluation.comparison.signed_rank import Probabilities, bayesian_signed_rank
+from kinview.evaluation.metrics.table import has_units, is_unbounded, lower_is_better as is_lower_better
+from kinview.evaluation.over_datasets import (
+    LEAST_DATASETS,
+    averages_within_datasets,
+    difference_over_datasets,
+    side,
+    verdict,
+)
+from kinview.evaluation.statistics import CONDITION, check_cells, holm
 
-__all__ = ["MethodComparison", "compare_methods", "compare_scores", "dataset_scores"]
+__all__ = ["MethodComparison", "compare_methods", "compare_scores", "dataset_scores", "paired_scores"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,9 +39,11 @@ class MethodComparison:
         The test that all methods are alike; None with two methods, or too few data sets.
     pairs : DataFrame
         A row a pair, ``method`` the one with the better average rank: ``datasets``, the mean ``difference`` over them
-        with ``std`` and the 95 % t interval ``low``, ``high``; ``wins``, ``ties``, ``losses``; ``cliffs_delta``; ``p``
-        of the signed-rank test and ``p_holm``, corrected for all pairs; ``verdict``, as :func:`against_controls`; and
-        the probabilities ``better``, ``equivalent``, ``worse`` of the Bayesian test, where a generator was given.
+        with ``std`` and the 95 % t interval ``low``, ``high`` (of a metric without a bound the median of the paired
+        differences and its interval; of one in units of its own NaN); ``wins``, ``ties``, ``losses``;
+        ``cliffs_delta``; ``p`` of the signed-rank test (with units of the sign test) and ``p_holm``, corrected for all
+        pairs; ``verdict``, as :func:`against_controls`; and the probabilities ``better``, ``equivalent``, ``worse`` of
+        the Bayesian test, where a generator was given.
     cliques : tuple of tuple of str
         Largest groups of methods of which no pair differs; none with too few data sets.
     left_out : tuple of str
@@ -88,7 +97,7 @@ def compare_methods(
         Frame of the results store, one row per cell; rows of status ``"failed"`` are left out. To compare under one
         condition or probe, give its rows.
     metric : str
-        Column to compare; higher is better.
+        Column to compare.
     by : sequence of str
         Columns that name what is compared: ``("method",)``, or ``("method", "probe")``, joined as ``raw / svm``.
     level, rope, generator
@@ -128,7 +137,11 @@ def compare_methods(
     if complete.empty:
         lacking = "; ".join(f"{name} on {scores[name].notna().sum()} of {len(scores)}" for name in scores)
         raise ValueError(f"no data set has a score of every method: {lacking}; compare fewer methods")
-    found = compare_scores(complete, level=level, rope=rope, generator=generator)
+    lower = is_lower_better(metric)
+    found = compare_scores(
+        complete, level=level, rope=rope, generator=generator, lower_is_better=lower, median=is_unbounded(metric),
+        units=has_units(metric), differences=paired_scores(frame, metric=metric, by=by).loc[complete.index],
+    )  # fmt: skip
     left_out = tuple(str(name) for name in scores.index.difference(complete.index))
     return dataclasses.replace(found, left_out=left_out)
 
@@ -137,7 +150,8 @@ def dataset_scores(frame: pd.DataFrame, *, metric: str = "accuracy", by: Sequenc
     """One score for each data set and method, over the cells that all methods have there.
 
     Within a data set only the combinations of probe, condition, seed and fold count in which every method that was run
-    on it has a score. They are averaged over seeds, then over folds, then over probes and conditions.
+    on it has a score. They are averaged over seeds, then over folds, then over probes and conditions: by the mean,
+    or by the median of a metric without a bound.
 
     Parameters
     ----------
@@ -161,6 +175,53 @@ def dataset_scores(frame: pd.DataFrame, *, metric: str = "accuracy", by: Sequenc
     >>> dataset_scores(cells).to_dict("records")  # seed 1 of raw has no counterpart
     [{'raw': 0.9, 'scarf': 0.95}]
     """
+    shared, datasets, entries, _ = _shared_cells(frame, metric, by)
+    averages = averages_within_datasets(shared, ["entry"], [metric], median=is_unbounded(metric))
+    scores: pd.DataFrame = averages.pivot(index="dataset", columns="entry", values=metric)
+    return scores.reindex(index=datasets, columns=entries).rename_axis(index=None, columns=None)
+
+
+def paired_scores(frame: pd.DataFrame, *, metric: str = "accuracy", by: Sequence[str] = ("method",)) -> pd.DataFrame:
+    """Difference of every two methods on each data set, over the cells that all methods have there.
+
+    Differences are taken cell by cell and averaged as :func:`dataset_scores` averages scores. Of a metric without a
+    bound that is the median of the differences, which is not the difference of the medians.
+
+    Parameters
+    ----------
+    frame, metric, by
+        As :func:`compare_methods`.
+
+    Returns
+    -------
+    DataFrame
+        A row a data set, a column a pair ``(method, other)`` in alphabetical order; NaN where one was not run.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"dataset": "stays", "probe": "ridge", "seed": [0, 1, 2] * 2,
+    ...                       "method": ["raw"] * 3 + ["scarf"] * 3, "r2": [0.1, 0.5, 0.6, 0.5, 0.7, 0.2]})
+    >>> paired_scores(cells, metric="r2").round(3).to_dict("records")  # medians of raw and scarf: 0.5 and 0.5
+    [{('raw', 'scarf'): -0.2}]
+    """
+    shared, datasets, entries, key = _shared_cells(frame, metric, by)
+    average = "median" if is_unbounded(metric) else "mean"
+    wide = shared.groupby([*key, "entry"], dropna=False)[metric].agg(average).unstack("entry")
+    constant = {name: "" for name in ("probe", *CONDITION) if name in by}  # told apart by the entry
+    pairs = list(combinations(entries, 2))
+    found = {}
+    for one, other in pairs:
+        if {one, other} <= set(wide):
+            differences = (wide[one] - wide[other]).rename("difference").reset_index().assign(**constant)
+            averages = averages_within_datasets(differences, [], ["difference"], median=is_unbounded(metric))
+            found[one, other] = averages.set_index("dataset")["difference"]
+    return pd.DataFrame({pair: found.get(pair, pd.Series(dtype=np.float64)) for pair in pairs}, index=datasets)
+
+
+def _shared_cells(
+    frame: pd.DataFrame, metric: str, by: Sequence[str]
+) -> tuple[pd.DataFrame, list[str], list[str], list[str]]:
+    """Cells in whose place every method of the data set has a value; data sets, entries, columns that name a place."""
     cells = check_cells(frame, metric).dropna(subset=[metric]).astype({metric: np.float64})
     entry = cells[list(by)].astype(str).agg(" / ".join, axis=1) if len(by) > 1 else cells[by[0]].astype(str)
     cells = cells.assign(entry=entry)
@@ -168,11 +229,8 @@ def dataset_scores(frame: pd.DataFrame, *, metric: str = "accuracy", by: Sequenc
     key = ["dataset", *stages, "split", "fold", "seed"]
     run = cells.groupby("dataset")["entry"].transform("nunique")
     shared = cells.groupby(key, dropna=False)["entry"].transform("nunique") == run
-    over_seeds = cells[shared].groupby([*key[:-1], "entry"], dropna=False)[metric].mean()
-    over_folds = over_seeds.groupby(["dataset", *stages, "entry"], dropna=False).mean()
-    scores = over_folds.groupby(["dataset", "entry"]).mean().unstack("entry")
     datasets, entries = (sorted(cells[column].unique()) for column in ("dataset", "entry"))
-    return scores.reindex(index=datasets, columns=entries).rename_axis(index=None, columns=None)
+    return cells[shared], datasets, entries, key
 
 
 def compare_scores(
@@ -181,19 +239,33 @@ def compare_scores(
     level: float = 0.05,
     rope: float = 0.01,
     generator: np.random.Generator | None = None,
+    lower_is_better: bool = False,
+    median: bool = False,
+    units: bool = False,
+    differences: pd.DataFrame | None = None,
 ) -> MethodComparison:
     """Compare methods by one score a data set, such as published ones.
 
     Parameters
     ----------
     scores : DataFrame of shape (N, k)
-        A row a data set, a column a method, without a gap; higher is better.
+        A row a data set, a column a method, without a gap.
     level : float
         Level at which a pair differs, after Holm's correction. Default 0.05.
     rope : float
         Half width of the region of practical equivalence of the Bayesian test. Default 0.01.
     generator : numpy.random.Generator, optional
         Draws for the Bayesian signed-rank test of each pair; without it there is none.
+    lower_is_better : bool
+        Whether a lower value of the score is better. Default False.
+    median : bool
+        Whether differences are averaged by their median, as is right of scores without a bound. Default False: by the
+        mean.
+    units : bool
+        Whether scores are in units of each data set, which are not averaged: pairs are then tested by the sign test.
+        Default False.
+    differences : DataFrame, optional
+        Difference of each pair on each data set, as :func:`paired_scores`; by default that of the scores.
 
     Returns
     -------
@@ -212,21 +284,21 @@ def compare_scores(
     if not 0 < level < 1:
         raise ValueError(f"level={level!r} is not between 0 and 1; use for example 0.05")
     table = check_scores(scores).rename(columns=str)
-    ranks = average_ranks(table).sort_values(kind="stable")
+    ranks = average_ranks(table, lower_is_better=lower_is_better).sort_values(kind="stable")
     table = table[list(ranks.index)]
-    found = _pairs(table)
+    within = {
+        (one, other): _difference(table, differences, one, other) for one, other in combinations(table.columns, 2)
+    }
+    found = _pairs(table, within, lower_is_better, median, units)
     testable = len(table) >= LEAST_DATASETS
-    p_values = wilcoxon_holm(table)[["p", "p_holm"]] if testable else np.nan
-    found[["p", "p_holm"]] = p_values
+    found["p_holm"] = holm(found["p"].to_numpy())
     found["verdict"] = [
-        verdict(p, difference, testable, level)
-        for p, difference in zip(found["p_holm"], found["difference"], strict=True)
+        verdict(row["p_holm"], side(row, lower_is_better), testable, level, lower_is_better=lower_is_better)
+        for row in found.to_dict("records")
     ]
-    if generator is not None and testable:
-        drawn = [
-            bayesian_signed_rank(table[one] - table[other], generator, rope=rope)
-            for one, other in found[["method", "other"]].to_numpy()
-        ]
+    if generator is not None and testable and not units:
+        turn = -1.0 if lower_is_better else 1.0
+        drawn = [bayesian_signed_rank(turn * values, generator, rope=rope) for values in within.values()]
         found[list(Probabilities._fields)] = np.array(drawn)
     alike = found.loc[~(found["p_holm"] < level), ["method", "other"]]
     return MethodComparison(
@@ -238,17 +310,37 @@ def compare_scores(
     )
 
 
-def _pairs(table: pd.DataFrame) -> pd.DataFrame:
+def _difference(table: pd.DataFrame, differences: pd.DataFrame | None, one: str, other: str) -> np.ndarray:
+    """Difference of a pair on each data set of a table."""
+    if differences is None:
+        found = table[one] - table[other]
+    elif (one, other) in differences:
+        found = differences[one, other].reindex(table.index)
+    else:
+        found = -differences[other, one].reindex(table.index)
+    return found.to_numpy(dtype=np.float64)
+
+
+def _pairs(
+    table: pd.DataFrame,
+    within: Mapping[tuple[str, str], np.ndarray],
+    lower_is_better: bool,
+    median: bool,
+    units: bool,
+) -> pd.DataFrame:
     """Differences of every pair of methods, in the order of the columns."""
-    names = list(combinations(table.columns, 2))
+    names = list(within)
     long = pd.concat([
-        pd.DataFrame({"pair": place, "dataset": table.index, "difference": (table[one] - table[other]).to_numpy()})
-        for place, (one, other) in enumerate(names)
+        pd.DataFrame({"pair": place, "dataset": table.index, "difference": values})
+        for place, values in enumerate(within.values())
     ])  # fmt: skip
-    found = difference_over_datasets(long, ["pair"]).drop(columns=["p", "testable", "pair"])
+    found = difference_over_datasets(long, ["pair"], lower_is_better=lower_is_better, median=median, units=units)
+    found = found.drop(columns=["testable", "pair"])
     found.insert(0, "method", [one for one, _ in names])
     found.insert(1, "other", [other for _, other in names])
-    return found.assign(cliffs_delta=[cliffs_delta(table[one], table[other]) for one, other in names])
+    pooled = not units or len(table) == 1
+    delta = [cliffs_delta(table[one], table[other]) if pooled else np.nan for one, other in names]
+    return found.assign(cliffs_delta=delta)
 
 
 def _turned(pair: pd.Series) -> pd.Series:

@@ -38,7 +38,7 @@ class FriedmanTest:
     methods: int
 
 
-def average_ranks(scores: pd.DataFrame | ArrayLike) -> pd.Series:
+def average_ranks(scores: pd.DataFrame | ArrayLike, *, lower_is_better: bool = False) -> pd.Series:
     r"""Average rank of each method over data sets; 1 is the best, ties share the mean of their ranks.
 
     .. math:: R_j = \frac 1 N \sum_{i=1}^N r_{ij}
@@ -46,8 +46,10 @@ def average_ranks(scores: pd.DataFrame | ArrayLike) -> pd.Series:
     Parameters
     ----------
     scores : DataFrame or array-like of shape (N, k)
-        A row a data set, a column a method; higher is better. Seeds and folds are averaged before. Scores that agree
-        to 12 decimals are ties.
+        A row a data set, a column a method. Seeds and folds are averaged before. Scores that agree to 12 decimals are
+        ties.
+    lower_is_better : bool
+        Whether the lowest score has rank 1, as an error's has. Default False.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def average_ranks(scores: pd.DataFrame | ArrayLike) -> pd.Series:
     >>> average_ranks(pd.DataFrame({"raw": [0.7, 0.8], "ours": [0.9, 0.8]})).to_dict()
     {'raw': 1.75, 'ours': 1.25}
     """
-    return check_scores(scores).rank(axis=1, ascending=False).mean()
+    return check_scores(scores).rank(axis=1, ascending=lower_is_better).mean()
 
 
 def friedman_test(scores: pd.DataFrame | ArrayLike) -> FriedmanTest:

@@ -11,10 +11,18 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from kinview.evaluation.comparison.ranks import DECIMALS, check_scores
-from kinview.evaluation.over_datasets import holm
+from kinview.evaluation.statistics import holm
 from kinview.parameters import check_integer
 
-__all__ = ["Probabilities", "bayesian_signed_rank", "check_rope", "observed", "signed_rank", "wilcoxon_holm"]
+__all__ = [
+    "Probabilities",
+    "bayesian_signed_rank",
+    "check_rope",
+    "observed",
+    "sign_test",
+    "signed_rank",
+    "wilcoxon_holm",
+]
 
 _EXACT = 50  # data sets up to which the signed-rank test counts all assignments of signs, as scipy
 _CHUNK = 2_000_000  # numbers drawn at once
@@ -76,6 +84,41 @@ def signed_rank(difference: ArrayLike) -> float:
         ways[rank:] += ways[:-rank].copy()
     tail = min(ways[: positive + 1].sum(), ways[positive:].sum())
     return float(min(1.0, 2 * tail / 2 ** len(doubled)))
+
+
+def sign_test(difference: ArrayLike) -> float:
+    r"""Two-sided p-value of the exact sign test that paired differences are as often above zero as below.
+
+    .. math:: p = \min\bigl(1,\; 2 \Pr(B \le \min(w, l))\bigr), \qquad B \sim \mathrm{Binomial}(w + l, \tfrac12)
+
+    of :math:`w` differences above and :math:`l` below zero. It asks nothing of their sizes, so that they may be in
+    different units.
+
+    Parameters
+    ----------
+    difference : array-like of shape (n,)
+        One difference a data set, seeds and folds averaged before. Zeros, to 12 decimals, are left out.
+
+    Returns
+    -------
+    float
+        1 where all differences are zero.
+
+    Raises
+    ------
+    ValueError
+        If there is no difference, or one is missing or infinite.
+
+    Examples
+    --------
+    >>> sign_test([0.01, 20.0, 3.0, 0.4, 5.0, 0.06]), sign_test([1.0, -2.0, 0.0])
+    (0.03125, 1.0)
+    """
+    from scipy.stats import binomtest
+
+    values = observed(difference).round(DECIMALS)
+    above, below = int((values > 0).sum()), int((values < 0).sum())
+    return float(binomtest(above, above + below).pvalue) if above + below else 1.0
 
 
 def wilcoxon_holm(scores: pd.DataFrame | ArrayLike) -> pd.DataFrame:

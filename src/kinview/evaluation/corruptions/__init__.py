@@ -39,6 +39,11 @@ corruptions = Registry(
         "kinview.evaluation.corruptions.natural",
         "kinview.evaluation.corruptions.informative",
         "kinview.evaluation.corruptions.subgroup",
+        "kinview.evaluation.corruptions.jittered_times",
+        "kinview.evaluation.corruptions.noise",
+        "kinview.evaluation.corruptions.clipping",
+        "kinview.evaluation.corruptions.resolution",
+        "kinview.evaluation.corruptions.drift",
     ),
 )
 

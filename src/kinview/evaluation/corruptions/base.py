@@ -1,31 +1,21 @@
-"""The contract of a corruption, and how raw values of any container are read and written."""
+"""The contract of a corruption."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 
-from kinview.evaluation.corruptions.cells import (
-    NEEDS,
-    Categories,
-    Cells,
-    categories_of,
-    is_tensor,
-    observed_mask,
-    read_cells,
-)
+from kinview.evaluation.corruptions.cells import NEEDS, Categories, Cells, categories_of, observed_mask, read_cells
+from kinview.evaluation.corruptions.changes import Change, Corrupted, written
 from kinview.evaluation.validation import check_rate, check_seed
 from kinview.old_pickles import FromPickle
 
-__all__ = ["Cells", "Corruption", "Data", "Learned", "observed_mask", "realised_rate"]
+__all__ = ["Cells", "Change", "Corrupted", "Corruption", "Data", "Learned", "observed_mask", "realised_rate"]
 
 Data = TypeVar("Data")
 
@@ -90,6 +80,7 @@ class Corruption(FromPickle, abc.ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    removes_values: ClassVar[bool] = True  # whether values go; False where they, or times, become others
 
     rate: float
 
@@ -117,10 +108,29 @@ class Corruption(FromPickle, abc.ABC):
         """
         return None
 
-    def why_not(self, X: Any) -> str | None:
-        """Why training samples cannot be corrupted so, as the end of a sentence; None where they can, as by default.
+    def change(self, cells: Cells, generator: np.random.Generator) -> Change:
+        """What becomes of the cells: by default what :meth:`remove` and :meth:`replacement` say.
 
-        A benchmark leaves such a data set out of the corruption's part of the grid, and says so.
+        A corruption whose values hang on its draws, or that moves times, overrides this one. Its draws must not depend
+        on ``rate``.
+        """
+        removed = self.remove(cells, generator)
+        self._check_removed(removed, cells)
+        return Change(removed, self.replacement(cells, removed))
+
+    def realised(self, cells: Cells, change: Change) -> float:
+        """The severity as it came out, which a benchmark stores: by default the fraction of the observed cells removed.
+
+        0 where nothing was observed.
+        """
+        observed = int(cells.observed.sum())
+        return int(change.removed.sum()) / observed if observed else 0.0
+
+    def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
+        """Why samples cannot be corrupted so, as the end of a sentence; None where they can, as by default.
+
+        A benchmark asks it of all samples of a data set, and leaves one out of the corruption's part of the grid by
+        name. It quotes no group and no value of a static column: what it says is shown to whoever reads the results.
         """
         return None
 
@@ -162,16 +172,28 @@ class Corruption(FromPickle, abc.ABC):
         learned: Learned | None = None,
     ) -> tuple[Data, Any]:
         """Corrupt raw values; parameters, results and errors as :func:`kinview.evaluation.corrupt`."""
+        found = self.corrupted(X, seed, times=times, groups=groups, y=y, static=static, learned=learned)
+        return found.X, found.removed
+
+    def corrupted(
+        self,
+        X: Any,
+        seed: int | Sequence[int],
+        *,
+        times: Any = None,
+        groups: Any = None,
+        y: Any = None,
+        static: Any = None,
+        learned: Learned | None = None,
+    ) -> Corrupted:
+        """Corrupted values with the severity that came out; parameters and errors as :func:`corrupt`."""
         generator = np.random.default_rng(check_seed(seed))
         given = {"times": times, "groups": groups, "y": y, "static": static}
         known = self.learn(X, seed, **given) if learned is None else learned
         cells = read_cells(X, self.needs, type(self).__name__, **given, categories=known.categories)
         cells = dataclasses.replace(cells, learned=known.state)
-        removed = self.remove(cells, generator)
-        self._check_removed(removed, cells)
-        values = self.replacement(cells, removed)
-        shape = tuple(X.shape)  # type: ignore[attr-defined]
-        return _without(X, _in_shape(removed, shape), None if values is None else _in_shape(values, shape))
+        change = self.change(cells, generator)
+        return Corrupted(*written(X, change), self.realised(cells, change))
 
     def _check_needs(self) -> None:
         unknown = sorted(self.needs - set(NEEDS))
@@ -203,46 +225,3 @@ def realised_rate(X: Any, removed: Any) -> float:
     """
     observed = int(observed_mask(X).sum())
     return float(int(removed.sum()) / observed) if observed else 0.0
-
-
-def _in_shape(rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """``(rows, columns)`` in the shape of ``X``: the inverse of :func:`by_rows` of the cells."""
-    rows = rows.reshape(shape[0], *shape[2:], shape[1])  # (n, time, channels) or (rows, columns)
-    return np.ascontiguousarray(np.moveaxis(rows, -1, 1))
-
-
-def _without(X: Any, removed: Bool[np.ndarray, "n ..."], values: Float[np.ndarray, "n ..."] | None) -> tuple[Any, Any]:
-    """Copy of ``X`` with other values, or none, in the removed cells; the mask in the same kind of container.
-
-    The mask of a frame is an array.
-    """
-    if isinstance(X, pd.DataFrame):
-        result = X.copy()
-        for i in map(int, np.flatnonzero(removed.any(axis=0))):
-            column: Any = _nullable(X.iloc[:, i])
-            instead = () if values is None or not _holds_numbers(column) else (values[:, i],)
-            result.isetitem(i, column.mask(removed[:, i], *instead))
-        return result, removed
-    if is_tensor(X):
-        torch = sys.modules["torch"]
-        mask, kept = torch.from_numpy(removed).to(X.device), X if X.is_floating_point() else X.double()
-        if values is None:
-            return kept.masked_fill(mask, float("nan")), mask
-        return torch.where(mask, torch.from_numpy(values).to(kept), kept), mask
-    kept = X.astype(np.result_type(X.dtype, np.float32))
-    kept[removed] = np.nan if values is None else values[removed]
-    return kept, removed
-
-
-def _holds_numbers(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
-
-
-def _nullable(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The column in a dtype that can hold a missing value without a change to those that stay."""
-    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "biu":
-        return column
-    if column.dtype.kind == "b":
-        return column.astype("boolean")
-    digits = int(max(abs(int(column.min())), abs(int(column.max()))))
-    return column.astype(np.float64) if digits <= 2**53 else column.convert_dtypes()

@@ -22,6 +22,7 @@ __all__ = [
     "Cells",
     "Kind",
     "categories_of",
+    "holds_numbers",
     "is_tensor",
     "numbers_of",
     "observed_mask",
@@ -35,6 +36,7 @@ Kind = Literal["numeric", "categorical"]
 Categories = tuple[tuple[str, ...] | None, ...]
 """Sorted categories of each column, None for a numeric one."""
 
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _ACCEPTED = (
     "an array or tensor (n, channels, time) or (n, columns), a table as DataFrame, "
     "or a panel as DataFrame with a MultiIndex (series, time)"
@@ -65,6 +67,9 @@ class Cells:
         that is not in the training part is 0 (``"values"``).
     kinds : tuple of {"numeric", "categorical"}, optional
         Kind of each column (``"values"``).
+    numbers : bool ndarray of shape (columns,), optional
+        Whether a column holds numbers, among which another one can stand: not text, categories, booleans or dates
+        (``"values"``).
     names : tuple, optional
         Name of each column; its number, from 0, in an array (``"values"``).
     times : float64 ndarray of shape (rows,), optional
@@ -84,6 +89,7 @@ class Cells:
     step: Int64[np.ndarray, " rows"] | None = None
     values: Float[np.ndarray, "rows columns"] | None = None
     kinds: tuple[Kind, ...] | None = None
+    numbers: Bool[np.ndarray, " columns"] | None = None
     names: tuple[Any, ...] | None = None
     times: Float[np.ndarray, " rows"] | None = None
     groups: Shaped[np.ndarray, " rows"] | None = None
@@ -239,7 +245,7 @@ def numbers_of(stamps: pd.Index | pd.Series[Any]) -> Float[np.ndarray, " rows"]:
         plain: Any = (
             pd.DatetimeIndex(stamps) if pd.api.types.is_datetime64_any_dtype(dtype) else pd.TimedeltaIndex(stamps)
         )
-        return np.where(np.asarray(plain.isna()), np.nan, plain.as_unit("ns").asi8 / 1e9)
+        return np.where(np.asarray(plain.isna()), np.nan, plain.asi8 / _PER_SECOND[plain.unit])
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         return np.asarray(stamps.to_numpy(dtype=np.float64, na_value=np.nan))
     converted = stamps.infer_objects()
@@ -283,7 +289,15 @@ def _values_of(X: Any, observed: Bool[np.ndarray, "rows columns"], categories: C
         values = by_rows(plain)
     kinds = tuple("numeric" if known is None else "categorical" for known in categories)
     names = tuple(X.columns) if isinstance(X, pd.DataFrame) else tuple(range(observed.shape[1]))
-    return {"values": np.where(observed, values, np.nan), "kinds": kinds, "names": names}
+    frame = isinstance(X, pd.DataFrame)
+    numbers = [not frame or (kind == "numeric" and holds_numbers(X.iloc[:, i])) for i, kind in enumerate(kinds)]
+    found = {"kinds": kinds, "numbers": np.array(numbers, dtype=bool), "names": names}
+    return {"values": np.where(observed, values, np.nan), **found}
+
+
+def holds_numbers(column: pd.Series[Any]) -> bool:
+    """Whether a column holds numbers; booleans and dates are none."""
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
 def _column_values(column: pd.Series[Any], known: tuple[str, ...] | None) -> Float[np.ndarray, " rows"]:

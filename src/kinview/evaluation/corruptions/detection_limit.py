@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
+from kinview.evaluation.corruptions.levels import Known, known_values, levels_of, limits_between
 from kinview.evaluation.corruptions.ordering import beginning
 from kinview.evaluation.corruptions.scale import Scale
 
@@ -79,21 +80,14 @@ class DetectionLimit(Corruption):
         if self.replace not in ("missing", "limit"):
             raise ValueError(f"replace={self.replace!r} is unknown; use 'missing' or 'limit'")
 
-    def fit(
-        self, cells: Cells, generator: np.random.Generator
-    ) -> tuple[Scale, tuple[Float[np.ndarray, " known"], ...]]:
+    def fit(self, cells: Cells, generator: np.random.Generator) -> tuple[Scale, Known]:
         """Scale of the columns, and the values of each in order; none of a column without an order."""
-        assert cells.values is not None and cells.kinds is not None
-        known = tuple(
-            np.sort(cells.values[cells.observed[:, column], column]) if kind == "numeric" else np.empty(0)
-            for column, kind in enumerate(cells.kinds)
-        )
-        return Scale.of(cells), known
+        return Scale.of(cells), known_values(cells)
 
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""
         assert cells.values is not None
-        scale, level = cells.learned[0], _levels(cells)
+        scale, level = cells.learned[0], levels_of(cells, cells.learned[1])
         places = generator.permutation(np.flatnonzero(cells.observed))
         # the level first; beyond the range of the training part, where it is 0 or 1, the distance to the median
         keys = np.stack([scale.standardised(cells.values).ravel()[places], level.ravel()[places]])
@@ -107,33 +101,8 @@ class DetectionLimit(Corruption):
         if self.replace == "missing" or not removed.any():
             return None
         assert cells.values is not None
-        lower = self.limit == "lower"
-        last = _levels(cells)[removed].max() if lower else _levels(cells)[removed].min()
-        limits = np.full(removed.shape[1], np.nan)
-        for column, known in enumerate(cells.learned[1]):
-            if len(known):
-                levels = _level(known, known)
-                place = np.searchsorted(levels, last, "left") if lower else np.searchsorted(levels, last, "right") - 1
-                limits[column] = known[np.clip(place, 0, len(known) - 1)]
-        # A limit may lie anywhere between two values of the training part: here between what went and what stayed.
-        kept = cells.observed & ~removed
-        least = np.where(removed if lower else kept, cells.values, -np.inf).max(axis=0)
-        most = np.where(kept if lower else removed, cells.values, np.inf).min(axis=0)
-        return np.broadcast_to(np.minimum(np.maximum(limits, least), most), removed.shape)
-
-
-def _levels(cells: Cells) -> Float[np.ndarray, "rows columns"]:
-    """Level of each value: its place in the distribution of its column in the training part, from 0 to 1."""
-    assert cells.values is not None
-    levels = np.empty_like(cells.values)
-    for column, known in enumerate(cells.learned[1]):
-        levels[:, column] = _level(cells.values[:, column], known)
-    return levels
-
-
-def _level(values: Float[np.ndarray, " rows"], known: Float[np.ndarray, " known"]) -> Float[np.ndarray, " rows"]:
-    """Place of each value among the known ones, from 0 to 1."""
-    if not len(known):
-        return np.full(len(values), 0.5)
-    ranks = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
-    return ranks / (2 * len(known))
+        known = cells.learned[1]
+        gone = levels_of(cells, known)[removed]
+        last = gone.max() if self.limit == "lower" else gone.min()
+        limits = limits_between(cells.values, removed, cells.observed & ~removed, known, last, self.limit)
+        return np.broadcast_to(limits, removed.shape)

@@ -38,7 +38,7 @@ class Irregular(Corruption):
     Notes
     -----
     :class:`MCAR` with ``mode="timestep"`` draws from all series together, as the official TS2Vec code does: a short
-    series may then lose nearly everything. Here each series loses its share.
+    series may then lose nearly everything. Here each series loses the same fraction.
 
     In a panel frame the rows stay, empty, with their time stamps; in an array the steps stay in their places. By the
     data convention a trailing run of steps without a value is the end of a series in an array.
@@ -68,6 +68,6 @@ class Irregular(Corruption):
         shuffled = np.lexsort((generator.random(len(rows)), sample))
         rank = np.empty(len(rows))
         rank[shuffled] = np.arange(len(rows)) - (np.cumsum(steps) - steps)[sample[shuffled]]
-        share = (rank + generator.random(len(steps))[sample]) / steps[sample]
-        gone = beginning(rows[np.argsort(share, kind="stable")], self.rate, (len(cells.observed),))
+        place = (rank + generator.random(len(steps))[sample]) / steps[sample]
+        gone = beginning(rows[np.argsort(place, kind="stable")], self.rate, (len(cells.observed),))
         return np.asarray(cells.observed & gone[:, None])

@@ -105,7 +105,7 @@ class MAR(Corruption):
                 "list of their names (numbers, from 0, in an array)"
             )
 
-    def why_not(self, X: Any) -> str | None:
+    def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
         """Why these samples have no drivers."""
         return "it removes values by other columns, and there is one column" if X.shape[1] < 2 else None
 

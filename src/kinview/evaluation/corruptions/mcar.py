@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool
 
+from kinview.data.modality import SERIES, modality_of
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corruption
 from kinview.evaluation.corruptions.ordering import beginning
@@ -64,6 +65,11 @@ class MCAR(Corruption):
         super().__post_init__()
         if self.mode not in ("cell", "timestep"):
             raise ValueError(f"mode={self.mode!r} is unknown; use 'cell' or 'timestep'")
+
+    def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
+        """Why these samples have no time steps to lose."""
+        table = self.mode == "timestep" and modality_of(X) != SERIES
+        return "mode='timestep' is of time series: a table has no time steps" if table else None
 
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""

@@ -56,9 +56,9 @@ class Natural(Corruption):
 
     needs: ClassVar[frozenset[str]] = frozenset({"samples"})
 
-    def why_not(self, X: Any) -> str | None:
+    def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
         """Why these samples have no gaps to transplant."""
-        return None if self.learn(X, 0).state.any() else "the training part has no gaps"
+        return None if self.learn(X, 0).state.any() else "no sample has a gap"
 
     def fit(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "donors time columns"]:
         """The gaps of each sample."""

@@ -53,7 +53,7 @@ class Sensor(Corruption):
     [[0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0]]
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"samples"})
+    needs: ClassVar[frozenset[str]] = frozenset({"samples"})  # of an object that loses columns of the set: nothing
 
     scope: Literal["sample", "set"] = "sample"
 
@@ -61,8 +61,10 @@ class Sensor(Corruption):
         super().__post_init__()
         if self.scope not in ("sample", "set"):
             raise ValueError(f"scope={self.scope!r} is unknown; use 'sample' or 'set'")
+        if self.scope == "set":
+            object.__setattr__(self, "needs", frozenset())
 
-    def why_not(self, X: Any) -> str | None:
+    def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
         """Why these samples have no channels to lose."""
         table = self.scope == "sample" and modality_of(X) != SERIES
         return "scope='sample' is of time series: a row of a table has one value of each column" if table else None

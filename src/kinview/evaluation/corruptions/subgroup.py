@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Shaped
+import pandas as pd
+from jaxtyping import Bool, Int64, Shaped
 
 from kinview.data.modality import NOUNS, modality_of
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.corruptions.base import Cells, Corruption
+from kinview.evaluation.corruptions.base import Cells, Change, Corrupted, Corruption, Learned
+from kinview.evaluation.corruptions.cells import read_cells
+from kinview.evaluation.validation import text_of
 from kinview.registry import to_config
 
 __all__ = ["Subgroup"]
-
-_SHOWN = 10  # values in a message
 
 
 @corruptions.register(
@@ -30,7 +31,7 @@ class Subgroup(Corruption):
     ----------
     rate : float
         Fraction of what the mechanism counts (values, steps, channels) in these samples. That of the whole data set is
-        smaller, by the share of the groups, and is what :func:`realised_rate` says.
+        smaller, by the fraction that these samples are, and is what :func:`realised_rate` says.
     where : object, sequence or mapping
         The group or groups that lose values; or static columns with the value or values that they have in the samples
         that do, all of them: ``{"site": "B", "sex": ["f"]}``. Both are compared as text, so that ``1`` in a file is
@@ -42,15 +43,16 @@ class Subgroup(Corruption):
     Raises
     ------
     ValueError
-        If a parameter is out of range, no sample of the training part or of the one to corrupt has such a group, or
-        there is no such static column.
+        If a parameter is out of range, no sample has such a group (of a test part that goes by what was learned from a
+        training part: none need have one), there is no such static column, or a number is asked for of codes with
+        leading zeros.
 
     Notes
     -----
     Groups and static columns are those that a data set was loaded with (``group``, ``static``; ``groups=`` and
-    ``static=`` of :func:`corrupt`). What the
-    mechanism learns (thresholds, donors of gaps) it learns from the whole training part, whichever groups it holds: a
-    high value at one site is one that is high among all. A part without samples of these groups stays as it is.
+    ``static=`` of :func:`corrupt`). What the mechanism learns (thresholds, donors of gaps) it learns from the whole
+    training part, whichever groups it holds: a high value at one site is one that is high among all. A part without
+    samples of these groups stays as it is.
 
     Examples
     --------
@@ -74,7 +76,8 @@ class Subgroup(Corruption):
         if isinstance(self.where, list):
             object.__setattr__(self, "where", tuple(self.where))
         columns = isinstance(self.where, Mapping)
-        if (not self.where and self.where not in (0, False)) or (columns and not all(map(_texts, self.where.values()))):
+        named = list(self.where.values()) if columns else [self.where]
+        if not named or not all(one not in (None, "") and _several(one) for one in named):
             raise ValueError(
                 "where names no group; give a group, a list of them, or static columns with their values: {'site': 'B'}"
             )
@@ -85,78 +88,109 @@ class Subgroup(Corruption):
         part: Corruption = corruptions.build(self.mechanism, rate=self.rate)
         return part
 
-    def why_not(self, X: Any) -> str | None:
-        """Why the mechanism cannot corrupt these samples."""
+    def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
+        """Why the mechanism cannot corrupt these samples, or that none of them is of the groups."""
         modality = corruptions[next(iter(to_config(self._built)))].modality
         if modality not in ("any", modality_of(X)):
             return f"its mechanism is a corruption of {NOUNS[str(modality)]}"
-        return self._built.why_not(X)
+        needed = {name: given for name, given in (("groups", groups), ("static", static)) if name in self.needs}
+        if any(given is None for given in needed.values()):
+            return self._built.why_not(X, groups=groups, static=static)  # reading the cells says what is not given
+        cells = read_cells(X, frozenset(needed), type(self).__name__, **needed)
+        for values, wanted in self._columns(cells):
+            if problem := _problem(values, wanted):
+                return problem
+        if len(cells.observed) and not len(self._rows(cells)):
+            return "no sample is one of those that `where` names; codes such as '01' stand in quotes"
+        return self._built.why_not(X, groups=groups, static=static)
 
-    def fit(self, cells: Cells, generator: np.random.Generator) -> tuple[Any, bool]:
-        """What the mechanism learns, and whether the training part holds such samples."""
-        return self._built.fit(cells, generator), bool(len(self._rows(cells)))
+    def corrupted(
+        self,
+        X: Any,
+        seed: int | Sequence[int],
+        *,
+        times: Any = None,
+        groups: Any = None,
+        y: Any = None,
+        static: Any = None,
+        learned: Learned | None = None,
+    ) -> Corrupted:
+        """Corrupted values with the severity that came out; parameters and errors as :func:`corrupt`."""
+        if learned is None and (problem := self.why_not(X, groups=groups, static=static)):
+            raise ValueError(f"subgroup(where={self.where!r}) cannot be applied: {problem}")
+        return super().corrupted(X, seed, times=times, groups=groups, y=y, static=static, learned=learned)
+
+    def fit(self, cells: Cells, generator: np.random.Generator) -> Any:
+        """What the mechanism learns of the whole training part."""
+        return self._built.fit(cells, generator)
 
     def remove(self, cells: Cells, generator: np.random.Generator) -> Bool[np.ndarray, "rows columns"]:
         """Which observed cells go."""
-        rows = self._rows(cells)
-        if len(cells.observed) and not len(rows) and not cells.learned[1]:
-            raise ValueError(
-                f"no sample, here or in the training part, is one of where={self.where!r}; here are "
-                f"{self._known(cells)}"
-            )
-        removed = np.zeros_like(cells.observed)
-        if len(rows):
-            removed[rows] = self._built.remove(_rows_of(cells, rows), generator)
-        return removed
+        return self.change(cells, generator).removed
 
-    def replacement(
-        self, cells: Cells, removed: Bool[np.ndarray, "rows columns"]
-    ) -> Float[np.ndarray, "rows columns"] | None:
-        """What the mechanism puts where it removed values."""
+    def change(self, cells: Cells, generator: np.random.Generator) -> Change:
+        """What the mechanism does to the cells of these samples."""
         rows = self._rows(cells)
-        values = self._built.replacement(_rows_of(cells, rows), removed[rows]) if len(rows) else None
-        if values is None:
-            return None
-        everywhere = np.full(removed.shape, np.nan)
-        everywhere[rows] = values
-        return everywhere
+        removed = np.zeros_like(cells.observed)
+        if not len(rows):
+            return Change(removed)
+        inside = self._built.change(_rows_of(cells, rows), generator)
+        removed[rows] = inside.removed
+        values, moves = inside.values, inside.moves
+        if values is not None:
+            everywhere = np.full(removed.shape, np.nan)
+            everywhere[rows], values = values, everywhere
+        if moves is not None:
+            moved = np.zeros(len(removed))
+            moved[rows], moves = moves, moved
+        return Change(removed, values, moves)
+
+    def realised(self, cells: Cells, change: Change) -> float:
+        """As the mechanism has it, over all samples."""
+        return self._built.realised(cells, change)
 
     def _rows(self, cells: Cells) -> Int64[np.ndarray, " some"]:
         """Rows of the samples of these groups."""
-        if not isinstance(self.where, Mapping):
-            assert cells.groups is not None
-            return np.flatnonzero(_among(cells.groups, self.where))
-        assert cells.static is not None
-        inside = np.ones(len(cells.static), dtype=bool)
-        for column, values in self.where.items():
-            if column not in cells.static.columns:
-                known = ", ".join(map(str, cells.static.columns))
-                raise ValueError(f"where names {column!r}, which is no static column of the data; there are: {known}")
-            inside &= _among(cells.static[column].to_numpy(), values)
+        inside = np.ones(len(cells.observed), dtype=bool)
+        for values, wanted in self._columns(cells):
+            inside &= _among(values, wanted)
         return np.flatnonzero(inside)
 
-    def _known(self, cells: Cells) -> str:
-        """The groups, or the values of the static columns, that there are."""
+    def _columns(self, cells: Cells) -> list[tuple[Shaped[np.ndarray, " rows"], Any]]:
+        """The groups, or the static columns that are named, each with the values that are wanted."""
         if not isinstance(self.where, Mapping):
-            return _listed(cells.groups)
-        return "; ".join(f"{column}: {_listed(cells.static[column])}" for column in self.where)  # type: ignore[index]
+            assert cells.groups is not None
+            return [(cells.groups, self.where)]
+        assert cells.static is not None
+        absent = [column for column in self.where if column not in cells.static.columns]
+        if absent:
+            known = ", ".join(map(str, cells.static.columns))
+            raise ValueError(f"where names {absent[0]!r}, which is no static column of the data; there are: {known}")
+        return [(cells.static[column].to_numpy(), wanted) for column, wanted in self.where.items()]
 
 
-def _listed(values: Any) -> str:
-    known = sorted({str(one) for one in values})
-    return ", ".join(map(repr, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
+def _several(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, list | tuple) else [values]
 
 
-def _texts(values: Any) -> list[str]:
-    """One value or several, as text."""
-    return [str(one) for one in (values if isinstance(values, list | tuple) else (values,))]
+def _among(values: Shaped[np.ndarray, " rows"], wanted: Any) -> Bool[np.ndarray, " rows"]:
+    """Where a value is one of those wanted, as text; true and false are 1 and 0 too, which a gap makes of booleans."""
+    texts = {text_of(one) for one in _several(wanted)}
+    texts |= {str(int(one)) for one in _several(wanted) if isinstance(one, bool)}
+    codes, distinct = pd.factorize(values)
+    matches = np.array([text_of(one) in texts for one in distinct.tolist()] + [False])
+    return matches[codes]  # a missing value has the code -1
 
 
-def _among(column: Shaped[np.ndarray, " rows"], wanted: Any) -> Bool[np.ndarray, " rows"]:
-    """Where a column has one of the values, compared as text; a whole number is the same with and without fraction."""
-    known, codes = np.unique(np.array([str(one) for one in column.tolist()], dtype=np.str_), return_inverse=True)
-    texts = {text for one in _texts(wanted) for text in (one, f"{one}.0")}
-    return np.isin(codes, [code for code, text in enumerate(known.tolist()) if text in texts])
+def _problem(values: Shaped[np.ndarray, " rows"], wanted: Any) -> str | None:
+    """That a number is asked for of codes one of which reads like it: YAML makes the number 1 of 01 without quotes."""
+    numbers = [one for one in _several(wanted) if isinstance(one, int) and not isinstance(one, bool)]
+    codes = {one for one in values.tolist() if isinstance(one, str)}
+    padded = [code for code in codes if code.startswith("0") and code != "0" and code.isascii() and code.isdigit()]
+    readings = {int(code, base) for code in padded for base in (8, 10) if base == 10 or not set(code) & set("89")}
+    if readings.isdisjoint(numbers):
+        return None
+    return "`where` gives a number, and there are codes with leading zeros: write '01' or '1' in quotes"
 
 
 def _rows_of(cells: Cells, rows: Int64[np.ndarray, " some"]) -> Cells:
@@ -167,4 +201,4 @@ def _rows_of(cells: Cells, rows: Int64[np.ndarray, " some"]) -> Cells:
         found["static"] = cells.static.iloc[rows].reset_index(drop=True)
     if "sample" in found:
         found["sample"] = np.unique(found["sample"], return_inverse=True)[1]
-    return dataclasses.replace(cells, learned=cells.learned[0], **found)
+    return dataclasses.replace(cells, **found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.label_noise._quotas import in_proportion
 from kinview.evaluation.label_noise.base import Cases
 from kinview.evaluation.label_noise.features import FeatureNoise
+from kinview.evaluation.validation import text_of
 
 __all__ = ["AsymmetricNoise"]
 
@@ -72,7 +73,7 @@ class AsymmetricNoise(FeatureNoise):
             return
         if not isinstance(self.mapping, Mapping) or not self.mapping:
             raise ValueError(f"mapping must map classes to classes, {{cat: dog}}; got {self.mapping!r}")
-        pairs = {_text(one): _text(other) for one, other in self.mapping.items()}
+        pairs = {text_of(one): text_of(other) for one, other in self.mapping.items()}
         for one, other in pairs.items():
             if one == other:
                 raise ValueError(f"mapping takes the class {one!r} for itself; leave it out, or name another class")
@@ -82,6 +83,11 @@ class AsymmetricNoise(FeatureNoise):
     def asks_for(self) -> frozenset[str]:
         """As :attr:`LabelNoise.asks_for`; no features with a map."""
         return super().asks_for - (frozenset() if self.mapping is None else self.needs)
+
+    def why_not(self, classes: Sequence[Any]) -> str | None:
+        """That the map names classes which there are not."""
+        unknown = sorted({*(self.mapping or {}), *(self.mapping or {}).values()} - set(map(text_of, classes)))
+        return f"mapping names {', '.join(map(repr, unknown))}, which are no classes of it" if unknown else None
 
     def relabel(self, cases: Cases, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:
         """Noisy label of each case, as its place in ``cases.classes``."""
@@ -97,7 +103,7 @@ class AsymmetricNoise(FeatureNoise):
     def _mapped(self, classes: Shaped[np.ndarray, " classes"]) -> Float[np.ndarray, "classes classes"]:
         """1 where the map takes a class for another."""
         assert self.mapping is not None
-        places = {_text(label): place for place, label in enumerate(classes.tolist())}
+        places = {text_of(label): place for place, label in enumerate(classes.tolist())}
         unknown = sorted({*self.mapping, *self.mapping.values()} - set(places))
         if unknown:
             raise ValueError(f"mapping names {', '.join(map(repr, unknown))}; the classes are {', '.join(places)}")
@@ -119,9 +125,3 @@ class AsymmetricNoise(FeatureNoise):
             if np.isfinite(apart).any():
                 found[one, present[apart.argmin()]] = 1.0
         return found
-
-
-def _text(label: Any) -> str:
-    """Text of a label, by which a map names it: keys of a config are text, whatever the labels of the data are."""
-    whole = isinstance(label, float | np.floating) and float(label).is_integer()
-    return str(int(label)) if whole else str(label)

@@ -128,7 +128,8 @@ class Cases:
         """
         if len(self.classes) < 2:
             raise ValueError(
-                f"all labels are {self.classes[0]!r}: {noise} needs a second class; give `classes`, or use rate=0"
+                f"all labels are {self.classes.tolist()[0]!r}: {noise} needs a second class; give `classes`, or use "
+                "rate=0"
             )
 
 
@@ -159,8 +160,8 @@ class LabelNoise(FromPickle, abc.ABC):
         Fraction of the labels that become wrong, in [0, 1].
     group_consistent : bool
         Whether the samples of a group (a patient's recordings) that share a label share its fate: all of them keep it,
-        or all get the same other one. The rate is then met as closely as whole groups allow. Default: no, each sample
-        by itself.
+        or all get the same other one. The rate is then met as closely as whole groups, in the order that is drawn,
+        allow. Default: no, each sample by itself.
 
     Examples
     --------
@@ -194,6 +195,13 @@ class LabelNoise(FromPickle, abc.ABC):
     def asks_for(self) -> frozenset[str]:
         """What :meth:`apply` has to be given besides labels: what it needs, and the groups that share their fate."""
         return self.needs | (frozenset({"groups"}) if self.group_consistent else frozenset())
+
+    def why_not(self, classes: Sequence[Any]) -> str | None:
+        """Why labels of these classes cannot be made wrong so; None where they can, as by default.
+
+        A benchmark leaves such a data set out of the noise's part of the grid, and says so.
+        """
+        return None
 
     @abc.abstractmethod
     def relabel(self, cases: Cases, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:

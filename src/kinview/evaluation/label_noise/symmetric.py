@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.label_noise.base import Cases, LabelNoise, NoisyLabels
+from kinview.parameters import check_bool
 
 __all__ = ["NoisyLabels", "SymmetricNoise"]
 
@@ -59,6 +60,10 @@ class SymmetricNoise(LabelNoise):
     """
 
     inclusive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_bool(self.inclusive, "inclusive")
 
     def relabel(self, cases: Cases, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:
         """Noisy label of each case, as its place in ``cases.classes``."""

@@ -195,7 +195,8 @@ def _checked(positive: Any, scores: Any) -> tuple[Bool[np.ndarray, " n"], Float[
         raise ValueError(f"give one score a sample, (n,) or (n, k); got {len(given)} samples and shape {values.shape}")
     if given.dtype != bool and not np.isin(given, (0, 1)).all():
         raise ValueError(
-            f"positive must hold True and False (or 1 and 0), got {given.dtype} such as {given[0]!r}; write y == 'ill'"
+            f"positive must hold True and False (or 1 and 0), got {given.dtype} such as {given.tolist()[0]!r}; write "
+            "y == 'ill'"
         )
     member = given.astype(bool)
     check_finite(values, "scores")

@@ -13,7 +13,21 @@ from kinview.evaluation.metrics.outputs import check_finite
 from kinview.evaluation.validation import check_seed
 from kinview.parameters import check_integer
 
-__all__ = ["ClusteringAgreement", "clustering_agreement", "recall_at_k"]
+__all__ = [
+    "EMBEDDING_METRICS",
+    "ClusteringAgreement",
+    "clustering_agreement",
+    "embedding_metrics",
+    "recall_at_k",
+]
+
+EMBEDDING_METRICS = {
+    "nmi": "Normalised mutual information",
+    "ari": "Adjusted Rand index",
+    "recall_at_1": "Recall@1",
+    "recall_at_5": "Recall@5",
+}
+"""What :func:`embedding_metrics` gives, and what a report calls it."""
 
 _CELLS = 2**22  # similarities in memory at a time: 32 MB
 
@@ -133,6 +147,48 @@ def recall_at_k(Z: Any, y: Any, *, k: int = 1, groups: Any = None) -> float:
         nearer = (np.where(same, -np.inf, similarity) >= nearest[:, None]).sum(axis=1)
         found += (nearer < k)[nearest > -np.inf].tolist()
     return float(np.mean(found)) if found else float("nan")
+
+
+def embedding_metrics(
+    Z_train: Any, Z_test: Any, y: Any, *, groups: Any = None, seed: int | Sequence[int] = 0
+) -> dict[str, float]:
+    """How well test embeddings cluster by class and find their own class, without a probe.
+
+    Parameters
+    ----------
+    Z_train : array-like of shape (m, D)
+        Training embeddings, whose means and standard deviations scale the others.
+    Z_test : array-like of shape (n, D)
+        Test embeddings.
+    y : array-like of shape (n,)
+        Their labels.
+    groups : array-like of shape (n,), optional
+        Their groups: neighbours of the same group do not count.
+    seed : int or sequence of int
+        Of k-means.
+
+    Returns
+    -------
+    dict
+        ``nmi`` and ``ari`` of :func:`clustering_agreement`, ``recall_at_1`` and ``recall_at_5`` of :func:`recall_at_k`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or an embedding is not finite.
+
+    Examples
+    --------
+    >>> Z = [[0.0, 1.0], [0.1, 1.2], [5.0, -3.0], [5.1, -3.1]]
+    >>> embedding_metrics(Z, Z, ["a", "a", "b", "b"])
+    {'nmi': 1.0, 'ari': 1.0, 'recall_at_1': 1.0, 'recall_at_5': 1.0}
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    scaled = StandardScaler().fit(np.asarray(Z_train, dtype=np.float64)).transform(np.asarray(Z_test, dtype=np.float64))
+    agreement = clustering_agreement(scaled, y, seed=seed)
+    found = {f"recall_at_{k}": recall_at_k(scaled, y, k=k, groups=groups) for k in (1, 5)}
+    return {"nmi": agreement["nmi"], "ari": agreement["ari"], **found}
 
 
 def _checked(Z: Any, y: Any) -> tuple[Float[np.ndarray, "n dim"], Int64[np.ndarray, " n"]]:

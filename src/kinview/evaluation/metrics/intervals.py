@@ -244,6 +244,8 @@ def metric_rows(found: Resampled, cells: Sequence[Cell], confidence: float) -> l
 
 def table_of(rows: list[dict[str, Any]], first: Sequence[str]) -> pd.DataFrame:
     """Rows as a frame, with the note at its end and whole numbers that may be missing."""
+    if not rows:
+        raise ValueError("none of the metrics is defined for these predictions; ask for others, such as auroc")
     frame = pd.DataFrame(rows)
     order = [*first, *(name for name in frame if name not in (*first, "note")), "note"]
     return frame[order].astype({"events": "Int64"})

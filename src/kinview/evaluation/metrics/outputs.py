@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
 
 from kinview.data.labels import check_labels, check_shared, positions
+from kinview.evaluation.metrics.point_values import predicted_positions
 
 __all__ = ["Classification", "Regression", "check_finite", "mean_defined", "ratio"]
 
@@ -78,7 +79,7 @@ class Classification:
             )
         check_finite(values, "scores")
         check_shared(known, labels, "the classes", "y_true")
-        predicted = values.argmax(axis=1) if y_pred is None else _predicted(y_pred, known, len(labels))
+        predicted = values.argmax(axis=1) if y_pred is None else predicted_positions(y_pred, known, len(labels))
         y = positions(labels, known)
         unknown = y < 0
         if unknown.any():
@@ -175,16 +176,6 @@ def mean_defined(values: Float[np.ndarray, "k draws"]) -> Float[np.ndarray, " dr
     """
     known = ~np.isnan(values)
     return ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
-
-
-def _predicted(y_pred: Any, known: Shaped[np.ndarray, " classes"], n: int) -> Int64[np.ndarray, " n"]:
-    labels = check_labels(y_pred, "y_pred")
-    if len(labels) != n:
-        raise ValueError(f"y_pred must have one prediction a label: expected {n}, got {len(labels)}")
-    predicted = positions(labels, known)
-    if (predicted < 0).any():
-        raise ValueError(f"y_pred holds {labels[predicted < 0][0]!s}, which is not among the classes {known.tolist()}")
-    return predicted
 
 
 def check_finite(values: Float[np.ndarray, "n columns"], name: str) -> None:

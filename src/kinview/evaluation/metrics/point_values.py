@@ -7,12 +7,11 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int64, Shaped
-from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
 from kinview.data.alignment import in_order_of
 from kinview.data.labels import check_labels, check_shared, positions
 
-__all__ = ["Metrics", "evaluate"]
+__all__ = ["Metrics", "evaluate", "predicted_positions"]
 
 
 class Metrics(TypedDict):
@@ -87,7 +86,7 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
         raise ValueError(f"scores must be finite; {bad} of {len(values)} rows hold NaN or infinity")
     check_shared(known, labels, "the classes", "y_true")
     true = positions(labels, known)
-    predicted = values.argmax(axis=1) if y_pred is None else _predicted(y_pred, known, len(labels))
+    predicted = values.argmax(axis=1) if y_pred is None else predicted_positions(y_pred, known, len(labels))
 
     notes = [f"class {known[k]!s} is not in the test set" for k in range(len(known)) if not (true == k).any()]
     unknown = labels[true < 0]
@@ -98,19 +97,26 @@ def evaluate(y_true: Any, scores: Any, classes: Any, y_pred: Any = None) -> Metr
         true[true < 0] = len(known) + codes
         notes += [f"class {name!s} was not in the training labels: wrong by definition, no score" for name in names]
 
-    present = np.unique(true)
+    recall, f1 = _mean_recall_and_f1(true, predicted)
     auroc, auprc = _ranking(true, values, notes, known)
     return Metrics(
         accuracy=float(np.mean(true == predicted)),
-        balanced_accuracy=float(recall_score(true, predicted, labels=present, average="macro", zero_division=0)),
-        macro_f1=float(f1_score(true, predicted, labels=present, average="macro", zero_division=0)),
+        balanced_accuracy=recall,
+        macro_f1=f1,
         auroc=auroc,
         auprc=auprc,
         notes=notes,
     )
 
 
-def _predicted(y_pred: Any, known: Shaped[np.ndarray, " classes"], n: int) -> Int64[np.ndarray, " n"]:
+def predicted_positions(y_pred: Any, known: Shaped[np.ndarray, " classes"], n: int) -> Int64[np.ndarray, " n"]:
+    """Place of each of n predicted labels among the classes.
+
+    Raises
+    ------
+    ValueError
+        If there is not one prediction a label, or one is not among the classes.
+    """
     labels = check_labels(y_pred, "y_pred")
     if len(labels) != n:
         raise ValueError(f"y_pred must have one prediction a label: expected {n}, got {len(labels)}")
@@ -134,9 +140,32 @@ def _ranking(
         only = f"the test set holds only class {known[true[0]]!s}" if true[0] < n_classes else "no class has a score"
         notes.append(f"AUROC and AUPRC are not defined: {only}")
         return float("nan"), float("nan")
-    auroc = np.mean([roc_auc_score(true == k, scores[:, k]) for k in ranked])
-    auprc = np.mean([average_precision_score(true == k, scores[:, k]) for k in ranked])
-    return float(auroc), float(auprc)
+    areas = np.mean([_areas(true == k, scores[:, k]) for k in ranked], axis=0)
+    return float(areas[0]), float(areas[1])
+
+
+# scikit-learn has all of these, but checks its input for each class and metric: longer than all else of a cheap cell.
+
+
+def _mean_recall_and_f1(true: Int64[np.ndarray, " n"], predicted: Int64[np.ndarray, " n"]) -> tuple[float, float]:
+    """Means over the classes in ``true``."""
+    size = int(max(true.max(), predicted.max())) + 1
+    support, said = (np.bincount(codes, minlength=size) for codes in (true, predicted))
+    hits = np.bincount(true[true == predicted], minlength=size)
+    present = support > 0
+    recall = hits[present] / support[present]
+    return float(recall.mean()), float((2 * hits[present] / (support + said)[present]).mean())
+
+
+def _areas(positive: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """AUROC, ties counted half, and average precision over the distinct scores in descending order."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # of the samples with one score
+    hits = np.cumsum(positive[order])[last]
+    alarms = last + 1 - hits
+    new_hits, new_alarms = np.diff(hits, prepend=0), np.diff(alarms, prepend=0)
+    below = alarms[-1] - alarms + new_alarms / 2  # negative samples with a lower score, and half of those with this one
+    return float(new_hits @ below / (hits[-1] * alarms[-1])), float(new_hits @ (hits / (hits + alarms)) / hits[-1])
 
 
 def _splits(positive: Bool[np.ndarray, " n"]) -> bool:

@@ -62,7 +62,7 @@ def chosen_metrics(
 def resampled(bootstrap: Bootstrap, wanted: Sequence[tuple[Sequence[Cell], Sequence[Metric]]]) -> list[Resampled]:
     """Values of metrics, averaged over the cells in which they are defined, and the same in every resample."""
     values = [
-        mean_defined(np.array([[metric(cell.said) for metric in metrics] for cell in cells], dtype=np.float64))
+        mean_defined(_stacked([[metric(cell.said) for metric in metrics] for cell in cells], len(metrics)))
         for cells, metrics in wanted
     ]
     draws = [np.empty((len(metrics), bootstrap.n_resamples)) for _, metrics in wanted]
@@ -71,9 +71,14 @@ def resampled(bootstrap: Bootstrap, wanted: Sequence[tuple[Sequence[Cell], Seque
         stop = start + len(weights)
         for place, (cells, metrics) in enumerate(wanted):
             of_cells = [[metric(cell.said, own) for metric in metrics] for cell, own in _own_weights(cells, weights)]
-            draws[place][:, start:stop] = mean_defined(np.array(of_cells))
+            draws[place][:, start:stop] = mean_defined(_stacked(of_cells, len(metrics), len(weights)))
         start = stop
     return [Resampled(*pair) for pair in zip(values, draws, strict=True)]
+
+
+def _stacked(of_cells: list[Any], *shape: int) -> Float[np.ndarray, cells * shape]:
+    """Values of each cell in one array, also where no metric is defined."""
+    return np.array(of_cells, dtype=np.float64).reshape(len(of_cells), *shape)
 
 
 def described(samples: Samples, cells: Sequence[Cell]) -> dict[str, Any]:

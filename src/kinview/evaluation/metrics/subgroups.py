@@ -15,7 +15,8 @@ from kinview.evaluation.metrics.cells import Cell, Samples, listed, read_samples
 from kinview.evaluation.metrics.intervals import metric_rows, table_of
 from kinview.evaluation.metrics.resampling import MetricSpec, Resampled, Undefined, chosen_metrics, described, resampled
 from kinview.evaluation.metrics.table import Metric
-from kinview.evaluation.over_datasets import holm
+from kinview.evaluation.statistics import holm
+from kinview.evaluation.validation import text_of
 
 __all__ = ["Subgroups", "subgroup_metrics"]
 
@@ -250,7 +251,8 @@ def _levels(
     if len(absent):
         raise ValueError(
             f"{len(absent)} of {len(samples.names)} samples are not among the columns of the subgroups, such as "
-            f"{listed(absent)}; name the rows as the samples are named in the predictions"
+            f"{listed(absent)}; name the rows as the samples are named in the predictions (a store that was exported "
+            "without ids has codes)"
         )
     values = known.loc[samples.names, name]
     missing = values.isna().to_numpy()
@@ -266,13 +268,7 @@ def _values(values: pd.Series, name: str) -> dict[str, Bool[np.ndarray, " n"]]:
             f"{{{name}: [0, 40, 65, 120]}}"
         )
     ordered = sorted(distinct) if pd.api.types.is_numeric_dtype(values) else sorted(distinct, key=str)
-    return {_written(value): (values == value).fillna(False).to_numpy(dtype=bool) for value in ordered}
-
-
-def _written(value: Any) -> str:
-    """A level as text; a whole number has no fraction, also where a gap in the column made it a float."""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if whole else str(value)
+    return {text_of(value): (values == value).fillna(False).to_numpy(dtype=bool) for value in ordered}
 
 
 def _bands(values: pd.Series, name: str, edges: Sequence[float]) -> dict[str, Bool[np.ndarray, " n"]]:

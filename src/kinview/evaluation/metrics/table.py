@@ -13,7 +13,7 @@ from kinview.evaluation.metrics import calibration, decisions, ranking, regressi
 from kinview.evaluation.metrics.outputs import Classification, Regression
 from kinview.parameters import check_integer
 
-__all__ = ["METRICS", "Metric", "as_metric"]
+__all__ = ["METRICS", "Metric", "as_metric", "has_units", "is_unbounded", "lower_is_better"]
 
 _ANY = (-np.inf, np.inf)
 
@@ -180,12 +180,23 @@ def as_metric(spec: str | Mapping[str, Any] | Metric) -> Metric:
     return METRICS[name].at(**(parameters or {}))
 
 
+def lower_is_better(name: str) -> bool:
+    """Whether a lower value of a metric is better; of a column that is no metric here, a higher one is.
+
+    Examples
+    --------
+    >>> lower_is_better("mae"), lower_is_better("r2"), lower_is_better("accuracy"), lower_is_better("my_score")
+    (True, False, False, False)
+    """
+    return name in METRICS and METRICS[name].direction == "lower"
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "Accuracy", decisions.accuracy, 1, (0, 1)),
         Metric("balanced_accuracy", "Balanced accuracy", decisions.balanced_accuracy, 1, (0, 1)),
-        Metric("macro_f1", "Macro-F1", decisions.macro_f1, 1, (0, 1)),
+        Metric("macro_f1", "Macro F1", decisions.macro_f1, 1, (0, 1)),
         Metric("auroc", "AUROC", ranking.auroc, 1, (0, 1), needs="scores"),
         Metric("auprc", "AUPRC", ranking.auprc, 1, (0, 1), needs="scores"),
         Metric("mcc", "Matthews correlation coefficient", decisions.mcc, 1, (-1, 1)),
@@ -229,3 +240,27 @@ METRICS: dict[str, Metric] = {
     )
 }  # fmt: skip
 """Every metric by its name: the one place from which reports, command line and store take them."""
+
+
+def has_units(name: str) -> bool:
+    """Whether a metric is in the units of what is predicted, days or mmol/l, which no two data sets need share.
+
+    Examples
+    --------
+    >>> has_units("mae"), has_units("r2"), has_units("log_loss")
+    (True, False, False)
+    """
+    return name in METRICS and METRICS[name].task == "regression" and bool(np.isinf(METRICS[name].range[1]))
+
+
+def is_unbounded(name: str) -> bool:
+    """Whether single values of a metric can be as bad as one likes, so that one of them decides any mean.
+
+    A column that is no known metric counts as bounded.
+
+    Examples
+    --------
+    >>> is_unbounded("r2"), is_unbounded("rmse"), is_unbounded("accuracy"), is_unbounded("seconds")
+    (True, True, False, False)
+    """
+    return name in METRICS and bool(np.isinf(METRICS[name].range).any())

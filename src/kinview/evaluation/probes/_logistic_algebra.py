@@ -12,8 +12,10 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from kinview.evaluation.probes._inner_folds import inner_folds, out_of_fold
+from kinview.evaluation.probes._inner_metrics import inner_score
 from kinview.evaluation.probes._ridge_algebra import scaled_rows
 
 __all__ = ["PENALTIES", "Model", "fit_logistic", "search"]
@@ -67,21 +69,24 @@ def fit_logistic(
     *,
     max_iter: int,
     transition: Transition | None = None,
+    class_weight: str | None = None,
 ) -> list[Model]:
     r"""Logistic regression for each C, ascending; a fit starts from the one before it.
 
-    .. math:: \min_{W, b} -\sum_i \log \sum_k T_{k \tilde y_i} p_k(z_i) + \frac{1}{2 C} \lVert W \rVert^2,
+    .. math:: \min_{W, b} -\sum_i v_i \log \sum_k T_{k \tilde y_i} p_k(z_i) + \frac{1}{2 C} \lVert W \rVert^2,
         \qquad p = \operatorname{softmax}(W^\top z + b)
 
-    Without a transition matrix, T = I. A fit that hits ``max_iter`` warns of it.
+    Without a transition matrix, T = I. The weights v are 1, or with ``class_weight="balanced"`` n / (K n_c), n_c the
+    rows of the class. A fit that hits ``max_iter`` warns of it.
     """
     rows, n_classes = _Rows(Z), int(codes.max()) + 1
+    weights = row_weights(codes, class_weight)
     solution = np.zeros((rows.X.shape[1] + 1, n_classes))
     models = []
     for C in sorted(Cs):
-        solution = _minimum(rows.X, codes, 1.0 / C, solution, max_iter, None)
+        solution = _minimum(rows.X, codes, 1.0 / C, solution, max_iter, None, weights)
         if transition is not None:  # not convex: it starts from the plain solution
-            solution = _minimum(rows.X, codes, 1.0 / C, solution, max_iter, transition)
+            solution = _minimum(rows.X, codes, 1.0 / C, solution, max_iter, transition, weights)
         models.append(rows.model(solution))
     return models
 
@@ -93,6 +98,7 @@ def _minimum(
     start: Float[np.ndarray, "rank_1 classes"],
     max_iter: int,
     transition: Transition | None,
+    weights: Float[np.ndarray, "n 1"] | None,
 ) -> Float[np.ndarray, "rank_1 classes"]:
     n, own = len(codes), codes[:, None] == np.arange(start.shape[1])
 
@@ -102,13 +108,14 @@ def _minimum(
         log_p = log_softmax(logits, axis=1)
         p = np.exp(log_p)
         if transition is None:
-            value, wanted = log_p[own].sum(), own
+            terms, wanted = log_p[own], own
         else:  # wanted: P(right class | row, recorded label)
             seen = transition[:, codes].T  # (n, K): P(recorded label | class)
             joint = p * seen
             total = np.maximum(joint.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-            value, wanted = np.log(total).sum(), joint / total
-        error = (p - wanted) / n
+            terms, wanted = np.log(total)[:, 0], joint / total
+        value, error = (terms if weights is None else terms * weights[:, 0]).sum(), (p - wanted) / n
+        error = error if weights is None else error * weights
         gradient = np.concatenate([error.sum(axis=0)[None], X.T @ error + ridge / n * solution[1:]])
         return -value / n + ridge / (2 * n) * np.square(solution[1:]).sum(), gradient.ravel()
 
@@ -122,16 +129,24 @@ def _minimum(
     return solution
 
 
+def row_weights(codes: Int64[np.ndarray, " n"], class_weight: str | None) -> Float[np.ndarray, "n 1"] | None:
+    """Weight of each row, as a column; None where all count the same."""
+    return None if class_weight is None else np.asarray(compute_sample_weight(class_weight, codes))[:, None]
+
+
 def search(
     Z: Float[np.ndarray, "n dim"],
     codes: Int64[np.ndarray, " n"],
     groups: Int64[np.ndarray, " n"] | None,
     Cs: Sequence[float],
     max_iter: int,
+    inner_metric: str = "log_loss",
+    class_weight: str | None = None,
 ) -> tuple[float, Float[np.ndarray, " grid"] | None, Float[np.ndarray, "n classes"] | None]:
-    """The C with the smallest out-of-fold log loss (the smallest of equals), the losses, and its probabilities.
+    """The C with the best out-of-fold inner metric (the smallest of equals), the losses, and its probabilities.
 
-    Losses and probabilities are None where there is nothing to part: C is then 1.
+    Losses are log losses, weighted as the rows are, or the negative of another metric. Losses and probabilities are
+    None where there is nothing to part: C is then 1.
     """
     folds, ascending = inner_folds(codes, groups), sorted(Cs)
     if not folds:
@@ -142,7 +157,9 @@ def search(
         def fit(train: Int64[np.ndarray, " train"]) -> Callable[..., Float[np.ndarray, "n classes"]]:
             if train.tobytes() not in found:
                 codes_in = np.unique(codes[train], return_inverse=True)[1]
-                found[train.tobytes()] = fit_logistic(Z[train], codes_in, ascending, max_iter=max_iter)
+                found[train.tobytes()] = fit_logistic(
+                    Z[train], codes_in, ascending, max_iter=max_iter, class_weight=class_weight
+                )
             return lambda rows: softmax(found[train.tobytes()][index].decisions(Z[rows]), axis=1)
 
         return fit
@@ -150,6 +167,11 @@ def search(
     every = [out_of_fold(probabilities_at(index), codes, folds) for index in range(len(ascending))]
     own = np.arange(len(codes)), codes
     # A class that a fold's training part lacks has probability 0 there, whatever C is: such a row cannot choose.
-    losses = np.array([-np.log(np.maximum(p[own], 1e-12)).mean() for p in every])
+    weights = row_weights(codes, class_weight)
+    if inner_metric == "log_loss":
+        by = None if weights is None else weights[:, 0]
+        losses = np.array([np.average(-np.log(np.maximum(p[own], 1e-12)), weights=by) for p in every])
+    else:
+        losses = np.array([-inner_score(inner_metric, codes, p) for p in every])
     best = int(np.argmin(losses))
     return ascending[best], losses, every[best]

@@ -35,6 +35,8 @@ class Centroid(Probe):
     ----------
     random_state : int
         Not drawn from: there is nothing random.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Attributes
     ----------

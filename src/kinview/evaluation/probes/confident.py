@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float, Int64
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._confident_joint import joint_distribution, prune_by_noise_rate, transition_of
-from kinview.evaluation.probes._logistic_algebra import fit_logistic, search
 from kinview.evaluation.probes.logistic import Logistic
 
 __all__ = ["Confident"]
@@ -32,8 +31,13 @@ class Confident(Logistic):
     ----------
     random_state : int
         Not drawn from: folds go by the order of the rows.
-    Cs, max_iter
+    Cs, max_iter, inner_metric
         As in the probe ``logistic``.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
+    class_weight : {"balanced"}, optional
+        Weigh each training row by n / (K n_c), n_c the rows of its class among n of K classes: rare classes count as
+        much as frequent ones. Default: each row counts the same.
 
     Attributes
     ----------
@@ -74,7 +78,7 @@ class Confident(Logistic):
         n_classes = len(self.classes_)
         self.kept_, self.noise_matrix_ = np.ones(len(codes), dtype=bool), np.eye(n_classes)
         with self._counting_convergence_failures():
-            self.C_, self.cv_losses_, unseen = search(Z, codes, groups, self.Cs, self.max_iter)
+            self.C_, self.cv_losses_, unseen = self._search(Z, codes, groups)
             if unseen is not None:
                 distribution = joint_distribution(codes, unseen)
                 self.noise_matrix_ = transition_of(distribution)
@@ -82,5 +86,5 @@ class Confident(Logistic):
                 if not self.kept_.all():
                     kept = self.kept_
                     Z, codes, groups = Z[kept], codes[kept], None if groups is None else groups[kept]
-                    self.C_, self.cv_losses_, _ = search(Z, codes, groups, self.Cs, self.max_iter)
-            (self._model,) = fit_logistic(Z, codes, [self.C_], max_iter=self.max_iter)
+                    self.C_, self.cv_losses_, _ = self._search(Z, codes, groups)
+            self._model = self._fitted_model(Z, codes)

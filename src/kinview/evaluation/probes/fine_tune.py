@@ -36,6 +36,8 @@ class FineTune(Probe):
     head, freeze, encoder_lr, trainer
         As in :class:`~kinview.FineTunedClassifier`. SCARF's published protocol is ``{head: mlp, trainer: {batch_size:
         128, max_epochs: 200, patience: 3, validation_fraction: 0.125}}``.
+    calibration : None
+        Not to be had: the network would have to be trained anew for each fold; anything else is refused.
 
     References
     ----------
@@ -57,6 +59,14 @@ class FineTune(Probe):
     encoder_lr: float | None = None
     trainer: Mapping[str, Any] | None = None
     classifier_: FineTunedClassifier = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.calibration is not None:
+            raise ValueError(
+                "finetune cannot be calibrated: its network would have to be trained anew for each fold of the "
+                "training samples; leave calibration out, or use a probe that reads representations"
+            )
 
     def fit(
         self, X: Any, y: Any, groups: Any = None, *, model: Any = None, trainer: Mapping[str, Any] | None = None

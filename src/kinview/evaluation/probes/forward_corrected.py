@@ -9,7 +9,6 @@ from jaxtyping import Float, Int64
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._confident_joint import joint_distribution, transition_of
-from kinview.evaluation.probes._logistic_algebra import fit_logistic, search
 from kinview.evaluation.probes.logistic import Logistic
 from kinview.parameters import choice
 
@@ -31,12 +30,17 @@ class ForwardCorrected(Logistic):
     ----------
     random_state : int
         Not drawn from: folds go by the order of the rows.
-    Cs, max_iter
+    Cs, max_iter, inner_metric
         As in the probe ``logistic``.
     transition : {"confident", "anchor"}, default "confident"
         T from the confident joint (see the probe ``confident``), or row j of T from the anchor point of class j, the
         probabilities of the row with the largest one for j [1]_. The paper's anchor is one row: with few of them the
         joint, which counts all, is steadier.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
+    class_weight : {"balanced"}, optional
+        Weigh each training row by n / (K n_c), n_c the rows of its class among n of K classes: rare classes count as
+        much as frequent ones. Default: each row counts the same.
 
     Attributes
     ----------
@@ -73,11 +77,9 @@ class ForwardCorrected(Logistic):
         n_classes = len(self.classes_)
         self.transition_ = np.eye(n_classes)
         with self._counting_convergence_failures():
-            self.C_, self.cv_losses_, unseen = search(Z, codes, groups, self.Cs, self.max_iter)
+            self.C_, self.cv_losses_, unseen = self._search(Z, codes, groups)
             if unseen is not None and self.transition == "anchor":
                 self.transition_ = unseen[unseen.argmax(axis=0)]
             elif unseen is not None:
                 self.transition_ = transition_of(joint_distribution(codes, unseen))
-            (self._model,) = fit_logistic(
-                Z, codes, [self.C_], max_iter=self.max_iter, transition=self.transition_ if unseen is not None else None
-            )
+            self._model = self._fitted_model(Z, codes, None if unseen is None else self.transition_)

@@ -34,6 +34,8 @@ class LDA(Probe):
     ----------
     random_state : int
         Not drawn from: there is nothing random.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Attributes
     ----------

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
 from scipy.special import softmax
 
 from kinview.evaluation.probes import probes
+from kinview.evaluation.probes._inner_metrics import INNER_METRICS
 from kinview.evaluation.probes._logistic_algebra import PENALTIES, Model, fit_logistic, search
 from kinview.evaluation.probes.base import Probe, positive_numbers
-from kinview.parameters import anything, check_parameters, whole
+from kinview.parameters import anything, choice, whole
 
 __all__ = ["Logistic"]
 
@@ -38,13 +39,21 @@ class Logistic(Probe):
     max_iter : int, default 1000
         Most L-BFGS iterations (the gradient of the mean loss below 1e-5 ends a fit); a fit that hits it is counted in
         ``convergence_failures``.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
+    inner_metric : {"log_loss", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"}
+        By what C is chosen out of fold. Default: log loss, in which rows count as they do in the fit.
+    class_weight : {"balanced"}, optional
+        Weigh each training row by n / (K n_c), n_c the rows of its class among n of K classes: rare classes count as
+        much as frequent ones. Default: each row counts the same.
 
     Attributes
     ----------
     C_ : float
         The chosen C; 1 where there is nothing to part (one group, or no class with a second row).
     cv_losses_ : ndarray or None
-        Out-of-fold log loss of each C, ascending; None where there was no search.
+        Out-of-fold log loss of each C, ascending, or the negative of another inner metric; None where there was no
+        search.
 
     Notes
     -----
@@ -63,20 +72,36 @@ class Logistic(Probe):
 
     Cs: Sequence[float] = anything(PENALTIES, "sequence of float", check=positive_numbers, doc="")
     max_iter: int = whole(1000, low=1)
+    _: dataclasses.KW_ONLY
+    inner_metric: str = choice("log_loss", ["log_loss", *INNER_METRICS])
+    class_weight: str | None = choice(None, ["balanced"])
     C_: float = dataclasses.field(init=False, repr=False)
     cv_losses_: Float[np.ndarray, " grid"] | None = dataclasses.field(init=False, repr=False)
     _model: Model = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_parameters(self)
+        super().__post_init__()
         self.Cs = tuple(float(C) for C in self.Cs)
 
     def _fit(
         self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
     ) -> None:
         with self._counting_convergence_failures():
-            self.C_, self.cv_losses_, _ = search(Z, codes, groups, self.Cs, self.max_iter)
-            (self._model,) = fit_logistic(Z, codes, [self.C_], max_iter=self.max_iter)
+            self.C_, self.cv_losses_, _ = self._search(Z, codes, groups)
+            self._model = self._fitted_model(Z, codes)
+
+    def _search(
+        self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
+    ) -> tuple[float, Float[np.ndarray, " grid"] | None, Float[np.ndarray, "n classes"] | None]:
+        """The chosen C, the losses, and out-of-fold probabilities at this C."""
+        return search(Z, codes, groups, self.Cs, self.max_iter, self.inner_metric, self.class_weight)
+
+    def _fitted_model(
+        self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], transition: Any = None
+    ) -> Model:
+        """The regression at the chosen C."""
+        options: dict[str, Any] = {"max_iter": self.max_iter, "class_weight": self.class_weight}
+        return fit_logistic(Z, codes, [self.C_], transition=transition, **options)[0]
 
     def _scores(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:
         return np.asarray(softmax(self._model.decisions(Z), axis=1))

@@ -12,8 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from kinview.evaluation.probes import probes
+from kinview.evaluation.probes._inner_metrics import INNER_METRICS, inner_score
 from kinview.evaluation.probes.base import Probe
-from kinview.parameters import check_integer
+from kinview.parameters import check_integer, choice
 
 __all__ = ["NearestNeighbour"]
 
@@ -37,8 +38,12 @@ class NearestNeighbour(Probe):
         Not drawn from: there is nothing random.
     k : int or "loo", default 1
         Number of neighbours, from 1 to the number of training rows. Default 1: official evaluation. ``"loo"`` takes the
-        one of 1, 3, 5, 7, 11, 15, 21, 31 and 51 (below n) whose vote predicts most training rows right when each is
-        left out with its group, the smallest of equals; 1 where nothing can be left out.
+        one of 1, 3, 5, 7, 11, 15, 21, 31 and 51 (below n) whose vote is best by ``inner_metric`` when each training row
+        is left out with its group, the smallest of equals; 1 where nothing can be left out.
+    inner_metric : {"accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"}, default "accuracy"
+        By what ``k="loo"`` chooses.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Attributes
     ----------
@@ -61,13 +66,19 @@ class NearestNeighbour(Probe):
     """
 
     k: int | str = 1
+    _: dataclasses.KW_ONLY
+    inner_metric: str = choice("accuracy", INNER_METRICS)
     k_: int = dataclasses.field(init=False, repr=False)
     _scaler: StandardScaler = dataclasses.field(init=False, repr=False)
     _neighbours: list[Any] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.k != "loo":
-            check_integer(self.k, "k", at_least=1)
+        super().__post_init__()
+        if self.k == "loo":
+            return
+        if self.inner_metric != "accuracy":
+            raise ValueError(f"inner_metric={self.inner_metric!r} chooses k, and k={self.k} is given; use k='loo'")
+        check_integer(self.k, "k", at_least=1)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -81,7 +92,7 @@ class NearestNeighbour(Probe):
             raise ValueError(f"k={self.k} neighbours cannot be found among {len(Z)} training rows; lower k")
         self._scaler = StandardScaler().fit(Z)
         scaled = self._scaler.transform(Z)
-        self.k_ = _best_k(scaled, codes, groups) if self.k == "loo" else int(self.k)
+        self.k_ = _best_k(scaled, codes, groups, self.inner_metric) if self.k == "loo" else int(self.k)
         parts = [scaled[codes == c] for c in range(len(self.classes_))]
         self._neighbours = [NearestNeighbors(n_neighbors=min(self.k_, len(part))).fit(part) for part in parts]
 
@@ -99,13 +110,16 @@ class NearestNeighbour(Probe):
 
 
 def _best_k(
-    X: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
+    X: Float[np.ndarray, "n dim"],
+    codes: Int64[np.ndarray, " n"],
+    groups: Int64[np.ndarray, " n"] | None,
+    metric: str,
 ) -> int:
-    """Number of neighbours whose vote is most often right for rows that are left out with their group."""
+    """Number of neighbours whose vote is best for rows that are left out with their group."""
     parts = np.arange(len(codes)) if groups is None else groups
     candidates = _CANDIDATES[len(codes) > _CANDIDATES]
     order = np.argsort(codes, kind="stable")  # equal distances go to the first class, whatever the order of the rows
-    right = np.zeros(len(candidates))
+    fractions, judged = np.zeros((len(codes), len(candidates), int(codes.max()) + 1)), np.zeros(len(codes), dtype=bool)
     for start in range(0, len(codes), _CHUNK):
         rows = slice(start, start + _CHUNK)
         distance = pairwise_distances(X[rows], X[order])
@@ -115,6 +129,9 @@ def _best_k(
         owner = codes[order][nearest]  # (rows, k)
         counts = np.take_along_axis(apart, nearest, axis=1)
         votes = np.cumsum((owner[:, :, None] == np.arange(codes.max() + 1)) & counts[:, :, None], axis=1)
-        predicted = votes[:, candidates - 1].argmax(axis=2)  # (rows, candidates)
-        right += ((predicted == codes[rows, None]) & counts[:, :1]).sum(axis=0)
-    return int(candidates[right.argmax()])
+        voted = np.maximum(np.cumsum(counts, axis=1), 1)[:, candidates - 1, None]
+        fractions[rows], judged[rows] = votes[:, candidates - 1] / voted, counts[:, 0]  # (rows, candidates, classes)
+    if not judged.any():
+        return int(candidates[0])
+    scores = [inner_score(metric, codes[judged], fractions[judged, place]) for place in range(len(candidates))]
+    return int(candidates[int(np.argmax(scores))])

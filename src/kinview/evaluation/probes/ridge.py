@@ -13,9 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._calibration import best_sharpness
+from kinview.evaluation.probes._inner_metrics import INNER_METRICS, inner_score
 from kinview.evaluation.probes._ridge_algebra import RidgePath, scaled_product, scaled_rows, targets_of
 from kinview.evaluation.probes.base import Probe, positive_numbers
-from kinview.parameters import anything, check_parameters, choice
+from kinview.parameters import anything, choice
 
 __all__ = ["Ridge"]
 
@@ -35,6 +36,9 @@ class Ridge(Probe):
     Scores are probabilities :math:`\operatorname{softmax}(a f(z))` of the decision values f, the sharpness a (one of 12
     from 0.2 to 16) with the smallest log loss on the left-out decision values; predictions do not depend on it.
 
+    Where numbers are predicted they are the targets, one column, and the penalty has the smallest left-out squared
+    error.
+
     Parameters
     ----------
     random_state : int
@@ -44,17 +48,20 @@ class Ridge(Probe):
         D times ``np.logspace(-4, 2, 13)``, which means the same for any number of features.
     alphas : sequence of float, optional
         Penalties of your own in place of a grid.
-    select : {"squared_error", "log_loss"}, default "squared_error"
-        What is smallest when left out: the mean squared error of the decision values (scikit-learn's RidgeClassifierCV,
-        hence the official codes), or the log loss of the probabilities. Of equals, the first penalty.
+    inner_metric : str, default "squared_error"
+        What is best when left out: the mean squared error of the decision values (scikit-learn's RidgeClassifierCV,
+        hence the official codes), the "log_loss" of the probabilities, or "accuracy", "balanced_accuracy", "macro_f1",
+        "auroc" or "auprc" of the decision values. Of equals, the first penalty.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Attributes
     ----------
     alpha_ : float
         The chosen penalty.
     cv_scores_ : ndarray of shape (alphas,) or None
-        Negative left-out squared error or log loss of each penalty; None with a single group, where nothing can be left
-        out: the penalty is then the middle one (the larger of two), and a = 2.
+        Left-out inner metric of each penalty, that of an error negative; None with a single group, where nothing can be
+        left out: the penalty is then the middle one (the larger of two), and a = 2.
     sharpness_ : float
         The factor a.
 
@@ -79,10 +86,11 @@ class Ridge(Probe):
     """
 
     wide: ClassVar[bool] = True
+    regresses: ClassVar[bool] = True
 
     grid: str = choice("rocket", ["rocket", "wide"])
     alphas: Sequence[float] | None = anything(None, "sequence of float", check=positive_numbers, doc="")
-    select: str = choice("squared_error", ["squared_error", "log_loss"])
+    inner_metric: str = choice("squared_error", ["squared_error", "log_loss", *INNER_METRICS])
     alpha_: float = dataclasses.field(init=False, repr=False)
     cv_scores_: Float[np.ndarray, " alphas"] | None = dataclasses.field(init=False, repr=False)
     sharpness_: float = dataclasses.field(init=False, repr=False)
@@ -91,7 +99,7 @@ class Ridge(Probe):
     _intercept: Float[np.ndarray, " classes"] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_parameters(self)
+        super().__post_init__()
         self.alphas = None if self.alphas is None else tuple(float(alpha) for alpha in self.alphas)
 
     def _fit(
@@ -101,6 +109,21 @@ class Ridge(Probe):
         targets, path = targets_of(codes, len(self.classes_)), RidgePath(X, groups)
         self._choose(path, targets, codes, self._penalties(X.shape[1]))
         self._weights, self._intercept = path.coefficients(targets, self.alpha_), targets.mean(axis=0)
+
+    def _fit_numbers(
+        self, Z: Float[np.ndarray, "n dim"], y: Float[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
+    ) -> None:
+        self._scaler, X = scaled_rows(Z)
+        targets, path, alphas = y[:, None], RidgePath(X, groups), self._penalties(X.shape[1])
+        self.alpha_, self.cv_scores_, self.sharpness_ = float(np.sort(alphas)[len(alphas) // 2]), None, 1.0
+        if path.leaves_some:
+            left_out = [sum(path.left_out(targets, alpha)) for alpha in alphas]
+            self.cv_scores_ = np.array([-float(np.mean((targets - found) ** 2)) for found in left_out])
+            self.alpha_ = float(alphas[int(self.cv_scores_.argmax())])
+        self._weights, self._intercept = path.coefficients(targets, self.alpha_), targets.mean(axis=0)
+
+    def _numbers(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, " n"]:
+        return self._decisions(Z)[:, 0]
 
     def _penalties(self, dim: int) -> Float[np.ndarray, " alphas"]:
         if self.alphas is not None:
@@ -118,15 +141,18 @@ class Ridge(Probe):
             self.alpha_, self.cv_scores_ = float(np.sort(alphas)[len(alphas) // 2]), None
             self.sharpness_ = _UNSEEN_SHARPNESS
             return
-        errors, sharpness = [], []
+        values, sharpness = [], []
         for alpha in alphas:
             signal, level = path.left_out(targets, alpha)
             left_out = signal + level
             factor, loss = best_sharpness(left_out, codes)
             sharpness.append(factor)
-            errors.append(loss if self.select == "log_loss" else float(np.mean((targets - left_out) ** 2)))
-        best = int(np.argmin(errors))
-        self.cv_scores_ = -np.array(errors)
+            if self.inner_metric in INNER_METRICS:
+                values.append(inner_score(self.inner_metric, codes, left_out))
+            else:
+                values.append(-loss if self.inner_metric == "log_loss" else -float(np.mean((targets - left_out) ** 2)))
+        best = int(np.argmax(values))
+        self.cv_scores_ = np.array(values)
         self.alpha_, self.sharpness_ = float(alphas[best]), sharpness[best]
 
     def _scores(self, Z: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n classes"]:

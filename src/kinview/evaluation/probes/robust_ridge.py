@@ -14,7 +14,7 @@ from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._calibration import SHARPNESS, best_sharpness
 from kinview.evaluation.probes._ridge_algebra import RidgePath, scaled_product, scaled_rows, targets_of
 from kinview.evaluation.probes.base import Probe
-from kinview.parameters import check_parameters, real, whole
+from kinview.parameters import real, whole
 
 __all__ = ["RobustRidge"]
 
@@ -72,6 +72,8 @@ class RobustRidge(Probe):
         sets, where less costs accuracy on clean labels.
     iterations : int, default 4
         Rounds of steps 3 and 4. Default: as above (2, 4 and 8 differ by less than .003).
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Attributes
     ----------
@@ -120,9 +122,6 @@ class RobustRidge(Probe):
     _scaler: StandardScaler = dataclasses.field(init=False, repr=False)
     _weights: Any = dataclasses.field(init=False, repr=False)
     _offset: Any = dataclasses.field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        check_parameters(self)
 
     def _fit(
         self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None

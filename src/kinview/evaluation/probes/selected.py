@@ -12,8 +12,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 from kinview.evaluation.probes import probes
 from kinview.evaluation.probes._inner_folds import inner_folds
+from kinview.evaluation.probes._inner_metrics import INNER_METRICS, inner_score
 from kinview.evaluation.probes.base import Probe
-from kinview.parameters import anything, check_parameters, choice
+from kinview.parameters import anything, choice
 from kinview.registry import name_and_parameters, to_config
 
 __all__ = ["Selected"]
@@ -52,8 +53,11 @@ class Selected(Probe):
         Seed of the candidates.
     candidates : list of spec
         Probes by name, or as ``{name: {parameter: value}}``. Default: ridge, robust_ridge, linear, svm, knn.
-    metric : {"accuracy", "balanced_accuracy"}, default "accuracy"
-        What is best on the left-out rows, over all of them together.
+    inner_metric : {"accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"}, default "accuracy"
+        What is best on the left-out rows: "accuracy" and "balanced_accuracy" over all of them together, the others
+        as the mean over folds, since scores of different fits do not compare.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Attributes
     ----------
@@ -86,22 +90,23 @@ class Selected(Probe):
     candidates: Sequence[Any] = anything(
         ("ridge", "robust_ridge", "linear", "svm", "knn"), "list of spec", check=_check_candidates, doc=""
     )
-    metric: str = choice("accuracy", ["accuracy", "balanced_accuracy"])
+    inner_metric: str = choice("accuracy", INNER_METRICS)
     picked_: Any = dataclasses.field(init=False, repr=False)
     inner_scores_: dict[str, float] | None = dataclasses.field(init=False, repr=False)
     probe_: Probe = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_parameters(self)
+        super().__post_init__()
         self.candidates = tuple(self.candidates)
 
     def findings(self) -> list[str]:
         """What was picked, and the inner scores."""
+        others = super().findings()
         if self.inner_scores_ is None:
-            return [f"picked {_label(self.picked_)}, the first candidate: no training rows can be left out"]
+            return [f"picked {_label(self.picked_)}, the first candidate: no training rows can be left out", *others]
         scores = ", ".join(f"{name} {score:.3f}" for name, score in self.inner_scores_.items())
-        metric = self.metric.replace("_", " ")
-        return [f"picked {_label(self.picked_)} by {metric} on left-out training rows: {scores}"]
+        metric = self.inner_metric.replace("_", " ")
+        return [f"picked {_label(self.picked_)} by {metric} on left-out training rows: {scores}", *others]
 
     def _fit(
         self, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"], groups: Int64[np.ndarray, " n"] | None
@@ -124,6 +129,7 @@ class Selected(Probe):
         folds: Any,
     ) -> float:
         predicted, judged = np.empty_like(codes), np.zeros(len(codes), dtype=bool)
+        of_folds: list[float] = []
         for train, valid in folds:
             judged[valid] = True
             if len(np.unique(codes[train])) == 1:
@@ -131,8 +137,12 @@ class Selected(Probe):
                 continue
             probe = self._fitted(spec, Z[train], codes[train], None if groups is None else groups[train])
             predicted[valid] = probe.predict(Z[valid])
-        score = balanced_accuracy_score if self.metric == "balanced_accuracy" else _accuracy
-        return float(score(codes[judged], predicted[judged]))
+            if self.inner_metric not in _OF_ALL:
+                of_folds.append(_of_fold(self.inner_metric, probe, Z[valid], codes[valid]))
+        if self.inner_metric not in _OF_ALL:
+            defined = [value for value in of_folds if value > -np.inf]
+            return float(np.mean(defined)) if defined else -np.inf
+        return float(_OF_ALL[self.inner_metric](codes[judged], predicted[judged]))
 
     def _fitted(self, spec: Any, Z: Any, codes: Int64[np.ndarray, " n"], groups: Any) -> Probe:
         probe: Probe = probes.build(spec, random_state=self.random_state).fit(Z, codes, groups)
@@ -148,6 +158,19 @@ class Selected(Probe):
 
 def _accuracy(codes: Int64[np.ndarray, " n"], predicted: Int64[np.ndarray, " n"]) -> float:
     return float(np.mean(codes == predicted))
+
+
+_OF_ALL = {"accuracy": _accuracy, "balanced_accuracy": balanced_accuracy_score}
+
+
+def _of_fold(metric: str, probe: Probe, Z: Float[np.ndarray, "n dim"], codes: Int64[np.ndarray, " n"]) -> float:
+    """Metric of the rows of a fold whose class the probe knows; minus infinity where it is not defined."""
+    places = np.searchsorted(probe.classes_, codes)
+    known = np.isin(codes, probe.classes_)
+    if not known.any():
+        return -np.inf
+    predicted = np.searchsorted(probe.classes_, probe.predict(Z[known]))
+    return inner_score(metric, places[known], probe.predict_scores(Z[known]), predicted)
 
 
 def _label(spec: Any) -> str:

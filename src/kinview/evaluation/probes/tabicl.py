@@ -36,6 +36,8 @@ class TabICL(InContext):
         A larger training set is sub-sampled to this size, classes in proportion. Default: official code, version 2.
     max_features : int
         More columns are refused. Default: official code, version 2.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Raises
     ------

@@ -36,6 +36,8 @@ class TabPFN(InContext):
         A larger training set is sub-sampled to this size, classes in proportion. Default: paper.
     max_features : int
         More columns are refused. Default: paper.
+    calibration : {"platt", "isotonic"}, optional
+        Make the scores probabilities by left-out training rows, see :class:`Probe`.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +12,12 @@ from jaxtyping import Int64, Shaped
 from numpy.typing import NDArray
 
 from kinview.data.labels import encode_labels
+from kinview.data.splits import quantile_codes
 from kinview.datasets.dataset import Dataset
 from kinview.datasets.samples import Samples
 from kinview.old_pickles import FromPickle
 
-__all__ = ["Pool", "Protocol", "Rows", "check_pool", "groups_by", "refuse_parted_groups", "static_column"]
+__all__ = ["Pool", "Protocol", "Rows", "check_pool", "groups_by", "refuse_parted_groups", "static_column", "strata_of"]
 
 Pool = Literal["all", "train"]
 """Which samples are cut: those of both parts, or the training part alone."""
@@ -50,9 +52,35 @@ class Protocol(FromPickle, abc.ABC):
         number : int
             Which fold, from 0.
         """
-        train, test = self.cut(data)[number]
+        with warnings.catch_warnings():  # whoever planned the folds has heard what is to say about the cut
+            warnings.simplefilter("ignore", UserWarning)
+            train, test = self.cut(data)[number]
         names = data.sample_names()
         return data.fold(train, test), [names[row] for row in sorted(test.tolist())]
+
+
+def strata_of(data: Dataset, samples: Samples, parts: int) -> Int64[np.ndarray, " n"] | None:
+    """Number of each sample's stratum: its class, or which part of the sorted targets of a regression it is in.
+
+    Parameters
+    ----------
+    data : Dataset
+        The data set that is cut.
+    samples : Samples
+        Those of its samples that are cut.
+    parts : int
+        How many parts of a numeric target.
+
+    Returns
+    -------
+    ndarray of shape (n,), or None
+        None where there are no labels, or numbers that are not to be predicted.
+    """
+    if samples.y is None:
+        return None
+    if data.task == "regression":
+        return quantile_codes(samples.y, parts)
+    return None if samples.strata is None else encode_labels(samples.strata)[0]
 
 
 def check_pool(pool: str) -> None:

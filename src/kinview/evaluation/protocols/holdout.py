@@ -6,10 +6,10 @@ import dataclasses
 
 import torch
 
-from kinview.data.splits import holdout
+from kinview.data.splits import TARGET_STRATA, holdout
 from kinview.datasets.dataset import Dataset
 from kinview.evaluation.protocols import splits
-from kinview.evaluation.protocols.base import Pool, Protocol, Rows, check_pool
+from kinview.evaluation.protocols.base import Pool, Protocol, Rows, check_pool, strata_of
 from kinview.parameters import check_integer
 
 __all__ = ["Holdout"]
@@ -73,7 +73,7 @@ class Holdout(Protocol):
     def cut(self, data: Dataset) -> list[Rows]:
         """Rows of each repeat."""
         samples = data.pooled(self.pool)
-        y = samples.strata
+        y = strata_of(data, samples, TARGET_STRATA) if data.task == "regression" else samples.strata
         found: list[Rows] = []
         for repeat in range(self.repeats):
             generator = torch.Generator().manual_seed(self.seed + repeat)

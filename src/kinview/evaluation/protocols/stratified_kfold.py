@@ -11,10 +11,11 @@ from jaxtyping import Int64
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold as _StratifiedKFold
 
 from kinview.data.labels import encode_labels
+from kinview.data.splits import TARGET_STRATA
 from kinview.datasets.dataset import Dataset
 from kinview.datasets.samples import Samples
 from kinview.evaluation.protocols import splits
-from kinview.evaluation.protocols.base import Pool, Protocol, Rows, check_pool
+from kinview.evaluation.protocols.base import Pool, Protocol, Rows, check_pool, strata_of
 from kinview.parameters import check_integer
 
 __all__ = ["StratifiedKFold"]
@@ -25,9 +26,10 @@ __all__ = ["StratifiedKFold"]
 class StratifiedKFold(Protocol):
     """Each sample is tested once a repeat, by what was learned from the other folds.
 
-    Folds hold the classes in proportion. Where a data set has groups (patients), a group is never parted: whole groups
-    are dealt out, as evenly over the classes as they allow. The folds of repeat :math:`r` are drawn with the seed
-    :math:`r`, whatever the seeds of the benchmark, so that every seed and every method has the same folds.
+    Folds hold the classes in proportion, or in a regression the tenths of the sorted target. Where a data set has
+    groups (patients), a group is never parted: whole groups are dealt out, as evenly over the classes as they allow.
+    The folds of repeat :math:`r` are drawn with the seed :math:`r`, whatever the seeds of the benchmark, so that every
+    seed and every method has the same folds.
 
     Parameters
     ----------
@@ -82,7 +84,12 @@ class StratifiedKFold(Protocol):
         samples = data.pooled(self.pool)
         if samples.y is None:
             raise ValueError(f"the data set {data.name!r} has no labels to stratify its folds by")
-        codes = encode_labels(samples.y)[0]
+        codes = strata_of(data, samples, min(TARGET_STRATA, max(1, len(samples) // self.folds)))
+        if codes is None:
+            raise ValueError(
+                f"the data set {data.name!r} has numbers as labels, no classes to stratify its folds by; ask for a "
+                "regression (task: regression), or use holdout, temporal or leave_one_group_out"
+            )
         most = int(np.bincount(codes).max())
         if most < self.folds:
             raise ValueError(

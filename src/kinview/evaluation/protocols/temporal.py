@@ -14,6 +14,8 @@ from jaxtyping import Float, Int64
 from kinview.data.labels import encode_labels
 from kinview.data.modality import SERIES
 from kinview.datasets.dataset import Dataset
+from kinview.datasets.dates import refuse_mixed_zones, utc_dates
+from kinview.datasets.rows import Rows as FileRows
 from kinview.datasets.samples import Samples
 from kinview.evaluation.corruptions.cells import numbers_of
 from kinview.evaluation.protocols import splits
@@ -48,7 +50,8 @@ class Temporal(Protocol):
     ------
     ValueError
         If a parameter is out of range; if a data set has no such column, a sample without a value in it, values that
-        are no times, or no time stamps; or if too few distinct times leave a part empty.
+        are no times, dates with a zone beside dates without, or no time stamps; or if too few distinct times leave a
+        part empty.
 
     Warns
     -----
@@ -120,8 +123,9 @@ class Temporal(Protocol):
 
 
 def _dates(values: pd.Series, what: str) -> pd.Series:
-    """Text as dates, in UTC."""
-    dates = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
+    """Text as dates of any year in UTC, as the readers of files have them."""
+    refuse_mixed_zones(values, what, FileRows())
+    dates = utc_dates(values)
     if dates.isna().any():
         odd = values[dates.isna()].iloc[0]
         raise ValueError(f"{what} holds {odd!r}: times are numbers, or dates as ISO 8601 (2019-03-01)")

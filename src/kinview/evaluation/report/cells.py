@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,25 +13,34 @@ from typing import Any
 import pandas as pd
 
 from kinview.complete_configs import complete_config
+from kinview.evaluation._database import METRICS as STORED
+from kinview.evaluation.benchmark.controls import network_config
 from kinview.evaluation.benchmark.grid import distinct_labels, method_identity
+from kinview.evaluation.metrics import table as metrics_table
+from kinview.evaluation.metrics.table import is_unbounded
+from kinview.evaluation.report.corruption_words import CorruptionWords, corruption_words
 from kinview.evaluation.statistics import CONDITION, normalise_conditions
 
-__all__ = ["METRICS", "Identity", "Results", "read_results", "records"]
+__all__ = [
+    "METRICS",
+    "Identity",
+    "Results",
+    "mean_words",
+    "percent_words",
+    "read_results",
+    "records",
+    "texts",
+    "within_sentence",
+]
 
-METRICS = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Macro F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-}
+METRICS = {name: metrics_table.METRICS[name].title for name in STORED}
+"""What a cell computes, and what a report calls it."""
 _PROBES = (
     *("linear", "logistic", "ridge", "robust_ridge", "svm", "knn", "centroid", "lda", "forward_corrected", "confident"),
     *("selected", "xgboost", "tabpfn", "tabicl", "finetune"),
 )
 _REQUIRED = ("dataset", "method", "probe", "seed")
 _IDENTITY = ("method_name", "method_of", "is_control")
-_TRAINING = ("trainer", "random_state")  # parameters that leave an untrained network of the same kind
 _ABSENT: dict[str, Any] = {
     **dict.fromkeys(("modality", "message", "created_at", "benchmark", "spec", "versions"), ""),
     **dict.fromkeys(("realised_missing_train", "realised_missing_test", "realised_noise"), float("nan")),
@@ -115,6 +127,13 @@ class Results:
         """The seeds and folds that a mean is taken over, in words."""
         seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         return f"{seeds} and {len(self.folds)} folds" if len(self.folds) > 1 else seeds
+
+    @functools.cached_property
+    def regressions(self) -> frozenset[str]:
+        """Data sets of numbers: those with an error of the predicted numbers."""
+        if "mae" not in self.cells:
+            return frozenset()
+        return frozenset(self.cells.loc[self.cells["mae"].notna(), "dataset"])
 
     def identity(self, method: str) -> Identity:
         """Identity of a method, wherever it was run; whose network a control has may differ between data sets."""
@@ -209,6 +228,28 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
+def average_word(metric: str) -> str:
+    """How a metric is averaged over conditions and data sets: ``"mean"``, or, without a bound, ``"median"``."""
+    return "median" if is_unbounded(metric) else "mean"
+
+
+def within_sentence(title: str) -> str:
+    """What a report calls a metric, inside a sentence.
+
+    Examples
+    --------
+    >>> within_sentence("Balanced accuracy"), within_sentence("AUROC"), within_sentence("Brier score")
+    ('balanced accuracy', 'AUROC', 'Brier score')
+    """
+    named = title.startswith(("Brier", "Matthews"))
+    return title if named or title.isupper() else title[0].lower() + title[1:]
+
+
+def texts(frame: pd.DataFrame, column: str) -> list[str]:
+    """A column as text, empty where there is none."""
+    return ["" if pd.isna(value) else str(value) for value in frame[column]]
+
+
 def _identities(rows: pd.DataFrame) -> dict[tuple[str, str], Identity]:
     """Identity of each method on each data set; derived from its config where the store did not know it yet."""
     found: dict[tuple[str, str], Identity] = {}
@@ -251,8 +292,7 @@ def _parsed(value: Any, absent: Any) -> Any:
 
 
 def _network(config: Any) -> str:
-    name, parameters = _name_and_parameters(config)
-    return json.dumps([name, {k: v for k, v in parameters.items() if k not in _TRAINING}], sort_keys=True, default=str)
+    return json.dumps(_name_and_parameters(network_config(config)), sort_keys=True, default=str)
 
 
 def _name_and_parameters(config: Any) -> tuple[str, Mapping[str, Any]]:
@@ -277,19 +317,27 @@ def _conditions(rows: pd.DataFrame) -> pd.DataFrame:
     unique = rows[list(CONDITION)].drop_duplicates()
     corrupted_train = unique[~unique["corrupt"].isin(["none", "test"])]
     both_pretrainings = corrupted_train["pretrain_on"].nunique() > 1
+    said = {kind: corruption_words(kind) for kind in kinds}
+    alike = Counter(map(str, said.values()))
+    said = {kind: words if alike[str(words)] == 1 else CorruptionWords(kind, "") for kind, words in said.items()}
 
     def label(row: pd.Series) -> str:
         parts = []
         if row["corruption"] != "none":
-            what = "missing" if len(kinds) == 1 and _is(row["corruption"], "mcar") else row["corruption"]
+            words = said[row["corruption"]]
+            what = "missing" if len(kinds) == 1 and _is(words.what, "mcar") else words.what
+            whom = f" {words.whom}" if words.whom else ""
             side = "" if row["corrupt"] == "both" else f" in {row['corrupt']}"
             before = f", pre-trained on {row['pretrain_on']} data" if both_pretrainings else ""
-            parts.append(f"{what}{side} {_percent(row['severity'])}{before}")
+            differs = row["corrupt"] == "both" and row["severity_test"] != row["severity"]
+            rates = percent_words(row["severity"])
+            rates += f", test {percent_words(row['severity_test'])}" if differs else ""
+            parts.append(f"{what}{side} {rates}{whom}{before}")
         if row["label_noise"] != "none":
             what = "label noise" if len(noises) == 1 else f"{row['label_noise']} label noise"
-            parts.append(f"{what} {_percent(row['label_noise_rate'])}")
+            parts.append(f"{what} {percent_words(row['label_noise_rate'])}")
         if row["label_fraction"] != 1:
-            parts.append(f"{_percent(row['label_fraction'])} of labels")
+            parts.append(f"{percent_words(row['label_fraction'])} of labels")
         return " + ".join(parts) or "clean"
 
     missing, noisy, few = unique["corruption"] != "none", unique["label_noise"] != "none", unique["label_fraction"] != 1
@@ -306,6 +354,7 @@ def _conditions(rows: pd.DataFrame) -> pd.DataFrame:
         "corrupt",
         "pretrain_on",
         "severity",
+        "severity_test",
         "label_noise",
         "label_noise_rate",
         "budget",
@@ -313,7 +362,23 @@ def _conditions(rows: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values(by).set_index("label")[[*CONDITION, "factors"]]
 
 
-def _percent(rate: float) -> str:
+def mean_words(mean: float, std: float, low: float = float("nan"), high: float = float("nan")) -> str:
+    """An average with its spread, where there is one; ``n/a`` without an average.
+
+    Examples
+    --------
+    >>> mean_words(0.873, 0.012), mean_words(-5.28, float("nan"), -896.3, -4.8)  # a mean, and a median
+    ('0.873 ± 0.012', '-5.280 (-896.300 to -4.800)')
+    """
+    if math.isnan(mean):
+        return "n/a"
+    if not math.isnan(std):
+        return f"{mean:.3f} ± {std:.3f}"
+    return f"{mean:.3f}" + ("" if math.isnan(low) else f" ({low:.3f} to {high:.3f})")
+
+
+def percent_words(rate: float) -> str:
+    """A rate in percent, which no line breaks from its sign."""
     return f"{100 * rate:g}\N{NO-BREAK SPACE}%"
 
 

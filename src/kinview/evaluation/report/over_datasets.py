@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from kinview.evaluation.over_datasets import LEAST_DATASETS, paired_difference_over_datasets
-from kinview.evaluation.report.cells import Results, records
+from kinview.evaluation.metrics.table import METRICS, has_units, is_unbounded
+from kinview.evaluation.over_datasets import LEAST_DATASETS, averages_within_datasets, paired_difference_over_datasets
+from kinview.evaluation.report.cells import Results, average_word, records, within_sentence
 
-__all__ = ["against_reference", "difference_words", "find_reference", "interval_words", "reference_lines"]
+__all__ = [
+    "against_reference", "difference_words", "few_datasets", "find_reference", "interval_name", "interval_words",
+    "reference_lines", "units_note", "value_words",
+]  # fmt: skip
 
 
 def find_reference(results: Results, text: str) -> tuple[str, str | None]:
@@ -40,7 +44,7 @@ def _one_of(named: Mapping[str, str], wanted: str, kind: str, text: str) -> str:
 
 
 def against_reference(results: Results, metric: str, reference: str) -> dict[str, Any]:
-    """Means, paired differences with their intervals, wins, ties and losses, of every method with every probe.
+    """Averages over data sets, paired differences, intervals, wins, ties and losses, a row a method and probe.
 
     Returns
     -------
@@ -53,8 +57,12 @@ def against_reference(results: Results, metric: str, reference: str) -> dict[str
     given: Any = method if probe is None else (method, probe)
     compared = paired_difference_over_datasets(results.cells, given, metric=metric, by=by)
     lookup = {(row["method"], row["probe"], row["condition"]): row for row in records(compared)}
-    means = results.cells.groupby(["method", "probe", "condition", "dataset"])[metric].mean().reset_index()
-    own = means.groupby(["method", "probe", "condition"])[metric].agg(["mean", "count"])
+    key = ["method", "probe", "condition", "dataset"]
+    average = average_word(metric)
+    within = averages_within_datasets(results.cells, key, [metric], median=is_unbounded(metric))
+    own = within.groupby(["method", "probe", "condition"])[metric].agg([average, "count"])
+    if has_units(metric):
+        own[average] = own[average].where(own["count"] == 1)
     conditions = list(results.conditions.index)
     rows = []
     for name in results.methods:
@@ -64,7 +72,9 @@ def against_reference(results: Results, metric: str, reference: str) -> dict[str
             if mine:
                 keys = [(name, one, condition) for condition in conditions]
                 cells = [
-                    {"mean": own.loc[key, "mean"], "datasets": int(own.loc[key, "count"])} if key in own.index else None
+                    {"mean": own.loc[key, average], "datasets": int(own.loc[key, "count"])}
+                    if key in own.index
+                    else None
                     for key in keys
                 ]
             if any(cells):
@@ -80,7 +90,8 @@ def against_reference(results: Results, metric: str, reference: str) -> dict[str
 def reference_lines(found: Mapping[str, Any], metric: str) -> list[str]:
     """The comparison with the reference as text: a block a condition."""
     title = (
-        f"{metric.replace('_', ' ')} over data sets, paired with {found['reference']} (95 % t interval over data sets)"
+        f"{metric.replace('_', ' ')} over data sets, paired with {found['reference']} "
+        f"({average_word(metric)} and its {interval_name(metric)} over data sets)"
     )
     blocks = [title]
     for place, condition in enumerate(found["conditions"]):
@@ -90,10 +101,19 @@ def reference_lines(found: Mapping[str, Any], metric: str) -> list[str]:
             if cell is not None:
                 plain = "reference" if row["is_reference"] else difference_words(cell)
                 record = "" if row["is_reference"] else f"{cell['wins']}/{cell['ties']}/{cell['losses']}"
-                rows.append([row["method"], row["probe"], cell["datasets"], f"{cell['mean']:.3f}", plain, record])
-        heads = [condition.replace("\N{NO-BREAK SPACE}", " "), "probe", "sets", "mean", "difference", "win/tie/loss"]
+                rows.append([row["method"], row["probe"], cell["datasets"], value_words(cell["mean"]), plain, record])
+        heads = [
+            condition.replace("\N{NO-BREAK SPACE}", " "),
+            "probe",
+            "sets",
+            average_word(metric),
+            "difference",
+            "win/tie/loss",
+        ]
         if rows:
             blocks.append(tabulate(rows, heads, tablefmt="plain", disable_numparse=True))
+    if has_units(metric):
+        blocks.append(units_note(metric))
     if found["few"]:
         blocks.append(few_datasets())
     return blocks
@@ -104,11 +124,33 @@ def few_datasets() -> str:
     return f"fewer than {LEAST_DATASETS} data sets: an interval, and no test; look at each data set"
 
 
+def value_words(value: float) -> str:
+    """An average as text; a dash where there is none."""
+    return "\N{EN DASH}" if np.isnan(value) else f"{value:.3f}"
+
+
+def units_note(metric: str) -> str:
+    """Say that data sets are not averaged where each has units of its own; nothing of another metric."""
+    if not has_units(metric):
+        return ""
+    return (
+        f"No average over data sets: {within_sentence(METRICS[metric].title)} is in units of what is predicted, which "
+        "no two data sets need share."
+    )
+
+
 def difference_words(cell: Mapping[str, Any]) -> str:
-    """A difference with its interval, where there is one: ``+0.012 [+0.003, +0.021]``."""
+    """A difference with its interval, where there is one: ``+0.012 [+0.003, +0.021]``; a dash where it is unknown."""
+    if np.isnan(cell["difference"]):
+        return "\N{EN DASH}"
     return f"{cell['difference']:+.3f}{interval_words(cell)}"
 
 
 def interval_words(cell: Mapping[str, Any]) -> str:
     """The interval of a difference, after a space; nothing where there is none."""
     return "" if np.isnan(cell["low"]) else f" [{cell['low']:+.3f}, {cell['high']:+.3f}]"
+
+
+def interval_name(metric: str) -> str:
+    """What the interval of an average over data sets is called."""
+    return "95 % interval (order statistics)" if is_unbounded(metric) else "95 % t interval"

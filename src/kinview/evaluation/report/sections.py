@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +11,27 @@ import pandas as pd
 
 from kinview.data.modality import NOUNS
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.report.cells import METRICS, Results, records
-from kinview.evaluation.report.table import NOTHING, Entry, compare_with_controls, entries, verdicts
-from kinview.files import write_yaml
+from kinview.evaluation.metrics import table as metrics_table
+from kinview.evaluation.metrics.table import has_units, lower_is_better
+from kinview.evaluation.report.cells import METRICS, Results, average_word, records, texts, within_sentence
+from kinview.evaluation.report.corruption_words import corruption_words
+from kinview.evaluation.report.over_datasets import units_note
+from kinview.evaluation.report.table import NOTHING, Entry, entries
+from kinview.evaluation.report.verdicts import compare_with_controls, control_names, verdicts
 
-__all__ = ["checks", "comparison", "facts", "notices", "provenance", "result_tables"]
+__all__ = [
+    "checks",
+    "comparison",
+    "controls_in_words",
+    "facts",
+    "metric_notes",
+    "notices",
+    "result_tables",
+    "scatter_groups",
+    "with_curves",
+]
 
 GLYPHS = {"better": "▲", "higher": "△", "equal": "=", "lower": "▽", "worse": "▼"}
-_SETTINGS = ("device", "threads", "precision")
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -52,7 +65,7 @@ def notices(results: Results, metric: str) -> list[str]:
         )
     if len(results.failed):
         found.append(
-            f"{len(results.failed):,} of {len(results.failed) + len(results.cells):,} cells failed; see Checks."
+            f"{len(results.failed):,} of {len(results.failed) + len(results.cells):,} cells failed; see Failed cells."
         )
     lacking = _asked(results) - len(results.cells) - len(results.failed)
     if lacking > 0:
@@ -60,17 +73,49 @@ def notices(results: Results, metric: str) -> list[str]:
     informative = [label for label in sorted(set(results.conditions["corruption"]) - {"none"}) if _uses_labels(label)]
     if informative:
         found.append(
-            f"What {', '.join(informative)} removes depends on the labels, of the test part too: that something is "
-            "missing tells of the class."
+            f"What {', '.join(str(corruption_words(one)) for one in informative)} removes depends on the labels, of "
+            "the test part too: that something is missing tells of the class."
         )
-    undefined = int(results.cells[metric].isna().sum())
+    found += [
+        f"{label} changes no metric of {', '.join(methods)} in any cell."
+        for label, methods in unseen_conditions(results).items()
+    ]
+    of_numbers = results.cells["dataset"].isin(results.regressions)
+    asked = of_numbers == (metrics_table.METRICS[metric].task == "regression")  # a class has no error, a number no F1
+    undefined = int(results.cells.loc[asked, metric].isna().sum())
     if undefined:
-        found.append(f"{undefined:,} results have no {METRICS[metric].lower()} (n/a where it is so for every seed).")
+        found.append(
+            f"{undefined:,} results have no {within_sentence(METRICS[metric])} (n/a where it is so for every seed)."
+        )
     if results.replaced:
         found.append(
             f"{results.replaced:,} older or failed rows describe a cell that has a newer result; the newest is shown."
         )
     return found
+
+
+def unseen_conditions(results: Results) -> dict[str, list[str]]:
+    """Corruptions that leave every metric of every cell of a method exactly as it is on clean data, by condition.
+
+    So it is with time stamps that move for a method that reads none, and where every prediction is right with and
+    without.
+    """
+    key = ["dataset", "method", "probe", "seed", "fold"]
+    metrics = [name for name in METRICS if name in results.cells and results.cells[name].notna().any()]
+    clean = results.cells.loc[results.cells["condition"] == "clean", [*key, *metrics]]
+    altered = results.cells[(results.cells["corruption"] != "none") & (results.cells["label_noise"] == "none")]
+    altered = altered[altered["label_fraction"] == 1]
+    pairs = altered[[*key, "condition", *metrics]].merge(clean, on=key, suffixes=("", " clean"))
+    same = [
+        (pairs[name] == pairs[f"{name} clean"]) | pairs[[name, f"{name} clean"]].isna().all(axis=1) for name in metrics
+    ]
+    pairs = pairs.assign(same=np.logical_and.reduce(same) if same else False)
+    unseen = pairs.groupby(["condition", "method"], sort=False)["same"].all()
+    found: dict[str, list[str]] = {}
+    for condition, method in unseen.index[unseen]:
+        found.setdefault(str(condition), []).append(str(method))
+    order = list(results.conditions.index)
+    return {name: found[name] for name in order if name in found}
 
 
 def _uses_labels(corruption: str) -> bool:
@@ -80,14 +125,18 @@ def _uses_labels(corruption: str) -> bool:
 
 
 def _asked(results: Results) -> int:
-    """Cells of a whole grid: methods on each data set x the conditions that data of its modality have x repetitions."""
-    kinds: dict[str, set[str]] = {}
+    """Cells of a whole grid: methods on each data set x the conditions that data of its kind have x repetitions.
+
+    Of one kind are data sets of a modality and task: numbers have no noise of labels.
+    """
+    kinds: dict[tuple[str, bool], set[str]] = {}
+    of = {dataset: (kind, dataset in results.regressions) for dataset, kind in results.modalities.items()}
     for part in (results.cells, results.failed):
         for dataset, condition in part[["dataset", "condition"]].drop_duplicates().to_numpy():
-            kinds.setdefault(results.modalities[dataset], set()).add(condition)
+            kinds.setdefault(of[dataset], set()).add(condition)
     return results.n_repetitions * sum(
-        len(results.methods_on(dataset, probe)) * len(kinds[modality])
-        for dataset, modality in results.modalities.items()
+        len(results.methods_on(dataset, probe)) * len(kinds[of[dataset]])
+        for dataset in results.modalities
         for probe in results.probes
     )
 
@@ -96,25 +145,75 @@ def comparison(results: Results, metric: str) -> dict[str, Any]:
     """Whether the learned methods beat the controls: the verdict, and each paired difference."""
     found = compare_with_controls(results, metric)
     judged = []
-    for row in verdicts(results, found):
-        counts = [(verdict, row[verdict], 100 * row[verdict] / row["comparisons"]) for verdict in GLYPHS]
-        lost = row["verdict"] == "worse" or (row["verdict"] == "open" and not row["difference"] > 0)
+    for row in verdicts(results, metric, generator=np.random.default_rng(0)):
+        lost = row["verdict"] == "worse" or (row["verdict"] == "open" and not row["ahead"])
         state = "good" if row["verdict"] == "better" else "bad" if lost else "open"
-        judged.append({**row, "state": state, "counts": [part for part in counts if part[1]]})
+        judged.append({**row, "state": state})
     lookup: dict[tuple[str, ...], dict[str, Any]] = {
         (row["dataset"], row["method"], row["probe"], row["condition"], row["control"]): row for row in records(found)
     }
     return {"verdicts": judged, "lookup": lookup, "tables": _difference_tables(results, lookup)}
 
 
+_CONTROLS = {
+    "raw": "the data themselves",
+    "random_init": "an encoder before any training",
+    "supervised": "the same encoder trained with the labels from scratch (with the probe finetune, where labels train "
+    "every network)",
+}
+
+
+def controls_in_words(results: Results) -> list[dict[str, Any]]:
+    """Each kind of control that was run: its ``name``, what it is in ``words``, and whether it ``has_network``."""
+    found: dict[str, dict[str, Any]] = {}
+    for control in results.controls:
+        identity = results.identity(control)
+        words = _CONTROLS.get(identity.name) or _first_line(identity.name)
+        one = found.setdefault(identity.name, {"name": identity.name, "words": words, "has_network": False})
+        one["has_network"] |= identity.of_name is not None
+    return list(found.values())
+
+
+def _first_line(method: str) -> str:
+    """What a registered method says of itself, inside a sentence."""
+    from kinview.methods import methods as registered
+
+    line = (registered[method].target.__doc__ or "").partition("\n")[0] if method in registered else ""
+    line = re.sub(r":[a-z]+:`~?([^`]*)`|``([^`]*)``", lambda found: found[1] or found[2], line).strip().rstrip(".")
+    line = line.partition(": ")[2] or line  # behind its name
+    first = line.split(" ", 1)[0]
+    line = line[:1].lower() + line[1:] if first == first.capitalize() else line
+    return line or "a method that learns nothing in pre-training"
+
+
+def metric_notes(titles: Sequence[str]) -> str:
+    """How the metrics of these titles are averaged over classes, in sentences; nothing of those that need no word."""
+    shown = set(titles)
+    notes = [sentence for title, sentence in _AVERAGED.items() if title in shown]
+    ranked = [title for title in ("AUROC", "AUPRC") if title in shown]
+    if ranked:
+        verb = "is that" if len(ranked) == 1 else "are those"
+        notes.append(
+            f"{' and '.join(ranked)} of two classes {verb} of the second; of more, the mean of one class against the "
+            "rest."
+        )
+    return " ".join(notes)
+
+
+_AVERAGED = {
+    "Balanced accuracy": "Balanced accuracy is the mean recall of the classes.",
+    "Macro F1": "Macro F1 is the mean F1 of the classes.",
+}
+
+
 def _difference_tables(results: Results, lookup: Mapping[tuple[str, ...], Any]) -> list[dict[str, Any]]:
-    tables = []
+    tables, controls = [], control_names(results)
     for probe in results.probes:
         groups = []
         for dataset in results.modalities:
             rows = []
             for method in results.methods_on(dataset, probe):
-                for control in results.controls:
+                for control in controls:
                     cells = [lookup.get((dataset, method, probe, c, control)) for c in results.conditions.index]
                     if any(cells):
                         rows.append({"method": method, "control": control, "cells": cells})
@@ -131,16 +230,16 @@ def result_tables(
     """The results of one metric, one table per probe; with ``lookup`` each entry says how it stands to the controls."""
     table = entries(results, metric)
     conditions = list(results.conditions.index)
-    tables = []
+    tables, controls = [], control_names(results)
     for probe in results.probes:
-        groups = _averages(results, table, probe)
+        groups = _averages(results, table, probe, metric)
         for dataset, modality in results.modalities.items():
             rows = []
             for method in results.methods_on(dataset, probe):
                 cells = []
                 for condition in conditions:
                     key = (dataset, method, probe, condition)
-                    marks = [(lookup or {}).get((*key, control)) for control in results.controls]
+                    marks = [(lookup or {}).get((*key, control)) for control in controls]
                     entry = table.get(key, NOTHING)
                     cells.append({"entry": entry, "marks": [mark for mark in marks if mark and entry.n]})
                 rows.append({"method": method, "control": method in results.controls, "cells": cells})
@@ -148,13 +247,20 @@ def result_tables(
                 groups.append(
                     {"name": dataset, "modality": NOUNS.get(modality, modality), "rows": rows, "average": False}
                 )
-        tables.append({"probe": probe, "groups": groups})
+        several = sum(not group["average"] for group in groups) > 1
+        tables.append({"probe": probe, "groups": groups, "note": units_note(metric) if several else ""})
     return tables
 
 
-def _averages(results: Results, table: Mapping[tuple[str, str, str, str], Entry], probe: str) -> list[dict[str, Any]]:
-    """Per modality the mean over the data sets on which each method has a value under each condition."""
-    groups = []
+def _averages(
+    results: Results, table: Mapping[tuple[str, str, str, str], Entry], probe: str, metric: str
+) -> list[dict[str, Any]]:
+    """Per modality the average over the data sets on which each method has a value; none of errors in their units."""
+    groups: list[dict[str, Any]] = []
+    if has_units(metric):
+        return groups
+    lower, average = lower_is_better(metric), average_word(metric)
+    over = np.median if average == "median" else np.mean
     conditions = results.conditions.index
     for modality in dict.fromkeys(results.modalities.values()):
         datasets = [name for name, kind in results.modalities.items() if kind == modality]
@@ -167,8 +273,8 @@ def _averages(results: Results, table: Mapping[tuple[str, str, str, str], Entry]
         complete = ~np.isnan(means).any(axis=(1, 2))
         if complete.sum() < 2:
             continue
-        shown = means[complete].mean(axis=0).round(3)
-        best = (shown == shown.max(axis=0)) & (len(methods) > 1)
+        shown = np.round(over(means[complete], axis=0), 3)
+        best = (shown == (shown.min(axis=0) if lower else shown.max(axis=0))) & (len(methods) > 1)
         rows = [
             {
                 "method": method,
@@ -180,7 +286,7 @@ def _averages(results: Results, table: Mapping[tuple[str, str, str, str], Entry]
             }
             for index, method in enumerate(methods)
         ]
-        name = f"mean over {complete.sum()} data sets" + (f" of {len(datasets)}" if not complete.all() else "")
+        name = f"{average} over {complete.sum()} data sets" + (f" of {len(datasets)}" if not complete.all() else "")
         groups.append({"name": name, "modality": NOUNS.get(modality, modality), "rows": rows, "average": True})
     return groups
 
@@ -201,18 +307,38 @@ def checks(results: Results) -> dict[str, Any]:
         row["fits"] = int(rows["convergence_failures"].sum())
         convergence.append({**row, **_where(rows, labels)})
     failed = []
-    texts = [text or "no message was recorded" for text in _texts(results.failed, "message")]
-    for names, rows in results.failed.assign(message=texts).groupby(["dataset", "method", "message"]):
+    messages = [text or "no message was recorded" for text in texts(results.failed, "message")]
+    for names, rows in results.failed.assign(message=messages).groupby(["dataset", "method", "message"]):
         failed.append({**dict(zip(("dataset", "method", "message"), names)), **_where(rows, labels)})
     corrupted = touched[(touched["corruption"] != "none") & (touched["corrupt"] != "test")]
     pretrained = sorted(set(corrupted["pretrain_on"]))
     return {
         "pretrained": pretrained,
         "conditions": list(touched.index),
+        "meanings": _meanings(touched),
         "realised": realised,
         "convergence": convergence,
         "failed": failed,
     }
+
+
+def _meanings(touched: pd.DataFrame) -> list[str]:
+    """What a realised rate is, of each factor that was varied."""
+    found = []
+    if (touched["corruption"] != "none").any():
+        found.append(
+            "the fraction of the observed values that were removed from the training and the test set (of shifts of "
+            "values or times the severity that came out, such as the root mean square of noise in standard deviations)"
+        )
+    if any(corruption_words(label).whom for label in touched["corruption"]):
+        found.append(
+            "of a corruption of a group the head says the rate within the group, the cells that over all samples"
+        )
+    if (touched["label_noise"] != "none").any():
+        found.append("the fraction of training labels that were replaced by a wrong one")
+    if (touched["label_fraction"] < 1).any():
+        found.append("how many training samples (and groups) kept their label")
+    return found
 
 
 def _where(rows: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
@@ -244,61 +370,11 @@ def _realised(rows: pd.DataFrame, condition: pd.Series) -> list[str]:
     return parts
 
 
-def provenance(results: Results, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """With what the results were made, and how to make them again."""
-    cells = pd.concat([results.cells, results.failed]) if len(results.failed) else results.cells
-    stamps = [text for text in _texts(cells, "created_at") if text]
-    specs = _mappings(cells, "spec")
-    settings = {key: _distinct({**spec, **spec.get("environment", {})}.get(key) for spec in specs) for key in _SETTINGS}
-    versions: dict[str, list[str]] = {}
-    for installed in _mappings(cells, "versions"):
-        for package in installed:
-            versions.setdefault(str(package), [])
-    for package in versions:
-        versions[package] = _distinct(installed.get(package) for installed in _mappings(cells, "versions"))
-    seconds = float(pd.to_numeric(cells["seconds"]).sum())
-    return {
-        "newest": max(stamps)[:19] if stamps else "",
-        "seeds": ", ".join(map(str, results.seeds)),
-        "names": _distinct(_texts(cells, "benchmark")),
-        "settings": {key: value for key, value in settings.items() if value},
-        "versions": dict(sorted(versions.items())),
-        "mixed": any(len(found) > 1 for found in versions.values()),
-        "seconds": _duration(seconds),
-        "config": write_yaml(dict(config)).strip() if config else "",
-    }
-
-
-def _texts(frame: pd.DataFrame, column: str) -> list[str]:
-    return ["" if pd.isna(value) else str(value) for value in frame[column]]
-
-
-def _mappings(frame: pd.DataFrame, column: str) -> list[Mapping[str, Any]]:
-    """A column of mappings or of JSON text, each different one once; what is neither is left out."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for value in frame[column]:
-        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-        if text in found:
-            continue
-        try:
-            parsed = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(parsed, dict):
-            found[text] = parsed
-    return list(found.values())
-
-
-def _distinct(values: Any) -> list[str]:
-    return sorted({str(value) for value in values if value is not None and value != ""})
-
-
-def _duration(seconds: float) -> str:
-    if not seconds > 0:
-        return ""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def with_curves(results: Results) -> list[str]:
+    """Data sets on which a factor was varied alone."""
+    alone = results.conditions.index[results.conditions["factors"] == 1]
+    cells = results.cells[results.cells["condition"].isin(alone)]
+    return [dataset for dataset in results.modalities if (cells["dataset"] == dataset).any()]
 
 
 def scatter_groups(embeddings: Mapping[tuple[str, str], Any], results: Results) -> dict[str, dict[str, Any]]:

@@ -1,88 +1,149 @@
-"""A matplotlib figure as SVG text that lives inside a web page.
+"""The figures of a report: drawn by matplotlib once, for a web page or as files.
 
-The page decides colours (so that it can be light or dark) and the font; the figure refers to both by CSS variables.
+A web page decides colours (so that it can be light or dark) and the font; its figures refer to both by CSS variables. A
+file gets the colours of the light page.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "FIXED_COLOURS", "drawing", "printable", "to_svg"]
+__all__ = ["COLOURS", "CONTROLS", "FORMATS", "Build", "Drawn", "colour", "figure_bytes", "page_svg", "printable"]
 
 COLOURS = 10
-"""Number of series colours that the page defines (``--series-0`` ...)."""
+"""Number of series colours that the page defines (``series-0`` ...)."""
 
-FIXED_COLOURS = {"ink": "#010101", "muted": "#010102", "line": "#010103", "paper": "#010104"}
-"""Stand-ins that matplotlib draws with and :func:`to_svg` replaces by the page's CSS variables."""
+CONTROLS = 4
+"""Number of colours of controls that the page defines (``control-0`` ...)."""
 
-_VARIABLES: Mapping[str, str] = {
-    **{colour: f"var(--{name})" for name, colour in FIXED_COLOURS.items()},
-    **{f"#0200{index:02x}": f"var(--series-{index})" for index in range(COLOURS)},
+FORMATS = ("pdf", "svg", "png")
+"""Kinds of files that figures are written as."""
+
+_STAND_INS: Mapping[str, str] = {
+    "ink": "#010101",
+    "muted": "#010102",
+    "line": "#010103",
+    "paper": "#010104",
+    **{f"control-{index}": f"#0300{index:02x}" for index in range(CONTROLS)},
+    **{f"series-{index}": f"#0200{index:02x}" for index in range(COLOURS)},
 }
+"""What matplotlib draws with on a page: :func:`page_svg` replaces it by the page's CSS variables."""
+_palette: ContextVar[Mapping[str, str]] = ContextVar("palette", default=_STAND_INS)
 _COORDINATES = {"x", "y", "d", "transform"}
+_RESOLUTION = 200  # dots per inch of a PNG
+
+
+class Drawn(NamedTuple):
+    """A figure, and what it shows, for those who cannot see it."""
+
+    figure: Figure
+    about: str
+
+
+Build = Callable[[], Drawn | None]
+"""Draws a figure, in the colours of :func:`colour`; None where there is nothing to draw."""
+
+
+def colour(name: str) -> str:
+    """The colour to use now for ``ink``, ``muted``, ``line``, ``paper``, ``control-0`` ... or ``series-0`` ..."""
+    return _palette.get()[name]
+
+
+def page_svg(name: str, build: Build) -> str | None:
+    """A figure as an ``<svg>`` element for a web page, without namespaces, dates, fonts or addresses.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits and hyphens; it begins every id, so that several figures can stand on one page.
+    build : callable
+        Draws the figure.
+    """
+    with _drawing(name, _STAND_INS):
+        drawn = build()
+        return None if drawn is None else _to_svg(drawn.figure, name, drawn.about)
+
+
+def figure_bytes(name: str, build: Build, figure_format: Literal["pdf", "svg", "png"]) -> bytes | None:
+    """A figure as a file, the same bytes each time: text stays text in PDF and SVG."""
+    with _drawing(name, _page_colours()):
+        drawn = build()
+        if drawn is None:
+            return None
+        stream = io.BytesIO()
+        dates: Mapping[str, Any] = {
+            "pdf": {"CreationDate": None, "Title": printable(drawn.about)},
+            "svg": {"Date": None, "Title": printable(drawn.about)},
+            "png": {},
+        }
+        drawn.figure.savefig(
+            stream, format=figure_format, metadata=dates[figure_format], facecolor=colour("paper"), dpi=_RESOLUTION
+        )
+        return stream.getvalue()
+
+
+@functools.cache
+def _page_colours() -> Mapping[str, str]:
+    """Colours of the light page, as its style sheet has them."""
+    style = importlib.resources.files("kinview.evaluation.report").joinpath("templates/report.css")
+    light = style.read_text(encoding="utf-8").split("@media")[0]
+    return {name: value for name, value in re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light) if name in _STAND_INS}
 
 
 @contextmanager
-def drawing(salt: str) -> Iterator[None]:
+def _drawing(salt: str, palette: Mapping[str, str]) -> Iterator[None]:
     """Settings under which a figure is drawn the same way each time, with text as text."""
     import matplotlib
 
+    token = _palette.set(palette)
     settings: Any = {
         "svg.hashsalt": salt,
         "svg.fonttype": "none",
         "svg.id": None,
+        "pdf.fonttype": 42,
         "text.parse_math": False,
         "text.usetex": False,
         "font.family": "DejaVu Sans",
         "font.size": 9,
-        "text.color": FIXED_COLOURS["ink"],
-        "axes.labelcolor": FIXED_COLOURS["muted"],
-        "axes.edgecolor": FIXED_COLOURS["line"],
+        "text.color": colour("ink"),
+        "axes.labelcolor": colour("muted"),
+        "axes.edgecolor": colour("line"),
         "axes.facecolor": "none",
         "axes.titlesize": 9,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.unicode_minus": True,
         "axes.grid": True,
-        "grid.color": FIXED_COLOURS["line"],
+        "grid.color": colour("line"),
         "grid.linewidth": 0.6,
-        "xtick.color": FIXED_COLOURS["line"],
-        "ytick.color": FIXED_COLOURS["line"],
-        "xtick.labelcolor": FIXED_COLOURS["muted"],
-        "ytick.labelcolor": FIXED_COLOURS["muted"],
+        "xtick.color": colour("line"),
+        "ytick.color": colour("line"),
+        "xtick.labelcolor": colour("muted"),
+        "ytick.labelcolor": colour("muted"),
         "figure.facecolor": "none",
     }
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # what the user set for other figures has no part in this one
-        matplotlib.rcParams.update(settings)
-        yield
+    try:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()  # what the user set for other figures has no part in this one
+            matplotlib.rcParams.update(settings)
+            yield
+    finally:
+        _palette.reset(token)
 
 
-def to_svg(figure: Figure, name: str, description: str) -> str:
-    """Write a figure as an ``<svg>`` element.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Drawn inside :func:`drawing`, in the stand-in colours.
-    name : str
-        Letters, digits and hyphens; it begins every id, so that several figures can stand on one page.
-    description : str
-        What the figure shows, for those who cannot see it.
-
-    Returns
-    -------
-    str
-        The element, without namespaces, dates, fonts or addresses.
-    """
+def _to_svg(figure: Figure, name: str, about: str) -> str:
+    """An ``<svg>`` element of a figure in the stand-in colours."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     root = ElementTree.fromstring(stream.getvalue())
@@ -90,7 +151,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
     root.set("role", "img")
-    root.set("aria-label", printable(description))
+    root.set("aria-label", printable(about))
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
@@ -133,8 +194,8 @@ def _clean(element: ElementTree.Element, name: str) -> None:
 
 
 def _restyle(style: str) -> str:
-    for colour, variable in _VARIABLES.items():
-        style = style.replace(colour, variable)
+    for name, stand_in in _STAND_INS.items():
+        style = style.replace(stand_in, f"var(--{name})")
     return re.sub(r"font: ([^;]*?)([\d.]+px) [^;]+", r"font: \1\2 var(--sans)", style)
 
 

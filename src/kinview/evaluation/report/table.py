@@ -6,18 +6,19 @@ import dataclasses
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from kinview.evaluation.over_datasets import difference_over_datasets, judged
-from kinview.evaluation.report.cells import METRICS, Results, read_results, records
+from kinview.evaluation.metrics.table import lower_is_better
+from kinview.evaluation.report.averages import over_repetitions, spread_name
+from kinview.evaluation.report.cells import METRICS, Results, average_word, mean_words, read_results, records
 from kinview.evaluation.report.over_datasets import against_reference, difference_words, reference_lines
-from kinview.evaluation.statistics import paired_differences, scoreboard, summarize
+from kinview.evaluation.report.sweeps import sweep_lines
+from kinview.evaluation.report.verdicts import p_words, verdicts
 from kinview.printable import printable
 
-__all__ = ["NOTHING", "Entry", "compare_with_controls", "entries", "format_table", "verdict_words", "verdicts"]
+__all__ = ["NOTHING", "Entry", "check_metric", "entries", "format_table"]
 
 Key = tuple[str, str, str, str]
 """data set, method, probe, condition."""
@@ -28,7 +29,7 @@ _HEAD_WIDTH = 13  # the width of "0.873 ± 0.012"
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a results table: a metric under one condition, over seeds."""
+    """One entry of a results table: a metric under one condition, over seeds; ``low`` and ``high`` are the spread."""
 
     mean: float
     std: float
@@ -38,13 +39,15 @@ class Entry:
     failed: int
     best: bool
     convergence_failures: int
+    low: float = float("nan")
+    high: float = float("nan")
 
     @property
     def text(self) -> str:
-        """Text of the cell: mean ± std, or why there is no number."""
+        """Text of the cell: mean ± std, or median (lowest to highest), or why there is no number."""
         if self.n == 0:
             return "failed" if self.failed else "n/a" if self.cells else "–"
-        return f"{self.mean:.3f}" + (f" ± {self.std:.3f}" if self.n > 1 else "")
+        return mean_words(self.mean, self.std, self.low, self.high)
 
     @property
     def marks(self) -> str:
@@ -72,7 +75,8 @@ def format_table(
     frame : DataFrame
         Frame of the results store, one row per cell.
     metric : str
-        ``"accuracy"``, ``"balanced_accuracy"``, ``"macro_f1"``, ``"auroc"`` or ``"auprc"``.
+        ``"accuracy"``, ``"balanced_accuracy"``, ``"macro_f1"``, ``"auroc"`` or ``"auprc"``; ``"mae"``, ``"rmse"`` or
+        ``"r2"`` of numbers.
     probe : str, optional
         The probe to show; by default each in turn.
     width : int
@@ -83,9 +87,10 @@ def format_table(
     Returns
     -------
     str
-        The table. ``*`` marks the best method of a data set under a condition, ``~`` a mean over fewer seeds than the
-        rest, ``!`` probe fits that hit their iteration limit. Below stands how each method compares with the controls:
-        it beats one where its difference over data sets is above zero, tested at 5 % and corrected for its controls.
+        The table: mean ± std, or of a metric without a bound median (lowest to highest). ``*`` marks the best method
+        of a data set under a condition, ``~`` fewer seeds than the rest, ``!`` probe fits that hit their iteration
+        limit. Below stands how each method compares with the controls: it beats one where it is better over data sets
+        by the signed-rank test at 5 %, corrected for its controls (Holm).
 
     Raises
     ------
@@ -105,8 +110,7 @@ def format_table(
       scarf  0.950 ± 0.028*
     <BLANKLINE>
     * best of its data set and condition
-    scarf is not testable against raw (better 0, worse 0 of 1 comparisons, mean difference +0.040 over 1
-      data set)
+    scarf is not testable against raw (mean difference +0.040 over 1 data set: won 1, tied 0, lost 0)
     """
     results = read_results(frame)
     check_metric(frame, metric)
@@ -114,11 +118,16 @@ def format_table(
         raise ValueError(f"no results with probe={probe!r}; there are: {', '.join(results.probes)}")
     probes = results.probes if probe is None else (probe,)
     table = entries(results, metric)
-    seeds = f"mean ± std over {results.repetitions}" if results.n_repetitions > 1 else f"seed {results.seeds[0]}"
+    seeds = (
+        spread_name(results, metric).replace("standard deviation", "std")
+        if results.n_repetitions > 1
+        else f"seed {results.seeds[0]}"
+    )
     blocks = []
     for name in probes:
         title = f"{metric.replace('_', ' ')} on the test set, {seeds}, probe {name}"
         blocks.append(f"{title}\n\n" + "\n\n".join(_blocks(results, table, name, width)))
+    blocks += sweep_lines(results, metric, probes, width)
     if reference is not None:
         blocks += reference_lines(against_reference(results, metric, reference), metric)
     shown = {key: entry for key, entry in table.items() if key[2] in probes}
@@ -149,9 +158,11 @@ def entries(results: Results, metric: str) -> dict[Key, Entry]:
     failures = cells.groupby(by)["convergence_failures"].sum()
     failed = results.failed.groupby(by).size()
     counts = cells.groupby(by).size()
-    summary = summarize(cells, by, metric=metric)
+    summary = over_repetitions(cells, by, metric)
     summary["shown"] = summary["mean"].round(3)
-    summary["best"] = summary["shown"] == summary.groupby(["dataset", "probe", "condition"])["shown"].transform("max")
+    rated = summary.groupby(["dataset", "probe", "condition"])["shown"]
+    lowest = lower_is_better(metric)
+    summary["best"] = summary["shown"] == (rated.transform("min") if lowest else rated.transform("max"))
     rivals = summary[summary["n"] > 0].groupby(["dataset", "probe", "condition"])["method"].transform("nunique")
     summary["best"] &= rivals.reindex(summary.index, fill_value=0) > 1
     found: dict[Key, Entry] = {}
@@ -160,6 +171,8 @@ def entries(results: Results, metric: str) -> dict[Key, Entry]:
         found[key] = Entry(
             mean=row["mean"],
             std=row["std"],
+            low=row["low"],
+            high=row["high"],
             n=row["n"],
             expected=results.n_repetitions,
             cells=int(counts[key]),
@@ -171,83 +184,6 @@ def entries(results: Results, metric: str) -> dict[Key, Entry]:
         key = (row["dataset"], row["method"], row["probe"], row["condition"])
         found.setdefault(key, dataclasses.replace(NOTHING, expected=results.n_repetitions, failed=row["failed"]))
     return found
-
-
-def compare_with_controls(results: Results, metric: str) -> pd.DataFrame:
-    """Paired differences of each learned method to its controls, with the columns ``control`` and ``condition``.
-
-    A control that was asked with a probe of its own is compared under it with every probe.
-
-    Which controls are those of a method on a data set, :meth:`~kinview.evaluation.report.cells.Results.controls_of`
-    says.
-    """
-    learned = results.cells[~results.cells["method"].isin(results.controls)]
-    pairs = learned[["dataset", "method"]].drop_duplicates()
-    answered = {(dataset, method): results.controls_of(method, dataset) for dataset, method in pairs.to_numpy()}
-    parts = []
-    for control in results.controls:
-        reference = _reference(results.cells[results.cells["method"] == control], learned)
-        compared = learned[
-            [control in answered[pair] for pair in zip(learned["dataset"], learned["method"], strict=True)]
-        ]
-        if reference.empty or compared.empty:
-            continue
-        found = paired_differences(
-            pd.concat([compared, reference]), control, metric=metric, by=("dataset", "method", "probe", "condition")
-        )
-        parts.append(found.assign(control=control))
-    if not parts:
-        return pd.DataFrame(columns=["dataset", "method", "probe", "condition", "control", "difference", "verdict"])
-    return pd.concat(parts, ignore_index=True)
-
-
-def _reference(cells: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """Cells of a control; on each data set its own probe stands for every probe that it was not asked with there."""
-    own = cells[cells["own_probe"].fillna(0).astype(bool)]
-    parts = [cells]
-    for dataset, there in own.groupby("dataset"):
-        asked = set(cells.loc[cells["dataset"] == dataset, "probe"])
-        others = sorted(set(learned.loc[learned["dataset"] == dataset, "probe"]) - asked)
-        parts += [there.assign(probe=probe) for probe in others]
-    return pd.concat(parts)
-
-
-def verdicts(results: Results, differences: pd.DataFrame) -> list[dict[str, Any]]:
-    """How each method stands to each of its controls, over data sets; methods and controls in reading order.
-
-    Parameters
-    ----------
-    results : Results
-        The results.
-    differences : DataFrame
-        Of :func:`compare_with_controls`: they are averaged within each data set first.
-
-    Returns
-    -------
-    list of dict
-        What :func:`scoreboard` counts, what :func:`judged` says of the mean difference, and ``words``.
-    """
-    if differences.empty:
-        return []
-    over = difference_over_datasets(differences, ["method", "control"])
-    found = {(row["method"], row["control"]): row for row in records(judged(over, ["method"]))}
-    rows = []
-    for control in results.controls:
-        chosen = differences[differences["control"] == control]
-        for row in records(scoreboard(chosen)) if len(chosen) else ():
-            one = {**row, **found[row["method"], control]}
-            rows.append({**one, "words": verdict_words(one, control)})
-    order = list(results.methods)
-    return sorted(rows, key=lambda row: (order.index(row["method"]), order.index(row["control"])))
-
-
-def verdict_words(row: Mapping[str, Any], control: str) -> str:
-    """Say in words whether a method beats a control over data sets; a difference that is not shown may be of chance."""
-    if row["verdict"] == "not testable":
-        return f"is not testable against {control}"
-    if row["verdict"] in ("better", "worse"):
-        return f"beats {control}" if row["verdict"] == "better" else f"is worse than {control}"
-    return f"is not shown to beat {control}" if row["difference"] > 0 else f"does not beat {control}"
 
 
 def _blocks(results: Results, table: Mapping[Key, Entry], probe: str, width: int) -> list[str]:
@@ -294,15 +230,16 @@ def _legend(table: Mapping[Key, Entry]) -> list[str]:
 
 
 def _verdicts(results: Results, metric: str, probes: Sequence[str]) -> list[str]:
-    differences = compare_with_controls(results, metric)
-    differences = differences[differences["probe"].isin(probes)]
-    found = verdicts(results, differences)
-    notes = [
-        f"{row['method']} {row['words']} (better {row['better']}, worse {row['worse']} of {row['comparisons']} "
-        f"comparisons, mean difference {difference_words(row)} over {row['datasets']} "
-        f"data set{'s' if row['datasets'] > 1 else ''})"
-        for row in found
-    ]
+    found = verdicts(results, metric, probes=probes)
+    notes = []
+    for row in found:
+        sets = f"{row['datasets']} data set{'s' if row['datasets'] > 1 else ''}"
+        known = "" if pd.isna(row["difference"]) else f"{average_word(metric)} difference {difference_words(row)} "
+        p = f", p {p_words(row['p_holm'])}" if row["testable"] else ""
+        notes.append(
+            f"{row['method']} {row['words']} ({known}over {sets}: "
+            f"won {row['wins']}, tied {row['ties']}, lost {row['losses']}{p})"
+        )
     several = {row["method"] for row in found if row["beats_all"]}
     return [*sorted(notes), *(f"{method} beats every one of its controls" for method in sorted(several))]
 

@@ -16,6 +16,7 @@ from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import trimmed, valid_lengths, with_something_observed
 from kinview.encoders.front_end import Filling, FillRule
 from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.capabilities import MANY_FEATURES
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.parameters import whole
 from kinview.training.method import Sizes
@@ -23,7 +24,6 @@ from kinview.training.randomness import resolve_seed
 
 __all__ = ["FixedFeatureEstimator", "FixedFeatures", "fill", "repr_dim"]
 
-_MANY = 2_000  # columns beyond which only some probes take them
 _CHUNK_FEATURES = 2**24  # of one chunk of rows: 64 MiB
 _CHUNK_STEPS = 2**19  # steps of all channels of one chunk
 _ROWS_OF_COMPONENTS = 2_048  # drawn where there are more: the decomposition holds their features at once
@@ -197,7 +197,7 @@ class FixedFeatureEstimator(SeriesEstimator):
     @property
     def wide(self) -> bool:
         """Whether it has more than 2,000 features, as its parameters say, and keeps all of them."""
-        return getattr(self, "repr_dim", None) is None and getattr(self, "features", 0) > _MANY
+        return getattr(self, "repr_dim", None) is None and getattr(self, "features", 0) > MANY_FEATURES
 
     def adapt(self, X: Any) -> NoReturn:
         """Refused: there are no weights that could be taken to series of another data set.

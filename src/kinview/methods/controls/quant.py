@@ -124,14 +124,17 @@ class Quant(AsMeasuredEstimator):
 
     Notes
     -----
-    *Series of other lengths.* The paper has one length. Here L is the longest training series, and any series is
-    brought to it by linear interpolation over its own steps; one of L steps stays as it is.
+    *Series of other lengths.* L is the longest training series, and any series is brought to it by linear
+    interpolation over its own steps; one of L steps stays as it is.
 
-    *Gaps* are filled before; the paper has none. *Several channels* have their features side by side; the paper has
-    one.
-
-    *Deviations from the official code*: float64 until the result, where it has float32. The paper's classifier is a
-    forest of extremely randomised trees; here a probe takes the features.
+    ============== ========================== ============= ==============================================
+    what           paper                      official code kinview
+    ============== ========================== ============= ==============================================
+    precision      –                          float32       float64 until the result
+    length         one                        one           brought to that of the longest training series
+    channels, gaps one, none                  one, none     side by side; filled before
+    classifier     extremely randomised trees the same      a probe
+    ============== ========================== ============= ==============================================
 
     References
     ----------

@@ -42,6 +42,13 @@ class RandomFeatures(FromRawFeatures):
 
     *Default of D*: 512, twice the width of the networks for tables here (256), and few enough for every probe.
 
+    ============ ========================================= ============= ============================
+    what         paper                                     official code kinview
+    ============ ========================================= ============= ============================
+    kernel width free                                      –             √p, with p columns that vary
+    features     cosines (2007); arc-cosine kernels (2009) –             both, by ``kind``
+    ============ ========================================= ============= ============================
+
     References
     ----------
     .. [1] Rahimi, A., Recht, B. (2007). Random features for large-scale kernel machines. NeurIPS.

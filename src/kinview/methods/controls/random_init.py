@@ -17,6 +17,7 @@ from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, save_model
+from kinview.methods.estimators.table_columns import tags_of_tables
 from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters, parameterised
 
@@ -66,6 +67,19 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     def fitted_network(self) -> EstimatorCore | None:
         """The estimator of the method whose network it is, once this is fitted."""
         return self.estimator_ if hasattr(self, "estimator_") else None
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns, once it is fitted to a table."""
+        return int(self.estimator_.n_features_in_)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns, once it is fitted to a table whose names are text."""
+        return np.asarray(self.estimator_.feature_names_in_)
+
+    def __sklearn_tags__(self) -> Any:
+        return tags_of_tables(super().__sklearn_tags__())
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Fit scaling and encoding, and initialise the network; labels are not used."""

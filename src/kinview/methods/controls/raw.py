@@ -23,6 +23,7 @@ from kinview.methods import methods
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
 from kinview.methods.estimators.outputs import checked_out
+from kinview.methods.estimators.table_columns import TableColumns
 from kinview.old_pickles import FromPickle
 from kinview.parameters import parameterised
 
@@ -31,7 +32,7 @@ __all__ = ["RawFeatures"]
 
 @methods.register("raw", modality="any")
 @parameterised
-class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class RawFeatures(TableColumns, FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The values themselves, as one vector a sample.
 
     Series of the training length are taken as they are; others, and series with time stamps, are brought to it by
@@ -58,9 +59,10 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Learn the length, the channel means, or the columns."""
+        self._forget_columns()
         self.modality_ = modality_of(X)
         if self.modality_ == TABLE:
-            self.schema_ = TableSchema.fit(X)
+            self._learn_columns(X)
             self.fill_ = _fill_values(self.schema_.to_batch(X).x, self.schema_)
             return self
         panel = read_panel(X, dtype=torch.float64)
@@ -82,7 +84,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
             raise ValueError(f"missing must be 'interpolate' or 'keep'; got {missing!r}")
         check_is_fitted(self)
         if self.modality_ == TABLE:
-            made = self._table(self.schema_.to_batch(X), missing)
+            made = self._table(self._rows(X), missing)
             if out is None:
                 return made
             checked_out(out, made.shape)[...] = made
@@ -136,7 +138,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         check_is_fitted(self)
         facts: dict[str, Any] = {"modality": self.modality_}
         if self.modality_ == TABLE:
-            facts["schema"] = self.schema_.to_config()
+            facts |= self._columns_state()
         else:
             facts |= {"channels": list(self.channels_), "length": self.length_, "span": self.span_}
         return facts, {"fill": self.fill_}
@@ -146,7 +148,7 @@ class RawFeatures(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  #
         self.modality_ = facts["modality"]
         self.fill_ = tensors["fill"]
         if self.modality_ == TABLE:
-            self.schema_ = TableSchema.from_config(facts["schema"])
+            self._restore_columns(facts)
         else:
             self.channels_, self.length_ = tuple(facts["channels"]), int(facts["length"])
             if len(self.fill_) != len(self.channels_):

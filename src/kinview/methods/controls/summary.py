@@ -88,9 +88,14 @@ class Summary(ChannelStatisticsEstimator):
     file says nothing of so few. A series without any observation has the training means and counts of 0, and not the
     zero vector of other methods, which would be a blood pressure of 0.
 
-    *Defaults.* There is none to choose. Harutyunyan et al. take minimum, maximum, mean, standard deviation, skewness
-    and count over seven sub-periods for their logistic regression; here the last value and the slope take the place of
-    the skewness and the sub-periods.
+    *Defaults.* There is none to choose. The paper's features are those of its logistic regression.
+
+    ======== ==================================================== ============= ====================================
+    what     paper                                                official code kinview
+    ======== ==================================================== ============= ====================================
+    features min, max, mean, sd, skewness, count of 7 sub-periods –             seven statistics of the whole series
+    slope    –                                                    –             in units of real time
+    ======== ==================================================== ============= ====================================
 
     References
     ----------

@@ -76,10 +76,16 @@ class TSFreshMinimal(ChannelStatisticsEstimator):
 
     Notes
     -----
-    *Deviation from tsfresh.* It refuses NaN; here a gap is left out of every feature, and ``length`` counts what was
-    observed. A channel without an observation has a sum and a length of 0 and no other feature. For these the training
-    mean stands in, or 0 where fewer than 5 training series have one; ``transform(missing="keep")`` gives NaN, for
-    probes that take it.
+    A gap is left out of every feature, and ``length`` counts what was observed. A channel without an observation has a
+    sum and a length of 0 and no other feature. For these the training mean stands in, or 0 where fewer than 5 training
+    series have one; ``transform(missing="keep")`` gives NaN, for probes that take it.
+
+    ======== ======================= ============= =========================
+    what     paper                   official code kinview
+    ======== ======================= ============= =========================
+    features ``MinimalFCParameters`` the same      the same
+    gaps     –                       refused       left out of every feature
+    ======== ======================= ============= =========================
 
     References
     ----------

@@ -39,8 +39,9 @@ from kinview.training.callbacks import TrainingState
 from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method, Sizes
 from kinview.training.randomness import forked_generators, resolve_seed
-from kinview.training.settings import resolve_device, settings_of
+from kinview.training.settings import resolve_device, settings_of, warn_of_batch
 from kinview.training.trainer import Trainer
+from kinview.training.watched import WatchedSamples
 
 __all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy"]
 
@@ -50,8 +51,10 @@ _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does
 class EstimatorCore(FromPickle, Capabilities):
     """Training and embedding of one :class:`~kinview.training.Method`.
 
-    A subclass is a :func:`~kinview.parameters.parameterised` class whose fields are its parameters. It names the class
-    of its method, which is built of these, and says how training rows are prepared; see :meth:`_training_rows`.
+    A subclass is a :func:`~kinview.parameters.parameterised` class whose fields are its parameters, and names the class
+    of its method, which is built of these. What every estimator has (``trainer``, ``random_state``; of series
+    ``scaling``, of tables ``text``) has the default given here until the subclass makes it a parameter, by a field of
+    that name from :mod:`kinview.methods.estimators`.
 
     Attributes
     ----------
@@ -69,9 +72,11 @@ class EstimatorCore(FromPickle, Capabilities):
     rows_noun: ClassVar[str] = "rows"  # what it trains on, in messages
     method_class: ClassVar[type[Method]]
     published_training: ClassVar[Mapping[str, Any]] = {}  # of a recipe, over those of the method
+    training_only: ClassVar[frozenset[str]] = frozenset()  # parameters that leave the untrained network as it is
 
-    trainer: Any
-    random_state: Any
+    trainer: Any = None
+    random_state: Any = None
+    _watched_labels: Tensor | None  # between reading labels for a callback and training
     method_: Method
     sizes_: Sizes
     trainer_: Trainer
@@ -126,11 +131,19 @@ class EstimatorCore(FromPickle, Capabilities):
         By default what the views among the parameters need. A method with a need of its own declares it in the body of
         its class: ``uses = frozenset({"y"})``.
         """
+        needs = frozenset().union(*(view.needs for view in self._augmentations()))
+        return needs & {"y", "groups", "extra"}
+
+    @property
+    def min_channels(self) -> int:
+        """Fewest channels, or columns, that the views among the parameters can be made of."""
+        return max((view.min_channels for view in self._augmentations()), default=1)
+
+    def _augmentations(self) -> list[Any]:
+        """Augmentations among the parameters, built."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         named = [field.name for field in fields if getattr(field.metadata.get("rule"), "noun", "") == "augmentation"]
-        given = [getattr(self, name) for name in named if getattr(self, name) is not None]
-        needs = frozenset().union(*(augmentations.build(view).needs for view in given))
-        return needs & {"y", "groups", "extra"}
+        return [augmentations.build(getattr(self, name)) for name in named if getattr(self, name) is not None]
 
     @property
     def uses_labels(self) -> bool:  # type: ignore[override]
@@ -149,7 +162,7 @@ class EstimatorCore(FromPickle, Capabilities):
         ValueError
             If an index holds other samples than X.
         """
-        y = in_order_of(X, y, "y") if "y" in self.uses else y
+        y = in_order_of(X, y, "y") if "y" in self.uses or self._labels_are_watched() else y
         if isinstance(extra, Mapping) and "extra" in self.uses:
             extra = {name: in_order_of(X, value, f"extra[{name!r}]") for name, value in extra.items()}
         return y, in_order_of(X, groups, "groups"), extra
@@ -163,26 +176,40 @@ class EstimatorCore(FromPickle, Capabilities):
             If they are not one a row, missing for some, or not finite.
         """
         uses, n = self.uses, len(batch)
+        self.__dict__.pop("_watched_labels", None)  # of a fit that failed
         labels = batch_labels(y, None, n)["y"] if "y" in uses else None
         if labels is not None and labels.is_floating_point() and bool(torch.isnan(labels).any()):
             missing = int(torch.isnan(labels).sum())
             raise ValueError(f"y is missing for {missing} of {n} rows; leave out the rows without a label")
+        if y is not None and self._labels_are_watched():
+            self._watched_labels = batch_labels(y, None, n)["y"]
         return batch.replace(y=labels, extra={} if extra is None or "extra" not in uses else read_extra(extra, n))
+
+    def _labels_are_watched(self) -> bool:
+        """Whether a callback of the training needs labels, which then reach it and nothing else."""
+        return any(hook.needs_labels for hook in as_trainer(self.trainer).hooks())
 
     def _check_fields_used(self, rows: Batch) -> None:
         """Refuse training rows without what the method uses."""
         name = f"{type(self).__name__} with these parameters"
-        if "y" in self.uses and rows.y is None:
+        needs = self.needs
+        if "y" in needs and rows.y is None:
             raise ValueError(f"{name} uses the label of each row, and none were given: fit(X, y)")
-        if "groups" in self.uses and rows.groups is None:
+        if "groups" in needs and rows.groups is None:
             raise ValueError(f"{name} uses the group of each row, and none were given: fit(X, groups=...)")
-        if "extra" in self.uses and not rows.extra:
+        if "extra" in needs and not rows.extra:
             raise ValueError(
                 f"{name} uses further features of each row, and none were given: fit(X, extra={{'features': array}})"
             )
 
-    def _check_parameters(self) -> None:
-        """Refuse parameters out of range, before any work; those that only make sense together too."""
+    def check_parameters(self) -> None:
+        """Refuse parameters out of range, before any work; a subclass refuses what makes no sense together.
+
+        Raises
+        ------
+        ValueError
+            Which parameter, what it must be, and what it is.
+        """
         checked_parameters(self)
 
     def _sizes(self, batch: Batch) -> Sizes:
@@ -200,7 +227,7 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _build_untrained(self, sizes: Sizes, seed: int = 0, stored: Mapping[str, Tensor] | None = None) -> None:
         """Become an estimator with initial weights on the CPU, which the caller replaces (by what is stored)."""
-        self._check_parameters()
+        self.check_parameters()
         self.sizes_ = sizes
         unstored = Unstored()
         if stored is not None:
@@ -223,8 +250,12 @@ class EstimatorCore(FromPickle, Capabilities):
     def _prepare_method(self, batch: Batch, rows: Batch) -> None:
         """What the method learns before its first step, from the data and the training rows; nothing by default."""
 
-    def _why_not_trainable(self, rows: Batch) -> str | None:
-        """Reason why these rows cannot train the method, or None: by default that they are fewer than it needs."""
+    def why_not_trainable(self, rows: Batch) -> str | None:
+        """Why these training rows cannot train the method, as the end of a sentence; None where they can.
+
+        ``fit`` then keeps the initial weights and warns. By default that they are fewer than ``min_rows`` of the method
+        class; a method that needs more of them, such as a length, overrides this.
+        """
         fewest = self.method_.min_rows
         if len(rows) >= fewest:
             return None
@@ -233,6 +264,7 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _fit_batch(self, batch: Batch, *, train: bool = True, seed: int | None = None) -> None:
         """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it."""
+        labels = self.__dict__.pop("_watched_labels", batch.y)
         seed = self._seed() if seed is None else seed
         device = resolve_device(as_trainer(self.trainer).device or "cpu")
         self.sizes_ = self._sizes(batch)
@@ -242,8 +274,15 @@ class EstimatorCore(FromPickle, Capabilities):
             settings_of(self.trainer_)
             rows = self._training_rows(batch)
             self._prepare_method(batch, rows)
-            self.training_ = self._train(rows, torch.Generator().manual_seed(seed)) if train else None
+            samples = batch.replace(y=labels)
+            self.training_ = self._train(rows, torch.Generator().manual_seed(seed), samples) if train else None
         self.method_.to(device).eval()
+        self._learn_after_training(batch, seed)
+
+    @torch.no_grad()
+    def _learn_after_training(self, batch: Batch, seed: int) -> None:
+        """What embedding needs beside the weights, of the network as it is."""
+        self.method_.after_training(batch, self._rows_a_chunk(batch), torch.Generator().manual_seed(seed))
 
     def _seed(self) -> int:
         """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with."""
@@ -254,8 +293,9 @@ class EstimatorCore(FromPickle, Capabilities):
                 return int(stored_identity(path).get("seed", 0))
         return resolve_seed(self.random_state)
 
-    def _train(self, rows: Batch, generator: torch.Generator) -> TrainingState | None:
-        reason = self._why_not_trainable(rows)
+    def _train(self, rows: Batch, generator: torch.Generator, samples: Batch) -> TrainingState | None:
+        """Train on the rows; the samples that they were made of, with all that is known of them, are for callbacks."""
+        reason = self.why_not_trainable(rows)
         if reason is not None:
             import warnings
 
@@ -265,9 +305,11 @@ class EstimatorCore(FromPickle, Capabilities):
             fit_views(self.method_, rows, generator, schema=getattr(self, "schema_", None), owner=type(self).__name__)
             self._check_fields_used(rows)
             train, validation = self._hold_out(rows, generator)
+            watched = self._watched(samples, train, validation)
             if "groups" not in self.uses:  # they have kept held-out rows apart, and concern the method no more
                 train = train.replace(groups=None)
                 validation = None if validation is None else validation.replace(groups=None)
+            warn_of_batch(as_trainer(self.trainer).batch_size, len(train), type(self).__name__)
             return self.trainer_.fit(
                 self.method_,
                 train,
@@ -275,9 +317,23 @@ class EstimatorCore(FromPickle, Capabilities):
                 validation=validation,
                 identity=self._identity(rows, generator.initial_seed()) if self.trainer_.checkpoint_dir else None,
                 description=type(self).__name__,
+                watched=watched,
             )
         finally:
             forget_views(self.method_)
+
+    def _watched(self, samples: Batch, train: Batch, validation: Batch | None) -> WatchedSamples:
+        """What callbacks may look at: the samples of the training rows, and of those that are held out."""
+        trained = torch.isin(samples.index, train.index)
+        held_out = ~trained if validation is None else torch.isin(samples.index, validation.index) & ~trained
+        return WatchedSamples(
+            fitted=samples.rows(trained),
+            held_out=None if validation is None or not bool(held_out.any()) else samples.rows(held_out),
+            rows=train if "groups" in self.uses else train.replace(groups=None),
+            rows_a_chunk=self._rows_a_chunk(samples),
+            size=len(samples),
+            labels_are_trained_on=train.y is not None,
+        )
 
     def _hold_out(self, rows: Batch, generator: torch.Generator) -> tuple[Batch, Batch | None]:
         fraction = self.trainer_.validation_fraction

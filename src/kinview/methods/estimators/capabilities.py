@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from kinview.methods.estimators.base import EstimatorCore
 
-__all__ = ["FLAGS", "Capabilities", "check_declared"]
+__all__ = ["FLAGS", "MANY_FEATURES", "Capabilities", "check_declared"]
+
+MANY_FEATURES = 2_000
+"""Columns beyond which only some probes take them."""
 
 FLAGS = ("trains", "uses_labels", "passes_missing", "control", "network_of")
 
@@ -34,6 +37,12 @@ class Capabilities:
         For a control around the network of another method: the parameter that holds the spec of that method. Its value
         None stands for the default method of the modality. Such a control has ``initialise``, and no ``trainer``.
 
+    Notes
+    -----
+    ``modality`` ("time_series", "tabular", "any") says what a method reads. ``SeriesEstimator`` and
+    ``TabularEstimator`` have it; another class says it at registration, or in its body. A control around another
+    method, which reads what that one reads, makes a property of it.
+
     Examples
     --------
     >>> from kinview.methods import methods
@@ -49,6 +58,11 @@ class Capabilities:
     control: ClassVar[bool] = False
     network_of: ClassVar[str | None] = None
 
+    @property
+    def min_channels(self) -> int:
+        """Fewest channels, or columns, that ``fit`` takes; a benchmark leaves the method out on data sets of fewer."""
+        return 1
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FLAGS:
             raise AttributeError(f"{type(self).__name__}.{name} is a frozen flag; declare it in the body of the class")
@@ -56,13 +70,18 @@ class Capabilities:
 
     @property
     def wide(self) -> bool:
-        """Whether its features have more than 2,000 columns, as it is configured: only probes that say so take them."""
+        """Whether it has more features than :data:`MANY_FEATURES`, as it is configured: some probes take no more."""
         return False
 
     @property
     def uses(self) -> frozenset[str]:
         """Which of ``y``, ``groups`` and ``extra`` change what ``fit`` learns."""
         return frozenset({"y"} if self.uses_labels else ())
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Which of what it uses ``fit`` cannot do without; all of it by default."""
+        return self.uses
 
     @property
     def fitted_network(self) -> EstimatorCore | None:
@@ -93,8 +112,11 @@ def check_declared(target: Any) -> None:
     if not isinstance(target, type) or not issubclass(target, Capabilities):
         raise TypeError(
             f"{name} does not declare what it can do ({', '.join(FLAGS)}): derive it from SeriesEstimator or "
-            f"TabularEstimator, a control from kinview.methods.estimators.capabilities.Capabilities"
+            f"TabularEstimator, a control from kinview.methods.estimators.Capabilities"
         )
+    for hook in ("why_not_trainable", "check_parameters"):
+        if hasattr(target, f"_{hook}"):
+            raise TypeError(f"{name} defines _{hook}, which nothing calls any more: name it {hook}")
     for flag in FLAGS:
         declared = inspect.getattr_static(target, flag)
         if isinstance(declared, property):

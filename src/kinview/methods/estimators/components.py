@@ -15,7 +15,7 @@ from kinview.data.modality import NOUNS, SERIES
 from kinview.encoders import encoders
 from kinview.training.method import Sizes
 
-__all__ = ["encoder_of", "gaps_of", "one_view_of", "series_encoder_arguments", "view_of", "with_gaps"]
+__all__ = ["encoder_of", "gaps_of", "maker_of_gaps", "one_view_of", "series_encoder_arguments", "view_of", "with_gaps"]
 
 
 def view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
@@ -45,22 +45,27 @@ def one_view_of(parameter: str, spec: Any, modality: str) -> Augmentation:
 
 
 def gaps_of(parameters: Any) -> Augmentation | None:
-    """Augmentation that makes gaps in every view, where the parameter ``gaps`` asks for one.
+    """Augmentation that makes gaps in every view, where the parameter ``gaps`` asks for one."""
+    spec = getattr(parameters, "gaps", None)
+    return None if spec is None else maker_of_gaps("gaps", spec, SERIES)
+
+
+def maker_of_gaps(parameter: str, spec: Any, modality: str) -> Augmentation:
+    """Augmentation of one view that makes gaps, as a method's parameter describes it.
 
     Raises
     ------
     ValueError
         If it makes no gaps, or does more: steps stay where they are, because two views may have them in common.
     """
-    spec = getattr(parameters, "gaps", None)
-    if spec is None:
-        return None
-    view = one_view_of("gaps", spec, SERIES)
+    view = one_view_of(parameter, spec, modality)
     if not view.makes_gaps or view.moves_time or view.changes_length:
         does = "makes no gaps" if not view.makes_gaps else "moves steps"
+        example = "{observation_dropout: {p: 0.4}}" if modality == SERIES else "{cell_dropout: {p: 0.4}}"
+        stay = "the steps where they are" if modality == SERIES else "the others as they are"
         raise ValueError(
-            f"gaps must be an augmentation that takes values away and leaves the steps where they are, such as "
-            f"{{observation_dropout: {{p: 0.4}}}}; {view!r} {does}"
+            f"{parameter} must be an augmentation that takes values away and leaves {stay}, such as {example}; "
+            f"{view!r} {does}"
         )
     return view
 
@@ -94,6 +99,11 @@ def encoder_of(parameter: str, spec: Any, sizes: Sizes) -> nn.Module:
     given = {"channels": sizes.channels} if sizes.modality == SERIES else {"cardinalities": sizes.cardinalities}
     built: nn.Module = encoders.build(spec, **given)
     return built
+
+
+def width_of(encoder: nn.Module) -> int:
+    """Size D of what an encoder makes."""
+    return int(getattr(encoder, "repr_dim"))  # noqa: B009 (an attribute that torch's types do not know)
 
 
 def series_encoder_arguments(parameters: Any, sizes: Sizes) -> dict[str, Any]:

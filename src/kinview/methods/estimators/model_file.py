@@ -24,6 +24,7 @@ from kinview.data.modality import SERIES, TABLE, Modality
 from kinview.files import atomic_write, dump_tensors, parse_json, parse_tensors
 from kinview.methods import classifiers, methods
 from kinview.methods.estimators.bounded_build import check_whole_numbers
+from kinview.own_parts import refuse_imports
 from kinview.registry import changed_parameters
 from kinview.training.settings import RUN_FIELDS
 from kinview.training.trainer import Trainer
@@ -43,6 +44,7 @@ __all__ = [
 
 FORMAT = "kinview-model"
 FORMAT_VERSION = 2
+_JSON = ("parameters", "fitted", "trainer")
 _DEFAULTS_OF = {1: "0.1.0"}  # formats that leave out what has its default, and whose defaults these are
 
 
@@ -161,17 +163,26 @@ def parse_model(data: bytes, source: str) -> Any:
     tensors, metadata = parse_tensors(data, source)
     version = _check_format(metadata, source)
     try:
-        config, facts = {metadata["method"]: _part(metadata, "parameters")}, _part(metadata, "fitted")
+        parts = {name: _part(metadata, name) for name in _JSON if name in metadata}
+    except ValueError as error:
+        raise _incomplete(source, error) from error
+    refuse_imports([metadata, *parts.values()], source)
+    try:
+        config, facts = {metadata["method"]: parts["parameters"]}, parts["fitted"]
         if version in _DEFAULTS_OF:
             frozen = frozen_defaults(_DEFAULTS_OF[version])
             config, facts = _completed(config, frozen), _completed_facts(facts, frozen)
         estimator = rebuilt(config, facts)
         estimator.restore_fitted_state(facts, tensors)
-        if "trainer" in metadata:
-            estimator.trainer_ = Trainer(**_lasting(_part(metadata, "trainer")))
+        if "trainer" in parts:
+            estimator.trainer_ = Trainer(**_lasting(parts["trainer"]))
     except _INCOMPLETE as error:
-        raise ValueError(f"{source} is not a complete kinview model: {str(error) or type(error).__name__}") from error
+        raise _incomplete(source, error) from error
     return estimator
+
+
+def _incomplete(source: str, error: Exception) -> ValueError:
+    return ValueError(f"{source} is not a complete kinview model: {str(error) or type(error).__name__}")
 
 
 def _part(metadata: Mapping[str, str], name: str) -> Any:

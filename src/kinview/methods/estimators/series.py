@@ -21,7 +21,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.completion import Completion
 from kinview.data.gaps import with_something_observed
-from kinview.data.modality import modality_of
+from kinview.data.modality import SERIES, modality_of
 from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.encoders.front_end import GapFrontEnd
@@ -29,6 +29,7 @@ from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.gap_filling import fillings, learn_fillings
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
+from kinview.methods.estimators.multi_table import MultiTableEstimator
 from kinview.training.method import Sizes
 from kinview.training.randomness import resolve_seed
 
@@ -51,6 +52,10 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
     Attributes
     ----------
+    modality : str
+        What it reads; its entry in the registry takes it from here.
+    scaling : {"dataset", "robust", "quantile", "sample"}, None or mapping
+        How values are scaled before anything sees them; "dataset" unless a field or the body of the class says another.
     channels_ : tuple of str
         Channel names at fit.
     scaler_ : Scaler
@@ -79,9 +84,10 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         "property:randomness": "derandomized",
     }
 
+    modality: ClassVar[str] = SERIES
     rows_noun: ClassVar[str] = "series with an observation"
 
-    scaling: Any
+    scaling: Any = "dataset"
     channels_: tuple[str, ...]
     scaler_: Scaler
     time_unit_: TimeUnit | None
@@ -206,7 +212,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         return self
 
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
-        self._check_parameters()
+        self.check_parameters()
         y, groups, extra = self._in_order_of(X, y, groups, extra)
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
         self.__panel = self._read(X, groups=groups)
@@ -397,16 +403,20 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
     """Own copy for series of another data set: channels, scaling, time unit, and what fills gaps, are those of X.
 
-    Weights that read another number of channels than X has start anew; a warning names them.
+    Weights that read another number of channels than X has start anew; a warning names them. A model that reads the
+    names of columns is taken to the table X.
 
     Raises
     ------
     ValueError
-        For an estimator of tables: the columns are what its network reads.
+        For an estimator of tables whose network reads columns by their place.
     """
+    if isinstance(estimator, MultiTableEstimator):
+        return estimator.adapt(X)
     if not isinstance(estimator, SeriesEstimator):
         raise ValueError(
-            f"transfer=True is for series: {type(estimator).__name__} reads the columns of the table that it was "
+            f"transfer=True is for series and for methods that read the names of columns, such as TransTab: "
+            f"{type(estimator).__name__} reads the columns of the table that it was "
             f"fitted on; give X with the same columns and transfer=False"
         )
     twin = own_copy(estimator)
@@ -416,8 +426,10 @@ def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
     twin.scaler_ = fit_scaler(panel.batch.x, twin.scaling)
     if len(panel.channels) != len(estimator.channels_):
         _rebuild(twin, estimator, panel, seed)
+    batch = twin._scaled(panel)
     if any(filling.learns for filling in fillings(twin.method_)):
-        learn_fillings(twin.method_, twin._scaled(panel))
+        learn_fillings(twin.method_, batch)
+    twin._learn_after_training(batch, seed)
     return twin
 
 

@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from kinview.data.completion import LEAST_SERIES
+from kinview.data.scaling import Scaling as SeriesRules
+from kinview.data.scaling_rules import read_scaling
+from kinview.data.table import Rules as TableRules
 from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.pooling import PoolingName
 from kinview.methods.estimators.base import as_trainer
@@ -18,7 +21,6 @@ __all__ = [
     "TSTCC_BETAS",
     "TSTCC_TRAINING",
     "TSTCC_TRAINING_IN_WORDS",
-    "Scaling",
     "TextRule",
     "augmentation",
     "fill",
@@ -31,14 +33,26 @@ __all__ = [
     "projector_hidden_dim",
     "random_state",
     "scaling",
+    "scaling_of_columns",
     "temperature",
     "text",
     "trainer",
 ]
 
-Scaling = Literal["dataset", "sample", None]
 TextRule = Literal["refuse", "categorical"]
 
+# how SimCLR trains here, and whatever has no published training on series and tables
+SIMCLR_TRAINING: Mapping[str, Any] = MappingProxyType(
+    {
+        "batch_size": 128,
+        "lr": 1e-3,
+        "optimizer": "adamw",
+        "weight_decay": 1e-4,
+        "scheduler": "cosine",
+        "max_epochs": 100,
+        "drop_last": True,
+    }
+)
 # how the official code of TS-TCC trains, and that of TF-C too
 TSTCC_TRAINING: Mapping[str, Any] = MappingProxyType(
     {"batch_size": 128, "lr": 3e-4, "optimizer": "adam", "weight_decay": 3e-4, "max_epochs": 40, "drop_last": True}
@@ -126,10 +140,26 @@ def random_state(doc: str = "Seed. The same seed, machine and number of threads 
 
 def scaling(source: str = "") -> Any:
     """What is learned of the values before training, with the source of the default."""
-    return choice(
+    return anything(
         "dataset",
-        get_args(Scaling),
-        doc=f"Standardise each channel over the training set{source}, each series by itself, or not at all.",
+        "'dataset', 'robust', 'quantile', 'sample', None or mapping",
+        check=_check_scaling,
+        optional=True,
+        doc=f"Standardise each channel over the training set{source}, by median and interquartile range there, by its "
+        "quantiles there, each series by itself, or not at all; ``{robust: {clip: 5}}`` also cuts scaled values at ±5. "
+        "See :func:`kinview.data.fit_scaler`.",
+    )
+
+
+def scaling_of_columns() -> Any:
+    """What is learned of the numbers and dates of a table before training."""
+    return anything(
+        "dataset",
+        "'dataset', 'robust', 'quantile' or mapping",
+        check=_check_scaling_of_columns,
+        doc="Standardise numbers and dates over the training set, or scale them by median and interquartile range, or "
+        "by their quantiles there; ``{robust: {clip: 5}}`` also cuts scaled values at ±5. See "
+        ":meth:`kinview.data.TableSchema.fit`.",
     )
 
 
@@ -150,6 +180,14 @@ def text() -> Any:
 def trainer(published: str) -> Any:
     """Training values, with a sentence on those that hold otherwise."""
     return anything(None, "Trainer or mapping", check=_check_trainer, doc=f"Training values other than {published}")
+
+
+def _check_scaling(value: Any, name: str) -> None:
+    read_scaling(value, SeriesRules)
+
+
+def _check_scaling_of_columns(value: Any, name: str) -> None:
+    read_scaling(value, TableRules)
 
 
 def _check_trainer(value: Any, name: str) -> None:

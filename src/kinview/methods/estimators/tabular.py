@@ -10,24 +10,33 @@ import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from kinview.data.batch import Batch
+from kinview.data.modality import TABLE
 from kinview.data.table import TableSchema
+from kinview.encoders.base import TableEncoder
 from kinview.methods.estimators.base import EstimatorCore
+from kinview.methods.estimators.table_columns import TableColumns
 from kinview.training.method import Sizes
 
 __all__ = ["TabularEstimator"]
 
 
-class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class TabularEstimator(TableColumns, EstimatorCore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A scikit-learn transformer around a method for tables.
 
     Accepts DataFrames with numeric, boolean, categorical, string, datetime and missing columns, and 2-D arrays.
 
     Attributes
     ----------
+    modality : str
+        What it reads; its entry in the registry takes it from here.
+    text : {"refuse", "categorical"}
+        What becomes of text that is no category; "refuse" unless a field or the body of the class says another.
+    scaling : {"dataset", "robust", "quantile"} or mapping
+        How numbers and dates are scaled; "dataset" unless a field or the body of the class says another.
     schema_ : TableSchema
         Kinds, categories and scales of the columns, learned at fit.
     n_features_in_ : int
@@ -38,7 +47,9 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
 
     __metadata_request__transform: ClassVar[dict[str, str]] = {"out": UNUSED}  # no metadata of samples
 
-    text: Any
+    modality: ClassVar[str] = TABLE
+    text: Any = "refuse"
+    scaling: Any = "dataset"
     schema_: TableSchema
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Self:
@@ -74,10 +85,9 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
 
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
-        self._check_parameters()
+        self.check_parameters()
         y, groups, extra = self._in_order_of(X, y, groups, extra)
-        self.schema_ = TableSchema.fit(X, text=self.text)
-        validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
+        self._learn_columns(X, text=self.text, scaling=self.scaling)
         batch = self.schema_.to_batch(X, groups=groups)
         self._fit_batch(self._with_metadata(batch, y, extra) if train else batch, train=train)
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
@@ -99,9 +109,11 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Rows as the network takes them: encoded with the columns of fit; ``groups`` as in :meth:`fit`."""
         check_is_fitted(self)
-        if not hasattr(X, "columns"):  # the columns of a frame are found by name, those of an array are counted
-            validate_data(self, X, reset=False, dtype=None, ensure_all_finite="allow-nan")
-        return self.schema_.to_batch(X, groups=groups)
+        return self._rows(X, groups=groups)
+
+    def schema_of(self, batch: Batch) -> TableSchema:
+        """Columns of the table that rows are of, as :meth:`to_batch` gives them."""
+        return self.schema_
 
     def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
         """In float64, then rounded: in float32 the last bit would depend on a row's place in the batch."""
@@ -113,19 +125,17 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_n_features_out")
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.transformer_tags.preserves_dtype = []  # float32 whatever comes in
-        return tags
-
     def _sizes_of_0_1(self) -> Sizes:
         return Sizes(cardinalities=self.schema_.cardinalities)
 
     def _sizes(self, batch: Batch) -> Sizes:
         return Sizes(cardinalities=self.schema_.cardinalities, rows=len(batch))
+
+    def _prepare_method(self, batch: Batch, rows: Batch) -> None:
+        """What encoders of tables learn of training rows, such as bins."""
+        for part in self.method_.modules():
+            if isinstance(part, TableEncoder):
+                part.learn(rows.x)
 
     def _one_row(self) -> Batch:
         return Batch.of(torch.full((1, len(self.schema_.columns)), torch.nan))
@@ -133,19 +143,11 @@ class TabularEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transform
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
         check_is_fitted(self)
-        facts = {
-            "schema": self.schema_.to_config(),
-            "named": hasattr(self, "feature_names_in_"),
-            "sizes": self.sizes_.to_config(),
-        }
-        return facts, self.method_.inference_state()
+        return {**self._columns_state(), "sizes": self.sizes_.to_config()}, self.method_.inference_state()
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        self.schema_ = TableSchema.from_config(facts["schema"])
-        self.n_features_in_ = len(self.schema_.columns)
-        if facts["named"]:
-            self.feature_names_in_ = np.asarray(self.schema_.names, dtype=object)
+        self._restore_columns(facts)
         self.training_ = None
         sizes = Sizes.from_config(facts["sizes"]) if "sizes" in facts else self._sizes_of_0_1()
         self._restore_network(sizes, tensors)

@@ -40,7 +40,7 @@ def fit_views(
         If a view needs labels, groups or a loss, and this training has none.
     """
     for name, view in _views(method):
-        _check_needs(name, view, rows, owner or type(method).__name__)
+        _check_needs(method, name, view, rows, owner or type(method).__name__)
     networks: list[nn.Module] = []
     for name, view in _views(method):
         fitted = view.fit(rows, schema, generator)
@@ -50,7 +50,7 @@ def fit_views(
         setattr(method, _NETWORKS, nn.ModuleList(networks))
 
 
-def _check_needs(name: str, view: Augmentation, rows: Batch, owner: str) -> None:
+def _check_needs(method: Method, name: str, view: Augmentation, rows: Batch, owner: str) -> None:
     """Refuse a view that needs what this training does not have.
 
     Raises
@@ -61,7 +61,7 @@ def _check_needs(name: str, view: Augmentation, rows: Batch, owner: str) -> None
     absent = {
         "y": rows.y is None and "was given no labels: fit(X, y)",
         "groups": rows.groups is None and "was given no groups: fit(X, groups=...)",
-        "loss": _wants_loss(view) and "gives its views no loss to raise",
+        "loss": name not in method.gives_loss and _wants_loss(view) and "gives its views no loss to raise",
     }
     for what, reason in absent.items():
         if what in view.needs and reason:

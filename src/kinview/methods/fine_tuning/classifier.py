@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int64, Shaped
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -29,6 +29,7 @@ from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
 from kinview.methods.estimators.series import SeriesEstimator, transferred
+from kinview.methods.estimators.table_columns import tags_of_tables
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.methods.fine_tuning.layers import layers_of
 from kinview.methods.fine_tuning.method import FineTuningMethod, Freeze
@@ -162,11 +163,11 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
             or the encoder has no network or reads the other modality.
         """
         self.__dict__.pop("classes_", None)  # not fitted until all of this has succeeded
-        self._check_parameters()
+        self.check_parameters()
         y, groups = in_order_of(X, y, "y"), in_order_of(X, groups, "groups")
-        codes, classes = encode_target(y)
+        codes, classes = self._encoded(y)
         seed = self._seed()
-        self.encoder_: Any = self._starting_point(X, classes[codes], groups, seed)
+        self.encoder_: Any = self._starting_point(X, codes, classes, groups, seed)
         if isinstance(self.encoder_, TabularEstimator):
             validate_data(self, X, skip_check_array=True)  # records the number and the names of the columns
         batch = self.encoder_.to_batch(X, groups=groups)
@@ -202,7 +203,18 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         assert isinstance(self.method_, FineTuningMethod)
         return self.method_
 
-    def _starting_point(self, X: Any, labels: Shaped[np.ndarray, " n"], groups: Any, seed: int) -> EstimatorCore:
+    def _encoded(self, y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
+        """Code of each label, and the classes."""
+        return encode_target(y)
+
+    def _starting_point(
+        self,
+        X: Any,
+        codes: Int64[np.ndarray, " n"],
+        classes: Shaped[np.ndarray, " classes"],
+        groups: Any,
+        seed: int,
+    ) -> EstimatorCore:
         """Own copy of a fitted encoder, or one made on X; a method that uses labels is pre-trained with them."""
         modality = modality_of(X)
         spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
@@ -211,7 +223,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
         inner = fitted or (given if around is None else methods.build(around, for_modality=modality))
         series, table = isinstance(inner, SeriesEstimator), isinstance(inner, TabularEstimator)
-        check_samples(methods.name_of(inner), SERIES if series else TABLE if table else "any", X, len(labels))
+        check_samples(methods.name_of(inner), SERIES if series else TABLE if table else "any", X, len(codes))
         if fitted is not None:
             return transferred(fitted, X, seed) if self.transfer else own_copy(fitted)
         if self.transfer:
@@ -223,8 +235,13 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
             estimator.set_params(random_state=seed)
         pretrains = self.pretrain and given.network_of is None  # a control around a network stays as it is
         if isinstance(estimator, EstimatorCore):
-            estimator._check_parameters()  # names a wrong parameter before ``uses`` reads it
-        used = {"y": labels} if pretrains and "y" in estimator.uses else {}
+            estimator.check_parameters()  # names a wrong parameter before ``uses`` reads it
+        used = {"y": classes[codes]} if pretrains and "y" in estimator.uses else {}
+        if used and (codes < 0).any():
+            raise ValueError(
+                f"{methods.name_of(estimator)} pre-trains with the label of every sample, and {(codes < 0).sum()} of "
+                f"{len(codes)} are missing; give an encoder that is fitted, or a method without labels"
+            )
         made: Capabilities = getattr(estimator, "fit" if pretrains else "initialise")(X, groups=groups, **used)
         assert made.fitted_network is not None
         return own_copy(made.fitted_network)
@@ -276,7 +293,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         self.encoder_.method_.to(resolve_device(self.trainer_.device or "cpu"))
         return batch.replace(extra={"representation": self.encoder_._embed(batch)})
 
-    def _why_not_trainable(self, rows: Batch) -> str | None:
+    def why_not_trainable(self, rows: Batch) -> str | None:
+        """None: a head can be trained with few rows."""
         return None
 
     def _hold_out(self, rows: Batch, generator: torch.Generator) -> tuple[Batch, Batch | None]:
@@ -316,10 +334,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         return hasattr(self, "classes_")
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
+        tags = tags_of_tables(super().__sklearn_tags__())
         tags.input_tags.three_d_array = True
         return tags
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from kinview.encoders.pooling import PoolingName
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.shared_parameters import Scaling, TextRule
+from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.joint_embedding.estimators import PairEstimator, SeriesPairs, TabularPairs
 from kinview.parameters import parameterised, spec
 
@@ -24,12 +24,6 @@ class _SimCLRLoss(PairEstimator):
         0.2,
         "The paper has 0.1 for large batches and finds 0.5 for few epochs and small ones; TS-TCC uses 0.2 on series.",
     )
-
-    predictor: ClassVar[None] = None
-    momentum: ClassVar[None] = None
-    queue: ClassVar[int] = 0  # type: ignore[misc]
-    stop_gradient: ClassVar[bool] = False
-    symmetric: ClassVar[bool] = True
 
     @property
     def projector(self) -> dict[str, Any]:
@@ -57,8 +51,28 @@ class SimCLR(_SimCLRLoss, SeriesPairs):
 
     Notes
     -----
-    *Deviations from the paper.* Images became series, and with them the views, the encoder and the optimiser. The
-    projector's first layer is followed by batch normalisation, as in the official code.
+    More than two views are contrasted in all pairs alike. A view that learns (``viewmaker``) is trained by the same
+    loss through a reversed gradient; its weights leave with the training.
+
+    ========= ====================================== ============= =================================================
+    what      paper                                  official code kinview
+    ========= ====================================== ============= =================================================
+    views     crop, colour, blur (Tang et al.: pairs –             recipe ``simclr_har``: two of seven for each
+              of 8 views of sensors)                               series
+    encoder   ResNet-50 (Tang et al.: 3              –             ``resnet1d``, mean over time
+              convolutions)
+    projector d → d → 128, ReLU                      with batch    d → d → 128, BN, ReLU
+                                                     normalisation
+                                                     (recalled)
+    loss      NT-Xent over 2N                        –             the same; without an N × N matrix where that is
+                                                                   large
+    τ         0.1; 0.5 for small batches (Tang et    –             0.2, TS-TCC's on series
+              al.: 0.1)
+    optimiser LARS, batch 4,096, 100 to 1,000        –             AdamW, 1e-3, weight decay 1e-4, batch 128, 100
+              epochs, cosine                                       epochs, cosine
+    gaps      –                                      –             value and mask, gaps completed; each series over
+                                                                   its own length
+    ========= ====================================== ============= =================================================
 
     References
     ----------
@@ -83,7 +97,7 @@ class SimCLR(_SimCLRLoss, SeriesPairs):
         doc="Any registered encoder of series (the paper's is a residual network too, on images).",
     )
     pooling: PoolingName = shared.pooling("How features become one vector (paper: global average pooling).")
-    scaling: Scaling = shared.scaling()
+    scaling: Any = shared.scaling()
     trainer: Any = shared.trainer(
         "AdamW with learning rate 1e-3 and weight decay 1e-4, a cosine down to 0 over 100 epochs of batches of 128, an "
         "epoch's smaller last batch left out. (The paper trains images with LARS in batches of 4096; these values are "
@@ -112,6 +126,17 @@ class TabularSimCLR(_SimCLRLoss, TabularPairs):
     The same method as :class:`SimCLR`, on other data. It differs from :class:`~kinview.SCARF` in that both views are
     corrupted, both directions are contrasted, and views of other rows in both views are negatives.
 
+    =============== ============================ ============= =====================================================
+    what            paper                        official code kinview
+    =============== ============================ ============= =====================================================
+    views           of images                    –             30 % of the columns corrupted in both (Hager et al.,
+                                                               CVPR 2023)
+    encoder         ResNet-50                    –             ``mlp``: 4 layers of 256, SCARF's
+    projector, loss d → d → 128; NT-Xent over 2N –             the same
+    τ               0.5 for small batches        –             0.5
+    optimiser       LARS, batch 4,096, cosine    –             that of :class:`SimCLR`
+    =============== ============================ ============= =====================================================
+
     References
     ----------
     .. [1] Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual Representations,
@@ -137,3 +162,4 @@ class TabularSimCLR(_SimCLRLoss, TabularPairs):
     text: TextRule = shared.text()
     trainer: Any = shared.trainer("those of :class:`SimCLR`.")
     random_state: Any = shared.random_state()
+    scaling: Any = shared.scaling_of_columns()

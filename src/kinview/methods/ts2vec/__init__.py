@@ -8,5 +8,6 @@ from kinview.exports import lazy_exports
 
 if TYPE_CHECKING:
     from kinview.methods.ts2vec.estimator import TS2Vec as TS2Vec, TS2VecMethod as TS2VecMethod
+    from kinview.methods.ts2vec.with_minirocket import TS2VecMiniRocket as TS2VecMiniRocket
 
 lazy_exports(__name__)

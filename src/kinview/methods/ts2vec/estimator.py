@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -13,30 +13,45 @@ from torch import Tensor
 
 from kinview.augmentations.crop import CropPair
 from kinview.data.batch import Batch
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import offset_of, trimmed, valid_lengths, with_something_observed
 from kinview.encoders.dilated_conv import DilatedConvEncoder
 from kinview.encoders.front_end import FillRule, FrontEndMode, MissingRule
-from kinview.encoders.pooling import multiscale, pool, window_max
+from kinview.encoders.pooling import fractions_above, mean_quantiles, multiscale, pool, window_max
 from kinview.losses.hierarchical import Hierarchical
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.capabilities import MANY_FEATURES
 from kinview.methods.estimators.components import gaps_of, series_encoder_arguments, with_gaps
 from kinview.methods.estimators.series import SeriesEstimator
-from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.ts2vec.official_weights import official_state
 from kinview.methods.ts2vec.preprocessing import centred, split_long
 from kinview.methods.ts2vec.sliding import slide
 from kinview.parameters import check_integer, choice, parameterised, real, whole
 from kinview.training.method import LossResult, Method, Sizes
 
-__all__ = ["TS2Vec", "TS2VecMethod"]
+__all__ = ["StepPooling", "TS2Vec", "TS2VecMethod", "step_pooling"]
 
+QUANTILES = 31  # with 320 dimensions about as many features as MiniRocket has
+_TIE = 1e-5  # a value is above a level by more than rounding
+
+StepPooling = Literal["max", "quantiles"]
 Window = Literal["full_series", "multiscale"] | int | None
+
+
+def step_pooling(default: StepPooling) -> Any:
+    """What a series keeps of its steps."""
+    return choice(
+        default,
+        get_args(StepPooling),
+        doc="What a series keeps of its steps: the maximum of each dimension (paper), or the fractions above levels.",
+    )
 
 
 class TS2VecMethod(Method):
     """Two overlapping crops, timestamp masking, a dilated convolutional encoder, hierarchical contrast."""
 
+    levels: Tensor | None
     training_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 8,
         "lr": 1e-3,
@@ -56,6 +71,8 @@ class TS2VecMethod(Method):
         self.contrast = Hierarchical(temporal_unit=parameters.temporal_unit)
         self.max_train_length = parameters.max_train_length
         self.gaps = gaps_of(parameters)
+        quantiles = parameters.pooling == "quantiles"
+        self.register_buffer("levels", torch.zeros(QUANTILES, parameters.repr_dim) if quantiles else None)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Two crops, each with its own timestamp mask in ``extra["hide"]``."""
@@ -79,9 +96,24 @@ class TS2VecMethod(Method):
         return LossResult(self.contrast(*shared))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """Maximum over the steps that count of the per-timestamp representations; see :meth:`observed`."""
+        """Per-timestamp representations pooled over the steps that count; see :meth:`observed`."""
+        z, inside = self._to_pool(batch)
+        return pool(z, inside, "max") if self.levels is None else fractions_above(z, self.levels, inside)
+
+    def after_training(self, rows: Batch, rows_a_chunk: int, generator: torch.Generator) -> None:
+        """Learn the levels of ``pooling="quantiles"``; they stay zero where fewer than five series are observed."""
+        rows = with_something_observed([rows])[0]
+        if self.levels is None or len(rows) < FEWEST_ROWS:
+            return
+        chunks = (rows.rows(part).to(self.levels.device) for part in torch.split(torch.arange(len(rows)), rows_a_chunk))
+        at = torch.arange(1, QUANTILES + 1, device=self.levels.device) / (QUANTILES + 1)
+        levels = mean_quantiles((self._to_pool(chunk) for chunk in chunks), at.to(self.levels))
+        self.levels.copy_(levels + _TIE * (1 + levels.abs()))
+
+    def _to_pool(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Per-timestamp representations, and the steps that count."""
         batch = trimmed(batch) if self.encoder.padding == "masked" else batch
-        return pool(self._encode(batch), self.observed(batch), "max")
+        return self._encode(batch), self.observed(batch)
 
     def per_timestamp(self, batch: Batch, window: int | Literal["multiscale"] | None = None) -> Float[Tensor, "n d t"]:
         """Representations of each step, pooled over a window around it."""
@@ -127,10 +159,16 @@ class TS2Vec(SeriesEstimator):
 
     Two random crops of a series overlap; at every time stamp of the overlap, and at every scale of a max-pooling
     pyramid over it, the two views of the same stamp must find each other among the stamps of the same series and among
-    the same stamp of the other series. The representation of a series is the maximum over its steps.
+    the same stamp of the other series. The representation of a series is the maximum over its steps (as published), or,
+    with ``pooling="quantiles"``, for each of its D dimensions the fractions of steps above 31 levels: the quantiles
+    1/32 to 31/32 within a training series, in the mean over these.
 
     Notes
     -----
+    *Pooling.* The maximum tells what happens somewhere; fractions tell how often. As MiniRocket's they are many (31 D)
+    and not scaled: for heads that take them, ridge regression foremost. Labels train such a network on through the
+    gradient of a smooth step (:func:`kinview.encoders.pooling.fractions_above`); levels stay as they are then.
+
     *Unequal lengths and gaps.* Series with leading or trailing unobserved steps are centred before training, as in the
     official code. A crop in which nothing was observed is left out of the loss (the official code contrasts it).
     A series without any observation is represented by the zero vector.
@@ -138,6 +176,33 @@ class TS2Vec(SeriesEstimator):
     *Deviations from the official code*, each with its switch: ``missing``, ``front_end``, ``fill``, ``padding``. With
     ``missing="timestep", front_end="values", fill="zero", padding="official"`` and the same weights all outputs agree
     to 1e-5. Inputs are never written to.
+
+    ============== ========================== ======================================== =============================
+    what           paper                      official code                            kinview
+    ============== ========================== ======================================== =============================
+    views          two overlapping crops of a lengths drawn once a batch, an offset    the same
+                   series                     for each row
+    timestamp mask ½, on projected steps      the same                                 the same (``mask``)
+    encoder        10 dilated residual        two convolutions of 3 taps a block,      the same; what lies beyond
+                   blocks, 64 wide, and one   dilation 2^i, GELU; dropout 0.1          the end of a series is kept
+                   to 320                                                              out (``padding``)
+    loss           instance and temporal      ½ of each; dot products without a        the same
+                   contrast at each scale     temperature, both directions averaged
+    gaps           missing steps are zero     a value missing in one channel blanks    that value alone; gaps are
+                                              the step                                 completed and told
+                                                                                       (``missing``, ``fill``,
+                                                                                       ``front_end``)
+    optimiser      AdamW, 1e-3 (recalled)     AdamW, 1e-3, weight decay 0.01           the same
+    batch, steps   8; 200, or 600 above       the same                                 the same
+                   100,000 values (recalled)
+    smaller batch  –                          an epoch's last one is left out          the same
+    weights        –                          mean over all steps, initial weights     the same
+                                              included
+    long series    –                          split at 3,000 steps                     the same
+                                                                                       (``max_train_length``)
+    representation maximum over the steps     the same                                 the same, or
+                                                                                       ``pooling="quantiles"``
+    ============== ========================== ======================================== =============================
 
     References
     ----------
@@ -179,7 +244,7 @@ class TS2Vec(SeriesEstimator):
         doc="Whether what lies beyond the end of a series is kept out of its representation; the official code lets it "
         "in.",
     )
-    scaling: Scaling = shared.scaling(" (official loaders)")
+    scaling: Any = shared.scaling(" (official loaders)")
     trainer: Any = shared.trainer(
         "the published ones: batch 8, AdamW, learning rate 1e-3, weight decay 0.01, averaged weights, 200 steps where "
         "the training set has at most 100,000 values, otherwise 600."
@@ -187,8 +252,15 @@ class TS2Vec(SeriesEstimator):
     random_state: Any = shared.random_state()
     fill: FillRule = shared.fill()
     gaps: Any = shared.gaps()
+    pooling: StepPooling = step_pooling("max")
 
     method_class: ClassVar[type[Method]] = TS2VecMethod
+    training_only: ClassVar[frozenset[str]] = frozenset({"dropout", "gaps", "mask", "temporal_unit"})
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has more than 2,000 features, as its parameters say."""
+        return self.pooling == "quantiles" and self.repr_dim * QUANTILES > MANY_FEATURES
 
     def encode(
         self,
@@ -296,8 +368,9 @@ class TS2Vec(SeriesEstimator):
         assert isinstance(self.method_, TS2VecMethod)
         return self.method_
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        """Refuse parameters out of range, and pieces of series too short to be cropped."""
+        super().check_parameters()
         shortest = CropPair(self.temporal_unit).shortest
         if self.max_train_length is not None and self.max_train_length < shortest:
             raise ValueError(
@@ -313,7 +386,8 @@ class TS2Vec(SeriesEstimator):
             batch = batch.replace(extra={**batch.extra, "offset": torch.zeros(len(batch), dtype=torch.int64)})
         return centred(super()._training_rows(split_long(batch, self.max_train_length)))
 
-    def _why_not_trainable(self, rows: Batch) -> str | None:
+    def why_not_trainable(self, rows: Batch) -> str | None:
+        """Why these series cannot train it: none is observed, or all are shorter than the shortest crop."""
         if len(rows) == 0:
             return "no training series has an observed value"
         shortest = 2 ** (self.temporal_unit + 1)

@@ -23,7 +23,6 @@ from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.components import gaps_of, one_view_of, series_encoder_arguments, with_gaps
 from kinview.methods.estimators.series import SeriesEstimator
-from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.methods.tstcc.context import TemporalPredictor, features_after, split_in_time
 from kinview.methods.tstcc.official_weights import official_state
 from kinview.modules.projector import projector
@@ -174,11 +173,40 @@ class TSTCC(SeriesEstimator):
     relative to its own length as the others'; steps that a short series does not have are left out of the loss. A
     series without any observation is left out of the training, and represented by the zero vector.
 
-    *Deviations from the official code.* It draws both views once, before the first epoch; its permutation copies the
-    first channel into all others; its weak view multiplies each time step by another factor around 2; training sets
-    smaller than a batch train nothing; the step t is drawn for each direction of a batch anew (paper: one). None of
-    that is repeated. With the same weights features, temporal loss and projections agree to 1e-5
-    (:meth:`from_official`).
+    *Deviations from the official code* stand in the table. With the same weights features, temporal loss and
+    projections agree to 1e-5 (:meth:`from_official`); with as many ``segments`` as features (24 for 178 steps) a
+    representation is what the official classifier reads. On a hundred series 40 epochs are 40 steps: give
+    ``trainer={"max_epochs": ...}`` or a smaller ``batch_size`` where that is too few.
+
+    ============== =============== =============================================== =================================
+    what           paper           official code                                   kinview
+    ============== =============== =============================================== =================================
+    encoder        3 convolutional 8 taps (25 for Sleep-EDF), 32, 64 and 128       the same, masked so that neither
+                   blocks          channels, no bias, BN, ReLU, max-pool; dropout  padding nor other rows are seen
+                                   0.35
+    weak view      jitter and      each *time step* times its own N(2, σ)          one factor for each series and
+                   scaling                                                         channel
+    strong view    permutation,    a permutation that copies channel 0 into all    steps move, all channels with
+                   jitter          channels, then jitter                           them; jitter
+    views drawn    –               once, before the first epoch                    afresh at every step
+    step t         one, random     one for each direction of a batch               one a batch, at the same place
+                                                                                   relative to each series' length
+    K              –               6 (HAR), 10 (Epilepsy)                          6, at most T' − 1
+    context        transformer     4 layers, pre-norm, width 100, 4 heads,         the same
+                   with a token in attention scale 100^−½, no positions
+                   front
+    softmax        over the        over its contexts                               over its contexts; the loss
+                   futures of the                                                  ``temporal_cpc`` has both
+                   batch
+    projector      non-linear      64, BN, ReLU, 32                                the same
+    τ, λ1, λ2      0.2, 1, 0.7     0.2, 1, 0.7                                     the same
+    optimiser      Adam, 3e-4      Adam, 3e-4, β (0.9, 0.99), weight decay 3e-4;   the same
+                                   batch 128, 40 epochs
+    fewer than 128 –               no step is made, without a word                 one batch
+    gaps           –               –                                               value and mask, gaps completed
+    representation features        those of all steps side by side                 their mean, or by ``segments``
+    frozen probe   encoder frozen  dropout on, statistics of BN move               eval mode
+    ============== =============== =============================================== =================================
 
     References
     ----------
@@ -240,13 +268,17 @@ class TSTCC(SeriesEstimator):
     )
     missing: MissingRule = shared.missing()
     front_end: FrontEndMode = shared.front_end()
-    scaling: Scaling = shared.scaling()
+    scaling: Any = shared.scaling()
     trainer: Any = shared.trainer(shared.TSTCC_TRAINING_IN_WORDS)
     random_state: Any = shared.random_state()
     fill: FillRule = shared.fill()
     gaps: Any = shared.gaps()
 
     method_class: ClassVar[type[Method]] = TSTCCMethod
+    training_only: ClassVar[frozenset[str]] = frozenset({
+        "dropout", "prediction_steps", "context_dim", "context_depth", "context_heads", "temperature", "gaps",
+        "temporal_weight", "contextual_weight", "weak_augmentation", "strong_augmentation",
+    })  # fmt: skip
 
     def encode(self, X: Any) -> Float[np.ndarray, "n d s"]:
         """Features over time, not pooled.
@@ -306,7 +338,8 @@ class TSTCC(SeriesEstimator):
         assert isinstance(self.method_, TSTCCMethod)
         return self.method_
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        """Refuse parameters out of range, and weights of which none is left."""
+        super().check_parameters()
         if self.temporal_weight == 0 and self.contextual_weight == 0:
             raise ValueError("temporal_weight and contextual_weight are both 0: nothing is left to train; raise one")

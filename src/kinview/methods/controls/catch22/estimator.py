@@ -109,6 +109,14 @@ class Catch22(AsMeasuredEstimator):
     *Speed.* All series of one length are computed at once, in about 1.5 times the time of the C library called in a
     loop (1,000 series of 150 steps, 200 of 1,000; one core).
 
+    =========== ============= ====================== =========================================
+    what        paper         official code          kinview
+    =========== ============= ====================== =========================================
+    definitions those of 2019 C library, version 1.0 version 1.0
+    computation –             series by series       many series at once, equal to nine digits
+    gaps        –             –                      filled before
+    =========== ============= ====================== =========================================
+
     References
     ----------
     .. [1] Lubba, C. H., Sethi, S. S., Knaute, P., Schultz, S. R., Fulcher, B. D., Jones, N. S. (2019). catch22:

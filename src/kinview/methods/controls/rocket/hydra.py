@@ -18,7 +18,6 @@ from kinview.methods.controls.rocket.kernels import TAPS
 from kinview.methods.controls.rocket.minirocket import scaling
 from kinview.methods.controls.rocket.multirocket import differences
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.parameters import parameterised, whole
 from kinview.training.method import Sizes
 
@@ -176,8 +175,12 @@ class Hydra(FixedFeatureEstimator):
     channels:* a group reads the sum of min(max(⌊C / 2⌋, 2), 8) channels, drawn with replacement (official code, there
     called experimental).
 
-    *Deviation.* Where a window is constant, all kernels respond with exactly 0, and the first of a group wins; in the
-    official code rounding errors decide.
+    ============== ===== =============================== =============================================
+    what           paper official code                   kinview
+    ============== ===== =============================== =============================================
+    channels       one   sums drawn with replacement     the same
+    flat stretches –     rounding errors decide who wins all respond with 0, the first of a group wins
+    ============== ===== =============================== =============================================
 
     References
     ----------
@@ -197,7 +200,7 @@ class Hydra(FixedFeatureEstimator):
     groups: int = groups()
     fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
-    scaling: Scaling = scaling()
+    scaling: Any = scaling()
     random_state: Any = shared.random_state("Seed of the kernels, and of the channels.")
 
     method_class: ClassVar[type[FixedFeatures]] = HydraFeatures

@@ -1,4 +1,4 @@
-"""MiniRocket: shares of steps at which dilated convolutions exceed a threshold (Dempster et al., KDD 2021)."""
+"""MiniRocket: fractions of steps at which dilated convolutions exceed a threshold (Dempster et al., KDD 2021)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from kinview.methods.controls.rocket.thresholds import (
     thresholds,
 )
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.parameters import parameterised, whole
 from kinview.training.method import Sizes
 
@@ -106,7 +105,7 @@ class MiniRocketFeatures(FixedFeatures):
         self.kernels.learn(rows.x, valid_lengths(rows.x, rows.times), generator)
 
     def features(self, rows: Batch) -> Float[Tensor, "n f"]:
-        """Shares of steps above each threshold."""
+        """Fractions of steps above each threshold."""
         found: Tensor = self.kernels(rows.x, valid_lengths(rows.x, rows.times))
         return found
 
@@ -125,7 +124,7 @@ class MiniRocket(FixedFeatureEstimator):
     step, or those at which the kernel fits inside the series; the two alternate over kernels and dilations. Dilations
     are spread evenly on a logarithmic scale up to (T − 1) / 8, thresholds b are quantiles of C on training rows. Series
     of several channels are summed over a random subset of at most nine for each kernel and dilation (official code).
-    Features are shares, not standardised: a linear head should standardise them, as the published pipeline does.
+    Features are fractions, not standardised: a linear head should standardise them, as the published pipeline does.
 
     Notes
     -----
@@ -140,6 +139,20 @@ class MiniRocket(FixedFeatureEstimator):
 
     *Speed and memory.* The sums that kernels share are made once, comparisons are counted byte by byte, and rows are
     taken in chunks; NumPy alone, on the CPU, in as many threads as torch has. The bits do not depend on their number.
+
+    ============== ========================= ====================== ================================================
+    what           paper                     official code          kinview
+    ============== ========================= ====================== ================================================
+    thresholds     quantiles of one training the same               mean of these over 5 rows (``thresholds``)
+                   row's convolution
+    scaling        none: archive sets are    the same               each channel over the training set (``scaling``)
+                   standardised
+    gaps           none                      none                   filled (``fill``)
+    channels       one                       random subsets of at   the same
+                                             most 9
+    unequal length –                         zeros beyond the ends  kernels without padding pool where they fit
+    under 9 steps  –                         refused                as if zeros followed
+    ============== ========================= ====================== ================================================
 
     References
     ----------
@@ -160,7 +173,7 @@ class MiniRocket(FixedFeatureEstimator):
     thresholds: ThresholdsName = thresholds()
     fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
-    scaling: Scaling = scaling()
+    scaling: Any = scaling()
     random_state: Any = shared.random_state(
         "Seed of the training rows that thresholds are taken from, and of the channels."
     )

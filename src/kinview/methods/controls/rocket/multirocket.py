@@ -17,7 +17,6 @@ from kinview.methods.controls.rocket.minirocket import DilatedKernels, dilations
 from kinview.methods.controls.rocket.pools import DefinitionName, Pooling
 from kinview.methods.controls.rocket.thresholds import ThresholdsName, published_rows, thresholds
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.parameters import choice, parameterised, whole
 from kinview.training.method import Sizes
 
@@ -132,9 +131,17 @@ class MultiRocket(FixedFeatureEstimator):
     *Unequal lengths, short series, several channels, speed:* as :class:`MiniRocket`. The differences have thresholds,
     dilations and channels of their own. (Official code for several channels: they take the channels of the values.)
 
-    *Deviations of the official code from the paper,* kept by ``definition="official"``: MPV is the mean of C + b; a run
-    is ended by C < b and not by C = b, one inside a series counts one step more, one from the first step on does not;
-    on the differences the first four taps are read one step late (thresholds are not).
+    =========== ================== ====================================================== ==========================
+    what        paper              official code                                          kinview
+    =========== ================== ====================================================== ==========================
+    MPV         mean of C − b      mean of C + b                                          ``definition``
+    LSPV        longest run of C > one more inside a series; C = b does not end a run     ``definition``
+                b
+    differences the same           the first four taps one step late, thresholds without  ``definition``
+                convolution        that
+    channels    one                those of the values, for differences too               subsets of their own for
+                                                                                          differences
+    =========== ================== ====================================================== ==========================
 
     References
     ----------
@@ -157,7 +164,7 @@ class MultiRocket(FixedFeatureEstimator):
     thresholds: ThresholdsName = thresholds()
     fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
-    scaling: Scaling = scaling()
+    scaling: Any = scaling()
     random_state: Any = shared.random_state(
         "Seed of the training rows that thresholds are taken from, and of the channels."
     )

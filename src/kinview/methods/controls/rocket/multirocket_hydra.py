@@ -18,7 +18,6 @@ from kinview.methods.controls.rocket.multirocket import FourPools, definition
 from kinview.methods.controls.rocket.pools import DefinitionName
 from kinview.methods.controls.rocket.thresholds import ThresholdsName, published_rows, thresholds
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.shared_parameters import Scaling
 from kinview.parameters import parameterised, whole
 from kinview.training.method import Sizes
 
@@ -139,6 +138,15 @@ class MultiRocketHydra(FixedFeatureEstimator):
     Gaps, unequal lengths, short series, several channels and ``definition``: as :class:`MultiRocket` and
     :class:`Hydra`.
 
+    ======= ======================================================= ============= ==================================
+    what    paper                                                   official code kinview
+    ======= ======================================================= ============= ==================================
+    scaling of Hydra: square root and a mask; of MultiRocket:       the same      the same
+            standardised
+    columns all                                                     all           all, or the first ``repr_dim``
+                                                                                  directions
+    ======= ======================================================= ============= ==================================
+
     References
     ----------
     .. [1] Dempster, Schmidt, Webb: Hydra: Competing Convolutional Kernels for Fast and Accurate Time Series
@@ -163,7 +171,7 @@ class MultiRocketHydra(FixedFeatureEstimator):
     groups: int = groups()
     fill: FillRule = fill()
     repr_dim: int | None = repr_dim()
-    scaling: Scaling = scaling()
+    scaling: Any = scaling()
     random_state: Any = shared.random_state(
         "Seed of the training rows that thresholds are taken from, of the kernels, and of the channels."
     )
