@@ -116,3 +116,37 @@ def test_samples_of_another_cut_are_refused(study: Path, capsys: pytest.CaptureF
     read = ("--dataset", "wine", "--subgroups", "[alcohol]")
     code, _, err = run(capsys, "metrics", "--store", study / "results.db", "--n_resamples", 50, *read)
     assert code == 2 and "wine has no static columns; name them when it is read (--static)" in err
+
+
+def test_subgroups_of_several_data_sets_are_asked_for_by_name_or_by_the_study(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = tmp_path / "several.yaml"
+    several.write_text(
+        "name: several\n"
+        "datasets:\n"
+        "  - wine\n"
+        "  - ward: {label: died, index: stay, static: [sex, age], test_fraction: 0.5, static_to: {subgroups: [sex]}}\n"
+        "methods: [raw]\ncontrols: none\nprobes: [logistic]\nseeds: [0]\n"
+        f"data_dir: {study}\n"
+    )
+    store = ("--store", tmp_path / "results.db")
+    assert main(["bench", str(several), "--output_dir", str(tmp_path)]) == 0
+    one, other = tmp_path / "one.md", tmp_path / "other.md"
+    words = (*store, "--metrics", "[accuracy]", "--n_resamples", 50)
+    assert run(capsys, "metrics", *words, "--subgroups", "[sex]", *data(study), "--output", one)[0] == 0
+    assert run(capsys, "metrics", *words, "--study", several, "--output", other)[0] == 0
+    assert one.read_text(encoding="utf-8") == other.read_text(encoding="utf-8")
+    assert "## ward, by sex" in one.read_text(encoding="utf-8") and "## wine, by" not in one.read_text(encoding="utf-8")
+    for name, options in (("a.html", ("--subgroups", "[sex]", *data(study))), ("b.html", ("--study", several))):
+        assert run(capsys, "report", *store, *options, "--output", tmp_path / name)[0] == 0
+        page = (tmp_path / name).read_text(encoding="utf-8")
+        assert page.count("Subgroups") >= 1 and "ward" in page and ">f<" in page
+    code, _, err = run(capsys, "report", *store, "--study", several, *SUBGROUPS)
+    assert code == 2 and "--study names benchmark, data and subgroups; leave these options out" in err
+    elsewhere = tmp_path / "clinic" / "clinic.csv"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes((study / "ward" / "ward.csv").read_bytes())
+    read = data(study)[4:]
+    code, _, err = run(capsys, "report", *store, "--subgroups", "[sex]", "--data", elsewhere, *read)
+    assert code == 2 and "the data set that was given is 'clinic', and the results are of ward, wine: give one" in err

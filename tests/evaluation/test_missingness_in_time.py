@@ -20,6 +20,7 @@ from kinview.evaluation import (
     corrupt,
     run,
 )
+from kinview.evaluation.benchmark.grid import part_label
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.evaluation.corruptions import corruptions
 from kinview.registry import to_config
@@ -331,9 +332,45 @@ def test_mechanisms_that_a_data_set_rules_out_are_left_out_by_name(tmp_path):
     by_sex = {"subgroup": {"where": {"sex": "f"}}}
     without = dataclasses.replace(benchmark, datasets=[{"ward": {"label": "died"}}], corruptions=[by_sex])
     with pytest.raises(
-        ValueError, match="removes values by static columns of each sample, and the data set 'ward' has"
+        ValueError, match=r"cannot be applied to the data set 'ward': it goes by static columns .*, and there are none"
     ):
         without.cells()
+    by_site = dataclasses.replace(benchmark, corruptions=[{"subgroup": {"where": {"site": "B"}}}])
+    with pytest.raises(ValueError, match="it goes by 'site', which is no static column of the data; there are: sex"):
+        by_site.cells()
+
+
+def test_a_mechanism_of_one_set_is_left_out_on_the_others(tmp_path):
+    mechanisms = ["mcar", {"subgroup": {"where": {"sex": "f"}}}, {"subgroup": {"where": "B"}}]
+    for name, static in (("ward", ["sex"]), ("clinic", ["age"]), ("home", [])):
+        (tmp_path / name).mkdir()
+        rows = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"])
+        rows["site"], rows["died"] = list("AB") * 20, np.arange(40) // 4 % 2
+        rows.assign(**{column: list("mf") * 20 for column in static}).to_csv(
+            tmp_path / name / f"{name}.csv", index=False
+        )
+    benchmark = Benchmark(
+        name="m",
+        datasets=[
+            {"ward": {"label": "died", "static": ["sex"], "drop": ["site"]}},
+            {"clinic": {"label": "died", "static": ["age"], "group": "site"}},
+            {"home": {"label": "died", "drop": ["site"]}},
+        ],
+        methods=["raw"], probes=["knn"], controls="none", corruptions=mechanisms, severities=[0.2],
+        data_dir=str(tmp_path),
+    )  # fmt: skip
+    found = {(cell.dataset, part_label(cell.corruption)) for cell in benchmark.cells() if cell.corruption}
+    assert found == {
+        ("ward", "mcar"), ("clinic", "mcar"), ("home", "mcar"),
+        ("ward", "subgroup(where.sex=f)"), ("clinic", "subgroup(where=B)"),
+    }  # fmt: skip
+    assert benchmark.left_out() == [
+        "subgroup(where=B) on ward: it goes by the group of each sample, and there is none; name their column (group)",
+        "subgroup(where.sex=f) on clinic: it goes by 'sex', which is no static column of the data; there are: age",
+        "subgroup(where.sex=f) on home: it goes by static columns of each sample, and there are none; name them "
+        "(static)",
+        "subgroup(where=B) on home: it goes by the group of each sample, and there is none; name their column (group)",
+    ]
 
 
 def test_a_group_that_is_not_there_is_refused_or_left_alone():
@@ -391,5 +428,5 @@ def test_a_subgroup_is_handed_the_groups_of_a_benchmark(planned, tmp_path):
         groups = np.asarray(getattr(chain.dataset, f"groups_{part}"))
         assert not X[groups != "B"].isna().any(axis=None)
         assert X.isna().to_numpy().sum() == round(0.4 * X[groups == "B"].size) == round(rate * X.size)
-    with pytest.raises(ValueError, match=r"subgroup\(where=B.* removes values by the group .* 'Toy' has none"):
+    with pytest.raises(ValueError, match=r"subgroup\(where=B.* to the data set 'Toy': it goes by the group of each"):
         dataclasses.replace(only, datasets=["toy"]).cells()

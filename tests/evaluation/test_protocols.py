@@ -246,7 +246,7 @@ def test_a_corruption_that_needs_groups_is_refused_where_there_are_none(folded, 
     from kinview.evaluation.corruptions.mcar import MCAR
 
     monkeypatch.setattr(MCAR, "needs", frozenset({"groups"}))
-    with pytest.raises(ValueError, match="mcar removes values by the group of each sample, and the data set 'Toy' has"):
+    with pytest.raises(ValueError, match="mcar cannot be applied to the data set 'Toy': it goes by the group"):
         folded.cells()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from kinview.datasets.dataset import Dataset
 
-__all__ = ["check_subgroups", "metrics", "parse", "run", "static_columns"]
+__all__ = ["AskedSubgroups", "metrics", "parse", "run"]
 
 
 def metrics(
@@ -73,18 +74,12 @@ def metrics(
     from kinview.evaluation.store import Store
 
     file = None if output is None else check_output(output, (".md", ".csv", ".parquet"))
-    if study is not None and (subgroups or source is not None or benchmark is not None):
-        raise ValueError("--study names benchmark, data and subgroups; leave these options out")
-    check_subgroups(subgroups, source)
+    asked = AskedSubgroups.of(subgroups, source, study, benchmark)
     results = Store(store, create=False)
-    static: Any = None if source is None else static_columns(source)
-    groups: Any = subgroups or ()
-    if study is not None:
-        benchmark, groups, static = _of_study(study)
-    name = benchmark_of(results, benchmark)
+    name = benchmark_of(results, asked.benchmark)
     tables = tables_of_predictions(
-        results, benchmark=name, metrics=metrics, reference=reference, subgroups=groups,
-        static=static, positive=None if positive is None else str(positive),
+        results, benchmark=name, metrics=metrics, reference=reference,
+        **asked.for_results(results.frame(benchmark=name)), positive=None if positive is None else str(positive),
         n_resamples=n_resamples, confidence=confidence, seed=seed,
     )  # fmt: skip
     if file is None:
@@ -94,6 +89,73 @@ def metrics(
     else:
         atomic_write(file, _as_bytes(tables.as_one(), file))
     return say(f"saved {file}: {count(len(tables.as_one()), 'row')} of metrics with their intervals")
+
+
+@dataclasses.dataclass(frozen=True)
+class AskedSubgroups:
+    """Subgroups that a command was asked for: those of one data set, or those of a study's data sets, by their names.
+
+    Parameters
+    ----------
+    benchmark : str or None
+        Name of the benchmark that was asked for, or of the study.
+    subgroups : sequence or mapping
+        Columns and bands; of a study by the name of the data set.
+    static : DataFrame or mapping or None
+        Static columns of the samples, likewise.
+    dataset : str or None
+        Name of the data set where one was given.
+    """
+
+    benchmark: str | None
+    subgroups: Any = ()
+    static: Any = None
+    dataset: str | None = None
+
+    @classmethod
+    def of(
+        cls, subgroups: list[Any] | None, source: DataOptions | None, study: str | None, benchmark: str | None
+    ) -> AskedSubgroups:
+        """What these options ask for; reads the data sets.
+
+        Raises
+        ------
+        ValueError
+            If the options contradict each other, or a data set has no static columns.
+        """
+        if study is not None:
+            if subgroups or source is not None or benchmark is not None:
+                raise ValueError("--study names benchmark, data and subgroups; leave these options out")
+            return cls(*_of_study(study))
+        if subgroups and source is None:
+            raise ValueError(
+                "--subgroups goes by static columns of a data set: give --dataset or --data too, with its options, or "
+                "--study with a study file that sends them there"
+            )
+        if source is None:
+            return cls(benchmark)
+        if not subgroups:
+            raise ValueError("--dataset and --data are for --subgroups; give these too")
+        data = source.load()[0]
+        return cls(benchmark, subgroups, _static(data), data.name)
+
+    def for_results(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """Arguments of :func:`tables_of_predictions`, for the cells of a store.
+
+        Raises
+        ------
+        ValueError
+            If the cells are of several data sets, and none of them is the one that was given.
+        """
+        held = sorted(set(frame["dataset"]))
+        if self.dataset is None or len(held) < 2:  # a file may be called otherwise than in the study
+            return {"subgroups": self.subgroups, "static": self.static}
+        if self.dataset not in held:
+            raise ValueError(
+                f"the data set that was given is {self.dataset!r}, and the results are of {', '.join(held)}: give one "
+                "of these as the study names it, or the study itself (--study)"
+            )
+        return {"subgroups": {self.dataset: self.subgroups}, "static": {self.dataset: self.static}}
 
 
 def _of_study(study: str) -> tuple[str, dict[str, Any], dict[str, pd.DataFrame]]:
@@ -109,21 +171,6 @@ def _of_study(study: str) -> tuple[str, dict[str, Any], dict[str, pd.DataFrame]]
         )
     subgroups = {name: data.static_to["subgroups"] for name, data in found.items()}
     return plan.name, subgroups, {name: _static(data) for name, data in found.items()}
-
-
-def check_subgroups(subgroups: Any, source: DataOptions | None) -> None:
-    """Refuse subgroups without the data set that has their columns, and a data set without subgroups."""
-    if bool(subgroups) != (source is not None):
-        raise ValueError(
-            "--subgroups goes by static columns of a data set: give --dataset or --data too, with its options"
-            if subgroups
-            else "--dataset and --data are for --subgroups; give these too"
-        )
-
-
-def static_columns(source: DataOptions) -> pd.DataFrame:
-    """Static columns of all samples of a data set, by the names that predictions have."""
-    return _static(source.load()[0])
 
 
 def _static(data: Dataset) -> pd.DataFrame:
@@ -147,8 +194,8 @@ def _as_bytes(frame: pd.DataFrame, file: Path) -> bytes:
 def parse(words: Sequence[str]) -> Namespace:
     """Options of the command."""
     parser = new_parser(
-        "metrics", "[--store URL] [--metrics LIST] [--reference METHOD/PROBE] [--subgroups LIST --dataset NAME]\n"
-        "                       [--output FILE.md|FILE.csv|FILE.parquet]",
+        "metrics", "[--store URL] [--metrics LIST] [--reference METHOD/PROBE] [--subgroups LIST --dataset NAME |\n"
+        "                       --study FILE] [--output FILE.md|FILE.csv|FILE.parquet]",
         "Compute metrics from stored predictions, with intervals over test patients, differences and subgroups.",
     )  # fmt: skip
     parser.add_function_arguments(metrics, as_positional=False, skip={"source"})

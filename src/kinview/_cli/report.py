@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from jsonargparse import Namespace
 
-    from kinview.evaluation.report.from_predictions import PredictionTables
     from kinview.evaluation.store import Store
 
 __all__ = ["clean_predictions", "parse", "report", "run"]
@@ -40,6 +39,7 @@ def report(
     reference: str | None = None,
     published: str | None = None,
     subgroups: list[dict[str, Any] | str] | None = None,
+    study: str | None = None,
 ) -> None:
     """What to show.
 
@@ -74,20 +74,24 @@ def report(
     subgroups : list, optional
         Static columns, as they are or cut into bands: '[sex, {age: [0, 40, 65, 120]}]'. Give the data set that has
         them too (--dataset or --data, --static).
+    study : str, optional
+        The benchmark's study file: subgroups are the columns that its data sets send there (static_to), and the
+        benchmark is the one that it names.
     """
-    from kinview._cli.metrics import check_subgroups
+    from kinview._cli.metrics import AskedSubgroups
     from kinview._cli.models import benchmark_of
     from kinview.evaluation.report import Report, format_table
     from kinview.evaluation.report.default_metric import default_metric
     from kinview.evaluation.report.files import format_of, rendered, write_document
+    from kinview.evaluation.report.from_predictions import tables_of_predictions
     from kinview.evaluation.report.workbook import cells_as_csv
     from kinview.evaluation.store import Store
     from kinview.files import atomic_write
 
     page, cells, samples = _files(output, format, csv, predictions)
-    check_subgroups(subgroups, source)
+    asked = AskedSubgroups.of(subgroups, source, study, benchmark)
     results = Store(store, create=False)
-    name = benchmark_of(results, benchmark)
+    name = benchmark_of(results, asked.benchmark)
     frame = results.frame(benchmark=name)
     chosen = metric or default_metric(frame)
     kind = format if page is None else format_of(page)
@@ -100,7 +104,7 @@ def report(
         published=published,
         predictions=clean_predictions(results, frame) if drawn else None,
         steps=results.steps(),
-        subgroups=None if source is None else _subgroups(results, name, source, subgroups or []),
+        subgroups=tables_of_predictions(results, benchmark=name, **asked.for_results(frame)) if asked.subgroups else None,
     )
     tell: Callable[[str], None] = say
     if format is not None and page is None:
@@ -149,18 +153,11 @@ def clean_predictions(store: Store, frame: pd.DataFrame) -> pd.DataFrame | None:
     return found if len(found) else None
 
 
-def _subgroups(store: Store, name: str | None, source: DataOptions, subgroups: list[Any]) -> PredictionTables:
-    from kinview._cli.metrics import static_columns
-    from kinview.evaluation.report.from_predictions import tables_of_predictions
-
-    return tables_of_predictions(store, benchmark=name, subgroups=subgroups, static=static_columns(source))
-
-
 def parse(words: Sequence[str]) -> Namespace:
     """Options of the command."""
     parser = new_parser(
         "report", "[--store URL] [--benchmark NAME] [--output FILE] [--figures FOLDER]\n"
-        "                      [--published FILE.csv] [--subgroups LIST --dataset NAME] [--predictions FILE.parquet]",
+        "                      [--published FILE.csv] [--subgroups LIST --dataset NAME | --study FILE]",
         "Show the results in a store, and write them as a page, as tables, as cells, as figures, or sample by sample.",
     )  # fmt: skip
     parser.add_function_arguments(report, as_positional=False, skip={"source"})

@@ -252,6 +252,7 @@ class Benchmark:
         shared = {name: getattr(self, name) for name in ("threads", "device", "precision")} | {"versions": versions()}
         steps.load_dataset.cache_clear()  # files may have changed since an earlier run in this process
         cells: dict[str, Cell] = {}
+        lacking: dict[str, list[tuple[str, str | None]]] = {}
         sources = Sources.of(self.pretrain_on, self.data_dir)
         for name, options in map(name_and_options, self.datasets):
             dataset = steps.load_dataset(name, self.data_dir, options)
@@ -262,7 +263,8 @@ class Benchmark:
             code = {"steps": module_code(steps.__name__)}
             code |= {"dataset": part_code(datasets, name)} if name in datasets else {}
             able = [kind for kind in kinds if kind.supports(dataset.modality)]
-            _require_columns(dataset, able, noises)
+            for part in (*able, *noises):
+                lacking.setdefault(part_label(part.config), []).append((dataset.name, _lacks(part, dataset)))
             usable = [kind for kind in able if _why_not(kind, dataset) is None]
             heard = [noise for noise in noises if _noise_why_not(noise, dataset) is None]
             conditions = list(conditions_of(self, usable, heard))
@@ -288,6 +290,7 @@ class Benchmark:
                         **played,
                     )
                     cells.setdefault(cell.key, cell)
+        _refuse_lacking(lacking)
         return list(cells.values())
 
     def left_out(self, cells: Sequence[Cell] | None = None) -> list[str]:
@@ -365,6 +368,8 @@ def _noise_why_not(noise: Part, dataset: Dataset) -> str | None:
     """Why a label noise has no cells on a data set; None where it has."""
     if dataset.task == "regression":
         return "its labels are numbers, and label noise is of classes"
+    if lacks := _lacks(noise, dataset):
+        return lacks
     return noise.built.why_not([] if dataset.classes is None else dataset.classes.tolist())  # type: ignore[no-any-return]
 
 
@@ -374,26 +379,37 @@ def _why_not(kind: Part, dataset: Dataset) -> str | None:
 
     if dataset.task == "regression" and "y" in kind.built.needs:
         return "its labels are numbers, and it goes by classes"
+    if lacks := _lacks(kind, dataset):
+        return lacks
     if type(kind.built).why_not is Corruption.why_not:
         return None
     samples = dataset.pooled()
     return kind.built.why_not(samples.X, groups=samples.groups, static=samples.static)  # type: ignore[no-any-return]
 
 
-def _require_columns(dataset: Dataset, kinds: Sequence[Part], noises: Sequence[Part]) -> None:
-    """Refuse what goes by groups or static columns of a data set that has none."""
-    wanting = [(part_label(kind.config), "removes values", kind.built.needs) for kind in kinds]
-    wanting += [(part_label(noise.config), "changes labels", noise.built.asks_for) for noise in noises]
-    held = {
-        "groups": (dataset.groups_train, "the group", "their column (group)"),
-        "static": (dataset.static_train, "static columns", "them (static)"),
-    }
-    for (label, does, needs), (need, (values, by, named)) in itertools.product(wanting, held.items()):
-        if need in needs and values is None:
-            raise ValueError(
-                f"{label} {does} by {by} of each sample, and the data set {dataset.name!r} has none: name {named}, or "
-                "take one or the other out"
-            )
+def _lacks(part: Part, dataset: Dataset) -> str | None:
+    """What a corruption or a label noise goes by and a data set was not loaded with; None where it has all of it."""
+    from kinview.evaluation.corruptions import Corruption
+
+    corrupts = isinstance(part.built, Corruption)
+    needs = part.built.needs if corrupts else part.built.asks_for
+    if "groups" in needs and dataset.groups_train is None:
+        return "it goes by the group of each sample, and there is none; name their column (group)"
+    held = [] if dataset.static_train is None else [str(column) for column in dataset.static_train.columns]
+    if "static" in needs and not held:
+        return "it goes by static columns of each sample, and there are none; name them (static)"
+    absent = [column for column in (part.built.static_columns if corrupts else ()) if column not in held]
+    if absent:
+        return f"it goes by {absent[0]!r}, which is no static column of the data; there are: {', '.join(held)}"
+    return None
+
+
+def _refuse_lacking(lacking: Mapping[str, Sequence[tuple[str, str | None]]]) -> None:
+    """Refuse a part that none of the data sets has what it goes by; on some of several it is left out, by name."""
+    for label, on in lacking.items():
+        name, reason = on[0]
+        if reason is not None and all(other is not None for _, other in on):
+            raise ValueError(f"{label} cannot be applied to the data set {name!r}: {reason}, or take {label} out")
 
 
 def _is_number(value: Any) -> bool:

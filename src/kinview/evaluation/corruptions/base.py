@@ -87,6 +87,11 @@ class Corruption(FromPickle, abc.ABC):
     def __post_init__(self) -> None:
         check_rate(self.rate)
 
+    @property
+    def static_columns(self) -> tuple[str, ...]:
+        """Static columns that it goes by, by name; a benchmark leaves it out on data sets that lack one of them."""
+        return ()
+
     def fit(self, cells: Cells, generator: np.random.Generator) -> Any:
         """Learn thresholds and drivers from the training part; :meth:`remove` finds them in ``cells.learned``.
 

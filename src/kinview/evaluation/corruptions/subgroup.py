@@ -88,6 +88,11 @@ class Subgroup(Corruption):
         part: Corruption = corruptions.build(self.mechanism, rate=self.rate)
         return part
 
+    @property
+    def static_columns(self) -> tuple[str, ...]:
+        """Static columns that ``where`` names."""
+        return tuple(map(str, self.where)) if isinstance(self.where, Mapping) else ()
+
     def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
         """Why the mechanism cannot corrupt these samples, or that none of them is of the groups."""
         modality = corruptions[next(iter(to_config(self._built)))].modality
