@@ -89,6 +89,34 @@ def test_a_workbook_holds_the_tables_and_no_formula(frame, tmp_path):
     np.testing.assert_allclose([row[place] for row in rows[1:]], bad["accuracy"])
 
 
+def test_what_a_page_measures_stands_in_every_document(frame):
+    """Differences by condition, wins, realised rates and fits that did not converge are the page's, value by value."""
+    report = Report(frame.assign(convergence_failures=np.where(frame["method"] == "raw", 2, 0)))
+    tables = {one.name: one for one in blocks(report) if isinstance(one, Table)}
+    page = render_html(report)
+    ours = [row for row in tables["Paired differences, svm"].rows if row[:3] == ("set 1", "ts2vec", "raw")]
+    (row,) = ours
+    for label, text in zip(tables["Paired differences, svm"].heads[3:], row[3:], strict=True):
+        chosen = frame[(frame["dataset"] == "set 1") & (frame["probe"] == "svm")]
+        condition = report.results.conditions.loc[label]
+        for name in ("corruption", "label_noise"):
+            chosen = chosen[chosen[name].fillna("none") == condition[name]]
+        for name in ("severity", "label_noise_rate"):
+            chosen = chosen[np.isclose(chosen[name].fillna(0), condition[name])]
+        wide = chosen.pivot(index="seed", columns="method", values="accuracy")
+        assert text.startswith(f"{(wide['ts2vec'] - wide['raw']).mean():+.3f}")
+        assert text.partition(" ")[0][1:] in page
+    rates = tables["Realised rates"]
+    assert {"train 20.0 %; test 20.0 %"} <= {text for row in rates.rows for text in row}
+    convergence = tables["Convergence"].rows
+    raw = frame["method"] == "raw"
+    assert {row[1] for row in convergence} == {"raw"} and sum(row[3] for row in convergence) == 2 * raw.sum()
+    wins = [one for name, one in tables.items() if name.startswith("Wins, ")]
+    assert wins and all(row[0] in one.heads for one in wins for row in one.rows)
+    text = render_markdown(report)
+    assert "## Paired differences" in text and "## Realised rates" in text and "### Matrix of wins: " in text
+
+
 def test_without_openpyxl_a_workbook_says_what_to_install(frame, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ImportError, match=r'package openpyxl.*pip install "kinview\[xlsx\]", or write \.csv'):

@@ -104,7 +104,9 @@ def report(
         published=published,
         predictions=clean_predictions(results, frame) if drawn else None,
         steps=results.steps(),
-        subgroups=tables_of_predictions(results, benchmark=name, **asked.for_results(frame)) if asked.subgroups else None,
+        subgroups=tables_of_predictions(results, benchmark=name, **asked.for_results(frame))
+        if asked.subgroups
+        else None,
     )
     tell: Callable[[str], None] = say
     if format is not None and page is None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kinview.evaluation.metrics.table import has_units
+from kinview.evaluation.metrics.table import has_units, is_unbounded
 from kinview.evaluation.over_datasets import LEAST_DATASETS
 from kinview.evaluation.report import sections
 from kinview.evaluation.report.averages import spread_name
@@ -39,6 +39,15 @@ POSTERIOR_NOTE = (
 )
 
 
+WINS_NOTE = (
+    "Of the trials (data set, probe, condition) in which the two differ by Welch's t test over seeds at 5 %, the "
+    "fraction that the row's method wins, and trials won / not different / lost. It describes: seeds are its cases "
+    "(two methods without any spread over them are not told apart), and it proves nothing over data sets."
+)
+CONVERGENCE_NOTE = (
+    "Fits that stopped at the iteration limit before they had converged, those of the search for hyper-parameters "
+    "included. Their scores are kept."
+)
 COST_NOTE = (
     "Seconds of fitting a probe and predicting with it, embedding apart, on the machine that ran the cell; a probe "
     "that trains the network counts that training."
@@ -115,7 +124,7 @@ Block = Heading | Paragraph | Items | Code | Table
 
 
 def blocks(report: Report) -> Iterator[Block]:
-    """The report block by block; figures and the differences of single conditions are in its page alone."""
+    """The report block by block; figures, and tables of other metrics than the chosen one, are in its page alone."""
     yield Heading(1, report.heading)
     if report.description:
         yield Paragraph(report.description, authored=True)
@@ -128,11 +137,13 @@ def blocks(report: Report) -> Iterator[Block]:
     yield from _published(report)
     yield from _reference(report)
     yield from _results(report)
+    yield from _differences(report)
     yield from _sweeps(report)
     yield from _shift_of_rates(report)
     yield from _beside_metrics(report)
     yield from _subgroups(report)
     yield from _described(report)
+    yield from _checks(report)
     yield from _left_out(report)
     yield from _failed(report)
     yield from _made(report)
@@ -188,6 +199,19 @@ def _all_methods(report: Report) -> Iterator[Block]:
                 for row in records(found.pairs)
             ),
         )  # fmt: skip
+        if len(one.wins):
+            yield Heading(3, f"Matrix of wins: {one.noun}")
+            yield Table(f"Wins, {one.noun}", ("row against column", *found.ranks.index), tuple(
+                (method, *(_win(one.win(method, other)) for other in found.ranks.index)) for method in found.ranks.index
+            ))  # fmt: skip
+            yield Paragraph(WINS_NOTE)
+
+
+def _win(cell: Any) -> str:
+    if cell is None:
+        return ""
+    ratio = "–" if cell["ratio"] != cell["ratio"] else f"{cell['ratio']:.2f}"
+    return f"{ratio} ({cell['wins']} / {cell['ties']} / {cell['losses']})"
 
 
 def _published(report: Report) -> Iterator[Block]:
@@ -261,6 +285,49 @@ def _results(report: Report) -> Iterator[Block]:
         yield Table(f"Results, {table['probe']}", ("data set", "method", *results.conditions.index), tuple(rows))
         if table["note"]:
             yield Paragraph(table["note"])
+
+
+def differences_note(report: Report) -> str:
+    """What a paired difference is, and what its interval covers."""
+    results = report.results
+    what = (
+        f"{report.metric_title} of the method minus that of the control on the same data set, condition, probe, seed "
+        "and fold: "
+    )
+    if len(results.seeds) < 2:
+        return f"{what}one seed, and no interval."
+    average = average_word(report.metric)
+    folds = f" (of the {average} over folds)" if len(results.folds) > 1 else ""
+    enough = ", of six seeds or more" if is_unbounded(report.metric) else ""
+    return (
+        f"{what}{average} over seeds{folds} and {interval_name(report.metric)}{enough}. Where the difference is the "
+        "same for every seed there is no interval: seeds that agree by chance look like seeds that change nothing. The "
+        "interval covers what changes with the seed (initial weights, batches, which values go missing, which labels "
+        "are wrong). It does not cover which cases happen to be in the test set, and it is not corrected for the "
+        "number of comparisons."
+    )
+
+
+def _differences(report: Report) -> Iterator[Block]:
+    if not report.compared["tables"]:
+        return
+    yield Heading(2, "Paired differences")
+    yield Paragraph(differences_note(report))
+    for table in report.compared["tables"]:
+        rows = tuple(
+            (group["name"], row["method"], row["control"], *map(_over_seeds, row["cells"]))
+            for group in table["groups"] for row in group["rows"]
+        )  # fmt: skip
+        heads = ("data set", "method", "minus", *report.results.conditions.index)
+        yield Heading(3, f"Paired differences, probe {table['probe']}")
+        yield Table(f"Paired differences, {table['probe']}", heads, rows)
+
+
+def _over_seeds(cell: Any) -> str:
+    if not cell:
+        return ""
+    interval = "" if cell["low"] != cell["low"] else f" [{cell['low']:+.3f}, {cell['high']:+.3f}]"
+    return f"{cell['difference']:+.3f}{interval}"
 
 
 def _sweeps(report: Report) -> Iterator[Block]:
@@ -337,6 +404,25 @@ def _beside_metrics(report: Report) -> Iterator[Block]:
         title = f"Clusters and neighbours: {table['dataset']}, {table['condition']}"
         yield Heading(3, f"{table['dataset']}, {table['condition']}")
         yield Table(title, ("method", *table["heads"]), tuple((row["method"], *row["cells"]) for row in table["rows"]))
+
+
+def _checks(report: Report) -> Iterator[Block]:
+    checks = report.checks
+    if checks["conditions"]:
+        yield Heading(2, "Realised rates")
+        yield Table("Realised rates", ("data set", *checks["conditions"]), tuple(
+            (row["name"], *("; ".join(texts) for texts in row["cells"])) for row in checks["realised"]
+        ))  # fmt: skip
+        meanings = "; ".join(checks["meanings"])
+        yield Paragraph(f"The head says what was asked for, the cells what was done, over all seeds: {meanings}.")
+    if checks["convergence"]:
+        yield Heading(2, "Probes that stopped at their limit")
+        heads = ("data set", "method", "probe", "fits", "cells", "conditions")
+        yield Table("Convergence", heads, tuple(
+            (row["dataset"], row["method"], row["probe"], row["fits"], row["cells"], ", ".join(row["conditions"]))
+            for row in checks["convergence"]
+        ))  # fmt: skip
+        yield Paragraph(CONVERGENCE_NOTE)
 
 
 def _left_out(report: Report) -> Iterator[Block]:

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from kinview.evaluation.metrics.table import is_unbounded, lower_is_better
+from kinview.evaluation.metrics.table import lower_is_better
 from kinview.evaluation.report import figures, sections
 from kinview.evaluation.report.averages import spread_name
 from kinview.evaluation.report.beside_metrics import embedding_tables
 from kinview.evaluation.report.cells import average_word, within_sentence
 from kinview.evaluation.report.content import Report
 from kinview.evaluation.report.document import (
+    CONVERGENCE_NOTE,
     COST_HEADS,
     COST_NOTE,
     DATA_HEADS,
@@ -30,6 +31,8 @@ from kinview.evaluation.report.document import (
     MODEL_HEADS,
     MODEL_NOTE,
     RECONSTRUCTED_NOTE,
+    WINS_NOTE,
+    differences_note,
 )
 from kinview.evaluation.report.embedding_maps import MAPS, embedding_classes, map_figure
 from kinview.evaluation.report.over_datasets import interval_name, units_note
@@ -140,6 +143,9 @@ def render_html(report: Report) -> str:
         training=[name for name in results.modalities if f"training_{name}" in drawn],
         data_heads=DATA_HEADS,
         cost_note=COST_NOTE,
+        convergence_note=CONVERGENCE_NOTE,
+        differences_note=differences_note(report),
+        wins_note=WINS_NOTE,
         reconstructed_note=RECONSTRUCTED_NOTE,
         checks=report.checks,
         made=report.made,
@@ -152,8 +158,6 @@ def render_html(report: Report) -> str:
         interval=interval_name(report.metric),
         has_intervals=any(row["low"] == row["low"] for row in report.compared["verdicts"]),
         lower=lower_is_better(report.metric),
-        interval_over_seeds=interval_name(report.metric)
-        + (", of six seeds or more" if is_unbounded(report.metric) else ""),
         median_note=median_note(report.metric),
         paper=_paper(report),
         margin=_MARGIN,
