@@ -168,7 +168,7 @@ def test_a_name_through_a_door_is_the_definition_behind_it(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "roles"),
     [
-        ("methods/joint_embedding/method.py", '"weight_decay": 1e-4', '"weight_decay": 1e-3', {"method"}),
+        ("methods/estimators/shared_parameters.py", '"weight_decay": 1e-4', '"weight_decay": 1e-3', {"method"}),
         ("methods/joint_embedding/simclr.py", "shared.temperature(0.5,", "shared.temperature(0.4,", {"method"}),
         ("losses/_two_views.py", "", "PLANTED = 1", {"method"}),  # two imports away
         ("encoders/masked.py", "", "PLANTED = 1", {"method"}),  # of a default encoder
