@@ -270,6 +270,19 @@ def test_the_default_untrained_network_is_that_of_each_method(plain):
     assert benchmark.left_out() == []
 
 
+def test_recipes_that_start_from_one_network_have_one_untrained_network(plain):
+    encoder = {"encoder": "resnet1d", "trainer": {"max_steps": 1}}
+    other = {"moco": {"pooling": "max", "trainer": {"max_steps": 1}}}
+    methods = [{"simclr": encoder}, {"byol": encoder}, {"autoencoder": encoder}, other]
+    benchmark = dataclasses.replace(plain, datasets=["toy"], methods=methods, controls="default", probes=["knn"])
+    untrained = [
+        cell.method["random_init"]["method"]
+        for cell in benchmark.cells()
+        if part_label(cell.method).startswith("random_init")
+    ]
+    assert untrained == ["simclr", {"moco": {"pooling": "max"}}]
+
+
 def test_without_a_learned_method_there_is_the_usual_one(plain):
     benchmark = dataclasses.replace(plain, datasets=["toy"], methods=["catch22"], controls="default", probes=["knn"])
     assert ("time_series", "random_init", "knn") in pairs(benchmark)

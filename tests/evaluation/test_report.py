@@ -28,6 +28,7 @@ SKILL = {"raw": 0.93, "random_init": 0.80, "ts2vec": 0.89, "scarf": 0.95}
 NETWORKS = [
     {"tstcc": {}},
     {"simclr": {}},
+    {"byol": {}},
     {"scarf": {}},
     {"ts2vec": {"repr_dim": 64}},
     {"tfc": {"channel_independent": True}},
@@ -45,6 +46,7 @@ def as_config(method):
     """The config behind the label of a method."""
     known = [{kind: {"method": network}} for kind in ("random_init", "supervised") for network in NETWORKS]
     known += [{"tfc": {"temperature": 0.5}}, {"ts2vec": {"repr_dim": 64}}, {"ts2vec": {"trainer": {"max_steps": 9}}}]
+    known += [{"byol": {"pooling": "max"}}]
     return next((config for config in known if part_label(config) == method), method)
 
 
@@ -404,6 +406,18 @@ def test_a_control_is_that_of_the_method_with_its_very_network():
     assert compared(read_results(tables))["wine", "scarf"] == ["random_init", "random_init(method=scarf)"]
 
 
+def test_one_untrained_network_is_the_control_of_all_recipes_that_start_from_it():
+    controls = ["random_init(method=simclr)", "random_init(method=tstcc)"]
+    methods = ["simclr", "byol", "autoencoder", "byol(pooling=max)", "ncl", "tstcc"]
+    frame = results_frame({"gunpoint": 150}, [*controls, *methods], ("svm",), (0, 1))
+    found = compared(read_results(frame))
+    assert found == {("gunpoint", m): [controls[m == "tstcc"]] for m in ("simclr", "byol", "autoencoder", "tstcc")}
+    own = results_frame({"gunpoint": 150}, ["random_init(method=byol)", *controls, *methods], ("svm",), (0, 1))
+    one = compared(read_results(own))  # each once: by its own name, or the first
+    assert one["gunpoint", "byol"] == one["gunpoint", "autoencoder"] == ["random_init(method=byol)"]
+    assert one["gunpoint", "simclr"] == ["random_init(method=simclr)"]
+
+
 def test_a_control_stands_in_only_where_a_data_set_has_no_own_one():
     series = results_frame(SERIES, ["random_init", "random_init(method=tstcc)", "ts2vec", "tstcc"], ("svm",), (0, 1))
     lost = (series["dataset"] == "gunpoint") & (series["method"] == "random_init(method=tstcc)")
@@ -434,7 +448,10 @@ def test_verdicts_and_marks_name_the_control_of_the_method():
     assert [mark["control"] for mark in rows["tstcc"]["cells"][0]["marks"]] == [
         "raw", "random_init(method=tstcc)", "supervised",
     ]  # fmt: skip
-    assert "has the encoder of that method and is compared with it alone" in Page(render_report(frame)).text
+    assert (
+        "has the untrained network of that method and is compared with it, and with the methods that start"
+        in Page(render_report(frame)).text
+    )
 
 
 def identified(frame):

@@ -1,11 +1,14 @@
 """Parameters that a method declares to be of its training alone: without training they change no embedding."""
 
 import dataclasses
+import itertools
 import warnings
 
 import numpy as np
 import pytest
 
+from kinview.complete_configs import complete_config
+from kinview.evaluation.benchmark.controls import network_key
 from kinview.methods import methods
 
 GAPS = {"observation_dropout": {"p": 0.4}}
@@ -142,3 +145,28 @@ def test_what_makes_the_network_is_not_declared():
             for given in ({}, {parameter: value})
         }
         assert len(shapes) == 2 and parameter not in methods[name].target.training_only
+
+
+@pytest.mark.parametrize("modality", ["time_series", "tabular"])
+def test_methods_that_embed_by_their_encoder_have_one_untrained_network(modality):
+    """Whose control is one ``random_init``: of equal keys the untrained embeddings are equal, and of no others."""
+    encoders = ["dilated_conv", {"dilated_conv": {"repr_dim": 12, "hidden_dim": 8, "depth": 2}}]
+    if modality == "tabular":
+        tokens = {"ft_transformer": {"repr_dim": 8, "depth": 1, "heads": 2}}
+        encoders = [{"mlp": {"hidden_dim": 8, "depth": 2}}, tokens]
+    declared = [
+        name for name, of in LEARNED if of == modality and methods[name].for_modality(of).target.embeds_by_encoder
+    ]
+    assert len(declared) > 20 and {"ts2vec", "tstcc", "scarf", "subtab", "saint"}.isdisjoint(declared)
+    found = {}
+    for name, encoder in itertools.product(declared, encoders):
+        if name == "tabular_tacl" and encoder is not encoders[1]:
+            continue  # takes encoders with a token for each column
+        spec = {name: {"encoder": encoder} | ({"pooling": "mean"} if modality == "time_series" else {})}
+        estimator = methods.build(spec, for_modality=modality).set_params(random_state=3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            embedded = np.asarray(estimator.initialise(data(modality)).transform(data(modality)))
+        key = network_key(complete_config(methods, spec, for_modality=modality))
+        np.testing.assert_array_equal(found.setdefault(key, embedded), embedded, err_msg=name)
+    assert len(found) == 2 and len({embedded.tobytes() for embedded in found.values()}) == 2

@@ -134,6 +134,7 @@ class MixingUp(SeriesEstimator):
     gaps: Any = shared.gaps()
 
     method_class: ClassVar[type[Method]] = MixingUpMethod
+    embeds_by_encoder: ClassVar[bool] = True
     training_only: ClassVar[frozenset[str]] = frozenset({
         "alpha", "shared_coefficient", "hidden_dim", "projection_dim", "temperature", "gaps",
     })  # fmt: skip

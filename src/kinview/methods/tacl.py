@@ -211,6 +211,7 @@ class _Teaching(EstimatorCore):
 class _SeriesIn(SeriesEstimator):
     """What the student sees of series."""
 
+    embeds_by_encoder: ClassVar[bool] = True
     mask: Any = shared.augmentation(
         None,
         "Any registered augmentation of series with one view that makes gaps and moves no step, list of them, or "

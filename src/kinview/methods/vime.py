@@ -143,4 +143,5 @@ class VIME(TabularEstimator):
     scaling: Any = shared.scaling_of_columns()
 
     method_class: ClassVar[type[Method]] = VIMEMethod
+    embeds_by_encoder: ClassVar[bool] = True
     training_only: ClassVar[frozenset[str]] = frozenset({"corruption_rate", "mask_weight", "reconstruction_weight"})

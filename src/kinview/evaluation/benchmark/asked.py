@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kinview.complete_configs import complete_config
 from kinview.data.modality import FEATURE
-from kinview.evaluation.benchmark.controls import Control, controls_for, network_config
+from kinview.evaluation.benchmark.controls import Control, controls_for, network_config, network_key
 from kinview.evaluation.benchmark.grid import Part, part_label
 from kinview.files import canonical_json
 from kinview.parameters import checked_parameters
@@ -168,7 +169,10 @@ def _matched(control: Control, modality: str, asked: Sequence[Part]) -> list[Con
     if holder is None or getattr(part.built, holder) is not None or not learned:
         return [control]
     usual = Part.of(known, part.built.network_method(modality), for_modality=modality).config
-    networks = {canonical_json(one): one for one in (network_config(method.config) for method in learned)}
+    networks: dict[str, Any] = {}
+    for method in learned:
+        whole = complete_config(known, method.config, for_modality=modality)
+        networks.setdefault(network_key(whole), network_config(method.config))
     return [
         control if network == usual else dataclasses.replace(control, method={part.entry.name: {holder: network}})
         for network in networks.values()

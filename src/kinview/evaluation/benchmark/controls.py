@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kinview.data.modality import SERIES, TABLE
+from kinview.files import canonical_json
 
-__all__ = ["DEFAULT", "Control", "check_controls", "controls_for", "network_config"]
+__all__ = ["DEFAULT", "Control", "check_controls", "controls_for", "network_config", "network_key"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,3 +141,26 @@ def network_config(config: Any) -> Any:
     leave = _TRAINING.union(*(getattr(target, "training_only", ()) for target in targets))
     kept = {key: value for key, value in (parameters or {}).items() if key not in leave}
     return {name: kept} if kept else name
+
+
+def network_key(config: Any) -> str:
+    """What tells the untrained network of a method, as JSON text: methods with equal ones start from one network.
+
+    Parameters
+    ----------
+    config : str or mapping
+        Complete config of a method. The name is no part of it where the class declares that it embeds by its encoder
+        and by nothing besides (``embeds_by_encoder``).
+
+    Examples
+    --------
+    >>> simclr, vicreg = ({name: {"encoder": "resnet1d", "pooling": "mean"}} for name in ("simclr", "vicreg"))
+    >>> network_key(simclr) == network_key(vicreg), network_key({"ts2vec": {"repr_dim": 64}})
+    (True, '["ts2vec",{"repr_dim":64}]')
+    """
+    from kinview.methods import methods
+
+    kept = network_config(config)
+    name, parameters = (kept, {}) if isinstance(kept, str) else next(iter(kept.items()))
+    by_encoder = name in methods and getattr(methods[name].target, "embeds_by_encoder", False)
+    return canonical_json(["" if by_encoder and parameters.get("encoder") is not None else name, parameters])

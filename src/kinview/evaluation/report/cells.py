@@ -14,7 +14,7 @@ import pandas as pd
 
 from kinview.complete_configs import complete_config
 from kinview.evaluation._database import METRICS as STORED
-from kinview.evaluation.benchmark.controls import network_config
+from kinview.evaluation.benchmark.controls import network_key
 from kinview.evaluation.benchmark.grid import distinct_labels, method_identity
 from kinview.evaluation.metrics import table as metrics_table
 from kinview.evaluation.metrics.table import is_unbounded
@@ -150,8 +150,9 @@ class Results:
     def controls_of(self, method: str, dataset: str) -> list[str]:
         """Controls that a learned method is compared with on a data set, in reading order.
 
-        A control around a network (``random_init(method=tstcc)``) is the control of the method with that very network;
-        where of its kind none is, of the methods of that name, whatever their parameters. One that is written by its
+        A control around a network (``random_init(method=tstcc)``) is the control of the methods with that very network,
+        by its own name or, where none has its name, another one (``random_init(method=simclr)`` of ``vicreg``); where
+        of its kind none is, of the methods of that name, whatever their parameters. One that is written by its
         name alone has the network of the default method of the modality, and stands in for a method that has no other
         control of its kind on that data set. A control without a network (``raw``) is the control of all.
         """
@@ -161,7 +162,8 @@ class Results:
         for kind in {identity.name for identity in present.values()}:
             same = {name: identity for name, identity in present.items() if identity.name == kind}
             plain = [name for name, identity in same.items() if identity.of_name is None]
-            exact = [name for name, identity in same.items() if identity.of_network == mine.network]
+            same_network = [name for name, identity in same.items() if identity.of_network == mine.network]
+            exact = [name for name in same_network if same[name].of_name == mine.name] or same_network[:1]
             named = [name for name, identity in same.items() if identity.of_name == mine.name]
             answering |= {*plain, *(exact or named or [name for name in same if name == kind])}
         return [control for control in present if control in answering]
@@ -263,9 +265,9 @@ def _identities(rows: pd.DataFrame) -> dict[tuple[str, str], Identity]:
         of = known["method_of"]
         found[row["dataset"], row["method"]] = Identity(
             name=str(known["method_name"]),
-            network=_network(config),
-            of_name=None if of is None else _name_and_parameters(of)[0],
-            of_network=None if of is None else _network(of),
+            network=network_key(config),
+            of_name=next(iter(of)) if isinstance(of, Mapping) else of,
+            of_network=None if of is None else network_key(of),
             is_control=bool(known["is_control"]),
         )
     return found
@@ -289,17 +291,6 @@ def _parsed(value: Any, absent: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _network(config: Any) -> str:
-    return json.dumps(_name_and_parameters(network_config(config)), sort_keys=True, default=str)
-
-
-def _name_and_parameters(config: Any) -> tuple[str, Mapping[str, Any]]:
-    if isinstance(config, str):
-        return config, {}
-    ((name, parameters),) = config.items()
-    return str(name), parameters or {}
 
 
 def _newest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,9 @@ class EstimatorCore(FromPickle, Capabilities):
     method_class: ClassVar[type[Method]]
     published_training: ClassVar[Mapping[str, Any]] = {}  # of a recipe, over those of the method
     training_only: ClassVar[frozenset[str]] = frozenset()  # parameters that leave the untrained network as it is
+    embeds_by_encoder: ClassVar[bool] = (
+        False  # by nothing besides, built first: one untrained network with others' of it
+    )
 
     trainer: Any = None
     random_state: Any = None

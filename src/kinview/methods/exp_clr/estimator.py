@@ -141,6 +141,7 @@ class ExpCLR(SeriesEstimator):
     gaps: Any = shared.gaps()
 
     method_class: ClassVar[type[Method]] = ExpCLRMethod
+    embeds_by_encoder: ClassVar[bool] = True
     training_only: ClassVar[frozenset[str]] = frozenset({"temperature", "delta", "squared", "gaps"})
 
     @classmethod

@@ -55,6 +55,7 @@ class PairEstimator(EstimatorCore):
     ungrouped: Ungrouped = "refuse"
     default_augmentation: ClassVar[Any]
     method_class: ClassVar[type[Method]] = JointEmbeddingMethod
+    embeds_by_encoder: ClassVar[bool] = True
     training_only: ClassVar[frozenset[str]] = frozenset({
         "augmentation", "projector", "predictor", "momentum", "queue", "loss", "stop_gradient", "symmetric", "gaps",
         "hidden_dim", "projection_dim", "temperature", "reduction", "memory_bank", "queue_start", "freeze_loss",

@@ -36,6 +36,7 @@ class _Decoder(EstimatorCore):
     decoder_depth: int = whole(2, low=1, doc="Linear layers of the decoder, ReLU between them (kinview).")
 
     method_class: ClassVar[type[Method]] = ReconstructionMethod
+    embeds_by_encoder: ClassVar[bool] = True
     training_only: ClassVar[frozenset[str]] = frozenset({
         "corruption", "counted", "decoded_from", "decoder_hidden_dim", "decoder_depth",
     })  # fmt: skip
