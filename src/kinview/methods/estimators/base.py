@@ -73,9 +73,7 @@ class EstimatorCore(FromPickle, Capabilities):
     method_class: ClassVar[type[Method]]
     published_training: ClassVar[Mapping[str, Any]] = {}  # of a recipe, over those of the method
     training_only: ClassVar[frozenset[str]] = frozenset()  # parameters that leave the untrained network as it is
-    embeds_by_encoder: ClassVar[bool] = (
-        False  # by nothing besides, built first: one untrained network with others' of it
-    )
+    embeds_by_encoder: ClassVar[bool] = False  # and by nothing besides: its untrained network is that of the encoder
 
     trainer: Any = None
     random_state: Any = None
