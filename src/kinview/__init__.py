@@ -12,6 +12,7 @@ from kinview.moved import Finder as _Finder
 
 if TYPE_CHECKING:
     from kinview.data.batch import Batch as Batch
+    from kinview.data.paired import PairedData as PairedData
     from kinview.datasets.named import load as load
     from kinview.methods.controls.catch22.estimator import Catch22 as Catch22
     from kinview.methods.controls.pca import PCAFeatures as PCAFeatures

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         valid_lengths as valid_lengths,
     )
     from kinview.data.nested import to_nested as to_nested
+    from kinview.data.paired import PairedData as PairedData
     from kinview.data.panel import ChannelMismatch as ChannelMismatch, Panel as Panel, read_panel as read_panel
     from kinview.data.row_groups import row_groups as row_groups
     from kinview.data.scaling import Scaler as Scaler, fit_scaler as fit_scaler

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["in_order_of"]
+__all__ = ["in_order_of", "says_nothing"]
 
 _SHOWN = 3  # names of samples in a message
 _NUMBERS = {"integer", "floating", "mixed-integer", "mixed-integer-float", "boolean"}  # of pandas' infer_dtype
@@ -63,7 +63,7 @@ X, or as a plain array (y.to_numpy()) to go by position
         found = own.get_indexer(names)
         if (found >= 0).all():
             return values.iloc[found]
-    if _says_nothing(own) or (_says_nothing(names) and _names_samples(own)):
+    if says_nothing(own) or (says_nothing(names) and _names_samples(own)):
         return values
     absent, extra = names[~names.isin(own)], own[~own.isin(names)]
     advice = f"give {name} the index of {of}, or as a plain array ({name}.to_numpy()) to go by position"
@@ -97,7 +97,8 @@ def _names_of(samples: Any, own: pd.Index) -> pd.Index | None:
     return names
 
 
-def _says_nothing(index: pd.Index) -> bool:
+def says_nothing(index: pd.Index) -> bool:
+    """Whether an index is the one that pandas gives to what it makes anew: unnamed, 0 to n - 1."""
     return index.name is None and index.nlevels == 1 and index.equals(pd.RangeIndex(len(index)))
 
 

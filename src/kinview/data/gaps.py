@@ -25,6 +25,7 @@ __all__ = [
     "observed_peak",
     "observed_std",
     "offset_of",
+    "something_observed",
     "trimmed",
     "valid_lengths",
     "with_ends_of",
@@ -229,6 +230,17 @@ def observed_bounds(x: Float[Tensor, "n c t"]) -> tuple[Float[Tensor, "n c 1"], 
     return low.masked_fill_(never, 0), high.masked_fill_(never, 0)
 
 
+def something_observed(batch: Batch) -> Bool[Tensor, " n"]:
+    """Whether each row has an observation.
+
+    Examples
+    --------
+    >>> something_observed(Batch.of(torch.tensor([[1.0, float("nan")], [float("nan"), float("nan")]])))
+    tensor([ True, False])
+    """
+    return (~torch.isnan(batch.x)).flatten(1).any(dim=1)
+
+
 def with_something_observed(views: list[Batch]) -> list[Batch]:
     """Rows that have an observation in every view; possibly none.
 
@@ -238,7 +250,7 @@ def with_something_observed(views: list[Batch]) -> list[Batch]:
     >>> len(with_something_observed([batch])[0])
     1
     """
-    seen = torch.stack([(~torch.isnan(view.x)).flatten(1).any(dim=1) for view in views]).all(dim=0)
+    seen = torch.stack([something_observed(view) for view in views]).all(dim=0)
     if bool(seen.all()):
         return views
     return [view.rows(seen.nonzero()[:, 0]) for view in views]

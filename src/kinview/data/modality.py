@@ -10,6 +10,7 @@ import pandas as pd
 __all__ = [
     "FEATURE",
     "NOUNS",
+    "PAIRED",
     "SAMPLE",
     "SERIES",
     "TABLE",
@@ -25,8 +26,9 @@ Modality = Literal["time_series", "tabular"]
 
 SERIES: Final = "time_series"
 TABLE: Final = "tabular"
+PAIRED: Final = "paired"  # samples with two sides: what methods of pairs read
 
-NOUNS = {SERIES: "time series", TABLE: "tables", "embedding": "embeddings", "any": "any data"}
+NOUNS = {SERIES: "time series", TABLE: "tables", PAIRED: "pairs", "embedding": "embeddings", "any": "any data"}
 SAMPLE = {SERIES: "series", TABLE: "row"}
 FEATURE = {SERIES: "channel", TABLE: "column", "embedding": "dimension"}
 

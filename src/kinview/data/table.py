@@ -24,7 +24,7 @@ from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.labels import batch_labels
 from kinview.data.scaling_rules import read_scaling
 
-__all__ = ["Column", "OtherColumnsError", "Rules", "TableSchema"]
+__all__ = ["Column", "OtherColumnsError", "Rules", "TableSchema", "named_columns"]
 
 Rules = Literal["dataset", "robust", "quantile"]
 """How numbers and dates are scaled."""
@@ -247,6 +247,18 @@ def _read(X: Any) -> tuple[tuple[str, ...] | None, list[pd.Series]]:
         twice = [name for name, count in Counter(names).items() if count > 1]
         raise ValueError(f"X has more than one column named {_listed(twice)}; rename them")
     return names, [X.iloc[:, i] for i in range(X.shape[1])]
+
+
+def named_columns(X: Any) -> pd.DataFrame:
+    """A table as a DataFrame whose columns are named by text, ``x0``, ``x1``, ... where the container has no names.
+
+    Raises
+    ------
+    ValueError
+        For two columns of one name, no row or no column, and what is no table.
+    """
+    names, columns = _read(X)
+    return pd.DataFrame(dict(zip(names or _default_names(len(columns)), columns, strict=True)))
 
 
 def _check_names(given: tuple[str, ...], found: tuple[str, ...] | None, number: int) -> None:

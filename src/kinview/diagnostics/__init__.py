@@ -9,6 +9,11 @@ from kinview.exports import lazy_exports
 if TYPE_CHECKING:
     from kinview.diagnostics.effective_rank import effective_rank as effective_rank, rank_me as rank_me
     from kinview.diagnostics.lidar import lidar as lidar
+    from kinview.diagnostics.modality_gap import (
+        ModalityGap as ModalityGap,
+        modality_gap as modality_gap,
+        shifted as shifted,
+    )
     from kinview.diagnostics.online import (
         Measurement as Measurement,
         OnlinePositivePairs as OnlinePositivePairs,
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
         OnlineRank as OnlineRank,
     )
     from kinview.diagnostics.positive_rank import PositiveRank as PositiveRank, positive_rank as positive_rank
+    from kinview.diagnostics.retrieval import retrieval as retrieval
     from kinview.diagnostics.view_sheet import view_sheet as view_sheet
 
 lazy_exports(__name__)

@@ -112,18 +112,31 @@ class Measurement(Callback):
         """
         generator = torch.Generator().manual_seed(self.random_state)
         batch = rows.to(_device_of(method))
-        views: list[Batch] = []
-        while len(views) < least:
+        draws: list[list[Batch]] = []
+        while sum(map(len, draws)) < least:
             with torch.enable_grad():  # views that follow a gradient
                 drawn = method.views(batch, generator, 1.0)
             if len(drawn) < 2 or any(not torch.equal(view.index, drawn[0].index) for view in drawn):
                 return []  # one view, or other samples in each: labelled rows and others
-            views += drawn
+            draws.append(drawn)
+        views = [view for drawn in draws for view in drawn]
         if all(torch.equal(view.x.nan_to_num(), views[0].x.nan_to_num()) for view in views):
             return []  # the network differs, not the data (SimGRACE): they would agree whatever it has learned
-        if method.sizes.modality == "time_series":
+        if method.sizes.modality != "tabular":
             views = with_something_observed(views)
-        return [self.embedded(method, view) for view in views] if len(views[0]) > 1 else []
+        if len(views[0]) < 2:
+            return []
+        remaining = iter(views)
+        return [z for drawn in draws for z in self._compared(method, [next(remaining) for _ in drawn])]
+
+    def _compared(self, method: Method, views: list[Batch]) -> list[Float[np.ndarray, "n d"]]:
+        """What a method compares of the views of one draw, in float64 and in chunks."""
+        assert self._samples is not None
+        bare = [view.replace(y=None, groups=None) for view in views]
+        chunks = torch.split(torch.arange(len(bare[0])), self._samples.rows_a_chunk)
+        device = _device_of(method)
+        parts = [method.compared([view.rows(rows).to(device) for view in bare]) for rows in chunks]
+        return [torch.cat([one.detach().double().cpu() for one in each]).numpy() for each in zip(*parts, strict=True)]
 
 
 @contextlib.contextmanager

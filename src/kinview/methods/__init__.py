@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kinview.methods.controls.tsfresh_minimal import TSFreshMinimal as TSFreshMinimal
     from kinview.methods.estimators.model_file import load_model as load_model
     from kinview.methods.estimators.multi_table import MultiTableEstimator as MultiTableEstimator
+    from kinview.methods.estimators.paired import PairedEstimator as PairedEstimator
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator
     from kinview.methods.estimators.tabular import TabularEstimator as TabularEstimator
     from kinview.methods.exp_clr.estimator import ExpCLR as ExpCLR, ExpCLRMethod as ExpCLRMethod
@@ -35,17 +36,24 @@ if TYPE_CHECKING:
     from kinview.methods.joint_embedding.method import JointEmbeddingMethod as JointEmbeddingMethod
     from kinview.methods.joint_embedding.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
     from kinview.methods.mixing_up import MixingUp as MixingUp, MixingUpMethod as MixingUpMethod
+    from kinview.methods.paired_embedding import (
+        PairedEmbedding as PairedEmbedding,
+        PairedEmbeddingMethod as PairedEmbeddingMethod,
+    )
     from kinview.methods.recipes import (
         BYOL as BYOL,
+        CLIP as CLIP,
         CMLC as CMLC,
         CMSC as CMSC,
         CMSMLC as CMSMLC,
         FLO as FLO,
+        MMCL as MMCL,
         NCL as NCL,
         NNCLR as NNCLR,
         AdversarialViews as AdversarialViews,
         Autoencoder as Autoencoder,
         BarlowTwins as BarlowTwins,
+        ConVIRT as ConVIRT,
         CurriculumContrastive as CurriculumContrastive,
         DebiasedContrastive as DebiasedContrastive,
         DecoupledContrastive as DecoupledContrastive,
@@ -58,6 +66,7 @@ if TYPE_CHECKING:
         MaskedReconstruction as MaskedReconstruction,
         MoCo as MoCo,
         MoCoV3 as MoCoV3,
+        SigLIP as SigLIP,
         SimGRACE as SimGRACE,
         SimSiam as SimSiam,
         SupCon as SupCon,

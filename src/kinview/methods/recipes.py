@@ -17,7 +17,16 @@ from kinview.registry import Entry
 
 if TYPE_CHECKING:  # classes that are made when they are asked for, as a type checker sees them
     from kinview.methods.joint_embedding.estimators import JointEmbedding, TabularJointEmbedding
+    from kinview.methods.paired_embedding import PairedEmbedding
     from kinview.methods.reconstruction.estimators import Reconstruction, TabularReconstruction
+
+    class CLIP(PairedEmbedding): ...
+
+    class ConVIRT(PairedEmbedding): ...
+
+    class MMCL(PairedEmbedding): ...
+
+    class SigLIP(PairedEmbedding): ...
 
     class Autoencoder(Reconstruction): ...
 

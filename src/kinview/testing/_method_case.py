@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import warnings
@@ -9,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import clone
 
 from kinview.data.batch import Batch
+from kinview.data.paired import PairedData
+from kinview.data.panel import Panel
 from kinview.methods import methods
 
-__all__ = ["Case", "close", "finite", "rows_of", "with_channels"]
+__all__ = ["Case", "close", "finite", "fit_views_of", "repeated", "rows_of", "same_samples", "with_channels"]
 
 TOLERANCE = 1e-5
 
@@ -92,8 +96,12 @@ class Case:
     @functools.cached_property
     def metadata(self) -> dict[str, Any]:
         """Labels of the samples, groups of four, first values as features and times, for what uses them."""
-        table = isinstance(self.X, pd.DataFrame)
-        first = self.X.iloc[:, :2].rank() / self.n if table else np.asarray(self.X)[:, 0, :3]
+        if isinstance(self.X, PairedData):
+            first: Any = np.arange(self.n)[:, None]
+        elif isinstance(self.X, pd.DataFrame):
+            first = self.X.iloc[:, :2].rank() / self.n
+        else:
+            first = np.asarray(self.X)[:, 0, :3]
         return {
             "y": self.labels,
             "groups": np.arange(self.n) // 4,
@@ -117,13 +125,9 @@ class Case:
 
     def with_gaps(self, fraction: float = 0.3) -> Any:
         """The data with a fraction of the values missing, and nothing observed in the first sample."""
-        hidden = np.random.default_rng(0).random(np.shape(self.X)) < fraction
-        hidden[0] = True
-        if isinstance(self.X, pd.DataFrame):
-            return self.X.mask(hidden)
-        gappy = np.array(self.X, dtype=np.float64)
-        gappy[hidden] = np.nan
-        return gappy
+        if isinstance(self.X, PairedData):
+            return PairedData({name: _with_gaps(_values(self.X, name), fraction) for name in self.X.names})
+        return _with_gaps(self.X, fraction)
 
 
 def with_channels(X: Any, spec: Any) -> Any:
@@ -151,3 +155,41 @@ def finite(Z: np.ndarray, n: int, promise: str) -> None:
     """Assert one finite vector a sample."""
     assert Z.ndim == 2 and len(Z) == n, f"{promise}: embeddings must be ({n}, D); their shape is {Z.shape}"
     assert np.isfinite(Z).all(), f"{promise}: {int((~np.isfinite(Z)).sum())} values of the embeddings are not finite"
+
+
+def _with_gaps(X: Any, fraction: float) -> Any:
+    hidden = np.random.default_rng(0).random(np.shape(X)) < fraction
+    hidden[0] = True
+    if isinstance(X, pd.DataFrame):
+        return X.mask(hidden)
+    gappy = np.array(X, dtype=np.float64)
+    gappy[hidden] = np.nan
+    return gappy
+
+
+def _values(X: PairedData, name: str) -> Any:
+    """One side of pairs, all of which have it, as a container."""
+    rows = X.side(name).rows()
+    return rows.batch.x.numpy() if isinstance(rows, Panel) else rows
+
+
+def same_samples(X: Any, Y: Any) -> bool:
+    """Whether two containers of one kind hold the same samples."""
+    if isinstance(X, PairedData):
+        return all(same_samples(_values(X, name), _values(Y, name)) for name in X.names)
+    return bool(X.equals(Y)) if isinstance(X, pd.DataFrame) else np.array_equal(X, Y, equal_nan=True)
+
+
+def repeated(X: Any, times: int) -> Any:
+    """The samples so many times."""
+    if isinstance(X, PairedData):
+        return X[np.tile(np.arange(len(X)), times)]
+    return pd.concat([X] * times, ignore_index=True) if isinstance(X, pd.DataFrame) else np.tile(X, (times, 1, 1))
+
+
+def fit_views_of(estimator: Any, method: Any, rows: Batch, generator: torch.Generator) -> Any:
+    """Let the views of a method learn as the estimator's do; what forgets them afterwards."""
+    twin = copy.copy(estimator)
+    twin.method_ = method
+    twin._fit_views(rows, generator)
+    return twin._forget_views

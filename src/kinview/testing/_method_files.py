@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.methods.estimators.model_file import model_metadata
-from kinview.testing._method_case import Case
-from kinview.training.method import Method
+from kinview.testing._method_case import Case, repeated
+from kinview.training.method import Method, PairSizes
 
 __all__: list[str] = []
 
@@ -29,7 +28,7 @@ def saved_file_holds_no_rows(case: Case) -> None:
     stored = _stored(estimator)
     network = estimator.fitted_network
     if network is not None:
-        _check_needed(network.method_, network.to_batch(case.with_gaps()).x, stored)
+        _check_needed(network.method_, network.to_batch(case.with_gaps()), stored)
     _check_sizes(case)
     found = {name: _rows_found(value, _training_rows(case)) for name, value in stored.items()}
     rows = {name: count for name, count in found.items() if count}
@@ -43,14 +42,14 @@ def _stored(estimator: Any) -> dict[str, Tensor]:
         return model_metadata(estimator.save(Path(folder) / "model.safetensors"))[1]
 
 
-def _check_needed(method: Method, x: Tensor, stored: Mapping[str, Tensor]) -> None:
+def _check_needed(method: Method, batch: Batch, stored: Mapping[str, Tensor]) -> None:
     """Assert that an embedding rests on the stored tensors: on no other, and on those of each module."""
     undeclared = sorted(stored.keys() - method.inference_state().keys())
     assert not undeclared, f"the file holds tensors that inference_state() does not name: {_list(undeclared)}"
     method = copy.deepcopy(method).double()
-    expected = _embedded(method, x)
+    expected = _embedded(method, batch)
     others = method.state_dict().keys() - stored.keys()
-    assert torch.equal(_embedded(_spoiled(method, others), x), expected), (
+    assert torch.equal(_embedded(_spoiled(method, others), batch), expected), (
         f"the embeddings rest on tensors that the file lacks, among {_list(sorted(others))}: name them in "
         "inference_state()"
     )
@@ -60,15 +59,25 @@ def _check_needed(method: Method, x: Tensor, stored: Mapping[str, Tensor]) -> No
     needless = [
         name
         for names in owners.values()
-        if torch.equal(_embedded(_spoiled(method, names), x), expected)
+        if torch.equal(_embedded(_spoiled(method, names), batch), expected)
         for name in names
     ]
     assert not needless, f"the file holds tensors that embedding does not need: {_list(sorted(needless))}"
 
 
-def _embedded(method: Method, x: Tensor) -> Tensor:
+def _embedded(method: Method, batch: Batch) -> Tensor:
+    """All that a model gives of samples; of pairs their place in the common space too."""
+    batch = _in_float64(batch)
     with torch.no_grad():
-        return torch.nan_to_num(method.embed(Batch.of(x.double())), nan=torch.inf)
+        parts = [method.embed(batch)]
+        if isinstance(method.sizes, PairSizes):
+            parts += [method.scale * method.projected(batch, number) for number in (0, 1)]
+        return torch.nan_to_num(torch.cat(parts, dim=1), nan=torch.inf)
+
+
+def _in_float64(batch: Batch) -> Batch:
+    further = {name: _in_float64(one) for name, one in batch.extra.items() if isinstance(one, Batch)}
+    return Batch.of(batch.x.double(), extra=further)
 
 
 def _spoiled(method: Method, names: Any) -> Method:
@@ -85,14 +94,13 @@ def _check_sizes(case: Case) -> None:
     """Assert that the file is as large for twice as many rows, the same ones (so that every category stays common)."""
     shapes = []
     for times in (5, 10):
-        table = isinstance(case.X, pd.DataFrame)
-        X = pd.concat([case.X] * times, ignore_index=True) if table else np.tile(case.X, (times, 1, 1))
-        repeated = Case(case.spec, X, case.modality, None if case.labels is None else np.tile(case.labels, times))
-        estimator = repeated.build()
+        X = repeated(case.X, times)
+        larger = Case(case.spec, X, case.modality, None if case.labels is None else np.tile(case.labels, times))
+        estimator = larger.build()
         if estimator.trained_by_probe:  # trained as a probe is, for long; its network is another method's
             estimator.initialise(X)
         else:
-            estimator = repeated.fitted(batch_size=8, max_steps=1)
+            estimator = larger.fitted(batch_size=8, max_steps=1)
         shapes.append({name: tuple(value.shape) for name, value in _stored(estimator).items()})
     few, many = shapes
     grown = sorted(name for name in few.keys() | many.keys() if few.get(name) != many.get(name))
@@ -110,7 +118,9 @@ def _training_rows(case: Case) -> list[np.ndarray]:
     if case.modality == "time_series":
         kinds.append(np.asarray(case.X, dtype=np.float64).reshape(case.n, -1))
     if estimator.fitted_network is not None:
-        kinds.append(estimator.fitted_network.to_batch(case.X).x.numpy().astype(np.float64).reshape(case.n, -1))
+        batch = estimator.fitted_network.to_batch(case.X)
+        for one in (batch, *(further for further in batch.extra.values() if isinstance(further, Batch))):
+            kinds.append(one.x.numpy().astype(np.float64).reshape(case.n, -1))
     return kinds
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.methods.estimators.view_fitting import fit_views
-from kinview.testing._method_case import Case
+from kinview.testing._method_case import Case, fit_views_of
 from kinview.training.callbacks import Callback, TrainingState
 from kinview.training.method import Method
 from kinview.training.randomness import forked_generators
@@ -75,7 +74,7 @@ def _before_first_step(case: Case) -> tuple[Method, list[Batch]]:
     generator = torch.Generator().manual_seed(7)
     rows = case.training_rows(estimator)
     with forked_generators(7, torch.device("cpu")):
-        fit_views(method, rows, generator, schema=getattr(estimator, "schema_", None))
+        fit_views_of(estimator, method, rows, generator)
         method.train()
         method.before_step(0.0)
         return method, method.views(rows, generator, 0.0)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kinview.data.modality import SERIES, TABLE, modality_of
+from kinview.data.modality import PAIRED, SERIES, TABLE, modality_of
+from kinview.data.paired import PairedData
 from kinview.methods import methods
 from kinview.testing import (
     _method_checks as checks,
@@ -36,8 +37,9 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     method : str, mapping or estimator
         A registered name, a spec ``{name: {parameter: value}}``, or an object. Small networks make the check quick; the
         checks pass for any size.
-    X : array ``(n, channels, time)`` or DataFrame, optional
-        Samples without gaps; by default 40 series of ItalyPowerDemand, or 40 rows of the wine data. Series of fewer
+    X : array ``(n, channels, time)``, DataFrame or PairedData, optional
+        Samples without gaps; by default 40 series of ItalyPowerDemand, 40 rows of the wine data, or these series with a
+        row that describes each. Series of fewer
         channels than the views of the method are made of get further ones.
     y : array-like ``(n,)``, optional
         Labels of X; needed for a method that declares ``uses_labels``. The first two differ.
@@ -66,7 +68,7 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
     spec = methods.to_config(methods.build(method))
     entry = methods[spec if isinstance(spec, str) else next(iter(spec))]
     modality = entry.modality
-    if modality not in (SERIES, TABLE):
+    if modality not in (SERIES, TABLE, PAIRED):
         modality = SERIES if X is None else modality_of(X)
     if X is None:
         X, y = _samples(modality)
@@ -78,13 +80,16 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
 def checks_of(modality: str, *, trains: bool, labelled: bool = False) -> Mapping[str, Callable[[Case], None]]:
     """Checks for methods of a modality; one that is trained with labels needs more than one sample."""
     alone = {} if labelled else {"one_sample": checks.one_sample}
-    return {**_ANY, **alone, **(_TRAINING if trains else {}), **(_SERIES if modality == SERIES else _TABLES)}
+    return {**_ANY, **alone, **(_TRAINING if trains else {}), **_OF[modality]}
 
 
 def _samples(modality: str) -> tuple[Any, Any]:
     """Real samples, the classes by turns."""
     from kinview.datasets.named import load
 
+    if modality == PAIRED:
+        series, labels = _samples(SERIES)
+        return PairedData(series=series, table=_described(series)), labels
     data = load("italy_power_demand" if modality == SERIES else "wine")
     assert data.y_train is not None
     within = pd.Series(data.y_train).groupby(data.y_train).cumcount().to_numpy()
@@ -92,6 +97,13 @@ def _samples(modality: str) -> tuple[Any, Any]:
     if modality == SERIES:
         return np.asarray(data.X_train, dtype=np.float64)[rows], data.y_train[rows]
     return data.X_train.iloc[rows].reset_index(drop=True), data.y_train[rows]
+
+
+def _described(series: Any) -> pd.DataFrame:
+    """A row for each series that says what it is like."""
+    x = series[:, 0]
+    rows = {"mean": x.mean(axis=1), "deviation": x.std(axis=1), "first": x[:, 0], "highest": x.argmax(axis=1) * 1.0}
+    return pd.DataFrame(rows).assign(rises=np.where(x[:, -1] > x[:, 0], "yes", "no"))
 
 
 _ANY: Mapping[str, Callable[[Case], None]] = {
@@ -129,3 +141,8 @@ _SERIES: Mapping[str, Callable[[Case], None]] = {
 _TABLES: Mapping[str, Callable[[Case], None]] = {
     "columns": checks.columns,
 }
+_PAIRS: Mapping[str, Callable[[Case], None]] = {
+    "sides": checks.sides,
+    "pairs_matter": checks.pairs_matter,
+}
+_OF = {SERIES: _SERIES, TABLE: _TABLES, PAIRED: _PAIRS}

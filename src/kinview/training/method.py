@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 
-__all__ = ["LossResult", "Method", "Sizes"]
+__all__ = ["LossResult", "Method", "PairSizes", "Sizes"]
 
 _SOME_STEPS = 16  # of a series whose length is not known
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -59,6 +59,45 @@ class Sizes:
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_config`."""
         return cls(**{**config, "cardinalities": tuple(config["cardinalities"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSizes:
+    """Sizes of the two sides of paired data.
+
+    Parameters
+    ----------
+    first, second : Sizes
+        Of each side.
+
+    Examples
+    --------
+    >>> sizes = PairSizes(Sizes(channels=2, length=48, rows=30), Sizes(cardinalities=(0, 3), rows=30))
+    >>> sizes.modality, PairSizes.from_config(sizes.to_config()) == sizes
+    ('paired', True)
+    """
+
+    first: Sizes
+    second: Sizes
+
+    @property
+    def modality(self) -> Literal["paired"]:
+        """That of pairs."""
+        return "paired"
+
+    @property
+    def rows(self) -> int:
+        """Training rows; 0 where there are none."""
+        return self.first.rows
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for a model file."""
+        return {"first": self.first.to_config(), "second": self.second.to_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_config`."""
+        return cls(Sizes.from_config(config["first"]), Sizes.from_config(config["second"]))
 
 
 _UNKNOWN = Sizes()
@@ -132,6 +171,10 @@ class Method(nn.Module, ABC):
     def nothing_to_learn(self) -> LossResult:
         """Loss of a batch with fewer rows than can be contrasted: zero, with a zero gradient for every parameter."""
         return LossResult(torch.stack([parameter.sum() * 0.0 for parameter in self.parameters()]).sum())
+
+    def compared(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """Representations of the views of one draw, in which those of a sample should be near: what is measured."""
+        return [self.embed(view) for view in views]
 
     @abstractmethod
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:

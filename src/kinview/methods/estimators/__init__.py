@@ -9,6 +9,7 @@ from kinview.exports import lazy_exports
 if TYPE_CHECKING:
     from kinview.methods.estimators.capabilities import Capabilities as Capabilities
     from kinview.methods.estimators.multi_table import MultiTableEstimator as MultiTableEstimator
+    from kinview.methods.estimators.paired import PairedEstimator as PairedEstimator
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator
     from kinview.methods.estimators.shared_parameters import (
         augmentation as augmentation,

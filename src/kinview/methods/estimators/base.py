@@ -303,7 +303,7 @@ class EstimatorCore(FromPickle, Capabilities):
             warnings.warn(f"{type(self).__name__} keeps its initial weights: {reason}", UserWarning, stacklevel=4)
             return None
         try:
-            fit_views(self.method_, rows, generator, schema=getattr(self, "schema_", None), owner=type(self).__name__)
+            self._fit_views(rows, generator)
             self._check_fields_used(rows)
             train, validation = self._hold_out(rows, generator)
             watched = self._watched(samples, train, validation)
@@ -321,7 +321,15 @@ class EstimatorCore(FromPickle, Capabilities):
                 watched=watched,
             )
         finally:
-            forget_views(self.method_)
+            self._forget_views()
+
+    def _fit_views(self, rows: Batch, generator: torch.Generator) -> None:
+        """Let the views of the method learn from the training rows."""
+        fit_views(self.method_, rows, generator, schema=getattr(self, "schema_", None), owner=type(self).__name__)
+
+    def _forget_views(self) -> None:
+        """Leave what the views learned with the training."""
+        forget_views(self.method_)
 
     def _watched(self, samples: Batch, train: Batch, validation: Batch | None) -> WatchedSamples:
         """What callbacks may look at: the samples of the training rows, and of those that are held out."""

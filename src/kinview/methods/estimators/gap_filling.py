@@ -8,10 +8,11 @@ from torch import nn
 
 from kinview.data.batch import Batch
 from kinview.data.completion import Completion
+from kinview.data.panel import TimeUnit
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import Filling
 
-__all__ = ["fillings", "learn_fillings"]
+__all__ = ["check_time_unit", "fillings", "learn_fillings"]
 
 
 def fillings(module: nn.Module) -> Iterator[Filling]:
@@ -36,3 +37,26 @@ def learn_fillings(method: nn.Module, batch: Batch) -> None:
             else:
                 filling.learn(batch.x, batch.times)
                 learned[alike] = own
+
+
+def check_time_unit(network: nn.Module, found: TimeUnit | None, at_fit: TimeUnit | None) -> None:
+    """Refuse time stamps of another kind than at fit where an embedding depends on them.
+
+    It does where an encoder is shown them, and, of series that have stamps, where a completion knows a typical step.
+
+    Raises
+    ------
+    ValueError
+        What they are, and what they were at fit.
+    """
+    own = list(fillings(network))
+    shown = any(getattr(filling, "mode", "") == "values+mask+delta" for filling in own)
+    known = [filling.completion for filling in own if filling.learns]
+    compared = any(bool(each.step > 0) and bool(each.completed.any()) for each in known)
+    if found == at_fit or not (shown or (found is not None and compared)):
+        return
+    words = {"seconds": "dates or durations", "numbers": "numbers", "periods": "periods", None: "none"}
+    raise ValueError(
+        f"the time stamps of X are {words[found]}, at fit they were {words[at_fit]}: an interval would mean something "
+        f"else; give time stamps of the same kind"
+    )

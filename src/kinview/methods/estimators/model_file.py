@@ -20,7 +20,7 @@ from torch import Tensor
 
 import kinview
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
-from kinview.data.modality import SERIES, TABLE, Modality
+from kinview.data.modality import PAIRED, SERIES, TABLE
 from kinview.files import atomic_write, dump_tensors, parse_json, parse_tensors
 from kinview.methods import classifiers, methods
 from kinview.methods.estimators.bounded_build import check_whole_numbers
@@ -116,11 +116,11 @@ def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
     return registry.build(short_config(registry, config, for_modality=modality), for_modality=modality)
 
 
-def fitted_modality(facts: Mapping[str, Any]) -> Modality:
-    """Modality of the data that fitted facts speak of: tables have a schema."""
+def fitted_modality(facts: Mapping[str, Any]) -> str:
+    """Modality of the data that fitted facts speak of: pairs have sides, tables a schema."""
     while "facts" in facts:  # those of the method inside
         facts = facts["facts"]
-    return TABLE if "schema" in facts else SERIES
+    return PAIRED if "sides" in facts else TABLE if "schema" in facts else SERIES
 
 
 def without_run_fields(part: Any) -> Any:

@@ -1,0 +1,448 @@
+"""Estimators of pairs: transformers from samples with two sides to one vector a sample, or one a side."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from kinview.data.alignment import in_order_of
+from kinview.data.batch import Batch
+from kinview.data.gaps import something_observed, with_something_observed
+from kinview.data.modality import PAIRED
+from kinview.data.paired import PairedData, Side
+from kinview.data.panel import Panel, TimeUnit
+from kinview.data.scaling import Scaler, fit_scaler
+from kinview.data.table import TableSchema
+from kinview.encoders.base import TableEncoder
+from kinview.encoders.front_end import GapFrontEnd
+from kinview.methods.estimators.base import EstimatorCore
+from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings
+from kinview.methods.estimators.outputs import checked_out
+from kinview.methods.estimators.view_fitting import fit_views, forget_views
+from kinview.training.method import PairSizes, Sizes
+
+__all__ = ["OTHER_SIDE", "PairedEstimator", "other_side"]
+
+OTHER_SIDE = "second"
+"""Where ``extra`` of a batch holds the second side."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _SeriesReader:
+    """What is known of a side of series since fit: its channels, their scales, the unit of its time stamps."""
+
+    channels: tuple[str, ...]
+    scaler: Scaler
+    time_unit: TimeUnit | None
+    length: int
+
+    @classmethod
+    def fit(cls, panel: Panel, scaling: Any) -> _SeriesReader:
+        x = panel.batch.x
+        return cls(panel.channels, fit_scaler(x, scaling), panel.time_unit, x.shape[2])
+
+    def batch(self, rows: Panel) -> Batch:
+        rows = _with_channels(rows, self.channels)
+        return rows.batch.replace(x=self.scaler.apply(rows.batch.x), groups=None)
+
+    def nothing(self, n: int) -> Batch:
+        times = None if self.time_unit is None else torch.full((n, self.length), torch.nan, dtype=torch.float64)
+        return Batch.of(torch.full((n, len(self.channels), self.length), torch.nan), times=times)
+
+    def sizes(self, rows: int) -> Sizes:
+        return Sizes(channels=len(self.channels), length=self.length, rows=rows)
+
+    def to_config(self) -> dict[str, Any]:
+        return {
+            "channels": list(self.channels), "scaler": self.scaler.to_config(), "time_unit": self.time_unit,
+            "length": self.length,
+        }  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _TableReader:
+    """What is known of a side of tables since fit: its columns."""
+
+    schema: TableSchema
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, text: Any, scaling: Any) -> _TableReader:
+        return cls(TableSchema.fit(rows, text=text, scaling=scaling))
+
+    def batch(self, rows: pd.DataFrame) -> Batch:
+        return self.schema.to_batch(rows)
+
+    def nothing(self, n: int) -> Batch:
+        return Batch.of(torch.full((n, len(self.schema.columns)), torch.nan))
+
+    def sizes(self, rows: int) -> Sizes:
+        return Sizes(cardinalities=self.schema.cardinalities, rows=rows)
+
+    def to_config(self) -> dict[str, Any]:
+        return {"schema": self.schema.to_config()}
+
+
+def _reader_from(config: dict[str, Any]) -> _SeriesReader | _TableReader:
+    if "schema" in config:
+        return _TableReader(TableSchema.from_config(config["schema"]))
+    return _SeriesReader(
+        tuple(config["channels"]), Scaler.from_config(config["scaler"]), config["time_unit"], int(config["length"])
+    )
+
+
+class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn transformer around a method for pairs.
+
+    ``fit`` and ``transform`` take :class:`~kinview.PairedData`, a mapping of both sides by name, or a tuple of both;
+    ``transform`` also a mapping with one side. Splitters and searches of scikit-learn take a ``PairedData``.
+
+    Attributes
+    ----------
+    modality : str
+        What it reads; its entry in the registry takes it from here.
+    names_ : tuple of str
+        Names of the two sides at fit.
+    n_pairs_ : int
+        Training samples that had both sides: those that it was trained on.
+    """
+
+    __metadata_request__transform: ClassVar[dict[str, str]] = {"out": UNUSED, "side": UNUSED}
+    __metadata_request__project: ClassVar[dict[str, str]] = {"side": UNUSED}
+
+    modality: ClassVar[str] = PAIRED
+    rows_noun: ClassVar[str] = "samples with both sides"
+
+    scaling: Any = "dataset"
+    table_scaling: Any = "dataset"
+    text: Any = "refuse"
+    side: str = "both"
+    method_: Any
+    names_: tuple[str, str]
+    n_pairs_: int
+    _readers: tuple[_SeriesReader | _TableReader, _SeriesReader | _TableReader]
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Self:
+        """Pre-train on the samples that have both sides.
+
+        Parameters
+        ----------
+        X : PairedData, mapping or tuple
+            Samples; some may lack a side. Scales and categories of a side are learned of all samples that have it.
+        y : array-like of shape (n,), optional
+            Not used, as by every method that needs no labels.
+        groups : array-like, optional
+            Group (patient) of each sample: held-out samples never share one with the others.
+        extra : None
+            Not used; for scikit-learn's and kinview's common signature.
+
+        Raises
+        ------
+        ValueError
+            For what is no pair, or a side that cannot be read; the message says which, and what to do.
+        """
+        return self._fit_or_initialise(X, y, groups, extra, train=True)
+
+    def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Float[Any, "n d"]:
+        """Representations of the samples that it is fitted to; parameters as :meth:`fit`."""
+        return self.fit(X, y, groups=groups, extra=extra).transform(X)
+
+    def initialise(self, X: Any, *, groups: Any = None) -> Self:
+        """Fit all but the weights: the networks as they are before training."""
+        return self._fit_or_initialise(X, None, groups, None, train=False)
+
+    def transform(self, X: Any, *, side: str | None = None, out: np.ndarray | None = None) -> Float[Any, "n d"]:
+        """Representations ``(n, D)`` of samples, before the projection into the common space.
+
+        Parameters
+        ----------
+        X : PairedData, mapping or tuple
+            With the sides of fit; a mapping may have one alone.
+        side : str, optional
+            Name of the side that is embedded, or "both": one beside the other. By default the parameter ``side``. What
+            a sample lacks has the mean of the training samples in its place.
+        out : ndarray (n, D), optional
+            Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32.
+        """
+        number = self._number_of(self.side if side is None else side)
+        batch = self.to_batch(X)
+        if number is None:
+            embedded = self._embed(batch, out)
+        else:
+            embedded = self._in_chunks(batch, lambda rows: self.method_.side(rows, number), out)
+        return embedded.numpy() if out is None else out
+
+    def project(self, X: Any, side: str) -> Float[np.ndarray, "n d"]:
+        """Unit vectors ``(n, d)`` of one side in the space that both sides share; NaN where a sample lacks it.
+
+        Parameters
+        ----------
+        X : PairedData, mapping or tuple
+            As :meth:`transform`.
+        side : str
+            Name of the side.
+        """
+        number = self._number_of(side)
+        if number is None:
+            raise ValueError(f"each side has a projection of its own; side is {' or '.join(map(repr, self.names_))}")
+        found: np.ndarray = self._in_chunks(self.to_batch(X), lambda rows: self.method_.projected(rows, number)).numpy()
+        return found
+
+    def match(self, X: Any, candidates: Any, *, side: str) -> Float[np.ndarray, "n m"]:
+        r"""How probable it is that each candidate is the other side of each sample, ``(n, m)``; rows add up to 1.
+
+        With unit projections u of the samples and v of the candidates, and 1/τ as the loss has learned it,
+
+        .. math:: p_{ij} = \frac{e^{u_i \cdot v_j / \tau}}{\sum_k e^{u_i \cdot v_k / \tau}}.
+
+        Classes that are described as rows of the table, other columns missing, are classified so without a label
+        (zero-shot). Among candidates that are all wrong one is the most probable all the same: a probability says
+        nothing of what is not among them.
+
+        Parameters
+        ----------
+        X : PairedData, mapping or tuple
+            Samples, of which ``side`` is read.
+        candidates : PairedData, mapping or tuple
+            Candidates, of which the other side is read.
+        side : str
+            Name of the side of X.
+
+        Raises
+        ------
+        ValueError
+            If a candidate lacks the side that is read; a sample that lacks its own has NaN.
+        """
+        number = self._number_of(side)
+        if number is None:
+            raise ValueError(f"side says which side X has: {' or '.join(map(repr, self.names_))}")
+        other = self.names_[1 - number]
+        u, v = self.project(X, side), self.project(candidates, other)
+        if np.isnan(v).any():
+            lacking = int(np.isnan(v).any(axis=1).sum())
+            raise ValueError(f"{lacking} of {len(v)} candidates lack the side {other!r}, of which nothing was observed")
+        logits = torch.from_numpy(u @ v.T) * self.method_.scale.cpu()
+        found: np.ndarray = torch.softmax(logits, dim=1).numpy()
+        return found
+
+    def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
+        """Samples as the network takes them: the first side, and in ``extra`` the second one.
+
+        Parameters
+        ----------
+        X : PairedData, mapping or tuple
+            With the sides of fit.
+        groups : array-like, optional
+            Group of each sample.
+        """
+        check_is_fitted(self)
+        pairs = PairedData.of(X, self.names_)
+        for name, reader, tower in zip(self.names_, self._readers, self.method_.towers, strict=True):
+            data = pairs.side(name).data
+            if isinstance(reader, _SeriesReader) and isinstance(data, Panel):
+                with _of_side(name):
+                    check_time_unit(tower, data.time_unit, reader.time_unit)
+        return self._read(pairs, groups)
+
+    def _read(self, pairs: PairedData, groups: Any = None) -> Batch:
+        if not len(pairs):
+            raise ValueError("X holds no sample; give at least one")
+        first, second = (
+            _scattered(name, pairs.side(name), reader, len(pairs))
+            for name, reader in zip(self.names_, self._readers, strict=True)
+        )
+        codes = None
+        if groups is not None:
+            values = np.asarray(in_order_of(pairs.index, groups, "groups"))
+            if values.shape != (len(pairs),):
+                raise ValueError(f"groups has shape {values.shape} for {len(pairs)} samples; give one a sample")
+            codes = torch.from_numpy(pd.factorize(values, use_na_sentinel=False)[0].astype(np.int64))
+        return first.replace(groups=codes, extra={OTHER_SIDE: second})
+
+    def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
+        self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
+        self.check_parameters()
+        pairs = PairedData.of(X)
+        sides = [pairs.side(name) for name in pairs.names]
+        for name, side in zip(pairs.names, sides, strict=True):
+            if not side.present.any():
+                raise ValueError(f"no training sample has the side {name!r}; a method of pairs learns from both")
+        self._check_side(pairs.names)
+        self.names_ = pairs.names
+        self._readers = cast(
+            "Any", tuple(self._fit_reader(name, s) for name, s in zip(pairs.names, sides, strict=True))
+        )
+        y, _, _ = self._in_order_of(pairs.index, y, None, None)
+        batch = self._read(pairs, groups)
+        self.n_pairs_ = int(pairs.complete.sum())
+        self._fit_batch(self._with_metadata(batch, y, None) if train else batch, train=train)
+        self._n_features_out = self._width()
+        return self
+
+    def _fit_reader(self, name: str, side: Side) -> _SeriesReader | _TableReader:
+        rows = side.rows()
+        with _of_side(name):
+            if isinstance(rows, Panel):
+                return _SeriesReader.fit(rows, self.scaling)
+            return _TableReader.fit(rows, self.text, self.table_scaling)
+
+    def _check_side(self, names: Sequence[str]) -> None:
+        if self.side not in ("both", *names):
+            raise ValueError(f"side must be 'both', {' or '.join(map(repr, names))}; got {self.side!r}")
+
+    def _number_of(self, side: str) -> int | None:
+        """Place of a side; None for both."""
+        check_is_fitted(self)
+        if side == "both":
+            return None
+        if side not in self.names_:
+            raise ValueError(f"side must be 'both', {' or '.join(map(repr, self.names_))}; got {side!r}")
+        return self.names_.index(side)
+
+    def _width(self) -> int:
+        widths: tuple[int, int] = self.method_.widths
+        return sum(widths) if self.side == "both" else widths[self.names_.index(self.side)]
+
+    def _with_metadata(self, batch: Batch, y: Any, extra: Any) -> Batch:
+        return super()._with_metadata(batch, y, extra).replace(extra=batch.extra)
+
+    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Tensor:
+        if out is not None:
+            checked_out(out, (len(batch), sum(self.method_.widths)))
+        return super()._embed(batch, out)
+
+    def _sizes(self, batch: Batch) -> Any:
+        first, second = (reader.sizes(len(batch)) for reader in self._readers)
+        return PairSizes(first, second)
+
+    def _training_rows(self, batch: Batch) -> Batch:
+        """Samples with something observed on both sides."""
+        seen = something_observed(batch) & something_observed(other_side(batch))
+        return batch if bool(seen.all()) else batch.rows(seen.nonzero()[:, 0])
+
+    def _build(self, sizes: Any) -> Any:
+        """Untrained method, with room for what completes its series."""
+        method = super()._build(sizes)
+        for tower, own in zip(method.towers, (sizes.first, sizes.second), strict=True):
+            for filling in fillings(tower):
+                filling.make_room(own.length)
+        return method
+
+    def _prepare_method(self, batch: Batch, rows: Batch) -> None:
+        """What fills the gaps of series, and what encoders of tables learn of training rows, side by side."""
+        for tower, of_all, of_rows in zip(
+            self.method_.towers, (batch, other_side(batch)), (rows, other_side(rows)), strict=True
+        ):
+            (known,) = with_something_observed([of_all])
+            for filling in fillings(tower):
+                if isinstance(filling, GapFrontEnd):
+                    filling.set_step(of_rows.times)
+            learn_fillings(tower, known)
+            for part in tower.modules():
+                if isinstance(part, TableEncoder):
+                    part.learn(known.x)
+
+    def _fit_views(self, rows: Batch, generator: torch.Generator) -> None:
+        sides = (rows.replace(extra={}), other_side(rows).replace(groups=rows.groups))
+        for tower, own, reader in zip(self.method_.towers, sides, self._readers, strict=True):
+            fit_views(tower, own, generator, schema=getattr(reader, "schema", None), owner=type(self).__name__)
+
+    def _forget_views(self) -> None:
+        for tower in self.method_.towers:
+            forget_views(tower)
+
+    def _rows_a_chunk(self, batch: Batch) -> int:
+        return min(super()._rows_a_chunk(batch), super()._rows_a_chunk(other_side(batch)))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_n_features_out")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file."""
+        check_is_fitted(self)
+        facts = {
+            "sides": [{"name": name, **one.to_config()} for name, one in zip(self.names_, self._readers, strict=True)],
+            "sizes": self.sizes_.to_config(),
+        }
+        return facts, self.method_.inference_state()
+
+    def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Inverse of :meth:`fitted_state`."""
+        first, second = facts["sides"]
+        self.names_ = (str(first["name"]), str(second["name"]))
+        self._check_side(self.names_)
+        self._readers = (_reader_from(first), _reader_from(second))
+        self.training_ = None
+        self._restore_network(cast("Any", PairSizes.from_config(facts["sizes"])), tensors)
+        self._n_features_out = self._width()
+
+
+def other_side(batch: Batch) -> Batch:
+    """Second side of a batch of pairs."""
+    second = batch.extra[OTHER_SIDE]
+    assert isinstance(second, Batch)
+    return second
+
+
+@contextlib.contextmanager
+def _of_side(name: str) -> Iterator[None]:
+    """Errors say of which side they are."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"the side {name!r}: {error}") from error
+
+
+def _scattered(name: str, side: Side, reader: _SeriesReader | _TableReader, n: int) -> Batch:
+    """A side of all samples, scaled; nothing observed where a sample lacks it."""
+    places = torch.from_numpy(np.flatnonzero(side.present))
+    if not len(places):
+        return reader.nothing(n)
+    rows = side.rows()
+    if isinstance(rows, Panel) != isinstance(reader, _SeriesReader):
+        held, known = ("time series", "a table") if isinstance(rows, Panel) else ("a table", "time series")
+        raise ValueError(f"the side {name!r} holds {held}, at fit it was {known}")
+    with _of_side(name):
+        known_rows = reader.batch(cast("Any", rows))
+    if len(places) == n:
+        return known_rows.replace(index=torch.arange(n))
+    x = torch.full((n, *known_rows.x.shape[1:]), torch.nan, dtype=known_rows.x.dtype)
+    x[places] = known_rows.x
+    times = None
+    if known_rows.times is not None:
+        times = torch.full((n, known_rows.times.shape[1]), torch.nan, dtype=known_rows.times.dtype)
+        times[places] = known_rows.times
+    return Batch.of(x, times=times)
+
+
+def _with_channels(rows: Panel, channels: tuple[str, ...]) -> Panel:
+    """Series with the channels of fit, in their order; by position where either has no names."""
+    if rows.channels == channels:
+        return rows
+    if len(rows.channels) != len(channels):
+        raise ValueError(f"X has {len(rows.channels)} channel(s), at fit there were {len(channels)}; give those of fit")
+    numbered = tuple(f"channel_{i}" for i in range(len(channels)))
+    if numbered in (rows.channels, channels):
+        return dataclasses.replace(rows, channels=channels)
+    absent = [name for name in channels if name not in rows.channels]
+    if absent:
+        raise ValueError(f"X lacks the channel(s) {', '.join(map(repr, absent))}; give the channels of fit")
+    order = [rows.channels.index(name) for name in channels]
+    return dataclasses.replace(rows, batch=rows.batch.replace(x=rows.batch.x[:, order]), channels=channels)

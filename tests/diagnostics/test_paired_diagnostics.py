@@ -1,0 +1,96 @@
+"""Retrieval between two sides, and the gap between them, against what is worked out one by one."""
+
+import numpy as np
+import pytest
+
+from kinview.diagnostics import modality_gap, retrieval, shifted
+
+
+def unit(Z):
+    return Z / np.linalg.norm(Z, axis=1, keepdims=True)
+
+
+def test_ranks_and_recalls_are_those_counted_one_by_one():
+    draw = np.random.default_rng(0)
+    A = draw.normal(size=(25, 4))
+    B = A + draw.normal(0, 1.0, size=A.shape)
+    found = retrieval(A, B, k=[1, 3])
+    for name, (one, other) in {"first to second": (A, B), "second to first": (B, A)}.items():
+        cosines = unit(one) @ unit(other).T
+        ranks = np.array([1 + sum(cosines[i, j] > cosines[i, i] for j in range(25)) for i in range(25)])
+        row = found.loc[name]
+        assert row["n"] == 25 and row["recall@1"] == (ranks == 1).mean() and row["recall@3"] == (ranks <= 3).mean()
+        assert row["mean_rank"] == pytest.approx(ranks.mean()) and row["median_rank"] == np.median(ranks)
+        assert row["mean_reciprocal_rank"] == pytest.approx((1 / ranks).mean())
+        assert row["chance@3"] == pytest.approx(3 / 25) and row["chance_rank"] == 13
+
+
+def test_chance_is_what_random_projections_have():
+    draw = np.random.default_rng(1)
+    names = np.repeat(np.arange(10), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+    runs = [retrieval(draw.normal(size=(30, 6)), draw.normal(size=(30, 6)), names=names, k=[1, 5]) for _ in range(300)]
+    mean = sum(run.loc["first to second"] for run in runs) / len(runs)
+    for chance, measured in (("chance@1", "recall@1"), ("chance@5", "recall@5"), ("chance_rank", "mean_rank")):
+        assert mean[measured] == pytest.approx(mean[chance], rel=0.05)
+
+
+def test_any_sample_of_the_same_name_is_a_partner():
+    A = np.eye(4)
+    B = A[[1, 0, 2, 3]]
+    assert retrieval(A, B, k=[1]).loc["first to second", "recall@1"] == 0.5
+    named = retrieval(A, B, names=["a", "a", "b", "c"], k=[1]).loc["first to second"]
+    assert named["recall@1"] == 1 and named["chance@1"] == pytest.approx((2 * 2 / 4 + 2 / 4) / 4)
+
+
+def test_samples_that_lack_a_side_are_left_out_and_ties_share_their_places():
+    A = np.ones((4, 3))
+    A[1] = np.nan
+    found = retrieval(A, np.ones((4, 3)), k=[1]).loc["first to second"]
+    assert found["n"] == 3 and found["mean_rank"] == 2 and found["recall@1"] == 0
+
+
+@pytest.mark.parametrize("function", [retrieval, modality_gap])
+@pytest.mark.parametrize(
+    ("A", "B", "message"),
+    [
+        (np.ones((3, 2)), np.ones((3, 4)), "of one shape"),
+        (np.full((3, 2), np.nan), np.ones((3, 2)), "both sides"),
+        (np.zeros((3, 2)), np.ones((3, 2)), "zero or not finite"),
+        (np.full((3, 2), np.inf), np.ones((3, 2)), "zero or not finite"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(function, A, B, message):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):
+        function(A, B)
+
+
+def test_names_and_k_are_checked():
+    with pytest.raises(ValueError, match="names has 2 entries for 3 samples"):
+        retrieval(np.eye(3), np.eye(3), names=["a", "b"])
+    with pytest.raises(ValueError, match="k must be"):
+        retrieval(np.eye(3), np.eye(3), k=[0])
+
+
+def test_the_gap_and_the_cones_are_those_worked_out_one_by_one():
+    draw = np.random.default_rng(2)
+    A, B = draw.normal(size=(12, 5)) + 2, draw.normal(size=(12, 5)) - [3, 0, 0, 0, 0]
+    found = modality_gap(A, B)
+    u, v = unit(A), unit(B)
+    assert found.gap == pytest.approx(np.linalg.norm(u.mean(axis=0) - v.mean(axis=0)))
+    for mine, Z in ((found.within_first, u), (found.within_second, v)):
+        assert mine == pytest.approx(np.mean([Z[i] @ Z[j] for i in range(12) for j in range(12) if i != j]))
+    assert found.between == pytest.approx(np.mean([a @ b for a, b in zip(u, v, strict=True)]))
+
+
+def test_a_shift_moves_both_sides_along_the_line_between_them():
+    draw = np.random.default_rng(3)
+    A, B = draw.normal(size=(30, 6)) + 1.5, draw.normal(size=(30, 6)) - 1.5
+    gap = modality_gap(A, B).gap
+    u, v = unit(A), unit(B)
+    line = (u.mean(axis=0) - v.mean(axis=0)) / gap
+    one, other = shifted(A, B, 0.6)
+    np.testing.assert_allclose(one, unit(u - 0.3 * line), atol=1e-12)
+    np.testing.assert_allclose(other, unit(v + 0.3 * line), atol=1e-12)
+    gaps = [modality_gap(*shifted(A, B, distance)).gap for distance in (-1, 0, 0.5, gap)]
+    assert gaps[0] > gaps[1] == pytest.approx(gap) and gaps[1] > gaps[2] > gaps[3] < 0.2
+    np.testing.assert_array_equal(shifted(u, u, 3.0)[0], shifted(u, u, 0.0)[0])  # no gap, no line

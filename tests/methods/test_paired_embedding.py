@@ -1,0 +1,317 @@
+"""Methods of pairs: their loss, what their parts are for, missing sides, files, and scikit-learn around them."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kinview import PairedData, load_model
+from kinview.diagnostics import positive_rank
+from kinview.methods import CLIP, MMCL, ConVIRT, PairedEmbedding, SigLIP, methods
+from kinview.testing import check_method
+
+SMALL = {
+    "series_encoder": {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 2}},
+    "table_encoder": {"mlp": {"hidden_dim": 8, "depth": 2}},
+}
+TWO_STEPS = {"trainer": {"max_steps": 2}, "random_state": 0}
+
+
+def waves(n=40, seed=0):
+    """Waves and the rows that describe them; the class is that of the phase."""
+    draw = np.random.default_rng(seed)
+    phase = draw.uniform(0, 6, n)
+    x = np.sin(np.linspace(0, 9, 30) + phase[:, None])[:, None, :] + draw.normal(0, 0.1, (n, 1, 30))
+    table = pd.DataFrame({"sine": np.sin(phase), "cosine": np.cos(phase), "half": np.where(phase > 3, "late", "early")})
+    names = [f"p{i:03d}" for i in range(n)]
+    X = pd.DataFrame(
+        {"wave": x.ravel()}, index=pd.MultiIndex.from_product([names, range(30)], names=["patient", "step"])
+    )
+    return PairedData(series=X, table=table.set_axis(names)), (phase > 3).astype(int)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "convirt", "mmcl", "paired_embedding"])
+def test_every_method_of_pairs_passes_the_checks(name):
+    assert methods[name].modality == "paired"
+    assert {"sides", "pairs_matter", "resumed", "saved_file_holds_no_rows"} <= set(check_method({name: SMALL}))
+
+
+def test_all_methods_of_pairs_are_checked():
+    assert {name for name in methods if methods[name].modality == "paired"} == {
+        "clip", "siglip", "convirt", "mmcl", "paired_embedding",
+    }  # fmt: skip
+
+
+# --- the loss, transcribed --------------------------------------------------------------------------------------------
+
+
+def logits_of(model, pairs):
+    """Cosines of both sides of a batch over the temperature, in float64, from the projections alone."""
+    u, v = (torch.from_numpy(model.project(pairs, name)).double() for name in pairs.names)
+    return u @ v.T * model.method_.scale.double()
+
+
+def loss_of(model, pairs):
+    with torch.no_grad():
+        batch = model.to_batch(pairs)
+        return float(model.method_.loss(model.method_.views(batch, torch.Generator().manual_seed(0), 0.0)).loss)
+
+
+def test_clip_is_the_mean_of_the_cross_entropies_of_rows_and_columns():
+    pairs, _ = waves()
+    model = CLIP(**SMALL, **TWO_STEPS).fit(pairs)
+    logits, target = logits_of(model, pairs), torch.arange(len(pairs))
+    rows, columns = F.cross_entropy(logits, target), F.cross_entropy(logits.T, target)
+    assert abs(float(rows - columns)) > 1e-4  # not the same computation
+    assert loss_of(model, pairs) == pytest.approx(float(rows + columns) / 2, abs=1e-5)
+    swapped = CLIP(**SMALL, **TWO_STEPS).fit({"table": pairs.side("table"), "series": pairs.side("series")})
+    turned = logits_of(swapped, PairedData(table=pairs.side("table"), series=pairs.side("series")))
+    expected = (F.cross_entropy(turned, target) + F.cross_entropy(turned.T, target)) / 2
+    assert swapped.names_ == ("table", "series")
+    assert loss_of(swapped, PairedData(table=pairs.side("table"), series=pairs.side("series"))) == pytest.approx(
+        float(expected), abs=1e-5
+    )
+
+
+def test_convirt_weighs_the_two_directions():
+    pairs, _ = waves()
+    plain = {"series_augmentation": None, "table_augmentation": None}
+    model = ConVIRT(**SMALL, **plain, **TWO_STEPS).fit(pairs)
+    logits, target = logits_of(model, pairs), torch.arange(len(pairs))
+    expected = 0.75 * F.cross_entropy(logits, target) + 0.25 * F.cross_entropy(logits.T, target)
+    assert model.method_.scale == pytest.approx(10) and model.method_.first.projector[0].out_features == 512
+    assert loss_of(model, pairs) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_siglip_asks_of_each_pair_by_itself():
+    pairs, _ = waves()
+    model = SigLIP(**SMALL, **TWO_STEPS).fit(pairs)
+    logits = logits_of(model, pairs) + model.method_.contrast.logit_bias.detach().double()
+    signs = 2 * torch.eye(len(pairs)) - 1
+    expected = -F.logsigmoid(signs * logits).sum() / len(pairs)
+    assert loss_of(model, pairs) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_mmcl_keeps_its_temperature_and_draws_views_of_both_sides():
+    pairs, _ = waves()
+    model = MMCL(**SMALL, **TWO_STEPS).fit(pairs)
+    assert model.method_.scale == pytest.approx(10, rel=1e-5)
+    assert [tower.view is not None for tower in model.method_.towers] == [True, True]
+    batch = model.to_batch(pairs)
+    model._fit_views(batch, torch.Generator().manual_seed(0))
+    first, second = model.method_.views(batch, torch.Generator().manual_seed(1), 0.0)
+    changed = (second.x != batch.extra["second"].x).float().mean(dim=0)
+    assert 0.1 < float(changed.mean()) < 0.5 and not torch.equal(first.x, batch.x)
+    assert set(second.x[:, 0].tolist()) <= set(batch.extra["second"].x[:, 0].tolist())  # drawn from its column
+    model._forget_views()
+
+
+def test_weight_decay_leaves_the_temperature_biases_and_norms_alone():
+    pairs, _ = waves()
+    method = ConVIRT(**SMALL, loss="clip", **TWO_STEPS).fit(pairs).method_
+    decayed, kept = method.parameter_groups()
+    assert kept["weight_decay"] == 0.0 and all(p.ndim > 1 for p in decayed["params"])
+    assert any(p is method.contrast.log_scale for p in kept["params"])
+    assert len(decayed["params"]) + len(kept["params"]) == len(list(method.parameters()))
+    start = CLIP(**SMALL, trainer={"max_steps": 1, "lr": 0.5, "weight_decay": 0.5}, random_state=0)
+    first = float(start.initialise(pairs).method_.contrast.log_scale.detach())
+    moved = float(start.fit(pairs).method_.contrast.log_scale.detach()) - first
+    assert abs(moved) == pytest.approx(0.5, abs=1e-3)  # one step of Adam; decay would have shortened it by a quarter
+
+
+# --- what it learns ---------------------------------------------------------------------------------------------------
+
+
+def test_partners_are_found_among_samples_that_it_has_not_seen():
+    train, _ = waves(120)
+    test, _ = waves(60, seed=1)
+    model = CLIP(**SMALL, trainer={"max_steps": 200, "max_epochs": 1000, "lr": 3e-3}, random_state=0)
+    rank = positive_rank(*(model.fit(train).project(test, name) for name in test.names)).rank
+    lone = positive_rank(*(model.initialise(train).project(test, name) for name in test.names)).rank
+    assert rank > 52 > lone  # of 60; chance 30.5
+
+
+def test_classes_that_are_described_as_rows_are_told_apart_without_a_label():
+    train, _ = waves(120)
+    test, y = waves(60, seed=1)
+    model = CLIP(
+        **SMALL, table_augmentation={"cell_dropout": {"p": 0.5}},  # so that it meets rows of which little is known
+        trainer={"max_steps": 300, "max_epochs": 1000, "lr": 3e-3}, random_state=0,
+    ).fit(train)  # fmt: skip
+    classes = pd.DataFrame({"sine": [np.nan] * 2, "cosine": [np.nan] * 2, "half": ["early", "late"]})
+    said = model.match(test, {"table": classes}, side="series")
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+    assert (said.argmax(axis=1) == y).mean() > 0.8
+    u, v = model.project(test, "series"), model.project({"table": classes}, "table")
+    logits = u @ v.T * float(model.method_.scale)
+    np.testing.assert_allclose(said, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-4)
+    with pytest.raises(ValueError, match="1 of 2 candidates lack the side 'table'"):
+        model.match(test, {"table": classes.assign(half=["early", None])}, side="series")
+    with pytest.raises(ValueError, match="side says which side X has: 'series' or 'table'"):
+        model.match(test, {"table": classes}, side="both")
+
+
+# --- sides that are missing -------------------------------------------------------------------------------------------
+
+
+def test_samples_that_lack_a_side_are_not_trained_on_and_change_nothing_else():
+    pairs, _ = waves()
+    lacking = np.arange(40) % 4 == 0
+    less = pairs.without("table", lacking)
+    model = CLIP(**SMALL, **TWO_STEPS).fit(less)
+    assert model.n_pairs_ == 30
+    whole = CLIP(**SMALL, **TWO_STEPS, scaling=None).fit(pairs[~lacking])
+    same = CLIP(**SMALL, **TWO_STEPS, scaling=None).fit(less[np.argsort(lacking, kind="stable")])
+    np.testing.assert_array_equal(
+        same.transform(pairs, side="table"), whole.transform(pairs, side="table")
+    )  # the samples without a row are no part of a step
+    Z = model.transform(less)
+    assert (Z[lacking, 8:] == Z[lacking, 8:][0]).all()
+    np.testing.assert_allclose(Z[lacking, 8:][0], Z[~lacking, 8:].mean(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(Z[:, :8], model.transform({"series": pairs.side("series")}, side="series"))
+
+
+def test_the_mean_of_fewer_than_five_samples_is_in_no_model():
+    pairs, _ = waves(12)
+    numbers = PairedData(series=pairs.side("series"), table=pairs.side("table").rows()[["sine", "cosine"]])
+    few = numbers.without("table", np.arange(12) >= 4)
+    model = CLIP(**SMALL, **TWO_STEPS).fit(few)
+    assert not model.method_.second.mean.any() and model.method_.first.mean.any()
+
+
+def test_too_few_pairs_keep_the_initial_weights_and_say_so():
+    pairs, _ = waves(12)
+    with pytest.warns(
+        UserWarning, match="CLIP keeps its initial weights: contrast needs at least two samples with both"
+    ):
+        CLIP(**SMALL, **TWO_STEPS).fit(pairs.without("table", np.arange(12) > 0))
+    with pytest.raises(ValueError, match="no training sample has the side 'table'"):
+        CLIP(**SMALL).fit(pairs.without("table", np.ones(12, dtype=bool)))
+
+
+# --- files, parameters, scikit-learn ----------------------------------------------------------------------------------
+
+
+def test_a_model_is_a_file_with_both_sides(tmp_path):
+    pairs, _ = waves()
+    model = MMCL(**SMALL, **TWO_STEPS, side="table").fit(pairs)
+    loaded = load_model(model.save(tmp_path / "pairs.safetensors"))
+    assert loaded.names_ == ("series", "table") and loaded.side == "table"
+    less = pairs.without("series", np.arange(40) < 3)
+    for side in ("both", "series", "table"):
+        np.testing.assert_array_equal(loaded.transform(less, side=side), model.transform(less, side=side))
+    np.testing.assert_array_equal(loaded.project(pairs, "series"), model.project(pairs, "series"))
+    np.testing.assert_array_equal(
+        loaded.match(pairs, pairs[:3], side="series"), model.match(pairs, pairs[:3], side="series")
+    )
+    twin = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(twin.transform(pairs), model.transform(pairs))
+    assert loaded.get_feature_names_out().tolist()[:2] == ["mmcl0", "mmcl1"]
+    assert len(loaded.get_feature_names_out()) == model.transform(pairs).shape[1] == 8
+
+
+def test_two_sides_of_one_kind():
+    _, y = waves()
+    draw = np.random.default_rng(0)
+    leads = draw.normal(size=(40, 2, 20)) + y[:, None, None]
+    two = PairedData(first=leads[:, :1], second=leads[:, 1:])
+    assert CLIP(**SMALL, **TWO_STEPS).fit(two).transform(two).shape == (40, 16)
+    columns = PairedData(vitals=pd.DataFrame(leads[:, 0, :3]), laboratory=pd.DataFrame(leads[:, 1, :5]))
+    model = CLIP(**SMALL, **TWO_STEPS).fit(columns)
+    assert model.names_ == ("vitals", "laboratory") and model.transform(columns, side="laboratory").shape == (40, 8)
+
+
+def test_searches_and_pipelines_of_scikit_learn_work_on_pairs():
+    pairs, y = waves(60)
+    pipeline = make_pipeline(CLIP(**SMALL, **TWO_STEPS), StandardScaler(), LogisticRegression())
+    search = GridSearchCV(
+        pipeline, {"clip__side": ["series", "table"], "clip__projector": [None, {"out_dim": 4}]}, cv=3
+    )
+    search.fit(pairs, y)
+    assert search.best_score_ > 0.8 and len(search.cv_results_["params"]) == 4
+    assert cross_val_score(pipeline, pairs, y, cv=3).shape == (3,)
+    assert clone(pipeline[0]).get_params() == pipeline[0].get_params()
+
+
+def test_groups_keep_held_out_samples_apart_and_labels_change_nothing():
+    pairs, y = waves()
+    seen = []
+    trainer = {"max_steps": 2, "validation_fraction": 0.25}
+    model = CLIP(**SMALL, trainer=trainer, random_state=0)
+    groups = pd.Series(np.arange(40) // 10, index=pairs.index).sample(frac=1, random_state=0)  # in any order
+    train = CLIP._watched
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            CLIP, "_watched", lambda self, samples, *parts: seen.append(parts) or train(self, samples, *parts)
+        )
+        model.fit(pairs, y, groups=groups)
+    kept, held_out = ({int(i) // 10 for i in part.index} for part in seen[0])
+    assert not kept & held_out and len(held_out) == 1
+    without = CLIP(**SMALL, trainer=trainer, random_state=0).fit(pairs, groups=groups.loc[pairs.index])
+    np.testing.assert_array_equal(without.transform(pairs), model.transform(pairs))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"loss": "sup_con"}, "loss: SupCon needs labels"),
+        ({"loss": "nothing"}, "nothing"),
+        ({"series_encoder": "mlp"}, "series_encoder must encode time series"),
+        ({"series_augmentation": "crop_pair"}, "series_augmentation must make one view"),
+        ({"table_augmentation": "jitter"}, "table_augmentation must work on tables"),
+        ({"projector": {"width": 3}}, "projector has no size 'width'"),
+        ({"side": "image"}, "side must be 'both', 'series' or 'table'; got 'image'"),
+    ],
+)  # fmt: skip
+def test_parameters_that_make_no_sense_are_refused(given, message):
+    pairs, _ = waves(12)
+    with pytest.raises((ValueError, KeyError), match=message):
+        PairedEmbedding(**{**SMALL, **TWO_STEPS, **given}).fit(pairs)
+
+
+def test_data_other_than_at_fit_are_refused_by_the_name_of_the_side():
+    pairs, _ = waves(12)
+    model = CLIP(**SMALL, **TWO_STEPS).fit(pairs)
+    series, table = np.ones((3, 1, 30)), pd.DataFrame({"sine": [0.0] * 3, "cosine": [1.0] * 3, "half": ["late"] * 3})
+    for X, message in [
+        ((np.ones((3, 2, 30)), table), "the side 'series': X has 2 channel"),
+        ((series, table.drop(columns="half")), "the side 'table': X lacks the column"),
+        ({"series": table, "table": table}, "the side 'series' holds a table, at fit it was time series"),
+        ({"waves": series, "table": table}, "X has the sides 'waves', 'table', at fit they were"),
+        (series, "X must be pairs"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.transform(X)
+    with pytest.raises(ValueError, match="side must be 'both', 'series' or 'table'; got 'left'"):
+        model.transform(pairs, side="left")
+    with pytest.raises(ValueError, match="each side has a projection of its own"):
+        model.project(pairs, "both")
+
+
+def test_gaps_unequal_lengths_and_time_stamps_come_in():
+    pairs, _ = waves(20)
+    frame = pairs.side("series").rows()
+    long = pd.DataFrame(
+        {"wave": frame.batch.x.numpy().ravel()},
+        index=pd.MultiIndex.from_product(
+            [frame.index, pd.date_range("2026-01-01", periods=30, freq="h")], names=["patient", "time"]
+        ),
+    )
+    kept = long[np.random.default_rng(0).random(len(long)) > 0.3]
+    stamped = PairedData(series=kept, table=pairs.side("table").rows())
+    model = CLIP(**SMALL, **TWO_STEPS).fit(stamped)
+    together = model.transform(stamped)
+    alone = np.concatenate([model.transform(stamped[i]) for i in range(4)])
+    np.testing.assert_allclose(alone, together[:4], atol=1e-5)
+    told = {"dilated_conv": {**SMALL["series_encoder"]["dilated_conv"], "front_end": "values+mask+delta"}}
+    model = CLIP(**{**SMALL, "series_encoder": told}, **TWO_STEPS).fit(stamped)
+    with pytest.raises(ValueError, match="the side 'series': the time stamps of X are numbers, at fit they were dates"):
+        model.transform(pairs)
