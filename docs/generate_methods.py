@@ -37,7 +37,9 @@ PAGES = Path(__file__).parent / "methods"
 INDEX = "README"
 MARK = "<!-- Written by docs/generate_methods.py from the registry; do not edit. -->\n"
 WORKS_ON = {"time_series": "series", "tabular": "tables", "any": "series and tables"}
-HEADINGS = {"any": "For series and tables", "time_series": "For series", "tabular": "For tables"}
+HEADINGS = {
+    "any": "For series and tables", "time_series": "For series", "tabular": "For tables", "paired": "For pairs",
+}  # fmt: skip
 SHOWN_ELSEWHERE = ("", "Parameters", "References", "Examples")
 INTRODUCTION = """\
 # Methods

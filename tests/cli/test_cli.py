@@ -619,9 +619,20 @@ def test_list_names_every_part(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
         code, rows, _ = run("list", family)
         assert code == 0 and rows.startswith("name ")
         for name in registry:
-            assert re.search(rf"^{name}  .*(time_series|tabular|embedding|any)", rows, re.MULTILINE), name
+            assert re.search(rf"^{name}  .*(time_series|tabular|paired|embedding|any)", rows, re.MULTILINE), name
         assert max(map(len, rows.splitlines())) <= 100
     (tmp_path / "MySet").mkdir()
+    code, rows, _ = run("list", "methods", "--modality", "paired")
+    assert code == 0 and re.findall(r"^(\w+)  .*paired", rows, re.MULTILINE) == [
+        "clip", "convirt", "mmcl", "paired_embedding", "siglip",
+    ]  # fmt: skip
+    tabular = run("list", "methods", "--modality", "tabular")[1]
+    assert "scarf" in tabular and "moco " in tabular and "ts2vec " not in tabular and "siglip" not in tabular
+    assert (
+        "--modality must be time_series, tabular or paired; got 'image'"
+        in run("list", "methods", "--modality", "image")[2]
+    )
+    assert run("list", "--modality", "paired")[0] == 2
     assert "MySet" in run("list", "datasets", "--data-dir", tmp_path)[1]
 
 

@@ -223,13 +223,15 @@ def test_good_files_load_as_they_did(files: dict[str, bytes], name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(methods))
 def test_every_network_is_described_without_memory(name: str) -> None:
-    from kinview.training.method import Sizes
+    from kinview.training.method import PairSizes, Sizes
 
     for target in methods[name].targets:
         if hasattr(target, "method_class"):
             estimator = target()
             table = issubclass(target, kinview.methods.estimators.tabular.TabularEstimator)
             sizes = Sizes(cardinalities=(0, 4), rows=9) if table else Sizes(channels=2, length=64, rows=9)
+            if methods[name].modality == "paired":
+                sizes = PairSizes(sizes, Sizes(cardinalities=(0, 4), rows=9))
             with torch.device("meta"):
                 network = estimator._build(sizes)
             state = network.state_dict()

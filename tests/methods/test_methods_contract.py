@@ -53,6 +53,10 @@ RESNET = {"resnet1d": {"widths": [4, 4], "kernel_sizes": [3, 3]}}
 LEADS = {"channel_independent": {"encoder": CONVOLUTION}}
 
 # small networks, every option that changes what a method does
+PAIR = {
+    "series_encoder": {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 2}},
+    "table_encoder": {"mlp": {"hidden_dim": 8, "depth": 2}},
+}
 SPECS: Mapping[str, list[Any]] = {
     "raw": ["raw"],
     "random_init": [{"random_init": {"method": TS2VEC}}],
@@ -170,6 +174,7 @@ SPECS: Mapping[str, list[Any]] = {
     "mixing_up": [{"mixing_up": {"encoder": {"fcn": {"widths": [8, 8], "kernel_sizes": [5, 3]}}, "projection_dim": 8}}],
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
     "cmsmlc": [{"cmsmlc": {"encoder": LEADS}}],
+    **{name: [{name: PAIR}] for name in ("paired_embedding", "clip", "convirt", "mmcl", "siglip")},
     "vicreg": [{"vicreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 16}}}],
 }
 
@@ -196,7 +201,7 @@ def test_every_method_is_checked() -> None:
 def test_contract(spec: Any) -> None:
     name = spec if isinstance(spec, str) else next(iter(spec))
     checked = check_method(spec)
-    modality = "tabular" if methods[name].modality == "tabular" else "time_series"
+    modality = "time_series" if methods[name].modality == "any" else methods[name].modality
     trains, labelled = not methods[name].target.control, name in ("supervised", "sup_con")
     assert checked == tuple(checks_of(modality, trains=trains, labelled=labelled))
     assert set(FLAGS) < set(checked)
@@ -211,7 +216,7 @@ def test_methods_of_both_modalities_pass_the_checks_on_tables(spec: Any) -> None
 @pytest.mark.parametrize("name", list(methods))
 def test_every_entry_is_documented(name: str) -> None:
     entry = methods[name]
-    assert entry.modality in ("any", "time_series", "tabular")
+    assert entry.modality in ("any", "time_series", "tabular", "paired")
     assert entry.summary.endswith(".")
     assert entry.reference or entry.target.control
 

@@ -15,8 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kinview import PairedData, load_model
 from kinview.diagnostics import positive_rank
-from kinview.methods import CLIP, MMCL, ConVIRT, PairedEmbedding, SigLIP, methods
-from kinview.testing import check_method
+from kinview.methods import CLIP, MMCL, ConVIRT, PairedEmbedding, SigLIP
 
 SMALL = {
     "series_encoder": {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 2}},
@@ -36,18 +35,6 @@ def waves(n=40, seed=0):
         {"wave": x.ravel()}, index=pd.MultiIndex.from_product([names, range(30)], names=["patient", "step"])
     )
     return PairedData(series=X, table=table.set_axis(names)), (phase > 3).astype(int)
-
-
-@pytest.mark.parametrize("name", ["clip", "siglip", "convirt", "mmcl", "paired_embedding"])
-def test_every_method_of_pairs_passes_the_checks(name):
-    assert methods[name].modality == "paired"
-    assert {"sides", "pairs_matter", "resumed", "saved_file_holds_no_rows"} <= set(check_method({name: SMALL}))
-
-
-def test_all_methods_of_pairs_are_checked():
-    assert {name for name in methods if methods[name].modality == "paired"} == {
-        "clip", "siglip", "convirt", "mmcl", "paired_embedding",
-    }  # fmt: skip
 
 
 # --- the loss, transcribed --------------------------------------------------------------------------------------------

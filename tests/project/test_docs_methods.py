@@ -16,6 +16,7 @@ from kinview.methods import methods
 WITHOUT_PAPER = (
     "joint_embedding",
     "tabular_joint_embedding",
+    "paired_embedding",
     "reconstruction",
     "tabular_reconstruction",
     "ts2vec_minirocket",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.text import count, plain, say, table, without_markup
+from kinview.data.modality import PAIRED, SERIES, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +42,7 @@ def parse(words: Sequence[str]) -> Namespace:
     """Options of the command."""
     parser = new_parser(
         "list",
-        "[FAMILY [NAME]]",
+        "[FAMILY [NAME]] [--modality MODALITY]",
         "The parameters of one part with their defaults, the parts of one family with what they are for, or all "
         "families with their numbers.",
     )
@@ -50,12 +51,17 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--data_dir", type=str | None, help="data folder for kinview list datasets, instead of KINVIEW_DATA"
     )
+    parser.add_argument(
+        "--modality", type=str | None, help="only parts of a family for time_series, tabular or paired data"
+    )
     return parse_words(parser, words)
 
 
 def run(options: Namespace) -> None:
     """Run the command."""
     if options.family is None:
+        if options.modality is not None:
+            raise ValueError("--modality is for the parts of one family: kinview list methods --modality paired")
         say(*table([(family, count(len(_registry(family)), "part")) for family in FAMILIES]))
         say("", "kinview list FAMILY shows them")
         return
@@ -63,12 +69,24 @@ def run(options: Namespace) -> None:
     if options.name is not None:
         _tell_parameters(registry[options.name])
         return
-    entries = [registry[name] for name in registry]
+    entries = _of_modality(registry, options.modality)
     rows = [(e.name, e.modality or "any", _summary(e), e.reference or "-") for e in entries]
     say(*table(rows, ("name", "modality", "summary", "reference"), {2: 0.6, 3: 0.4}))
     say("", f"kinview list {options.family} NAME shows the parameters of one")
     if options.family == "datasets":
         _tell_folders(options.data_dir)
+
+
+def _of_modality(registry: Registry, modality: str | None) -> list[Entry]:
+    """Parts that work on data of a modality: those for any data among them, but for pairs, which few parts read."""
+    entries = [registry[name] for name in registry]
+    if modality is None:
+        return entries
+    known = (SERIES, TABLE, PAIRED)
+    if modality not in known:
+        raise ValueError(f"--modality must be {', '.join(known[:-1])} or {known[-1]}; got {modality!r}")
+    wanted = {modality} if modality == PAIRED else {modality, "any"}
+    return [entry for entry in entries if (entry.modality or "any") in wanted]
 
 
 def _registry(family: str) -> Registry:

@@ -19,7 +19,7 @@ MOST_KNOTS = 100
 _IQR_OF_NORMAL = float(ndtri(0.75) - ndtri(0.25))
 
 
-def read_scaling(scaling: Any, known: Any) -> tuple[Any, float | None]:
+def read_scaling(scaling: Any, known: Any, name: str = "scaling") -> tuple[Any, float | None]:
     """Rule of a scaling, and where scaled values are cut.
 
     Parameters
@@ -28,6 +28,8 @@ def read_scaling(scaling: Any, known: Any) -> tuple[Any, float | None]:
         The name of a rule, or ``{name: {"clip": number}}``: scaled values beyond ``-clip`` and ``clip`` are set there.
     known : Literal
         The rules that there are.
+    name : str
+        Of the parameter, for errors.
 
     Raises
     ------
@@ -46,17 +48,17 @@ def read_scaling(scaling: Any, known: Any) -> tuple[Any, float | None]:
     parameters: Any = {}
     if isinstance(scaling, Mapping) and len(scaling) == 1:
         ((rule, parameters),) = scaling.items()
-    said = ", ".join(repr(name) for name in names)
-    if not any(rule is name or (isinstance(rule, str) and rule == name) for name in names):
-        raise ValueError(f"scaling must be one of {said}, or {{robust: {{clip: 5}}}}; got {scaling!r}")
+    said = ", ".join(map(repr, names))
+    if not any(rule is one or (isinstance(rule, str) and rule == one) for one in names):
+        raise ValueError(f"{name} must be one of {said}, or {{robust: {{clip: 5}}}}; got {scaling!r}")
     if not isinstance(parameters, Mapping) or set(parameters) - {"clip"} or (parameters and rule is None):
         raise ValueError(
-            f"scaling must be a rule, which takes clip and nothing else, {{robust: {{clip: 5}}}}; got {scaling!r}"
+            f"{name} must be a rule, which takes clip and nothing else, {{robust: {{clip: 5}}}}; got {scaling!r}"
         )
     clip = parameters.get("clip")
     number = isinstance(clip, int | float) and not isinstance(clip, bool)
     if clip is not None and not (number and 0 < clip < float("inf")):
-        raise ValueError(f"scaling must have a clip above 0, in scaled units; got {scaling!r}")
+        raise ValueError(f"{name} must have a clip above 0, in scaled units; got {scaling!r}")
     return rule, None if clip is None else float(clip)
 
 

@@ -185,6 +185,11 @@ class PairedEmbeddingMethod(Method):
                 yield name, value
 
 
+def _check_side(value: Any, name: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be 'both' or the name of a side; got {value!r}")
+
+
 def _check_projector(value: Any, name: str) -> None:
     Perceptron.of(value, name)
 
@@ -253,6 +258,7 @@ class PairedEmbedding(PairedEstimator):
     side: str = anything(
         "both",
         "str",
+        check=_check_side,
         doc="What ``transform`` gives where it is not asked: a side by its name, or both beside each other.",
     )
     scaling: Any = shared.scaling()

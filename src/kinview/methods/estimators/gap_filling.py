@@ -12,7 +12,7 @@ from kinview.data.panel import TimeUnit
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import Filling
 
-__all__ = ["check_time_unit", "fillings", "learn_fillings"]
+__all__ = ["check_time_unit", "fillings", "learn_fillings", "reads_times"]
 
 
 def fillings(module: nn.Module) -> Iterator[Filling]:
@@ -39,21 +39,24 @@ def learn_fillings(method: nn.Module, batch: Batch) -> None:
                 learned[alike] = own
 
 
-def check_time_unit(network: nn.Module, found: TimeUnit | None, at_fit: TimeUnit | None) -> None:
+def reads_times(network: nn.Module) -> bool:
+    """Whether an encoder of series is shown time stamps, so that an embedding depends on them."""
+    return any(getattr(filling, "mode", "") == "values+mask+delta" for filling in fillings(network))
+
+
+def check_time_unit(network: nn.Module, found: TimeUnit | None, at_fit: TimeUnit | None, *, read: bool) -> None:
     """Refuse time stamps of another kind than at fit where an embedding depends on them.
 
-    It does where an encoder is shown them, and, of series that have stamps, where a completion knows a typical step.
+    It does where they are read, and, of series that have stamps, where a completion knows a typical step.
 
     Raises
     ------
     ValueError
         What they are, and what they were at fit.
     """
-    own = list(fillings(network))
-    shown = any(getattr(filling, "mode", "") == "values+mask+delta" for filling in own)
-    known = [filling.completion for filling in own if filling.learns]
+    known = [filling.completion for filling in fillings(network) if filling.learns]
     compared = any(bool(each.step > 0) and bool(each.completed.any()) for each in known)
-    if found == at_fit or not (shown or (found is not None and compared)):
+    if found == at_fit or not (read or (found is not None and compared)):
         return
     words = {"seconds": "dates or durations", "numbers": "numbers", "periods": "periods", None: "none"}
     raise ValueError(

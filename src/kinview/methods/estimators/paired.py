@@ -27,7 +27,7 @@ from kinview.data.table import TableSchema
 from kinview.encoders.base import TableEncoder
 from kinview.encoders.front_end import GapFrontEnd
 from kinview.methods.estimators.base import EstimatorCore
-from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings
+from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
 from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.training.method import PairSizes, Sizes
@@ -251,7 +251,7 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
             data = pairs.side(name).data
             if isinstance(reader, _SeriesReader) and isinstance(data, Panel):
                 with _of_side(name):
-                    check_time_unit(tower, data.time_unit, reader.time_unit)
+                    check_time_unit(tower, data.time_unit, reader.time_unit, read=reads_times(tower))
         return self._read(pairs, groups)
 
     def _read(self, pairs: PairedData, groups: Any = None) -> Batch:

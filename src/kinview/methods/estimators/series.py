@@ -27,7 +27,7 @@ from kinview.data.scaling import Scaler, fit_scaler
 from kinview.encoders.front_end import GapFrontEnd
 from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
-from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings
+from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
 from kinview.methods.estimators.multi_table import MultiTableEstimator
 from kinview.training.method import Sizes
@@ -257,7 +257,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         panel = self.__panel
         if panel is None:
             panel = self._checked_panel(X, channels=self.channels_)
-        check_time_unit(self.method_, panel.time_unit, self.time_unit_)
+        self._check_time_unit(panel)
         embedded = self._embed(self._scaled(panel), self.__out)
         values = embedded.numpy() if self.__out is None else self.__out
         return pd.DataFrame(values, index=panel.index, columns=self._feature_names(values.shape[1]), copy=False)
@@ -285,7 +285,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
     def _panel_of(self, X: Any, groups: Any = None) -> Panel:
         """A panel with the channels of fit, for methods beside ``transform``."""
         panel = self._any_panel(X, groups, self.channels_)
-        check_time_unit(self.method_, panel.time_unit, self.time_unit_)
+        self._check_time_unit(panel)
         return panel
 
     def _sizes(self, batch: Batch) -> Sizes:
@@ -317,6 +317,13 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
             if isinstance(filling, GapFrontEnd):
                 filling.set_step(rows.times)
         learn_fillings(self.method_, batch)
+
+    def _reads_times(self) -> bool:
+        """Whether an embedding depends on the time stamps and their unit."""
+        return reads_times(self.method_)
+
+    def _check_time_unit(self, panel: Panel) -> None:
+        check_time_unit(self.method_, panel.time_unit, self.time_unit_, read=self._reads_times())
 
     def _scaled(self, panel: Panel) -> Batch:
         return panel.batch.replace(x=self.scaler_.apply(panel.batch.x))

@@ -183,11 +183,11 @@ def trainer(published: str) -> Any:
 
 
 def _check_scaling(value: Any, name: str) -> None:
-    read_scaling(value, SeriesRules)
+    read_scaling(value, SeriesRules, name)
 
 
 def _check_scaling_of_columns(value: Any, name: str) -> None:
-    read_scaling(value, TableRules)
+    read_scaling(value, TableRules, name)
 
 
 def _check_trainer(value: Any, name: str) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.labels import encode_target
-from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
+from kinview.data.modality import PAIRED, SERIES, TABLE, check_samples, modality_of
 from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
 from kinview.methods.controls.random_init import DEFAULT_METHODS
@@ -219,6 +219,11 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         modality = modality_of(X)
         spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
         given = methods.build(spec, for_modality=modality)
+        if getattr(given, "modality", None) == PAIRED:
+            raise ValueError(
+                f"{methods.name_of(given)} reads pairs, and its two networks are not trained with labels here: put a "
+                "classifier behind it, make_pipeline(encoder, LogisticRegression())"
+            )
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
         inner = fitted or (given if around is None else methods.build(around, for_modality=modality))
