@@ -8,6 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold, train_test_split
 
 from kinview import PairedData
 from kinview.data import Panel
+from kinview.datasets import Dataset
 
 
 def vitals(names, steps=3):
@@ -173,3 +174,32 @@ def test_each_value_stays_with_its_sample(of_series, of_table, data):
             rows = side.rows()
             found = rows.batch.x[:, 0, 0].numpy() if name == "series" else rows["age"].to_numpy() - 40
             assert (found / value).tolist() == [known.index(one) for one in part.index if one in known]
+
+
+def test_a_data_set_is_paired_with_its_static_columns():
+    frame = vitals(["a", "b", "c"]).assign(age=50.0)
+    static = pd.DataFrame({"age": [40.0, 50.0, 60.0], "sex": list("fmf")}, index=pd.Index(list("abc"), name="patient"))
+    ward = Dataset(
+        frame.loc[["a", "b"]], np.array([0, 1]), frame.loc[["c"]], np.array([1]), "ward",
+        static_train=static.iloc[:2], static_test=static.iloc[2:],
+    )  # fmt: skip
+    pairs = ward.pairs()
+    assert pairs.index.tolist() == ["a", "b", "c"] and pairs.complete.all()
+    assert pairs.side("series").features == ("pulse",)  # age would give the row away
+    assert pairs.side("table").rows()["age"].tolist() == [40.0, 50.0, 60.0]
+    assert ward.pairs("test").index.tolist() == ["c"]
+    rows = Dataset(static[["age"]], np.array([0, 1, 1]), static[["age"]], np.array([0, 1, 1]), "rows", modality="tabular")
+    with pytest.raises(ValueError, match="rows has no static columns to pair with; name them when it is read"):
+        rows.pairs()
+    table = pd.DataFrame({"height": [1.6, 1.7]})
+    known = Dataset(
+        table, np.array([0, 1]), table, np.array([0, 1]), "rows", modality="tabular",
+        static_train=static.iloc[:2].reset_index(drop=True), static_test=static.iloc[:2].reset_index(drop=True),
+    )  # fmt: skip
+    assert known.pairs("train").names == ("table", "static")
+    same = Dataset(
+        static, np.array([0, 1, 1]), static, np.array([0, 1, 1]), "rows", modality="tabular",
+        static_train=static, static_test=static,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="every column of rows is a static column too"):
+        same.pairs("train")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kinview.data.labels import check_classes, common_labels, distinct
 from kinview.data.modality import FEATURE, SERIES, Modality
+from kinview.data.paired import PairedData
 from kinview.datasets._pooling import joined, names_of, together
 from kinview.datasets._static import joined_static, static_table
 from kinview.datasets.hashing import update
@@ -223,6 +224,43 @@ task='regression'), --task regression)
         """
         X, y, groups, static = (getattr(self, f"{field}_{name}") for field in ("X", "y", "groups", "static"))
         return Samples(X, y, groups, self.modality, static)
+
+    def pairs(self, part: Literal["all", "train", "test"] = "all") -> PairedData:
+        """The samples and what is known of them besides, as pairs: X, and the static columns as a table.
+
+        The sides are called ``series`` and ``table``; of a table ``table`` and ``static``. A channel or column of X that is
+        a static column too stays on that side alone: it would give the partner away (age in PhysioNet 2012).
+
+        Parameters
+        ----------
+        part : {"all", "train", "test"}
+            Which samples, in the order of :meth:`pooled` or :meth:`part`.
+
+        Raises
+        ------
+        ValueError
+            If the data set was loaded without static columns.
+
+        Examples
+        --------
+        >>> X, static = np.ones((2, 1, 4)), pd.DataFrame({"age": [61, 54]})
+        >>> data = Dataset(X, np.array([0, 1]), X, np.array([1, 0]), "demo", static_train=static, static_test=static)
+        >>> data.pairs("train")
+        PairedData(2 samples: series with 1 channel, table with 1 column)
+        """
+        samples = self.pooled() if part == "all" else self.part(part)
+        if samples.static is None:
+            raise ValueError(
+                f"{self.name} has no static columns to pair with; name them when it is read (static=['age', 'sex'])"
+            )
+        names = ("series", "table") if self.modality == SERIES else ("table", "static")
+        X = samples.X
+        if isinstance(X, pd.DataFrame):
+            twice = [column for column in X.columns if str(column) in set(map(str, samples.static.columns))]
+            if len(twice) == X.shape[1]:
+                raise ValueError(f"every column of {self.name} is a static column too: there is no pair of sides")
+            X = X.drop(columns=twice)
+        return PairedData(dict(zip(names, (X, samples.static), strict=True)))
 
     def fold(self, train: NDArray[np.int64], test: NDArray[np.int64]) -> Dataset:
         """The data set cut anew: rows of :meth:`pooled` for training, and others for the test.
