@@ -1,5 +1,7 @@
 """PairedData: samples with two sides, aligned by name, and taken as scikit-learn takes samples."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +60,92 @@ def test_sides_without_names_go_by_position():
     assert tables.names == ("first", "second") and tables.index.tolist() == ["a", "b", "c"]
 
 
+def test_what_merely_counts_its_samples_never_meets_names_by_position():
+    """Of rows that two files count from 0 the partner may be anyone: names decide, or the pair is refused."""
+    numbers = pd.DataFrame({"age": np.arange(12.0)})
+    shuffled = numbers.sample(frac=1, random_state=0)
+    for first, second in ((numbers, shuffled), (shuffled, numbers)):
+        pairs = PairedData(first=first, second=second)
+        one, other = (pairs.side(name).rows()["age"] for name in pairs.names)
+        assert one.tolist() == other.tolist()
+    for order in ([5, 2, 0, 1, 3, 4, 6, 7, 8, 9, 10, 11], range(12)):  # ids of long series are names, whatever they are
+        long = PairedData(series=vitals(range(12)).loc[list(order)], table=numbers)
+        ages = long.side("table").rows()["age"].to_numpy()
+        np.testing.assert_array_equal(long.side("series").rows().batch.x[:, 0, 0].numpy() / 10, ages)
+    for second in (numbers.iloc[1:], patients([f"p{i}" for i in range(12)]), numbers.set_axis(range(6, 18))):
+        with pytest.raises(ValueError, match=r"the side 'first' has pandas' own index .*the other side names its"):
+            PairedData(first=numbers, second=second)
+    assert PairedData(first=numbers.to_numpy(), second=patients(list("abcdefghijkl"))).complete.all()
+    with pytest.raises(ValueError, match="the side 'table' has pandas' own index"):
+        PairedData(series=vitals(list("abc")), table=numbers.iloc[:3])
+
+
+def test_names_are_exact():
+    days = pd.date_range("2020", periods=4)
+    with pytest.raises(ValueError, match="no sample in common"):
+        PairedData(u=pd.DataFrame({"b": range(4)}, index=days), v=pd.DataFrame({"a": range(4)}, index=days.date))
+    whole, real = pd.DataFrame({"a": [1.0, 2.0]}, index=[7, 9]), pd.DataFrame({"b": [3.0, 4.0]}, index=[9.0, 7.0])
+    assert PairedData(u=whole, v=real).side("v").rows()["b"].tolist() == [4.0, 3.0]
+    large = pd.DataFrame({"a": [1.0, 2.0]}, index=[2**53, 2**53 + 1])
+    with pytest.raises(ValueError, match="no sample in common"):
+        PairedData(u=large, v=large.set_axis([float(2**53), 5.0]))
+    with pytest.raises(ValueError, match="no sample in common"):
+        PairedData(u=whole.set_axis([True, 5]), v=whole.set_axis([1, 8]))
+    with pytest.raises(ValueError, match=r"the side 'v' has 1 sample\(s\) without a name"):
+        PairedData(u=whole, v=real.set_axis([9.0, np.nan]))
+    periods = whole.set_axis(pd.period_range("2020", periods=2, freq="D"))
+    with pytest.raises(ValueError, match="no sample in common"):
+        PairedData(u=periods, v=whole.set_axis(["a", "b"]))
+    mixed = PairedData(u=whole.set_axis([1, 2]), v=real.set_axis(["x", 2]))
+    assert mixed.index.tolist() == [1, 2, "x"] and mixed.complete.tolist() == [False, True, False]
+
+
+def test_a_side_that_is_called_table_or_series_is_read_as_that():
+    two = pd.concat({"north": patients(["a", "b"]), "south": patients(["a"])}, names=["site"])
+    long = pd.concat({"north": vitals(["b", "a"]), "south": vitals(["a"])}, names=["site"])
+    pairs = PairedData(series=long, table=two)
+    assert pairs.complete.all() and pairs.side("table").features == ("age",)
+    assert pairs.side("table").rows().index.tolist() == [("north", "b"), ("north", "a"), ("south", "a")]
+    with pytest.raises(ValueError, match=r"the side 'series': .* two readings"):
+        PairedData(series=np.ones((3, 16)), table=np.ones((3, 2)))
+    with pytest.raises(ValueError, match="a side cannot be called 'both'"):
+        PairedData(both=np.ones((3, 2)), table=np.ones((3, 2)))
+
+
+def test_a_mask_that_names_its_samples_goes_by_name():
+    pairs = PairedData(series=vitals(list("abcd")), table=patients(list("dcba")))
+    rows = patients(list("dcba"))
+    assert pairs[rows["age"] > 41].index.tolist() == ["a", "b"]  # the last two rows of the table
+    assert pairs[pd.Series([True, False, False, True])].index.tolist() == ["a", "d"]
+    with pytest.raises(ValueError, match="the index of the mask holds other samples than the pairs"):
+        pairs[pd.Series([True] * 4, index=list("wxyz"))]
+    for wrong in (1.7, True, None, ["a", "b"], np.array([True, None, False, True], dtype=object), rows):
+        with pytest.raises(TypeError, match="samples are taken by an integer, integers, a slice or a mask"):
+            pairs[wrong]
+
+
+def test_a_pickle_of_some_samples_holds_these_alone():
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame(draw.normal(size=(200, 50)), index=[f"s{i}" for i in range(200)])
+    pairs = PairedData(series=draw.normal(size=(200, 1, 50)), table=table)
+    part = pickle.dumps(pairs[[7, 3]])
+    assert len(part) < len(pickle.dumps(pairs)) / 20
+    twin = pickle.loads(part)
+    assert twin.index.tolist() == ["s7", "s3"] and twin.complete.all()
+    np.testing.assert_array_equal(twin.side("table").rows(), table.iloc[[7, 3]])
+    lacking = pickle.loads(pickle.dumps(pairs.without("table", np.arange(200) < 199)))
+    assert lacking.present.sum().to_dict() == {"series": 200, "table": 1}
+
+
+def test_sides_of_other_pairs_keep_the_names_of_their_samples():
+    pairs = PairedData(series=np.arange(24.0).reshape(6, 1, 4), table=patients(list("abcdef")))
+    part = pairs.without("table", np.arange(6) == 1)[1:4]
+    again = PairedData(series=part.side("series"), table=part.side("table"))
+    assert again.index.tolist() == ["b", "c", "d"] and again.present["table"].tolist() == [False, True, True]
+    masked = np.ma.masked_greater(np.array([[1.0], [9.0]]), 5)
+    assert PairedData(series=np.ones((2, 1, 3)), table=masked).present["table"].tolist() == [True, False]
+
+
 def test_nothing_observed_is_a_side_that_lacks():
     series = np.ones((3, 1, 4))
     series[1] = np.nan
@@ -108,7 +196,7 @@ def test_samples_are_taken_as_from_a_sequence():
             pairs[i].side("table").rows()["age"].tolist() == [40.0 + "abcd".index(n) for n in names] if names else True
         )
     assert [one.index[0] for one in pairs] == list("abcd")
-    for wrong, error in ((4, IndexError), (-5, IndexError), ("series", TypeError), ([True], IndexError)):
+    for wrong, error in ((4, IndexError), ([0, -5], IndexError), ("series", TypeError), ([True], IndexError)):
         with pytest.raises(error):
             pairs[wrong]
     with pytest.raises(ValueError, match="there is no side 'image'; there are 'series', 'table'"):
@@ -188,7 +276,8 @@ def test_a_data_set_is_paired_with_its_static_columns():
     assert pairs.side("series").features == ("pulse",)  # age would give the row away
     assert pairs.side("table").rows()["age"].tolist() == [40.0, 50.0, 60.0]
     assert ward.pairs("test").index.tolist() == ["c"]
-    rows = Dataset(static[["age"]], np.array([0, 1, 1]), static[["age"]], np.array([0, 1, 1]), "rows", modality="tabular")
+    ages, died = static[["age"]], np.array([0, 1, 1])
+    rows = Dataset(ages, died, ages, died, "rows", modality="tabular")
     with pytest.raises(ValueError, match="rows has no static columns to pair with; name them when it is read"):
         rows.pairs()
     table = pd.DataFrame({"height": [1.6, 1.7]})

@@ -1,5 +1,7 @@
 """Retrieval between two sides, and the gap between them, against what is worked out one by one."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,8 @@ def test_ranks_and_recalls_are_those_counted_one_by_one():
         cosines = unit(one) @ unit(other).T
         ranks = np.array([1 + sum(cosines[i, j] > cosines[i, i] for j in range(25)) for i in range(25)])
         row = found.loc[name]
-        assert row["n"] == 25 and row["recall@1"] == (ranks == 1).mean() and row["recall@3"] == (ranks <= 3).mean()
+        assert row["n"] == 25 and row["recall@1"] == pytest.approx((ranks == 1).mean())
+        assert row["recall@3"] == pytest.approx((ranks <= 3).mean())
         assert row["mean_rank"] == pytest.approx(ranks.mean()) and row["median_rank"] == np.median(ranks)
         assert row["mean_reciprocal_rank"] == pytest.approx((1 / ranks).mean())
         assert row["chance@3"] == pytest.approx(3 / 25) and row["chance_rank"] == 13
@@ -46,7 +49,31 @@ def test_samples_that_lack_a_side_are_left_out_and_ties_share_their_places():
     A = np.ones((4, 3))
     A[1] = np.nan
     found = retrieval(A, np.ones((4, 3)), k=[1]).loc["first to second"]
-    assert found["n"] == 3 and found["mean_rank"] == 2 and found["recall@1"] == 0
+    assert found["n"] == 3 and found["mean_rank"] == 2 and found["recall@1"] == pytest.approx(1 / 3)
+
+
+def test_a_collapsed_encoder_has_what_chance_has():
+    names = ["a", "a", "b", "c", "c", "c", None, np.nan]
+    for given in (None, names):
+        found = retrieval(np.ones((8, 2)), np.ones((8, 2)), names=given, k=[1, 5, 8]).loc["second to first"]
+        for k in (1, 5, 8):
+            assert found[f"recall@{k}"] == pytest.approx(found[f"chance@{k}"])
+        assert found["mean_rank"] == pytest.approx(found["chance_rank"])
+
+
+def test_rows_without_a_name_are_of_nothing_else():
+    A, B = np.random.default_rng(0).normal(size=(2, 40, 3))
+    half = [str(i) if i % 2 else None for i in range(40)]
+    assert retrieval(A, B, names=half).equals(retrieval(A, B))
+
+
+def test_blocks_give_what_one_block_gives(monkeypatch):
+    A, B = np.random.default_rng(1).normal(size=(2, 50, 4))
+    whole = retrieval(A, B, k=3)
+    monkeypatch.setattr(importlib.import_module("kinview.diagnostics.retrieval"), "_BLOCK", 7)
+    assert retrieval(A, B, k=[3]).equals(whole)
+    wide = retrieval(np.eye(300), np.eye(300), k=[250]).loc["first to second"]  # of many no number is too large
+    assert wide["recall@250"] == 1 and wide["chance@250"] == pytest.approx(250 / 300)
 
 
 @pytest.mark.parametrize("function", [retrieval, modality_gap])

@@ -175,6 +175,19 @@ SPECS: Mapping[str, list[Any]] = {
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
     "cmsmlc": [{"cmsmlc": {"encoder": LEADS}}],
     **{name: [{name: PAIR}] for name in ("paired_embedding", "clip", "convirt", "mmcl", "siglip")},
+    "lit": [
+        {"lit": {**PAIR, "locked": {"simclr": {"encoder": PAIR["series_encoder"], "trainer": {"max_steps": 5}}}}},
+        {"lit": {**PAIR, "locked_side": "table", "locked": {"scarf": {"hidden_dim": 8, "trainer": {"max_steps": 5}}}}},
+        {"lit": {**PAIR, "locked": {"minirocket": {"features": 84}}, "locked_head": True}},
+    ],
+    "three_towers": [
+        {
+            "three_towers": {
+                **PAIR,
+                "third": {"simclr": {"encoder": PAIR["series_encoder"], "trainer": {"max_steps": 5}}},
+            }
+        }
+    ],
     "vicreg": [{"vicreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 16}}}],
 }
 

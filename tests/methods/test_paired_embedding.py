@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -15,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kinview import PairedData, load_model
 from kinview.diagnostics import positive_rank
-from kinview.methods import CLIP, MMCL, ConVIRT, PairedEmbedding, SigLIP
+from kinview.methods import CLIP, MMCL, SCARF, ConVIRT, LiT, MiniRocket, PairedEmbedding, SigLIP, SimCLR, ThreeTowers
 
 SMALL = {
     "series_encoder": {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 2}},
@@ -140,8 +141,13 @@ def test_classes_that_are_described_as_rows_are_told_apart_without_a_label():
     u, v = model.project(test, "series"), model.project({"table": classes}, "table")
     logits = u @ v.T * float(model.method_.scale)
     np.testing.assert_allclose(said, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-4)
-    with pytest.raises(ValueError, match="1 of 2 candidates lack the side 'table'"):
-        model.match(test, {"table": classes.assign(half=["early", None])}, side="series")
+    shorter = {"table": classes[["half"]]}  # other columns are missing too
+    np.testing.assert_array_equal(model.match(test, shorter, side="series"), said)
+    for half in (["early", None], ["early", "erly"]):
+        with pytest.raises(ValueError, match=r"1 of 2 candidates say nothing .* categories that it"):
+            model.match(test, {"table": classes.assign(half=half)}, side="series")
+    with pytest.raises(ValueError, match="candidates must be pairs"):
+        model.match(test, classes, side="series")
     with pytest.raises(ValueError, match="side says which side X has: 'series' or 'table'"):
         model.match(test, {"table": classes}, side="both")
 
@@ -205,12 +211,31 @@ def test_a_model_is_a_file_with_both_sides(tmp_path):
     assert len(loaded.get_feature_names_out()) == model.transform(pairs).shape[1] == 8
 
 
+def test_frames_are_given_where_they_are_asked_for():
+    pairs, _ = waves(20)
+    model = CLIP(**SMALL, **TWO_STEPS).set_output(transform="pandas").fit(pairs)
+    for side, width in (("both", 16), ("series", 8)):
+        frame = model.transform(pairs, side=side)
+        assert frame.index.equals(pairs.index) and frame.columns[0] == "clip0" and frame.shape == (20, width)
+    assert clone(model).fit(pairs).transform(pairs[:3]).index.tolist() == ["p000", "p001", "p002"]
+    model.set_params(side="table")
+    assert model.transform(pairs).shape == (20, 8) and len(model.get_feature_names_out()) == 8
+    assert isinstance(model.set_output(transform="default").transform(pairs), np.ndarray)
+
+
 def test_two_sides_of_one_kind():
     _, y = waves()
     draw = np.random.default_rng(0)
     leads = draw.normal(size=(40, 2, 20)) + y[:, None, None]
     two = PairedData(first=leads[:, :1], second=leads[:, 1:])
-    assert CLIP(**SMALL, **TWO_STEPS).fit(two).transform(two).shape == (40, 16)
+    model = CLIP(**SMALL, **TWO_STEPS).fit(two)
+    assert model.transform(two).shape == (40, 16) and model.names_ == ("first", "second")
+    for name, own in (("first", leads[:, :1]), ("second", leads[:, 1:])):  # one of them alone
+        np.testing.assert_array_equal(model.transform({name: own}, side=name), model.transform(two, side=name))
+    with pytest.raises(ValueError, match="projector: both sides must come to one size, and they have 8 and 12"):
+        wider = {"mlp": {"hidden_dim": 12, "depth": 2}}
+        mixed = PairedData(series=leads, table=leads[:, 0])
+        CLIP(**{**SMALL, "table_encoder": wider}, projector={"depth": 0}, **TWO_STEPS).fit(mixed)
     columns = PairedData(vitals=pd.DataFrame(leads[:, 0, :3]), laboratory=pd.DataFrame(leads[:, 1, :5]))
     model = CLIP(**SMALL, **TWO_STEPS).fit(columns)
     assert model.names_ == ("vitals", "laboratory") and model.transform(columns, side="laboratory").shape == (40, 8)
@@ -271,8 +296,10 @@ def test_data_other_than_at_fit_are_refused_by_the_name_of_the_side():
     for X, message in [
         ((np.ones((3, 2, 30)), table), "the side 'series': X has 2 channel"),
         ((series, table.drop(columns="half")), "the side 'table': X lacks the column"),
-        ({"series": table, "table": table}, "the side 'series' holds a table, at fit it was time series"),
+        ({"series": table, "table": table}, "the side 'series': X is a DataFrame without a MultiIndex"),
         ({"waves": series, "table": table}, "X has the sides 'waves', 'table', at fit they were"),
+        ({"ecg": series}, "X has the sides 'ecg', at fit they were 'series', 'table'"),
+        ({}, "X has the sides none, at fit they were 'series', 'table'"),
         (series, "X must be pairs"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -302,3 +329,94 @@ def test_gaps_unequal_lengths_and_time_stamps_come_in():
     model = CLIP(**{**SMALL, "series_encoder": told}, **TWO_STEPS).fit(stamped)
     with pytest.raises(ValueError, match="the side 'series': the time stamps of X are numbers, at fit they were dates"):
         model.transform(pairs)
+
+
+# --- a model that stays as it is --------------------------------------------------------------------------------------
+
+TABLE_ENCODER = {"table_encoder": SMALL["table_encoder"]}
+
+
+def known_model(pairs):
+    """A model of the series, trained before."""
+    X = pairs.side("series").rows().batch.x.numpy()
+    return SimCLR(encoder=SMALL["series_encoder"], **TWO_STEPS).fit(X), X
+
+
+def test_a_locked_side_is_bit_for_bit_what_its_model_says(tmp_path):
+    pairs, _ = waves(60)
+    simclr, X = known_model(pairs)
+    before = {name: value.clone() for name, value in simclr.method_.state_dict().items()}
+    trainer = {"max_steps": 200, "max_epochs": 1000, "lr": 3e-3}
+    model = LiT(locked=simclr, **TABLE_ENCODER, trainer=trainer, random_state=0).fit(pairs)
+    Z = simclr.transform(X).to_numpy()
+    np.testing.assert_array_equal(model.transform(pairs, side="series"), Z)
+    assert all(torch.equal(value, before[name]) for name, value in simclr.method_.state_dict().items())
+    unit = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.project(pairs, "series"), unit, atol=1e-6)  # no head: the space is the model's
+    trained = positive_rank(*(model.project(pairs, name) for name in pairs.names)).rank
+    untrained = clone(model).set_params(locked=simclr).initialise(pairs)
+    assert trained > 45 > positive_rank(*(untrained.project(pairs, name) for name in pairs.names)).rank  # chance 30.5
+    loaded = load_model(model.save(tmp_path / "lit.safetensors"))
+    for side in ("both", "series", "table"):
+        np.testing.assert_array_equal(loaded.transform(pairs, side=side), model.transform(pairs, side=side))
+    np.testing.assert_array_equal(loaded.match(pairs, pairs, side="table"), model.match(pairs, pairs, side="table"))
+
+
+def test_any_model_of_either_side_can_be_locked():
+    pairs, _ = waves()
+    rows = pairs.side("table").rows()
+    scarf = SCARF(hidden_dim=8, depth=2, **TWO_STEPS).fit(rows)
+    model = LiT(locked=scarf, locked_side="table", series_encoder=SMALL["series_encoder"], **TWO_STEPS).fit(pairs)
+    np.testing.assert_array_equal(model.transform(pairs, side="table"), scarf.transform(rows))
+    rocket = LiT(locked=MiniRocket(features=84), locked_head=True, **TABLE_ENCODER, **TWO_STEPS).fit(pairs)
+    assert rocket.transform(pairs, side="series").shape == (40, 84)
+    assert rocket.method_.first.projector.weight.requires_grad and rocket.project(pairs, "series").shape == (40, 128)
+    search = GridSearchCV(
+        make_pipeline(LiT(locked=FrozenEstimator(scarf), locked_side="table", **TWO_STEPS), LogisticRegression()),
+        {"lit__side": ["table", "both"]}, cv=2,
+    )  # fmt: skip
+    assert search.fit(pairs, waves()[1]).best_score_ > 0.7
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"locked": "scarf"}, "locked must read time series, as its side holds; got SCARF"),
+        ({"locked": "raw"}, "locked must be a method that makes a representation of time series"),
+        ({"locked": "clip"}, "locked must be a method that makes a representation of time series"),
+        ({"locked_side": "image"}, "locked_side must be 'series' or 'table'; got 'image'"),
+    ],
+)
+def test_what_cannot_be_locked_is_refused(given, message):
+    pairs, _ = waves(12)
+    with pytest.raises(ValueError, match=message):
+        LiT(**{**TABLE_ENCODER, **TWO_STEPS, **given}).fit(pairs)
+
+
+def test_the_third_tower_teaches_and_is_left_behind(tmp_path):
+    pairs, _ = waves()
+    simclr, X = known_model(pairs)
+    model = ThreeTowers(third=simclr, **SMALL, **TWO_STEPS).fit(pairs)
+    third = torch.tensor(simclr.transform(X).to_numpy()).double()
+    batch = model.to_batch(pairs)
+    with torch.no_grad():
+        f, g = model.method_.first(batch).double(), model.method_.second(batch.extra["second"]).double()
+        loss = model.method_.contrast
+        heads = [(loss.a_to_third, f, loss.third_to_a), (loss.b_to_third, g, loss.third_to_b)]
+        terms = [(f, g), *((head.double()(one), back.double()(third)) for head, one, back in heads)]
+        target, scale = torch.arange(len(pairs)), loss.log_scale.double().exp()
+        expected = 0.0
+        for one, other in terms:
+            logits = scale * F.normalize(one, dim=1) @ F.normalize(other, dim=1).T
+            expected += float(F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 6
+        loss.float()
+        views = model.method_.views(
+            batch.replace(extra={**batch.extra, "third": third.float()}), torch.Generator(), 0.0
+        )
+        assert float(model.method_.loss(views).loss) == pytest.approx(expected, abs=1e-5)
+    stored = load_model(model.save(tmp_path / "towers.safetensors"))
+    assert not any("third" in name for name in model.method_.inference_state())
+    np.testing.assert_array_equal(stored.transform(pairs), model.transform(pairs))
+    np.testing.assert_array_equal(stored.match(pairs, pairs, side="series"), model.match(pairs, pairs, side="series"))
+    alone = ThreeTowers(third="summary", third_side="series", **SMALL, **TWO_STEPS).fit(pairs)
+    assert not np.array_equal(alone.transform(pairs), model.transform(pairs))  # what it says changes what is learned

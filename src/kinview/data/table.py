@@ -232,6 +232,9 @@ def _read(X: Any) -> tuple[tuple[str, ...] | None, list[pd.Series]]:
         X = X.to_pandas()
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
+    if isinstance(X, np.ma.MaskedArray):  # whose mask says what is missing
+        kept = object if X.dtype.kind not in "biuf" else np.float64
+        X = np.ma.filled(X.astype(kept), np.nan)
     if not isinstance(X, pd.DataFrame):
         if _has_cells_of_its_own(X):
             return None, [pd.Series(column, dtype=object) for column in np.asarray(X, dtype=object).T]

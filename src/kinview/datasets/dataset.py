@@ -228,8 +228,8 @@ task='regression'), --task regression)
     def pairs(self, part: Literal["all", "train", "test"] = "all") -> PairedData:
         """The samples and what is known of them besides, as pairs: X, and the static columns as a table.
 
-        The sides are called ``series`` and ``table``; of a table ``table`` and ``static``. A channel or column of X that is
-        a static column too stays on that side alone: it would give the partner away (age in PhysioNet 2012).
+        The sides are called ``series`` and ``table``; of a table ``table`` and ``static``. A channel or column of X
+        that is a static column too stays on that side alone: it would give the partner away (PhysioNet 2012: age).
 
         Parameters
         ----------

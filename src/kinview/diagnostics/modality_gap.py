@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from kinview.parameters import check_number
+
 __all__ = ["ModalityGap", "modality_gap", "shifted"]
 
 
@@ -78,6 +80,7 @@ def shifted(
     >>> round(before, 3), round(modality_gap(*shifted(A, B, before)).gap, 3)
     (1.961, 0.0)
     """
+    check_number(distance, "distance")
     u, v = _unit_pairs(A, B)
     line = u.mean(axis=0) - v.mean(axis=0)
     length = float(np.linalg.norm(line))

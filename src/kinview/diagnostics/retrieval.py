@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int64
-from scipy.stats import rankdata
+from scipy.special import gammaln
 
 from kinview.parameters import check_integer
 
 __all__ = ["retrieval"]
+
+_BLOCK = 1024  # rows that are compared with all others at once
 
 
 def retrieval(
@@ -20,14 +22,16 @@ def retrieval(
     B: Float[np.ndarray, "n d"],
     *,
     names: Any = None,
-    k: Sequence[int] = (1, 5, 10),
+    k: int | Sequence[int] = (1, 5, 10),
 ) -> pd.DataFrame:
-    r"""Retrieval in both directions: recall at k, mean and median rank of the partner, and each at chance.
+    r"""Retrieval in both directions: recall at k, mean and median rank of the partner, and what chance would give.
 
     With the cosines :math:`s_{ij}` of row i of A and row j of B, the rank of the partner is
-    :math:`r_i = 1 + |\{j : s_{ij} > s_{ii}\}| + \tfrac12 |\{j \ne i : s_{ij} = s_{ii}\}|`, 1 being best; recall at k is
-    the fraction of rows with :math:`r_i \le k`, and the mean reciprocal rank that of :math:`1 / r_i`. At chance recall
-    at k is k/n, and the mean and median rank are (n + 1)/2.
+    :math:`r_i = 1 + |\{j : s_{ij} > s_{ii}\}|`, 1 being best; recall at k is the fraction of rows with
+    :math:`r_i \le k`, and the mean reciprocal rank that of :math:`1 / r_i`. Rows that are equally near stand in any
+    order: ranks are the mean over all orders, and a partner counts for recall by the fraction of the orders in which it
+    is among the first k, so that equal projections have what chance has. At chance recall at k is k/n and the mean rank
+    (n + 1)/2.
 
     Parameters
     ----------
@@ -35,15 +39,16 @@ def retrieval(
         Projections of both sides of the same samples; rows with NaN (a side is lacking) are left out.
     names : array-like ``(n,)``, optional
         Which rows are of one thing, a patient for example: then the best of them is the partner, and chance is worked
-        out for that.
-    k : sequence of int
+        out for that. A row without a name is of nothing else.
+    k : int or sequence of int
         How many of the nearest are looked at.
 
     Returns
     -------
     DataFrame
         Two rows, ``first to second`` and ``second to first``; columns ``n``, ``recall@k``, ``chance@k``, ``mean_rank``,
-        ``median_rank``, ``chance_rank``, ``mean_reciprocal_rank``.
+        ``median_rank``, ``chance_rank`` (of the mean rank), ``mean_reciprocal_rank``. 1 is the best rank; of
+        :func:`positive_rank` n is.
 
     Raises
     ------
@@ -59,51 +64,80 @@ def retrieval(
     >>> A = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     >>> retrieval(A, A[[0, 2, 1]], k=[1, 2])[["recall@1", "chance@1", "recall@2", "mean_rank"]].round(3)
                      recall@1  chance@1  recall@2  mean_rank
-    first to second     0.333     0.333     0.667      1.833
-    second to first     0.333     0.333     0.667      1.833
+    first to second     0.333     0.333     0.833      1.833
+    second to first     0.333     0.333     0.833      1.833
     """
-    for number in k:
+    for number in (k,) if isinstance(k, int) else k:
         check_integer(number, "k", at_least=1)
+    k = (k,) if isinstance(k, int) else tuple(k)
     A, B = (np.asarray(Z, dtype=np.float64) for Z in (A, B))
     if A.ndim != 2 or A.shape != B.shape:
         raise ValueError(f"retrieval needs two matrices (n, d) of one shape; got {A.shape} and {B.shape}")
     known = ~(np.isnan(A).any(axis=1) | np.isnan(B).any(axis=1))
     if not known.any():
         raise ValueError("no sample has both sides, so that none can be found by the other")
-    codes = np.arange(len(A)) if names is None else pd.factorize(np.asarray(names), use_na_sentinel=False)[0]
+    codes = np.arange(len(A)) if names is None else pd.factorize(np.asarray(names))[0]
+    codes = np.where(codes < 0, len(codes) + np.arange(len(codes)), codes)  # without a name: of nothing else
     if len(codes) != len(A):
         raise ValueError(f"names has {len(codes)} entries for {len(A)} samples; give one a sample")
     A, B, codes = A[known], B[known], codes[known]
     lengths = [np.linalg.norm(Z, axis=1, keepdims=True) for Z in (A, B)]
     if not all(bool((np.isfinite(one) & (one > 0)).all()) for one in lengths):
         raise ValueError("a projection is zero or not finite, and has no direction")
-    cosines = np.round((A / lengths[0]) @ (B / lengths[1]).T, 12)  # equal but for rounding is equal
-    rows = {"first to second": _ranks(cosines, codes), "second to first": _ranks(cosines.T, codes)}
-    return pd.DataFrame({name: _summary(ranks, codes, k) for name, ranks in rows.items()}).T.astype({"n": int})
+    u, v = A / lengths[0], B / lengths[1]
+    codes = np.unique(codes, return_inverse=True)[1]
+    rows = {"first to second": _places(u, v, codes), "second to first": _places(v, u, codes)}
+    return pd.DataFrame({name: _summary(found, codes, k) for name, found in rows.items()}).T.astype({"n": int})
 
 
-def _ranks(cosines: Float[np.ndarray, "n n"], codes: Int64[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Rank of the best partner of each row; one that shares its place has the mean of the places."""
-    places = rankdata(-cosines, axis=1)
-    partners = codes[:, None] == codes[None, :]
-    found: np.ndarray = np.where(partners, places, np.inf).min(axis=1)
-    return found
+class _Places(NamedTuple):
+    """Of each row: how many are nearer than its best partner, as near as it, and how many of these are partners."""
+
+    nearer: Int64[np.ndarray, " n"]
+    alike: Int64[np.ndarray, " n"]
+    partners: Int64[np.ndarray, " n"]
 
 
-def _summary(ranks: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"], k: Sequence[int]) -> dict[str, float]:
-    n = len(ranks)
+def _places(u: Float[np.ndarray, "n d"], v: Float[np.ndarray, "n d"], codes: Int64[np.ndarray, " n"]) -> _Places:
+    """Where the best partner of each row stands, in blocks, so that memory does not grow with n²."""
+    parts = []
+    for start in range(0, len(u), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        cosines = np.round(u[block] @ v.T, 12)  # equal but for rounding is equal
+        partners = codes[block, None] == codes[None, :]
+        best = np.where(partners, cosines, -np.inf).max(axis=1, keepdims=True)
+        alike = cosines == best
+        parts.append((
+            (cosines > best).sum(axis=1), alike.sum(axis=1), (alike & partners).sum(axis=1),
+        ))  # fmt: skip
+    return _Places(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _summary(found: _Places, codes: Int64[np.ndarray, " n"], k: Sequence[int]) -> dict[str, float]:
+    n = len(codes)
     partners = np.bincount(codes)[codes]  # of each row, itself included
-    found: dict[str, float] = {"n": n}
+    ranks = found.nearer + (found.alike + 1) / (found.partners + 1)  # mean of the best of them over all orders
+    values: dict[str, float] = {"n": n}
     for number in k:
-        found[f"recall@{number}"] = float((ranks <= number).mean())
-        found[f"chance@{number}"] = float(1 - np.mean([_none_among(n, int(m), min(number, n)) for m in partners]))
-    found |= {"mean_rank": float(ranks.mean()), "median_rank": float(np.median(ranks))}
-    found["chance_rank"] = float(((n + 1) / (partners + 1)).mean())
-    found["mean_reciprocal_rank"] = float((1 / ranks).mean())
-    return found
+        within = np.clip(number - found.nearer, 0, found.alike)
+        values[f"recall@{number}"] = float(1 - np.mean(_none_among(found.alike, found.partners, within)))
+        values[f"chance@{number}"] = float(1 - np.mean(_none_among(n, partners, np.full(n, min(number, n)))))
+    values |= {"mean_rank": float(ranks.mean()), "median_rank": float(np.median(ranks))}
+    values["chance_rank"] = float(((n + 1) / (partners + 1)).mean())
+    values["mean_reciprocal_rank"] = float((1 / ranks).mean())
+    return values
 
 
-def _none_among(n: int, partners: int, k: int) -> float:
-    """Probability that k of n places, drawn at random, hold none of the partners."""
-    places = np.arange(k)
-    return float(np.prod(np.maximum(n - partners - places, 0) / (n - places)))
+def _none_among(places: Any, partners: Any, k: Any) -> Float[np.ndarray, " n"]:
+    """Probability that k of so many places, drawn at random, hold none of the partners."""
+    places, k = np.broadcast_arrays(places, k)
+    others = places - partners
+    possible = k <= others
+    rest = np.where(possible, others, k)
+    logarithm = _log_choose(rest, k) - _log_choose(places, k)
+    probability: np.ndarray = np.where(possible, np.exp(logarithm), 0.0)
+    return probability
+
+
+def _log_choose(n: Any, k: Any) -> Any:
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from kinview.methods.joint_embedding.method import JointEmbeddingMethod as JointEmbeddingMethod
     from kinview.methods.joint_embedding.simclr import SimCLR as SimCLR, TabularSimCLR as TabularSimCLR
+    from kinview.methods.lit import LiT as LiT, LiTMethod as LiTMethod
     from kinview.methods.mixing_up import MixingUp as MixingUp, MixingUpMethod as MixingUpMethod
     from kinview.methods.paired_embedding import (
         PairedEmbedding as PairedEmbedding,
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     from kinview.methods.subtab import SubTab as SubTab, SubTabMethod as SubTabMethod
     from kinview.methods.tacl import TabularTaCL as TabularTaCL, TaCL as TaCL, TaCLMethod as TaCLMethod
     from kinview.methods.tfc.estimator import TFC as TFC, TFCMethod as TFCMethod
+    from kinview.methods.three_towers import ThreeTowers as ThreeTowers, ThreeTowersMethod as ThreeTowersMethod
     from kinview.methods.transtab.estimator import TransTab as TransTab
     from kinview.methods.transtab.method import TransTabMethod as TransTabMethod
     from kinview.methods.ts2vec.estimator import TS2Vec as TS2Vec, TS2VecMethod as TS2VecMethod

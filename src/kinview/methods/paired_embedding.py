@@ -61,15 +61,21 @@ class Tower(nn.Module):
         self.register_buffer("mean", torch.zeros(width_of(encoder)))
 
     @classmethod
-    def of(cls, parameters: Any, sizes: Sizes) -> Tower:
-        """Tower for a side of these sizes, as the parameters of a method say."""
+    def of(cls, parameters: Any, sizes: Sizes, **projection: Any) -> Tower:
+        """Tower for a side of these sizes, as the parameters of a method say; keywords are sizes of its projector."""
         kind = "series" if sizes.modality == "time_series" else "table"
         encoder = encoder_of(f"{kind}_encoder", getattr(parameters, f"{kind}_encoder"), sizes)
         name = f"{kind}_augmentation"
         given = getattr(parameters, name)
-        projector = Perceptron.of(parameters.projector or {}, "projector", depth=1, bias=False)
+        projector = Perceptron.of({**(parameters.projector or {}), **projection}, "projector", depth=1, bias=False)
         view = None if given is None else one_view_of(name, given, sizes.modality)
         return cls(encoder, projector.build(width_of(encoder)), view, parameters.pooling)
+
+    @property
+    def dim(self) -> int:
+        """Size of a projection."""
+        layers = [layer for layer in self.projector.modules() if isinstance(layer, nn.Linear)]
+        return layers[-1].out_features if layers else len(self.mean)
 
     def features(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Representation of each row."""
@@ -98,8 +104,19 @@ class PairedEmbeddingMethod(Method):
     def __init__(self, parameters: Any, sizes: Any) -> None:
         super().__init__(sizes)
         assert isinstance(sizes, PairSizes)
-        self.first, self.second = Tower.of(parameters, sizes.first), Tower.of(parameters, sizes.second)
+        self.first, self.second = self._towers(parameters, sizes)
+        dims = [tower.dim for tower in self.towers]
+        if dims[0] != dims[1]:
+            raise ValueError(
+                f"projector: both sides must come to one size, and they have {dims[0]} and {dims[1]}; give a depth of "
+                "1 or more, or encoders of one size"
+            )
+        self.dim = dims[0]
         self.contrast = loss_of("loss", parameters.loss)
+
+    def _towers(self, parameters: Any, sizes: PairSizes) -> tuple[Tower, Tower]:
+        """Networks of both sides."""
+        return Tower.of(parameters, sizes.first), Tower.of(parameters, sizes.second)
 
     @property
     def towers(self) -> tuple[Tower, Tower]:
@@ -242,7 +259,7 @@ class PairedEmbedding(PairedEstimator):
     pooling: PoolingName = shared.pooling("How features over time become one vector.")
     series_augmentation: Any = shared.augmentation(
         None,
-        "Any registered augmentation of one view, which training sees of a side of series; none by default (CLIP).",
+        "Any registered augmentation of one view, which training sees of a side of series; CLIP has none.",
     )
     table_augmentation: Any = shared.augmentation(
         None, "The same of a side of tables, such as ``{column_corruption: {corruption_rate: 0.3}}``."
@@ -251,7 +268,7 @@ class PairedEmbedding(PairedEstimator):
         None,
         "mapping",
         check=_check_projector,
-        doc="Sizes of the projectors P and Q: ``out_dim`` of the common space (128), ``depth`` (1, linear: CLIP), "
+        doc="Sizes of the projectors P and Q: ``out_dim`` of the common space (128), ``depth`` (1: linear, as CLIP), "
         "``hidden_dim``, ``batch_norm``, ``bias`` (False); see :class:`kinview.modules.Perceptron`.",
     )
     loss: Any = spec("clip", "loss", doc="Any registered loss of two views that needs nothing besides.")

@@ -114,7 +114,10 @@ class Case:
     def training_rows(self, estimator: Any) -> Batch:
         """The samples as the method of a fitted estimator trains on them, with what it uses."""
         groups = self.metadata["groups"] if "groups" in estimator.uses else None
-        batch = estimator.to_batch(self.X, groups=groups)
+        if isinstance(self.X, PairedData):  # some know more of training samples than of others
+            batch = estimator._read_training(self.X, groups, train=False)
+        else:
+            batch = estimator.to_batch(self.X, groups=groups)
         batch = estimator._with_metadata(batch, self.metadata["y"], self.metadata["extra"])
         rows: Batch = estimator._training_rows(batch)
         return rows

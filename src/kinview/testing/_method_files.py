@@ -44,6 +44,7 @@ def _stored(estimator: Any) -> dict[str, Tensor]:
 
 def _check_needed(method: Method, batch: Batch, stored: Mapping[str, Tensor]) -> None:
     """Assert that an embedding rests on the stored tensors: on no other, and on those of each module."""
+    stored = {name: value for name, value in stored.items() if "/" not in name}  # others are of a model inside
     undeclared = sorted(stored.keys() - method.inference_state().keys())
     assert not undeclared, f"the file holds tensors that inference_state() does not name: {_list(undeclared)}"
     method = copy.deepcopy(method).double()

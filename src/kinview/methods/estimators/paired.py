@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._set_output import _get_output_config  # public only through what wraps an output
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -32,10 +33,30 @@ from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.training.method import PairSizes, Sizes
 
-__all__ = ["OTHER_SIDE", "PairedEstimator", "other_side"]
+__all__ = ["OTHER_SIDE", "PairedEstimator", "SideReader", "other_side", "with_channels"]
 
 OTHER_SIDE = "second"
 """Where ``extra`` of a batch holds the second side."""
+
+
+class SideReader(Protocol):
+    """What is known of a side since fit, and reads its samples for the network."""
+
+    @property
+    def holds_series(self) -> bool:
+        """Whether its samples are series."""
+
+    def batch(self, rows: Any) -> Batch:
+        """Samples that have the side, as the network takes them."""
+
+    def nothing(self, n: int) -> Batch:
+        """So many samples of which nothing was observed."""
+
+    def sizes(self, rows: int) -> Sizes:
+        """Sizes of what the network is given."""
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for a model file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +68,17 @@ class _SeriesReader:
     time_unit: TimeUnit | None
     length: int
 
+    @property
+    def holds_series(self) -> bool:
+        return True
+
     @classmethod
     def fit(cls, panel: Panel, scaling: Any) -> _SeriesReader:
         x = panel.batch.x
         return cls(panel.channels, fit_scaler(x, scaling), panel.time_unit, x.shape[2])
 
     def batch(self, rows: Panel) -> Batch:
-        rows = _with_channels(rows, self.channels)
+        rows = with_channels(rows, self.channels)
         return rows.batch.replace(x=self.scaler.apply(rows.batch.x), groups=None)
 
     def nothing(self, n: int) -> Batch:
@@ -76,6 +101,10 @@ class _TableReader:
 
     schema: TableSchema
 
+    @property
+    def holds_series(self) -> bool:
+        return False
+
     @classmethod
     def fit(cls, rows: pd.DataFrame, text: Any, scaling: Any) -> _TableReader:
         return cls(TableSchema.fit(rows, text=text, scaling=scaling))
@@ -93,7 +122,7 @@ class _TableReader:
         return {"schema": self.schema.to_config()}
 
 
-def _reader_from(config: dict[str, Any]) -> _SeriesReader | _TableReader:
+def _reader_from(config: dict[str, Any]) -> SideReader:
     if "schema" in config:
         return _TableReader(TableSchema.from_config(config["schema"]))
     return _SeriesReader(
@@ -101,7 +130,12 @@ def _reader_from(config: dict[str, Any]) -> _SeriesReader | _TableReader:
     )
 
 
-class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """What scikit-learn asks of a transformer."""
+
+
+# no wrapper of the output: a frame has the names of the samples, which it does not know
+class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """A scikit-learn transformer around a method for pairs.
 
     ``fit`` and ``transform`` take :class:`~kinview.PairedData`, a mapping of both sides by name, or a tuple of both;
@@ -130,7 +164,7 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
     method_: Any
     names_: tuple[str, str]
     n_pairs_: int
-    _readers: tuple[_SeriesReader | _TableReader, _SeriesReader | _TableReader]
+    _readers: tuple[SideReader, SideReader]
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> Self:
         """Pre-train on the samples that have both sides.
@@ -175,12 +209,32 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
             Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32.
         """
         number = self._number_of(self.side if side is None else side)
-        batch = self.to_batch(X)
+        pairs = PairedData.of(X, self.names_)
+        batch = self.to_batch(pairs)
         if number is None:
             embedded = self._embed(batch, out)
         else:
             embedded = self._in_chunks(batch, lambda rows: self.method_.side(rows, number), out)
-        return embedded.numpy() if out is None else out
+        values = embedded.numpy() if out is None else out
+        container = _get_output_config("transform", self)["dense"]
+        if container == "default":
+            return values
+        if container != "pandas":
+            raise ValueError(f"the output is asked for as {container}; pairs give arrays and pandas' frames")
+        columns = [f"{type(self).__name__.lower()}{i}" for i in range(values.shape[1])]
+        return pd.DataFrame(values, index=pairs.index, columns=columns, copy=False)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Give frames, whose index are the names of the samples ("pandas"), or arrays ("default")."""
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    @property
+    def _n_features_out(self) -> int:
+        """Columns of ``transform``, which the parameter ``side`` chooses."""
+        widths: tuple[int, int] = self.method_.widths
+        return sum(widths) if self.side == "both" else widths[self.names_.index(self.side)]
 
     def project(self, X: Any, side: str) -> Float[np.ndarray, "n d"]:
         """Unit vectors ``(n, d)`` of one side in the space that both sides share; NaN where a sample lacks it.
@@ -227,12 +281,36 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
         if number is None:
             raise ValueError(f"side says which side X has: {' or '.join(map(repr, self.names_))}")
         other = self.names_[1 - number]
-        u, v = self.project(X, side), self.project(candidates, other)
-        if np.isnan(v).any():
-            lacking = int(np.isnan(v).any(axis=1).sum())
-            raise ValueError(f"{lacking} of {len(v)} candidates lack the side {other!r}, of which nothing was observed")
+        described = self._described(PairedData.of(candidates, self.names_, "candidates"), other)
+        u, v = self.project(X, side), self.project(described, other)
+        unknown = np.isnan(v).any(axis=1) | self._of_unknown_categories(described, 1 - number)
+        if unknown.any():
+            raise ValueError(
+                f"{int(unknown.sum())} of {len(v)} candidates say nothing on the side {other!r} that fit has seen: no "
+                f"value, or categories that it does not know (sample {described.index[unknown.argmax()]!r})"
+            )
         logits = torch.from_numpy(u @ v.T) * self.method_.scale.cpu()
         found: np.ndarray = torch.softmax(logits, dim=1).numpy()
+        return found
+
+    def _described(self, candidates: PairedData, name: str) -> PairedData:
+        """Candidates with all columns of a side of tables: those that were not given are missing."""
+        side, reader = candidates.side(name), self._readers[self.names_.index(name)]
+        if not isinstance(reader, _TableReader) or not isinstance(side.data, pd.DataFrame):
+            return candidates
+        absent = [column for column in reader.schema.names if column not in side.data.columns]
+        whole = dataclasses.replace(side, data=side.data.assign(**dict.fromkeys(absent, np.nan)))
+        return candidates.with_side(name, whole)
+
+    def _of_unknown_categories(self, candidates: PairedData, number: int) -> Bool[np.ndarray, " m"]:
+        """Which candidates have no value but categories that fit has not seen."""
+        reader = self._readers[number]
+        if not isinstance(reader, _TableReader):
+            return np.zeros(len(candidates), dtype=bool)
+        batch = self.to_batch(candidates)
+        x = (other_side(batch) if number else batch).x
+        known = ~torch.isnan(x) & ~((x == 0) & torch.tensor(reader.schema.categorical))
+        found: np.ndarray = (~known.any(dim=1)).numpy()
         return found
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
@@ -270,7 +348,7 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
         return first.replace(groups=codes, extra={OTHER_SIDE: second})
 
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
-        self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
+        self._is_fitted = False  # until all of this has succeeded
         self.check_parameters()
         pairs = PairedData.of(X)
         sides = [pairs.side(name) for name in pairs.names]
@@ -280,16 +358,21 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
         self._check_side(pairs.names)
         self.names_ = pairs.names
         self._readers = cast(
-            "Any", tuple(self._fit_reader(name, s) for name, s in zip(pairs.names, sides, strict=True))
+            "Any", tuple(self._fit_reader(name, s, train) for name, s in zip(pairs.names, sides, strict=True))
         )
         y, _, _ = self._in_order_of(pairs.index, y, None, None)
-        batch = self._read(pairs, groups)
+        batch = self._read_training(pairs, groups, train=train)
         self.n_pairs_ = int(pairs.complete.sum())
         self._fit_batch(self._with_metadata(batch, y, None) if train else batch, train=train)
-        self._n_features_out = self._width()
+        self._is_fitted = True
         return self
 
-    def _fit_reader(self, name: str, side: Side) -> _SeriesReader | _TableReader:
+    def _read_training(self, pairs: PairedData, groups: Any, *, train: bool) -> Batch:
+        """Training samples, with whatever training needs of them besides."""
+        return self._read(pairs, groups)
+
+    def _fit_reader(self, name: str, side: Side, train: bool) -> SideReader:
+        """Learn how a side is read; of training samples, for a network that is trained or left as it is."""
         rows = side.rows()
         with _of_side(name):
             if isinstance(rows, Panel):
@@ -308,10 +391,6 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
         if side not in self.names_:
             raise ValueError(f"side must be 'both', {' or '.join(map(repr, self.names_))}; got {side!r}")
         return self.names_.index(side)
-
-    def _width(self) -> int:
-        widths: tuple[int, int] = self.method_.widths
-        return sum(widths) if self.side == "both" else widths[self.names_.index(self.side)]
 
     def _with_metadata(self, batch: Batch, y: Any, extra: Any) -> Batch:
         return super()._with_metadata(batch, y, extra).replace(extra=batch.extra)
@@ -365,7 +444,7 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
         return min(super()._rows_a_chunk(batch), super()._rows_a_chunk(other_side(batch)))
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_n_features_out")
+        return getattr(self, "_is_fitted", False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -383,15 +462,19 @@ class PairedEstimator(EstimatorCore, ClassNamePrefixFeaturesOutMixin, Transforme
         }
         return facts, self.method_.inference_state()
 
+    def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
+        """How a side is read, from a model file."""
+        return _reader_from(config)
+
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
         first, second = facts["sides"]
         self.names_ = (str(first["name"]), str(second["name"]))
         self._check_side(self.names_)
-        self._readers = (_reader_from(first), _reader_from(second))
+        self._readers = (self._restore_reader(first, tensors), self._restore_reader(second, tensors))
         self.training_ = None
         self._restore_network(cast("Any", PairSizes.from_config(facts["sizes"])), tensors)
-        self._n_features_out = self._width()
+        self._is_fitted = True
 
 
 def other_side(batch: Batch) -> Batch:
@@ -410,17 +493,17 @@ def _of_side(name: str) -> Iterator[None]:
         raise ValueError(f"the side {name!r}: {error}") from error
 
 
-def _scattered(name: str, side: Side, reader: _SeriesReader | _TableReader, n: int) -> Batch:
+def _scattered(name: str, side: Side, reader: SideReader, n: int) -> Batch:
     """A side of all samples, scaled; nothing observed where a sample lacks it."""
     places = torch.from_numpy(np.flatnonzero(side.present))
     if not len(places):
         return reader.nothing(n)
     rows = side.rows()
-    if isinstance(rows, Panel) != isinstance(reader, _SeriesReader):
+    if isinstance(rows, Panel) != reader.holds_series:
         held, known = ("time series", "a table") if isinstance(rows, Panel) else ("a table", "time series")
         raise ValueError(f"the side {name!r} holds {held}, at fit it was {known}")
     with _of_side(name):
-        known_rows = reader.batch(cast("Any", rows))
+        known_rows = reader.batch(rows)
     if len(places) == n:
         return known_rows.replace(index=torch.arange(n))
     x = torch.full((n, *known_rows.x.shape[1:]), torch.nan, dtype=known_rows.x.dtype)
@@ -432,7 +515,7 @@ def _scattered(name: str, side: Side, reader: _SeriesReader | _TableReader, n: i
     return Batch.of(x, times=times)
 
 
-def _with_channels(rows: Panel, channels: tuple[str, ...]) -> Panel:
+def with_channels(rows: Panel, channels: tuple[str, ...]) -> Panel:
     """Series with the channels of fit, in their order; by position where either has no names."""
     if rows.channels == channels:
         return rows

@@ -1,0 +1,267 @@
+"""LiT: one side is what a model has learned already and stays as it is; the other side learns to find it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from torch import Tensor, nn
+
+from kinview.data.batch import Batch
+from kinview.data.modality import NOUNS, SERIES, TABLE
+from kinview.data.paired import Side
+from kinview.data.panel import Panel
+from kinview.methods import methods
+from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.base import EstimatorCore, own_copy
+from kinview.methods.estimators.model_file import described, rebuilt
+from kinview.methods.estimators.paired import SideReader, with_channels
+from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.estimators.shared_parameters import TextRule
+from kinview.methods.estimators.tabular import TabularEstimator
+from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod, Tower
+from kinview.parameters import anything, flag, parameterised, spec
+from kinview.training.method import Method, PairSizes, Sizes
+
+__all__ = ["LiT", "LiTMethod", "LockedReader", "check_side_name", "embedded", "locked_model"]
+
+_USUAL = {SERIES: "ts2vec", TABLE: "scarf"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LockedReader:
+    """A side that the network is given as a fitted model embeds it."""
+
+    model: Any
+    width: int
+
+    @property
+    def holds_series(self) -> bool:
+        """Whether its samples are series."""
+        return isinstance(self.model, SeriesEstimator)
+
+    def batch(self, rows: Any) -> Batch:
+        """Representations of the samples."""
+        return Batch.of(torch.from_numpy(embedded(self.model, rows)))
+
+    def nothing(self, n: int) -> Batch:
+        """So many samples of which nothing was observed."""
+        return Batch.of(torch.full((n, self.width), torch.nan))
+
+    def sizes(self, rows: int) -> Sizes:
+        """Sizes of the representations, a number each."""
+        return Sizes(cardinalities=(0,) * self.width, rows=rows)
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for a model file; the model's tensors stand beside it."""
+        facts, _ = self.model.fitted_state()
+        return {"of": described(self.model, facts), "facts": facts, "width": self.width}
+
+
+def embedded(model: Any, rows: Panel | pd.DataFrame) -> Float[np.ndarray, "n d"]:
+    """Representations of samples by a fitted model of series or of tables, in float32."""
+    if isinstance(rows, Panel):
+        panel = with_channels(rows, model.channels_)
+        model._check_time_unit(panel)
+        Z: np.ndarray = model._embed(model._scaled(panel).replace(groups=None)).numpy()
+    else:
+        Z = np.asarray(model.transform(rows))
+    return np.array(Z, dtype=np.float32, order="C")
+
+
+def locked_model(parameter: str, given: Any, rows: Panel | pd.DataFrame, seed: int, *, train: bool) -> EstimatorCore:
+    """Fitted model for the samples of a side: own copy of one that is fitted, or one that is trained on them.
+
+    Raises
+    ------
+    ValueError
+        If it reads samples of another kind, or is no model of kinview with representations; the parameter is named.
+    """
+    modality = SERIES if isinstance(rows, Panel) else TABLE
+    given = given.estimator if isinstance(given, FrozenEstimator) else given
+    built = methods.build(_USUAL[modality] if given is None else given, for_modality=modality)
+    fitted = getattr(built, "fitted_network", None)
+    model = fitted or built
+    kinds = {SERIES: SeriesEstimator, TABLE: TabularEstimator}
+    if not isinstance(model, tuple(kinds.values())) or not isinstance(model, EstimatorCore):
+        raise ValueError(
+            f"{parameter} must be a method that makes a representation of {NOUNS[modality]}, such as "
+            f"{_USUAL[modality]!r}, or a fitted one; got {given!r}"
+        )
+    if not isinstance(model, kinds[modality]):
+        raise ValueError(f"{parameter} must read {NOUNS[modality]}, as its side holds; got {type(model).__name__}")
+    if fitted is not None:
+        return own_copy(fitted)
+    estimator: Any = clone(model)
+    if getattr(estimator, "random_state", 0) is None:
+        estimator.set_params(random_state=seed)
+    X = _as_container(rows)
+    made: EstimatorCore = estimator.fit(X) if train else estimator.initialise(X)
+    return made
+
+
+def _first(rows: Panel | pd.DataFrame) -> Panel | pd.DataFrame:
+    if not isinstance(rows, Panel):
+        return rows.iloc[:1]
+    return dataclasses.replace(rows, batch=rows.batch.rows(slice(0, 1)), index=rows.index[:1])
+
+
+def _as_container(rows: Panel | pd.DataFrame) -> Any:
+    """Samples as the estimators of series or tables take them."""
+    if not isinstance(rows, Panel):
+        return rows
+    x, times = rows.batch.x.numpy(), rows.batch.times
+    if times is None:
+        return x
+    inside = torch.isfinite(times).numpy()
+    index = pd.MultiIndex.from_arrays([np.nonzero(inside)[0], times.numpy()[inside]], names=["sample", "time"])
+    frame = pd.DataFrame(x.swapaxes(1, 2)[inside], index=index, columns=list(rows.channels))
+    if rows.time_unit == "seconds":
+        stamps = pd.to_timedelta(index.get_level_values(1), unit="s")
+        frame.index = pd.MultiIndex.from_arrays([index.get_level_values(0), stamps], names=index.names)
+    return frame
+
+
+def check_side_name(value: Any, name: str) -> None:
+    """Refuse what cannot be the name of a side."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be the name of a side; got {value!r}")
+
+
+class LockedTower(Tower):
+    """A side as a model embeds it; a head is trained where it is asked for."""
+
+    def __init__(self, width: int, head: nn.Module) -> None:
+        nn.Module.__init__(self)
+        self.encoder, self.projector = nn.Identity(), head
+        self.view = None
+        self.register_buffer("mean", torch.zeros(width))
+
+    def features(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """The representation, as it came."""
+        return batch.x
+
+
+class LiTMethod(PairedEmbeddingMethod):
+    """One locked side, whose representation is the common space, and a tower that learns to find it."""
+
+    def _towers(self, parameters: Any, sizes: PairSizes) -> tuple[Tower, Tower]:
+        number = parameters.locked_number
+        own, other = (sizes.first, sizes.second)[:: -1 if number else 1]
+        width = len(own.cardinalities) or own.channels  # of an estimator that has not seen its model yet
+        free = Tower.of(parameters, other) if parameters.locked_head else Tower.of(parameters, other, out_dim=width)
+        head: nn.Module = nn.Linear(width, free.dim, bias=False) if parameters.locked_head else nn.Identity()
+        locked = LockedTower(width, head)
+        return (free, locked) if number else (locked, free)
+
+
+@methods.register("lit", reference="Zhai et al.: LiT: Zero-Shot Transfer with Locked-image text Tuning, CVPR 2022")
+@parameterised
+class LiT(PairedEmbedding):
+    r"""LiT: a model of one side stays as it is, and the other side learns to find what it says of a sample.
+
+    With the representation h of a fitted model, f the encoder of the other side and P its projector, the loss is that
+    of :class:`CLIP` between :math:`P f(a_i)` and :math:`h(b_i)`. Representations of the locked side are computed once;
+    ``transform`` gives them bit for bit as the model does.
+
+    Notes
+    -----
+    Any model of kinview can be locked: a method of series or of tables, fitted or loaded
+    (``kinview.load_model("model.safetensors")``), fixed features such as MiniRocket among them. A name or a spec is
+    trained on the training samples of its side first, without labels. The model travels in the file.
+
+    =========== =================================== ====================== =============================================
+    what        paper                               official code          kinview
+    =========== =================================== ====================== =============================================
+    locked      the image tower, trained with       not read               either side, any model
+                labels
+    head of the none, or a linear one; little       not read               none; linear with ``locked_head``
+    locked side difference
+    loss        CLIP's, learned temperature         not read               the same
+    other side  from scratch or pre-trained         not read               from scratch
+    training    Adafactor, 1.3·10⁹ pairs (recalled) not read               that of SimCLR here
+    =========== =================================== ====================== =============================================
+
+    References
+    ----------
+    .. [1] Zhai, Wang, Mustafa, Steiner, Keysers, Kolesnikov, Beyer: LiT: Zero-Shot Transfer with Locked-image text
+       Tuning, CVPR 2022, arXiv 2111.07991.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from kinview import PairedData
+    >>> from kinview.methods import LiT, MiniRocket
+    >>> t, phase = np.linspace(0, 6, 40), np.arange(20) / 3
+    >>> waves = np.sin(t + phase[:, None])[:, None, :]
+    >>> pairs = PairedData(series=waves, table=pd.DataFrame({"phase": phase}))
+    >>> features = MiniRocket(features=84, random_state=0).fit(waves)
+    >>> small = {"mlp": {"hidden_dim": 8, "depth": 2}}
+    >>> model = LiT(locked=features, table_encoder=small, trainer={"max_steps": 2}).fit(pairs)
+    >>> bool((model.transform(pairs, side="series") == features.transform(waves)).all(axis=None))
+    True
+    """
+
+    locked: Any = spec(
+        None,
+        "method",
+        words="estimator, str or mapping",
+        doc="The model that stays as it is: a *fitted* kinview estimator (its weights are copied; wrap it in "
+        ":class:`sklearn.frozen.FrozenEstimator` for a grid search, whose ``clone`` forgets what was fitted), or a "
+        "spec, which is trained on its side first. By default TS2Vec for series and SCARF for tables.",
+    )
+    locked_side: str = anything(
+        "series",
+        "str",
+        check=check_side_name,
+        doc="Name of the side that it embeds.",
+    )
+    locked_head: bool = flag(False, doc="Whether a linear map of the locked representation is trained too.")
+    series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for the other side.")
+    table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for the other side.")
+    text: TextRule = shared.text()
+    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
+
+    method_class: ClassVar[type[Method]] = LiTMethod
+
+    @property
+    def locked_number(self) -> int:
+        """Place of the locked side."""
+        names = getattr(self, "names_", ("series", "table"))
+        return names.index(self.locked_side) if self.locked_side in names else 0
+
+    def _check_side(self, names: Any) -> None:
+        super()._check_side(names)
+        if self.locked_side not in names:
+            raise ValueError(f"locked_side must be {' or '.join(map(repr, names))}; got {self.locked_side!r}")
+
+    def _fit_reader(self, name: str, side: Side, train: bool) -> SideReader:
+        if name != self.locked_side:
+            return super()._fit_reader(name, side, train)
+        rows = side.rows()
+        model = locked_model("locked", self.locked, rows, self._seed(), train=train)
+        return LockedReader(model, embedded(model, _first(rows)).shape[1])
+
+    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts and tensors for a model file, those of the locked model among them."""
+        facts, tensors = super().fitted_state()
+        reader: Any = self._readers[self.locked_number]
+        return facts, {**tensors, **{f"locked/{name}": value for name, value in reader.model.fitted_state()[1].items()}}
+
+    def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
+        if "of" not in config:
+            return super()._restore_reader(config, tensors)
+        model = rebuilt(config["of"], config["facts"])
+        own = {name.removeprefix("locked/"): value for name, value in tensors.items() if name.startswith("locked/")}
+        model.restore_fitted_state(config["facts"], own)
+        return LockedReader(model, int(config["width"]))
+
+    def _restore_network(self, sizes: Any, tensors: Any) -> None:
+        super()._restore_network(sizes, {name: v for name, v in tensors.items() if not name.startswith("locked/")})
