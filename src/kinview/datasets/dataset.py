@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from kinview.data.labels import check_classes, common_labels, distinct
 from kinview.data.modality import FEATURE, SERIES, Modality
-from kinview.data.paired import PairedData
 from kinview.datasets._pooling import joined, names_of, together
 from kinview.datasets._static import joined_static, static_table
 from kinview.datasets.hashing import update
 from kinview.datasets.samples import Samples, n_samples, named_classes, plain, series_codes
 from kinview.datasets.static_use import checked_static_to
 from kinview.datasets.targets import Task, check_numbers, numbers_to_predict
+
+if TYPE_CHECKING:
+    from kinview.data.paired import PairedData
 
 __all__ = ["Dataset", "Samples", "split"]
 
@@ -248,6 +250,8 @@ task='regression'), --task regression)
         >>> data.pairs("train")
         PairedData(2 samples: series with 1 channel, table with 1 column)
         """
+        from kinview.data.paired import PairedData
+
         samples = self.pooled() if part == "all" else self.part(part)
         if samples.static is None:
             raise ValueError(

@@ -181,8 +181,8 @@ class LiT(PairedEmbedding):
     =========== =================================== ====================== =============================================
     locked      the image tower, trained with       not read               either side, any model
                 labels
-    head of the none, or a linear one; little       not read               none; linear with ``locked_head``
-    locked side difference
+    its head    none, or a linear one; little       not read               none; linear with ``locked_head``
+                difference
     loss        CLIP's, learned temperature         not read               the same
     other side  from scratch or pre-trained         not read               from scratch
     training    Adafactor, 1.3·10⁹ pairs (recalled) not read               that of SimCLR here

@@ -18,7 +18,17 @@ from kinview.data.paired import PairedData
 from kinview.data.panel import Panel
 from kinview.methods import methods
 
-__all__ = ["Case", "close", "finite", "fit_views_of", "repeated", "rows_of", "same_samples", "with_channels"]
+__all__ = [
+    "Case",
+    "close",
+    "finite",
+    "fit_views_of",
+    "repeated",
+    "rows_of",
+    "same_samples",
+    "values_of",
+    "with_channels",
+]
 
 TOLERANCE = 1e-5
 
@@ -129,7 +139,7 @@ class Case:
     def with_gaps(self, fraction: float = 0.3) -> Any:
         """The data with a fraction of the values missing, and nothing observed in the first sample."""
         if isinstance(self.X, PairedData):
-            return PairedData({name: _with_gaps(_values(self.X, name), fraction) for name in self.X.names})
+            return PairedData({name: _with_gaps(values_of(self.X, name), fraction) for name in self.X.names})
         return _with_gaps(self.X, fraction)
 
 
@@ -170,16 +180,16 @@ def _with_gaps(X: Any, fraction: float) -> Any:
     return gappy
 
 
-def _values(X: PairedData, name: str) -> Any:
-    """One side of pairs, all of which have it, as a container."""
+def values_of(X: PairedData, name: str) -> Any:
+    """One side of pairs, all of which have it, as a container whose samples have no names."""
     rows = X.side(name).rows()
-    return rows.batch.x.numpy() if isinstance(rows, Panel) else rows
+    return rows.batch.x.numpy() if isinstance(rows, Panel) else rows.reset_index(drop=True)
 
 
 def same_samples(X: Any, Y: Any) -> bool:
     """Whether two containers of one kind hold the same samples."""
     if isinstance(X, PairedData):
-        return all(same_samples(_values(X, name), _values(Y, name)) for name in X.names)
+        return all(same_samples(values_of(X, name), values_of(Y, name)) for name in X.names)
     return bool(X.equals(Y)) if isinstance(X, pd.DataFrame) else np.array_equal(X, Y, equal_nan=True)
 
 

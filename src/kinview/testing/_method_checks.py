@@ -17,7 +17,7 @@ from kinview.diagnostics.effective_rank import effective_rank
 from kinview.diagnostics.positive_rank import positive_rank
 from kinview.methods import methods
 from kinview.methods.estimators.model_file import load_model
-from kinview.testing._method_case import Case, close, finite, fit_views_of, rows_of, same_samples
+from kinview.testing._method_case import Case, close, finite, fit_views_of, rows_of, same_samples, values_of
 from kinview.testing._method_training import RUNNING_STATISTICS
 from kinview.training.callbacks import Callback, TrainingState
 from kinview.training.method import Method
@@ -266,7 +266,8 @@ def sides(case: Case) -> None:
 def pairs_matter(case: Case) -> None:
     """Training on true pairs brings the sides of a sample nearer to each other than training on shuffled ones."""
     first, second = case.X.names
-    shuffled = PairedData({first: case.X.side(first), second: case.X[np.roll(np.arange(case.n), 7)].side(second)})
+    plain = {name: values_of(case.X, name) for name in case.X.names}  # without names, so that they go by position
+    shuffled = PairedData({first: plain[first], second: _rolled(plain[second], 7)})
     ranks = []
     for X in (case.X, shuffled):
         estimator = case.fitted(X, max_steps=600, max_epochs=1000, lr=3e-3)  # published: for millions of pairs
@@ -275,6 +276,11 @@ def pairs_matter(case: Case) -> None:
         f"the partner of a sample stands at rank {ranks[0].rank:.1f} of {case.n} after training on pairs, and at "
         f"{ranks[1].rank:.1f} after training on shuffled ones (chance {ranks[0].chance:.1f})"
     )
+
+
+def _rolled(X: Any, by: int) -> Any:
+    order = np.roll(np.arange(len(X)), by)
+    return rows_of(X, order).reset_index(drop=True) if hasattr(X, "columns") else rows_of(X, order)
 
 
 def _declares(estimator: Any, flag: str) -> bool:
