@@ -198,7 +198,8 @@ STANDS_FOR_ALL = "moco"  # recipes share the classes of joint embedding: one is 
 def marks(name: str, i: int) -> Any:
     """Further specs of a method, and further recipes, are for the slow tier."""
     recipe = "recipe" in methods[name].metadata and name != STANDS_FOR_ALL
-    return pytest.mark.slow if i or recipe or name in ("lit", "three_towers") else ()  # paired_embedding has most of these
+    of_pairs = name in ("lit", "three_towers")  # paired_embedding has most of what they have
+    return pytest.mark.slow if i or recipe or of_pairs else ()
 
 
 def test_every_method_is_checked() -> None:
