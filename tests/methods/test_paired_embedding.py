@@ -211,6 +211,22 @@ def test_a_model_is_a_file_with_both_sides(tmp_path):
     assert len(loaded.get_feature_names_out()) == model.transform(pairs).shape[1] == 8
 
 
+def test_a_file_that_claims_long_series_takes_no_memory_for_them():
+    pairs, _ = waves(20)
+    model = CLIP(**SMALL, **TWO_STEPS).fit(pairs)
+    expected = model.transform({"table": pairs.side("table")}, side="table")
+    facts, tensors = model.fitted_state()
+    facts["sides"][0]["length"] = 2**22
+    claimed = CLIP(**SMALL)
+    claimed.restore_fitted_state(facts, tensors)  # 20 rows of it would be 335 MB
+    found = claimed.transform({"table": pairs.side("table")}, side="table")
+    np.testing.assert_allclose(found, expected, atol=1e-6)  # in smaller chunks
+    for wrong in (2**40, 0, 3.5, "30"):
+        facts["sides"][0]["length"] = wrong
+        with pytest.raises(ValueError, match=r"its series are said to be of .* steps; at most 4,194,304"):
+            CLIP(**SMALL).restore_fitted_state(facts, tensors)
+
+
 def test_frames_are_given_where_they_are_asked_for():
     pairs, _ = waves(20)
     model = CLIP(**SMALL, **TWO_STEPS).set_output(transform="pandas").fit(pairs)

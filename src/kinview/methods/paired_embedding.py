@@ -163,14 +163,18 @@ class PairedEmbeddingMethod(Method):
     def side(self, batch: Batch, number: int) -> Float[Tensor, "n d"]:
         """Representation of one side; the mean of the training samples where a sample lacks it."""
         own = other_side(batch) if number else batch
-        tower = self.towers[number]
-        return torch.where(something_observed(own)[:, None], tower.features(own), tower.mean)
+        tower, seen = self.towers[number], something_observed(own)
+        if not bool(seen.any()):  # one side alone was given
+            return tower.mean.expand(len(own), -1).clone()
+        return torch.where(seen[:, None], tower.features(own), tower.mean)
 
     def projected(self, batch: Batch, number: int) -> Float[Tensor, "n e"]:
         """Unit projection of one side; NaN where a sample lacks it."""
         own = other_side(batch) if number else batch
-        unit = F.normalize(self.towers[number](own), dim=1)
-        return torch.where(something_observed(own)[:, None], unit, torch.nan)
+        seen = something_observed(own)
+        if not bool(seen.any()):
+            return torch.full((len(own), self.dim), torch.nan, device=own.x.device)
+        return torch.where(seen[:, None], F.normalize(self.towers[number](own), dim=1), torch.nan)
 
     def after_training(self, rows: Batch, rows_a_chunk: int, generator: torch.Generator) -> None:
         """Learn what stands for a side that a sample lacks: the mean of those that have it, from five on."""

@@ -35,6 +35,7 @@ from kinview.training.method import PairSizes, Sizes
 
 __all__ = ["OTHER_SIDE", "PairedEstimator", "SideReader", "other_side", "with_channels"]
 
+_LONGEST = 2**22  # steps of the series that a model in a file was fitted to
 OTHER_SIDE = "second"
 """Where ``extra`` of a batch holds the second side."""
 
@@ -82,8 +83,11 @@ class _SeriesReader:
         return rows.batch.replace(x=self.scaler.apply(rows.batch.x), groups=None)
 
     def nothing(self, n: int) -> Batch:
-        times = None if self.time_unit is None else torch.full((n, self.length), torch.nan, dtype=torch.float64)
-        return Batch.of(torch.full((n, len(self.channels), self.length), torch.nan), times=times)
+        # one row for all, so that no memory is taken for a length that a file merely claims
+        times = None
+        if self.time_unit is not None:
+            times = torch.full((1, self.length), torch.nan, dtype=torch.float64).expand(n, -1)
+        return Batch.of(torch.full((1, len(self.channels), self.length), torch.nan).expand(n, -1, -1), times=times)
 
     def sizes(self, rows: int) -> Sizes:
         return Sizes(channels=len(self.channels), length=self.length, rows=rows)
@@ -125,9 +129,10 @@ class _TableReader:
 def _reader_from(config: dict[str, Any]) -> SideReader:
     if "schema" in config:
         return _TableReader(TableSchema.from_config(config["schema"]))
-    return _SeriesReader(
-        tuple(config["channels"]), Scaler.from_config(config["scaler"]), config["time_unit"], int(config["length"])
-    )
+    length = config["length"]
+    if not isinstance(length, int) or not 0 < length <= _LONGEST:
+        raise ValueError(f"its series are said to be of {length!r} steps; at most {_LONGEST:,}")
+    return _SeriesReader(tuple(config["channels"]), Scaler.from_config(config["scaler"]), config["time_unit"], length)
 
 
 class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
