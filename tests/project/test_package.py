@@ -34,6 +34,7 @@ BASE = {
     "own_parts",
     "parameters",
     "printable",
+    "progress",
     "registry",
     "tensor_checks",
     "yaml_text",

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import types
 from itertools import chain
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from helpers import SIZES, gen
 from kinview import SCARF, Trainer, TS2Vec, files
 from kinview.data import Batch
 from kinview.files import read_tensors
+from kinview.progress import in_notebook
 from kinview.training import Callback, LossResult, Method, TrainingState, WeightAverage, trainer as trainer_module
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.randomness import forked_generators
@@ -773,8 +775,20 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch, capsys):
     assert len(terminal.getvalue()) == shown
 
 
+def test_progress_is_shown_in_a_notebook_too(monkeypatch, capsys):
+    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert in_notebook()
+    _fitted(None)
+    assert "TS2Vec" in capsys.readouterr().err
+    monkeypatch.setattr(shell, "config", {})  # IPython in a terminal, or a script that imports it
+    assert not in_notebook()
+    _fitted(None)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_progress_bar_is_closed_after_an_error(monkeypatch):
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     monkeypatch.setattr(sys, "stderr", _Terminal())
     with pytest.raises(FloatingPointError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from typing import TYPE_CHECKING, Any
 
+from kinview.progress import progress_bar
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class JSONLines(Callback):
 
 
 class ProgressBar(Callback):
-    """One line with the step, the speed and the loss; silent when stderr is not a terminal."""
+    """One line with the step, the speed and the loss, in a terminal or a notebook; silent elsewhere."""
 
     def __init__(self, total: int | None, description: str) -> None:
         self.total = total
@@ -104,10 +104,7 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, state: TrainingState, method: Method) -> None:
         """Open the bar."""
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=self.total, initial=state.step, desc=self.description, unit="step", leave=False)
+        self._bar = progress_bar(total=self.total, initial=state.step, desc=self.description, unit="step", leave=False)
 
     def on_step_end(self, state: TrainingState, method: Method) -> None:
         """Advance by one step."""

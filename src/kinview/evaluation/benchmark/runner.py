@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from kinview.evaluation.benchmark.batches import larger_batches
 from kinview.evaluation.benchmark.data import described
 from kinview.evaluation.benchmark.entries import shown_names, with_drawn_splits
@@ -25,6 +23,7 @@ from kinview.evaluation.benchmark.work import Outcome, Task, compute_here
 from kinview.evaluation.claims import Watch, drop_dead_claims
 from kinview.evaluation.store import Store
 from kinview.printable import printable
+from kinview.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +150,7 @@ def _computer(dask: str | None, workers: int) -> Iterator[Computer]:
 
 
 class _Progress:
-    """A bar over the cells; where stderr is not a terminal, a line per tenth. Says in the end where the time went."""
+    """A bar over the cells, or in a log a line per tenth. Says in the end where the time went."""
 
     def __init__(self, name: str, total: int, known: int, notes: Sequence[str] = (), *, enabled: bool) -> None:
         self._name, self._total, self._done, self._enabled = name, total, known, enabled
@@ -160,9 +159,9 @@ class _Progress:
         self._bar: Any = None
         for note in notes:
             self._say(note)
-        if enabled and sys.stderr.isatty():
-            self._bar = tqdm(total=total, initial=known, desc=name, unit="cell", dynamic_ncols=True)
-        else:
+        if enabled:
+            self._bar = progress_bar(total=total, initial=known, desc=name, unit="cell", dynamic_ncols=True)
+        if self._bar is None:
             self._say(f"{total} cells, {known} of them in the store")
 
     def __enter__(self) -> _Progress:
