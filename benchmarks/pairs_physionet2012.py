@@ -37,7 +37,7 @@ from kinview.evaluation import evaluate
 from kinview.evaluation.probes import probes
 from kinview.methods import RawFeatures, SimCLR, Summary, methods
 
-PAIRED = ("clip", "siglip", "convirt", "mmcl")
+PAIRED = ("paired_clip", "siglip", "convirt", "mmcl")
 PROBES = ("linear", "xgboost")
 METRICS = ("auroc", "auprc")
 FRACTIONS = (1.0, 0.1, 0.01)
@@ -74,7 +74,7 @@ def one(number: int, folder: str, steps: int) -> list[dict[str, Any]]:
             )
         for side in ("series", "table", "both"):
             show(f"{name}, {side}", lambda part, m=model, s=side: m.transform(part, side=s))
-    untrained = methods.build("clip").set_params(random_state=number).initialise(train)
+    untrained = methods.build("paired_clip").set_params(random_state=number).initialise(train)
     for side in ("series", "table", "both"):
         show(f"untrained, {side}", lambda part, s=side: untrained.transform(part, side=s))
     values = data.pooled().X.drop(columns=list(data.static_train.columns), errors="ignore")

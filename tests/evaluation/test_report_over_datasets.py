@@ -212,7 +212,9 @@ def test_markdown_holds_the_main_tables(frame, tmp_path):
     tables = tables_of(text)
     assert tables[0][0][:3] == ["method", "verdict", "data sets"]
     assert any("is worse than raw" in row for row in tables[0])
-    results = [table for table in tables if table[0][:2] == ["data set", "method"]]
+    shown = [table for table in tables if table[0][:2] == ["data set", "method"]]
+    results, differences = ([table for table in shown if (table[0][2] == "minus") == minus] for minus in (False, True))
+    assert [len(table) for table in differences] == [2 + 2 * len(SETS)] * len(results)  # of ts2vec to two controls
     assert len(results) == 2 and len(results[0]) == 2 + 3 * (len(SETS) + 1)  # with the mean over data sets
     mean = frame[(frame["dataset"] == "set 3") & (frame["method"] == "raw") & (frame["probe"] == "linear")]
     clean = mean[mean["corruption"].isna() & mean["label_noise"].isna()]["accuracy"]

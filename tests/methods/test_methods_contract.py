@@ -174,7 +174,7 @@ SPECS: Mapping[str, list[Any]] = {
     "mixing_up": [{"mixing_up": {"encoder": {"fcn": {"widths": [8, 8], "kernel_sizes": [5, 3]}}, "projection_dim": 8}}],
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
     "cmsmlc": [{"cmsmlc": {"encoder": LEADS}}],
-    **{name: [{name: PAIR}] for name in ("paired_embedding", "clip", "convirt", "mmcl", "siglip")},
+    **{name: [{name: PAIR}] for name in ("paired_embedding", "paired_clip", "convirt", "mmcl", "siglip")},
     "lit": [
         {"lit": {**PAIR, "locked": {"simclr": {"encoder": PAIR["series_encoder"], "trainer": {"max_steps": 5}}}}},
         {"lit": {**PAIR, "locked_side": "table", "locked": {"scarf": {"hidden_dim": 8, "trainer": {"max_steps": 5}}}}},

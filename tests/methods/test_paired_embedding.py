@@ -399,7 +399,7 @@ def test_any_model_of_either_side_can_be_locked():
     [
         ({"locked": "scarf"}, "locked must read time series, as its side holds; got SCARF"),
         ({"locked": "raw"}, "locked must be a method that makes a representation of time series"),
-        ({"locked": "clip"}, "locked must be a method that makes a representation of time series"),
+        ({"locked": "paired_clip"}, "locked must be a method that makes a representation of time series"),
         ({"locked_side": "image"}, "locked_side must be 'series' or 'table'; got 'image'"),
     ],
 )
