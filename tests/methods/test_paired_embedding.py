@@ -143,7 +143,7 @@ def test_classes_that_are_described_as_rows_are_told_apart_without_a_label():
     np.testing.assert_allclose(said, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-4)
     shorter = {"table": classes[["half"]]}  # other columns are missing too
     np.testing.assert_array_equal(model.match(test, shorter, side="series"), said)
-    for half in (["early", None], ["early", "erly"]):
+    for half in (["early", None], ["early", "dawn"]):
         with pytest.raises(ValueError, match=r"1 of 2 candidates say nothing .* categories that it"):
             model.match(test, {"table": classes.assign(half=half)}, side="series")
     with pytest.raises(ValueError, match="candidates must be pairs"):
