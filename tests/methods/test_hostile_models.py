@@ -231,7 +231,7 @@ def test_every_network_is_described_without_memory(name: str) -> None:
             table = issubclass(target, kinview.methods.estimators.tabular.TabularEstimator)
             sizes = Sizes(cardinalities=(0, 4), rows=9) if table else Sizes(channels=2, length=64, rows=9)
             if methods[name].modality == "paired":
-                sizes = PairSizes(sizes, Sizes(cardinalities=(0, 4), rows=9))
+                sizes = PairSizes.of(sizes, Sizes(cardinalities=(0, 4), rows=9))
             with torch.device("meta"):
                 network = estimator._build(sizes)
             state = network.state_dict()

@@ -205,11 +205,12 @@ def is_known(value: Any, revealed: str) -> bool:
 
 
 def parameters_of(value: Any) -> set[str]:
-    """Names of what a function or a constructor takes."""
+    """Names of what a function or a constructor takes; what goes by position alone has none."""
     if typing.is_typeddict(value):
         return set(value.__annotations__)
     try:
-        return set(inspect.signature(value).parameters)
+        taken = inspect.signature(value).parameters.values()
+        return {parameter.name for parameter in taken if parameter.kind is not parameter.POSITIONAL_ONLY}
     except ValueError:  # an exception has the constructor of the interpreter
         return {"args"}
 

@@ -29,6 +29,7 @@ sys.modules["checker"].checked = checked
 subpackages = ["augmentations", "data", "encoders", "losses", "methods", "modules", "training"]
 install_import_hook([f"kinview.{subpackage}" for subpackage in subpackages], "checker.checked")
 
+import kinview
 import numpy as np
 import pandas as pd
 import torch
@@ -43,8 +44,17 @@ X[0, 1, 3:6] = X[2, :, 9:] = np.nan
 table = pd.DataFrame({"a": rng.normal(size=40), "b": rng.choice(["x", "y", None], size=40)})
 of_table = {**SMALL_ON_TABLES}
 of_table |= {name: {"method": {"scarf": SMALL["scarf"]}} for name in ("random_init", "supervised")}
+pairs = kinview.PairedData(series=X, table=table.iloc[:9]).without("table", np.arange(9) == 1)
+of_pairs = {"series_encoder": SMALL["simclr"]["encoder"], "table_encoder": SMALL["tabular_simclr"]["encoder"]}
+of_pairs |= {"trainer": {"max_steps": 2}, "random_state": 0}
+inside = {"lit": {"locked": {"simclr": SMALL["simclr"]}}, "three_towers": {"third": {"simclr": SMALL["simclr"]}}}
 for name in methods:
     kind = methods[name].modality
+    if kind == "paired":
+        model = methods.build({name: {**of_pairs, **inside.get(name, {})}}).fit(pairs)
+        assert model.transform(pairs).shape[0] == len(model.match(pairs, pairs[2:4], side="series")) == 9, name
+        print(name)
+        continue
     runs = [(X, SMALL[name])] if kind != "tabular" else []
     runs += [(table, of_table[name] if name in of_table else SMALL[name])] if kind != "time_series" else []
     for data, parameters in runs:

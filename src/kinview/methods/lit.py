@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -263,5 +264,5 @@ class LiT(PairedEmbedding):
         model.restore_fitted_state(config["facts"], own)
         return LockedReader(model, int(config["width"]))
 
-    def _restore_network(self, sizes: Any, tensors: Any) -> None:
+    def _restore_network(self, sizes: Sizes, tensors: Mapping[str, Tensor]) -> None:
         super()._restore_network(sizes, {name: v for name, v in tensors.items() if not name.startswith("locked/")})

@@ -101,7 +101,7 @@ class PairedEmbeddingMethod(Method):
     training_defaults: ClassVar[dict[str, Any]] = dict(shared.SIMCLR_TRAINING)
     min_rows: ClassVar[int] = 2
 
-    def __init__(self, parameters: Any, sizes: Any) -> None:
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
         super().__init__(sizes)
         assert isinstance(sizes, PairSizes)
         self.first, self.second = self._towers(parameters, sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +18,7 @@ from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.lit import check_side_name, embedded, locked_model
 from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod
 from kinview.parameters import anything, parameterised, spec
-from kinview.training.method import LossResult, Method
+from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["ThreeTowers", "ThreeTowersMethod"]
 
@@ -27,7 +28,7 @@ _THIRD = "third"  # where extra of a training batch holds what the third tower s
 class ThreeTowersMethod(PairedEmbeddingMethod):
     """Both sides are trained; each is drawn to the other and to the third tower, through heads of its own."""
 
-    def __init__(self, parameters: Any, sizes: Any) -> None:
+    def __init__(self, parameters: Any, sizes: Sizes) -> None:
         super().__init__(parameters, sizes)
         third_dim = getattr(parameters, "third_dim_", 1)  # of an estimator that has not seen its third tower yet
         self.contrast = ThreeTowersLoss(self.dim, third_dim, temperature=parameters.temperature)
@@ -128,6 +129,6 @@ class ThreeTowers(PairedEmbedding):
         third[torch.from_numpy(side.present)] = Z
         return batch.replace(extra={**batch.extra, _THIRD: third})
 
-    def _restore_network(self, sizes: Any, tensors: Any) -> None:
+    def _restore_network(self, sizes: Sizes, tensors: Mapping[str, Tensor]) -> None:
         self.third_dim_ = 1  # its heads are not stored, and of no use any more
         super()._restore_network(sizes, tensors)

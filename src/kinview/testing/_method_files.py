@@ -72,7 +72,8 @@ def _embedded(method: Method, batch: Batch) -> Tensor:
     with torch.no_grad():
         parts = [method.embed(batch)]
         if isinstance(method.sizes, PairSizes):
-            parts += [method.scale * method.projected(batch, number) for number in (0, 1)]
+            of_pairs: Any = method
+            parts += [of_pairs.scale * of_pairs.projected(batch, number) for number in (0, 1)]
         return torch.nan_to_num(torch.cat(parts, dim=1), nan=torch.inf)
 
 

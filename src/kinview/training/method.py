@@ -47,8 +47,8 @@ class Sizes:
     rows: int = 0
 
     @property
-    def modality(self) -> Literal["time_series", "tabular"]:
-        """Which of both these are sizes of."""
+    def modality(self) -> Literal["time_series", "tabular", "paired"]:
+        """Which data these are sizes of."""
         return "tabular" if self.cardinalities else "time_series"
 
     def to_config(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Sizes:
 
 
 @dataclasses.dataclass(frozen=True)
-class PairSizes:
+class PairSizes(Sizes):
     """Sizes of the two sides of paired data.
 
     Parameters
@@ -72,23 +72,23 @@ class PairSizes:
 
     Examples
     --------
-    >>> sizes = PairSizes(Sizes(channels=2, length=48, rows=30), Sizes(cardinalities=(0, 3), rows=30))
-    >>> sizes.modality, PairSizes.from_config(sizes.to_config()) == sizes
-    ('paired', True)
+    >>> sizes = PairSizes.of(Sizes(channels=2, length=48, rows=30), Sizes(cardinalities=(0, 3), rows=30))
+    >>> sizes.modality, sizes.rows, PairSizes.from_config(sizes.to_config()) == sizes
+    ('paired', 30, True)
     """
 
-    first: Sizes
-    second: Sizes
+    first: Sizes = dataclasses.field(default_factory=Sizes)
+    second: Sizes = dataclasses.field(default_factory=Sizes)
+
+    @classmethod
+    def of(cls, first: Sizes, second: Sizes) -> Self:
+        """Those of two sides."""
+        return cls(rows=first.rows, first=first, second=second)
 
     @property
-    def modality(self) -> Literal["paired"]:
+    def modality(self) -> Literal["time_series", "tabular", "paired"]:
         """That of pairs."""
         return "paired"
-
-    @property
-    def rows(self) -> int:
-        """Training rows; 0 where there are none."""
-        return self.first.rows
 
     def to_config(self) -> dict[str, Any]:
         """Plain data for a model file."""
@@ -97,7 +97,7 @@ class PairSizes:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_config`."""
-        return cls(Sizes.from_config(config["first"]), Sizes.from_config(config["second"]))
+        return cls.of(Sizes.from_config(config["first"]), Sizes.from_config(config["second"]))
 
 
 _UNKNOWN = Sizes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Protocol, Self, cast
+from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ OTHER_SIDE = "second"
 """Where ``extra`` of a batch holds the second side."""
 
 
+@runtime_checkable
 class SideReader(Protocol):
     """What is known of a side since fit, and reads its samples for the network."""
 
@@ -405,17 +406,18 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
             checked_out(out, (len(batch), sum(self.method_.widths)))
         return super()._embed(batch, out)
 
-    def _sizes(self, batch: Batch) -> Any:
+    def _sizes(self, batch: Batch) -> Sizes:
         first, second = (reader.sizes(len(batch)) for reader in self._readers)
-        return PairSizes(first, second)
+        return PairSizes.of(first, second)
 
     def _training_rows(self, batch: Batch) -> Batch:
         """Samples with something observed on both sides."""
         seen = something_observed(batch) & something_observed(other_side(batch))
         return batch if bool(seen.all()) else batch.rows(seen.nonzero()[:, 0])
 
-    def _build(self, sizes: Any) -> Any:
+    def _build(self, sizes: Sizes) -> Any:
         """Untrained method, with room for what completes its series."""
+        assert isinstance(sizes, PairSizes)
         method = super()._build(sizes)
         for tower, own in zip(method.towers, (sizes.first, sizes.second), strict=True):
             for filling in fillings(tower):
@@ -478,7 +480,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         self._check_side(self.names_)
         self._readers = (self._restore_reader(first, tensors), self._restore_reader(second, tensors))
         self.training_ = None
-        self._restore_network(cast("Any", PairSizes.from_config(facts["sizes"])), tensors)
+        self._restore_network(PairSizes.from_config(facts["sizes"]), tensors)
         self._is_fitted = True
 
 

@@ -8,7 +8,6 @@ from torch import nn
 from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
 from kinview.data.table import TableSchema
-from kinview.training.method import Method
 
 __all__ = ["fit_views", "forget_views"]
 
@@ -17,14 +16,14 @@ _NEEDS = {"y": "the label of each row (y)", "groups": "the group of each row (gr
 
 
 def fit_views(
-    method: Method, rows: Batch, generator: torch.Generator, *, schema: TableSchema | None = None, owner: str = ""
+    method: nn.Module, rows: Batch, generator: torch.Generator, *, schema: TableSchema | None = None, owner: str = ""
 ) -> None:
     """Fit every augmentation that is an attribute of the method; weights of learned views become the method's.
 
     Parameters
     ----------
-    method : Method
-        Whose views they are.
+    method : Module
+        Whose views they are: a :class:`~kinview.training.Method`, or a part of one.
     rows : Batch
         Training rows.
     generator : torch.Generator
@@ -50,7 +49,7 @@ def fit_views(
         setattr(method, _NETWORKS, nn.ModuleList(networks))
 
 
-def _check_needs(method: Method, name: str, view: Augmentation, rows: Batch, owner: str) -> None:
+def _check_needs(method: nn.Module, name: str, view: Augmentation, rows: Batch, owner: str) -> None:
     """Refuse a view that needs what this training does not have.
 
     Raises
@@ -61,7 +60,9 @@ def _check_needs(method: Method, name: str, view: Augmentation, rows: Batch, own
     absent = {
         "y": rows.y is None and "was given no labels: fit(X, y)",
         "groups": rows.groups is None and "was given no groups: fit(X, groups=...)",
-        "loss": name not in method.gives_loss and _wants_loss(view) and "gives its views no loss to raise",
+        "loss": name not in getattr(method, "gives_loss", ())
+        and _wants_loss(view)
+        and "gives its views no loss to raise",
     }
     for what, reason in absent.items():
         if what in view.needs and reason:
@@ -78,7 +79,7 @@ def _wants_loss(view: Augmentation) -> bool:
     return "loss" in view.needs and getattr(view, "_loss", None) is None
 
 
-def forget_views(method: Method) -> None:
+def forget_views(method: nn.Module) -> None:
     """Leave the parameters of the views alone: what they learned is training data, or of no use for embedding."""
     for name, view in _views(method):
         setattr(method, name, view.forget())
@@ -86,5 +87,5 @@ def forget_views(method: Method) -> None:
         delattr(method, _NETWORKS)
 
 
-def _views(method: Method) -> list[tuple[str, Augmentation]]:
+def _views(method: nn.Module) -> list[tuple[str, Augmentation]]:
     return [(name, value) for name, value in vars(method).items() if isinstance(value, Augmentation)]
