@@ -180,7 +180,8 @@ def _predict(estimator: Any, data: Dataset, names: list[str], probe: Any) -> tup
     gaps = {"missing": "keep"} if keeps else {}
     z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in (data.X_train, data.X_test))
     columns = data.static_to.get("probe", ())
-    z_train, z_test = with_static(data, columns, (z_train, z_test), keep_missing=probe.accepts_missing)
+    static = (data.static_train, data.static_test)
+    z_train, z_test = with_static(static, columns, (z_train, z_test), keep_missing=probe.accepts_missing)
     return scored(probe, data, names, z_train, data.y_train, z_test, groups=data.groups_train)
 
 

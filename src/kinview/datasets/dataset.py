@@ -48,7 +48,8 @@ class Dataset:
     task : {"classification", "regression"}
         Whether probes predict classes or numbers; see :meth:`as_regression`.
     static_to : mapping, optional
-        Static columns by where they go in an evaluation: ``probe``, ``encoder``, ``subgroups``; the others nowhere.
+        Static columns by where they go in an evaluation: ``probe``, ``encoder``, ``subgroups``, ``pairs``; the others
+        nowhere.
 
     Examples
     --------
@@ -228,10 +229,7 @@ task='regression'), --task regression)
         return Samples(X, y, groups, self.modality, static)
 
     def pairs(self, part: Literal["all", "train", "test"] = "all") -> PairedData:
-        """The samples and what is known of them besides, as pairs: X, and the static columns as a table.
-
-        The sides are called ``series`` and ``table``; of a table ``table`` and ``static``. A channel or column of X
-        that is a static column too stays on that side alone: it would give the partner away (PhysioNet 2012: age).
+        """The samples and what is known of them besides, as pairs: see :meth:`Samples.pairs`.
 
         Parameters
         ----------
@@ -250,21 +248,11 @@ task='regression'), --task regression)
         >>> data.pairs("train")
         PairedData(2 samples: series with 1 channel, table with 1 column)
         """
-        from kinview.data.paired import PairedData
-
         samples = self.pooled() if part == "all" else self.part(part)
-        if samples.static is None:
-            raise ValueError(
-                f"{self.name} has no static columns to pair with; name them when it is read (static=['age', 'sex'])"
-            )
-        names = ("series", "table") if self.modality == SERIES else ("table", "static")
-        X = samples.X
-        if isinstance(X, pd.DataFrame):
-            twice = [column for column in X.columns if str(column) in set(map(str, samples.static.columns))]
-            if len(twice) == X.shape[1]:
-                raise ValueError(f"every column of {self.name} is a static column too: there is no pair of sides")
-            X = X.drop(columns=twice)
-        return PairedData(dict(zip(names, (X, samples.static), strict=True)))
+        try:
+            return samples.pairs()
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
 
     def fold(self, train: NDArray[np.int64], test: NDArray[np.int64]) -> Dataset:
         """The data set cut anew: rows of :meth:`pooled` for training, and others for the test.

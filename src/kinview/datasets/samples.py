@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from kinview.data.alignment import in_order_of
 from kinview.data.modality import SERIES, TABLE, Modality
 from kinview.datasets._static import named_static, static_table
+
+if TYPE_CHECKING:
+    from kinview.data.paired import PairedData
 
 __all__ = ["Samples", "n_samples", "named_classes", "plain", "series_codes"]
 
@@ -62,6 +66,36 @@ class Samples:
             self.modality,
             named_static(X, None if self.static is None else self.static.iloc[i]),
         )
+
+    def pairs(self, columns: Sequence[str] | None = None) -> PairedData:
+        """The samples and what is known of them besides, as pairs: X, and static columns as a table.
+
+        The sides are called ``series`` and ``table``; of a table ``table`` and ``static``. A channel or column of X
+        that is among them too stays on their side alone: it would give the partner away (PhysioNet 2012: age).
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Static columns to take; by default all of them.
+
+        Raises
+        ------
+        ValueError
+            If there are no static columns, or X has no others.
+        """
+        from kinview.data.paired import PairedData
+
+        if self.static is None:
+            raise ValueError("no static columns to pair with; name them when it is read (static=['age', 'sex'])")
+        other = self.static if columns is None else self.static[list(columns)]
+        X = self.X
+        if isinstance(X, pd.DataFrame):
+            twice = [column for column in X.columns if str(column) in set(map(str, other.columns))]
+            if len(twice) == X.shape[1]:
+                raise ValueError("every column of X is a static column too: there is no pair of sides")
+            X = X.drop(columns=twice)
+        names = ("series", "table") if self.modality == SERIES else ("table", "static")
+        return PairedData(dict(zip(names, (X, other), strict=True)))
 
     @property
     def strata(self) -> NDArray[Any] | None:

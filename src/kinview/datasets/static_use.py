@@ -1,4 +1,4 @@
-"""Where static columns go: to the probe, to the encoder, to subgroups, or nowhere."""
+"""Where static columns go: to the probe, to the encoder, to subgroups, beside X as a pair, or nowhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kinview.registry import suggestion
 
 __all__ = ["STATIC_USES", "checked_static_to"]
 
-STATIC_USES = ("probe", "encoder", "subgroups")
+STATIC_USES = ("probe", "encoder", "subgroups", "pairs")
 """Where static columns can go."""
 
 
@@ -21,7 +21,7 @@ def checked_static_to(given: Any, static: pd.DataFrame | None, name: str) -> dic
     Parameters
     ----------
     given : mapping or None
-        ``probe``, ``encoder`` and ``subgroups`` to one static column or several; a column of ``subgroups`` may be cut
+        ``probe``, ``encoder``, ``subgroups`` and ``pairs`` to one static column or several; a column of ``subgroups`` may be cut
         into bands, ``{age: [0, 40, 65, 120]}``.
     static : DataFrame or None
         The static columns that there are.
@@ -41,7 +41,7 @@ def checked_static_to(given: Any, static: pd.DataFrame | None, name: str) -> dic
     Traceback (most recent call last):
     ...
     ValueError: static_to of 'visits' has no 'prob'; did you mean 'probe'? Static columns go to \
-probe, encoder, subgroups
+probe, encoder, subgroups, pairs
     """
     if given is None:
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kinview.complete_configs import complete_config
@@ -53,12 +53,12 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
     ValueError
         If no method supports the data set, or one needs what it does not have.
     """
-    from kinview.evaluation.benchmark.static import check_static, why_no_static
+    from kinview.evaluation.benchmark.static import check_static, reads, why_no_static
     from kinview.methods import methods as known
 
     parts = [Part.of(known, spec) for spec in methods]
     applicable = [
-        _part_for(dataset, spec) for spec, part in zip(methods, parts, strict=True) if part.supports(dataset.modality)
+        _part_for(dataset, spec) for spec, part in zip(methods, parts, strict=True) if reads(part, dataset)
     ]
     if not applicable:
         raise ValueError(
@@ -72,7 +72,7 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
             f"{reasons[0]}; add another method or take the data set out"
         )
     applicable = [part for part, reason in zip(applicable, reasons, strict=True) if reason is None]
-    added = _controls(controls, dataset.modality, probes, applicable)
+    added = _controls(controls, dataset.modality, probes, applicable, lambda part: reads(part, dataset))
     if controls != "default":
         for control, asked in added:
             check_places([control.method], asked)
@@ -104,12 +104,11 @@ def left_out_on(dataset: Dataset, methods: Sequence[Any], probes: Sequence[Part]
 
     A method's views need more channels or columns, or the labels are numbers.
     """
+    from kinview.evaluation.benchmark.static import reads
     from kinview.methods import methods as known
 
     there = [Part.of(known, spec) for spec in methods]
-    parts = [
-        Part.of(known, one.config, for_modality=dataset.modality) for one in there if one.supports(dataset.modality)
-    ]
+    parts = [Part.of(known, one.config, for_modality=dataset.modality) for one in there if reads(one, dataset)]
     narrow = {part_label(part.config): _too_few_features(dataset, part.built) for part in parts}
     reasons = {label: reason for label, reason in narrow.items() if reason is not None}
     if dataset.task == "regression":
@@ -129,7 +128,7 @@ def left_out_pairs(
     asked = [(Part.of(known, spec), probes) for spec in methods]
     for modality in modalities:
         there = [part for part, _ in asked if part.supports(modality)]
-        added = _controls(controls, modality, probes, there)
+        added = _controls(controls, modality, probes, there, lambda part, on=modality: part.supports(on))  # type: ignore[misc]
         asked += [(Part.of(known, control.method, for_modality=modality), own) for control, own in added]
     pairs = [(part, probe, part.why_not_with(probe)) for part, each in asked for probe in each]
     sentences = [
@@ -141,9 +140,12 @@ def left_out_pairs(
 
 
 def _controls(
-    given: Any, modality: str, probes: Sequence[Part], asked: Sequence[Part]
+    given: Any, modality: str, probes: Sequence[Part], asked: Sequence[Part], read: Callable[[Part], bool]
 ) -> list[tuple[Control, Sequence[Part]]]:
-    """Controls on data of a modality beside the methods that are asked, with the probes that each is asked with."""
+    """Controls on data of a modality beside the methods that are asked, with the probes that each is asked with.
+
+    ``read`` says of a control whether it reads the data.
+    """
     from kinview.evaluation.probes import probes as known_probes
     from kinview.methods import methods as known
 
@@ -153,7 +155,7 @@ def _controls(
     if given == "default":
         controls = tuple(one for control in controls for one in _matched(control, modality, asked))
     for control in controls:
-        if Part.of(known, control.method).supports(modality):
+        if read(Part.of(known, control.method)):
             own = probes if control.probe is None else [Part.of(known_probes, control.probe)]
             found.append((control, own))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kinview.data.modality import NOUNS
+from kinview.data.modality import NOUNS, PAIRED
 from kinview.evaluation.benchmark.grid import Part, name_and_options, part_label
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ def unread(benchmark: Benchmark, probes: Sequence[Part], modalities: Sequence[st
     from kinview.methods import methods as known
 
     parts = [Part.of(known, spec) for spec in benchmark.methods]
+    paired = (PAIRED,) if any("pairs" in dataset.static_to for dataset in loaded(benchmark)) else ()
     found = [
         f"{part_label(part.config)}: it reads {NOUNS[str(part.modality)]}, and no data set has any"
         for part in parts
-        if not any(part.supports(modality) for modality in modalities)
+        if not any(part.supports(modality) for modality in (*modalities, *paired))
     ]
     found += not_transferred(benchmark.pretrain_on, parts)
     if any("static_to" in options for _, options in map(name_and_options, benchmark.datasets)):

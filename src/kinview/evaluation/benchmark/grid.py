@@ -88,7 +88,7 @@ class Cell:
     fold: int | None = None  # number of the fold, over all repeats; None where the split is official
     severity_test: float | None = None  # of the test part, where it is corrupted otherwise than the training part
     embedding_metrics: bool | None = None  # whether clusters and neighbours of the embedding are measured too; or None
-    static_to: Mapping[str, Any] | None = None  # static columns that the probe or the encoder gets
+    static_to: Mapping[str, Any] | None = None  # static columns that the probe, the encoder or the pairs get
     sources: tuple[SourceSet, ...] | None = None  # data sets that the method is pre-trained on instead of its own
     dataset_options: str = "{}"  # parameters of the reader, as JSON
     imports: tuple[OwnParts, ...] = ()  # files with parts of one's own, for workers; the keys have them by the code
@@ -126,8 +126,9 @@ class Cell:
         shared = ["dataset", "fingerprint", "modality", "method", "seed", "environment", "sources"]
         shared += ["label_fraction", "label_noise", "label_noise_rate"] if self.fits_labels else []
         spec = {name: self.spec[name] for name in (*shared, *_WHERE_CUT) if name in self.spec}
-        if self.static_columns("encoder"):
-            spec["static_to"] = {"encoder": self.static_columns("encoder")}
+        seen = {use: self.static_columns(use) for use in ("encoder", "pairs")}
+        if any(seen.values()):
+            spec["static_to"] = {use: columns for use, columns in seen.items() if columns}
         corruption = self._named(self.pretrain_corruption)
         parts = (["corruption"] if corruption else []) + (["label_noise"] if self.fits_labels else [])
         code = self._code_of("steps", "dataset", "split", "method", *parts)
@@ -173,8 +174,8 @@ class Cell:
         other = self.severity_test if part == "test" else None
         return self.corruption, self.severity if other is None else other
 
-    def static_columns(self, use: Literal["probe", "encoder"]) -> list[str]:
-        """Static columns that the probe or the encoder gets."""
+    def static_columns(self, use: str) -> list[str]:
+        """Static columns that go to the ``probe``, to the ``encoder``, or beside X as ``pairs``."""
         return list((self.static_to or {}).get(use, ()))
 
     def _code_of(self, *played: str) -> dict[str, str]:

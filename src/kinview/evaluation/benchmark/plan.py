@@ -381,6 +381,8 @@ def _why_not(kind: Part, dataset: Dataset) -> str | None:
         return "its labels are numbers, and it goes by classes"
     if lacks := _lacks(kind, dataset):
         return lacks
+    if kind.built.changes_static and not {"probe", "encoder", "pairs"} & set(dataset.static_to):
+        return "it changes static columns, and none goes to a probe, an encoder or pairs; send some there (static_to)"
     if type(kind.built).why_not is Corruption.why_not:
         return None
     samples = dataset.pooled()

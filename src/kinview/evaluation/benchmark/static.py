@@ -1,4 +1,4 @@
-"""Static columns in a benchmark: as numbers for the probe or the encoder, and which cells they leave no place for."""
+"""Static columns in a benchmark: numbers for a probe or an encoder, a side of pairs, and what they leave no place for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from kinview.data.modality import PAIRED
 from kinview.evaluation.benchmark.grid import Cell, Part, part_label
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "StaticFeatures",
     "check_static",
     "extra_of",
+    "reads",
     "static_of",
     "why_no_static",
     "with_static",
@@ -121,6 +123,11 @@ def check_static(dataset: Dataset, methods: Sequence[Part]) -> None:
     for use in ("probe", "encoder"):
         if use in dataset.static_to:
             StaticFeatures.of(dataset.static_train, dataset.static_to[use])
+    if "pairs" in dataset.static_to and not any(method.modality == PAIRED for method in methods):
+        raise ValueError(
+            f"the data set {dataset.name!r} pairs its samples with static columns, and none of the methods reads pairs "
+            "(kinview list methods --modality paired): add one, or send the columns elsewhere"
+        )
     if "encoder" in dataset.static_to and not any(_takes_them(method) for method in methods):
         names = ", ".join(part_label(method.config) for method in methods)
         raise ValueError(
@@ -130,30 +137,34 @@ def check_static(dataset: Dataset, methods: Sequence[Part]) -> None:
         )
 
 
+def reads(method: Part, dataset: Dataset) -> bool:
+    """Whether a method reads the samples of a data set, or the pairs that it makes of them and their static columns."""
+    return method.supports(dataset.modality) or (method.modality == PAIRED and "pairs" in dataset.static_to)
+
+
 def static_of(dataset: Dataset, method: Part) -> dict[str, Any]:
     """Field of the cells of a method that says which static columns bear on their result."""
-    uses = ("probe", "encoder") if _takes_them(method) else ("probe",)
+    uses = ["probe", *(["encoder"] if _takes_them(method) else []), *(["pairs"] if method.modality == PAIRED else [])]
     found = {use: dataset.static_to[use] for use in uses if use in dataset.static_to}
     return {"static_to": found} if found else {}
 
 
 def with_static(
-    dataset: Dataset, columns: Sequence[str], features: tuple[Any, Any], *, keep_missing: bool
+    static: Sequence[pd.DataFrame | None], columns: Sequence[str], features: tuple[Any, Any], *, keep_missing: bool
 ) -> tuple[Float[np.ndarray, "n f"], Float[np.ndarray, "m f"]]:
     """Features of the training and the test part, with the static columns that a probe gets behind them."""
     train, test = features
     if not columns:
         return train, test
-    numbers = StaticFeatures.of(dataset.static_train, columns)
-    found = [numbers(part, keep_missing=keep_missing) for part in (dataset.static_train, dataset.static_test)]
+    numbers = StaticFeatures.of(static[0], columns)
+    found = [numbers(part, keep_missing=keep_missing) for part in static]
     return np.hstack([train, found[0]]), np.hstack([test, found[1]])
 
 
-def extra_of(dataset: Dataset, cell: Cell, rows: Any = slice(None)) -> dict[str, Any]:
+def extra_of(static: pd.DataFrame | None, cell: Cell, rows: Any = slice(None)) -> dict[str, Any]:
     """Static columns that the encoder of a cell gets of training rows, as a keyword of fit; none where it gets none."""
     if not (columns := cell.static_columns("encoder")):
         return {}
-    static = dataset.static_train
     return {"extra": {"features": StaticFeatures.of(static, columns)(static)[rows]}}
 
 
@@ -168,7 +179,7 @@ def without_static(dataset: Dataset, methods: Sequence[Part], probes: Sequence[P
     """What gets no static column although they are sent, as sentences."""
     pairs = [(part_label(probe.config), why_no_static(dataset, probe)) for probe in probes]
     found = [f"{label} on {dataset.name}: {why}" for label, why in pairs if why is not None]
-    deaf = [part_label(one.config) for one in methods if one.supports(dataset.modality) and not _takes_them(one)]
+    deaf = [part_label(one.config) for one in methods if reads(one, dataset) and not _takes_them(one)]
     if "encoder" in dataset.static_to and deaf:
         found.append(f"static columns of {dataset.name} in {', '.join(deaf)}: no such method takes further features")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import re
@@ -34,6 +35,7 @@ from kinview.evaluation.benchmark.spent import Spent
 from kinview.evaluation.benchmark.static import extra_of, with_static
 from kinview.evaluation.benchmark.transfer import pretrained_on_sources, taken_to
 from kinview.evaluation.corruptions import Learned, corruptions
+from kinview.evaluation.corruptions.changes import Corrupted
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.label_noise.base import NoisyLabels
 from kinview.evaluation.metrics.embeddings import embedding_metrics
@@ -126,12 +128,12 @@ class Chain:
 
         All rows and their groups; for a method that uses labels the labelled rows, with the labels that the probe sees.
         """
-        X, _ = self.data("train", self.cell.pretrain_corruption)
+        data = self.data("train", self.cell.pretrain_corruption)
         if not self.cell.fits_labels:
-            return X, {**self._groups(), **extra_of(self.dataset, self.cell)}
+            return self._read_by_method(data), {**self._groups(), **extra_of(data.static, self.cell)}
         rows, labels = self._training_labels(self.cell)
-        given = {"y": labels.y, **self._groups(rows), **extra_of(self.dataset, self.cell, rows)}
-        return Samples(X, modality=self.dataset.modality).rows(rows).X, given
+        given = {"y": labels.y, **self._groups(rows), **extra_of(data.static, self.cell, rows)}
+        return self._read_by_method(data, rows), given
 
     def _groups(self, rows: Any = slice(None)) -> dict[str, Any]:
         """Groups of training rows, as a keyword; none where the data set has none."""
@@ -145,15 +147,22 @@ class Chain:
         estimator = self._unfitted()
         return (estimator.initialise if estimator.trained_by_probe else estimator.fit)(X, **given)
 
-    def data(self, part: Part, corruption: tuple[Any, float] | None) -> tuple[Any, float]:
-        """Raw values of a part with a corruption applied, and the severity that came out.
+    def _read_by_method(self, data: Corrupted, rows: Any = None) -> Any:
+        """What the method reads of samples: X, or pairs of X and static columns; of some rows."""
+        samples = Samples(data.X, modality=self.dataset.modality, static=data.static)
+        samples = samples if rows is None else samples.rows(rows)
+        columns = self.cell.static_columns("pairs")
+        return samples.pairs(columns) if columns else samples.X
+
+    def data(self, part: Part, corruption: tuple[Any, float] | None) -> Corrupted:
+        """Raw values and static columns of a part with a corruption applied, and the severity that came out.
 
         The mask depends on data set, fold, part, seed and mechanism alone: it is the same for every method and probe.
         What the mechanism learns (thresholds, drivers) it learns from the training part, for both.
         """
         X, given = self._given_to_corruption(part)
         if corruption is None:
-            return X, 0.0
+            return Corrupted(X, None, 0.0, given["static"])
         config, severity = corruption
         mechanism = corruptions.build(config, rate=severity)
         named = f"{severity!r} {canonical_json(config)}"
@@ -162,7 +171,14 @@ class Chain:
             self._learned[named] = mechanism.learn(X_train, self.cell.seeds(), **given_train)
         seed = self.cell.seeds(int(part == "test"))
         corrupted = mechanism.corrupted(X, seed, **given, learned=self._learned[named])
-        return corrupted.X, corrupted.realised
+        return corrupted if corrupted.static is not None else dataclasses.replace(corrupted, static=given["static"])
+
+    def _static(self, cell: Cell, part: Part) -> Any:
+        """Static columns of a part under a cell's condition."""
+        corruption = cell.corruption_of(part)
+        if corruption is None or not corruptions.build(corruption[0], rate=corruption[1]).changes_static:
+            return self.dataset.part(part).static
+        return self.data(part, corruption).static
 
     def _given_to_corruption(self, part: Part) -> tuple[Any, dict[str, Any]]:
         """Raw values of a part, and what a corruption may ask for besides."""
@@ -178,8 +194,8 @@ class Chain:
             if found is None or len(found.z) != n:
                 model = self.model()
                 with self._timed("embed", key):
-                    X, realised = self.data(part, cell.corruption_of(part))
-                    found = _embed(model, X, realised)
+                    data = self.data(part, cell.corruption_of(part))
+                    found = _embed(model, self._read_by_method(data), data.realised)
                     write_embedding(found, self.cache, key)
             self._embeddings[key] = found
         return self._embeddings[key]
@@ -189,15 +205,16 @@ class Chain:
         probe = probes.build(cell.probe, random_state=cell.seed)
         rows, labels = self._training_labels(cell)
         if probe.needs_model:
-            (train, missing_train), (test, missing_test) = (self.data(p, cell.corruption_of(p)) for p in _PARTS)
-            train = Samples(train, modality=self.dataset.modality).rows(rows).X
+            data = [self.data(part, cell.corruption_of(part)) for part in _PARTS]
+            missing_train, missing_test = (one.realised for one in data)
+            train, test = self._read_by_method(data[0], rows), self._read_by_method(data[1])
             given = {"model": self.model(), "trainer": _environment(cell)}
         else:
             embedded = [self.embedding(cell, part) for part in _PARTS]
             missing_train, missing_test = (e.realised_missing for e in embedded)
             train, test = (e.z_missing if probe.accepts_missing else e.z for e in embedded)
-            columns = cell.static_columns("probe")
-            train, test = with_static(self.dataset, columns, (train, test), keep_missing=probe.accepts_missing)
+            columns, static = cell.static_columns("probe"), [self._static(cell, part) for part in _PARTS]
+            train, test = with_static(static, columns, (train, test), keep_missing=probe.accepts_missing)
             train, given = train[rows], {}
         given |= self._groups(rows)
         with self._timed("probe") as spent:

@@ -39,6 +39,8 @@ corruptions = Registry(
         "kinview.evaluation.corruptions.natural",
         "kinview.evaluation.corruptions.informative",
         "kinview.evaluation.corruptions.subgroup",
+        "kinview.evaluation.corruptions.static_columns",
+        "kinview.evaluation.corruptions.modality_missing",
         "kinview.evaluation.corruptions.jittered_times",
         "kinview.evaluation.corruptions.noise",
         "kinview.evaluation.corruptions.clipping",

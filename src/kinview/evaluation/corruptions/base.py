@@ -82,6 +82,11 @@ class Corruption(FromPickle, abc.ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     removes_values: ClassVar[bool] = True  # whether values go; False where they, or times, become others
 
+    @property
+    def changes_static(self) -> bool:
+        """Whether it changes static columns of the samples, which are then in ``corrupted(...).static``."""
+        return False
+
     rate: float
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "numbers_of",
     "observed_mask",
     "read_cells",
+    "static_of_samples",
 ]
 
 NEEDS = ("samples", "values", "times", "groups", "y", "static")
@@ -225,6 +226,17 @@ def _of_samples(X: Any, given: Any, name: str, n: int, who: str) -> Shaped[np.nd
     if values.shape != (n,):
         raise ValueError(f"{name} must have one entry a sample, shape ({n},); got {values.shape}")
     return values
+
+
+def static_of_samples(X: Any, given: Any, who: str) -> pd.DataFrame:
+    """Static columns of the samples, one row each, in their order.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or they are of other samples.
+    """
+    return _static_of(X, given, _samples_of(X)[1], who)
 
 
 def _static_of(X: Any, given: Any, n: int, who: str) -> pd.DataFrame:

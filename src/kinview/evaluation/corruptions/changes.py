@@ -47,11 +47,14 @@ class Corrupted:
         As :func:`kinview.evaluation.corrupt` returns it.
     realised : float
         The severity as it came out, see :meth:`kinview.evaluation.Corruption.realised`.
+    static : DataFrame, optional
+        Static columns of the samples, where the corruption changes them.
     """
 
     X: Any
     removed: Any
     realised: float
+    static: pd.DataFrame | None = None
 
 
 def why_no_moves(X: Any) -> str | None:
