@@ -26,6 +26,11 @@ def in_groups(*names):
     return unit
 
 
+def sample_of(shape, given):
+    """All cells of a sample are one."""
+    return np.broadcast_to(np.arange(shape[0]).reshape(-1, *(1,) * (len(shape) - 1)), shape)
+
+
 CELLS: dict[str, Any] = {}
 ON_SERIES = {"modality": "time_series"}  # another form of a corruption that is tried on tables too
 SPECS = (
@@ -59,7 +64,9 @@ SPECS = (
         {"unit": in_groups("A", "C"), **ON_SERIES},
     ),
     ({"subgroup": {"where": "C", "mechanism": {"censoring": {"side": "left"}}}}, {"unit": in_groups("C")}),
+    ({"modality_missing": {"side": "samples"}}, {"unit": sample_of}),
 )
+OF_STATIC = {"static_columns"}  # what changes static columns is in test_static_corruptions
 NOT_FOR_TABLES = {"block", "censoring", "irregular", "sequence"}
 
 
@@ -79,7 +86,7 @@ on_tables = pytest.mark.parametrize(
         for spec, _ in SPECS
         if name_of(spec) not in NOT_FOR_TABLES
         and spec not in ("sensor", {"mcar": {"mode": "timestep"}}, {"mar": {"drivers": [1], "steepness": 3.0}})
-        and not {"where", "censoring"} & set(str(spec).replace("'", " ").split())
+        and not {"where", "censoring", "samples"} & set(str(spec).replace("'", " ").split())
     ],
     ids=label_of,
 )
@@ -93,7 +100,7 @@ def of_samples(n):
 
 
 def test_every_registered_corruption_is_here():
-    assert {name_of(spec) for spec, _ in SPECS} == set(corruptions) - set(SHIFTS)
+    assert {name_of(spec) for spec, _ in SPECS} == set(corruptions) - set(SHIFTS) - OF_STATIC
     for name in set(corruptions) - set(SHIFTS):
         entry = corruptions[name]
         assert entry.modality == ("time_series" if name in NOT_FOR_TABLES else "any") and entry.reference

@@ -17,7 +17,7 @@ from torch import nn
 
 import kinview
 from helpers import gen
-from kinview import SCARF, Batch, FineTunedClassifier, Trainer, TS2Vec
+from kinview import SCARF, Batch, FineTunedClassifier, PairedData, Trainer, TS2Vec
 from kinview.configs import read_config
 from kinview.encoders import heads
 from kinview.methods import RandomInit, Supervised, classifiers, methods
@@ -685,19 +685,50 @@ def test_every_network_of_the_registry_can_be_trained_with_labels():
     for name in methods:
         if not issubclass(methods[name].target, EstimatorCore) or methods[name].target.control:
             continue  # fixed features have no network
-        if methods[name].modality == "paired":
-            with pytest.raises(ValueError, match=f"{name} reads pairs, .* put a classifier behind it"):
-                FineTunedClassifier(name, pretrain=False).fit(*patients(12))
-            continue
-        X, y = waves(12) if methods[name].modality == "time_series" else patients(12)
-        if methods[name].modality == "time_series":
-            X = X[:, :, :17]
+        kind = methods[name].modality
+        X, y = patients(12) if kind == "tabular" else waves(12)
+        X = X if kind == "tabular" else X[:, :, :17]
+        if kind == "paired":
+            X = PairedData(series=X, table=patients(12)[0].reset_index(drop=True))
         scratch = FineTunedClassifier(name, pretrain=False, trainer={"max_epochs": 1}, random_state=0).fit(X, y)
         initial = weights(RandomInit(name, random_state=0).fit(X).estimator_)
         assert not equal(weights(scratch.encoder_), initial), name
         assert np.isfinite(scratch.predict_proba(X)).all()
         tried.append(name)
     assert {"ts2vec", "scarf"} <= set(tried)
+
+
+def test_both_sides_of_pairs_are_trained_with_labels_whichever_a_sample_has(tmp_path):
+    X, y = waves(24)
+    table = pd.DataFrame({"age": np.arange(24.0), "sex": list("fm") * 12})
+    pairs = PairedData(series=X, table=table).without("table", np.arange(24) < 8)
+    encoder = {"paired_clip": {"series_encoder": {"dilated_conv": {"repr_dim": 6, "depth": 2}}, "table_encoder": "mlp"}}
+    for head in ("linear", "gated"):
+        classifier = FineTunedClassifier(encoder, head, pretrain=False, trainer={"max_epochs": 60}, random_state=0)
+        classifier.fit(pairs, pd.Series(y)[::-1])  # in another order
+        assert (classifier.predict(pairs) == y).mean() > 0.9
+        loaded = kinview.load_model(classifier.save(tmp_path / "both.safetensors"))
+        np.testing.assert_array_equal(loaded.predict_proba(pairs), classifier.predict_proba(pairs))
+        assert np.isfinite(classifier.predict_proba({"table": table})).all()  # of samples with one side alone
+    with pytest.raises(ValueError, match="X must be pairs"):
+        FineTunedClassifier(encoder).fit(X, y)
+    with pytest.raises(ValueError, match="'gated' joins the two sides of a pair, and the encoder reads one"):
+        FineTunedClassifier("ts2vec", "gated").fit(X, y)
+
+
+def test_a_gated_head_is_the_gated_multimodal_unit():
+    head = heads.build({"gated": {"hidden_dim": 3}}, in_features=7, n_classes=2, first_features=5)
+    z = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    weights_of = {name: value.double() for name, value in head.state_dict().items()}
+    a, b = z[:, :5].double(), z[:, 5:].double()
+    gate = 1 / (1 + torch.exp(-z.double() @ weights_of["gate.weight"].T))
+    h = gate * torch.tanh(a @ weights_of["sides.0.weight"].T) + (1 - gate) * torch.tanh(
+        b @ weights_of["sides.1.weight"].T
+    )
+    expected = h @ weights_of["layer.weight"].T + weights_of["layer.bias"]
+    torch.testing.assert_close(head(z).double(), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="first_features must leave some of 7"):
+        heads.build("gated", in_features=7, n_classes=2, first_features=7)
 
 
 def test_supervised_is_a_transformer_trained_with_labels(tmp_path):

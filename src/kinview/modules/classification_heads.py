@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from kinview.modules import heads
 from kinview.old_pickles import FromPickle
 from kinview.parameters import check_integer
 
-__all__ = ["LinearHead", "MLPHead"]
+__all__ = ["GatedHead", "LinearHead", "MLPHead"]
 
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "sigmoid": nn.Sigmoid}
 
@@ -102,4 +103,75 @@ class MLPHead(FromPickle, nn.Module):
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
         """Scores ``(n, K)``; their softmax is the probability."""
         out: Tensor = self.layers(z)
+        return out
+
+
+@heads.register("gated", modality="any", reference="Arevalo et al., Gated Multimodal Units, ICLR 2017 workshop")
+class GatedHead(FromPickle, nn.Module):
+    r"""A gated multimodal unit over the two sides of a pair, then one linear layer.
+
+    With the representations a and b of both sides, :math:`\sigma` the logistic function and W without bias,
+
+    .. math:: g = \sigma(W_g [a, b]), \quad h = g \odot \tanh(W_a a) + (1 - g) \odot \tanh(W_b b),
+
+    so that it is decided for each sample, unit by unit, which side is heard. ``linear`` and ``mlp`` on the same
+    representation are the fusion by concatenation.
+
+    Parameters
+    ----------
+    in_features : int
+        Size D of both representations beside each other.
+    n_classes : int
+        Number of classes K.
+    first_features : int
+        Size of the first of them.
+    hidden_dim : int, default 128
+        Size of h (the paper has 512 for the plots and posters of films).
+
+    Raises
+    ------
+    ValueError
+        If a size is no whole number from 1 on, or nothing is left for the second side.
+
+    Notes
+    -----
+    Shapes: ``(n, D) -> (n, K)``.
+
+    References
+    ----------
+    .. [1] Arevalo, Solorio, Montes-y-Gomez, Gonzalez: Gated Multimodal Units for Information Fusion, ICLR 2017
+       workshop, arXiv 1702.01992.
+
+    Examples
+    --------
+    >>> GatedHead(in_features=8, n_classes=3, first_features=5, hidden_dim=4)(torch.zeros(5, 8)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(self, in_features: int, n_classes: int, first_features: int, hidden_dim: int = 128) -> None:
+        super().__init__()
+        for name, value in (("first_features", first_features), ("hidden_dim", hidden_dim)):
+            check_integer(value, name, at_least=1)
+        if first_features >= in_features:
+            raise ValueError(
+                f"first_features must leave some of {in_features} for the second side; got {first_features}"
+            )
+        self.config = {
+            "in_features": in_features,
+            "n_classes": n_classes,
+            "first_features": first_features,
+            "hidden_dim": hidden_dim,
+        }
+        self.sizes = [first_features, in_features - first_features]
+        self.sides = nn.ModuleList(nn.Linear(size, hidden_dim, bias=False) for size in self.sizes)
+        self.gate = nn.Linear(in_features, hidden_dim, bias=False)
+        self.layer = nn.Linear(hidden_dim, n_classes)
+
+    def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
+        """Scores ``(n, K)``; their softmax is the probability."""
+        first, second = (
+            torch.tanh(side(part)) for side, part in zip(self.sides, z.split(self.sizes, dim=1), strict=True)
+        )
+        gate = torch.sigmoid(self.gate(z))
+        out: Tensor = self.layer(gate * first + (1 - gate) * second)
         return out

@@ -57,9 +57,7 @@ def asked_of(dataset: Dataset, name: str, methods: Sequence[Any], controls: Any,
     from kinview.methods import methods as known
 
     parts = [Part.of(known, spec) for spec in methods]
-    applicable = [
-        _part_for(dataset, spec) for spec, part in zip(methods, parts, strict=True) if reads(part, dataset)
-    ]
+    applicable = [_part_for(dataset, spec) for spec, part in zip(methods, parts, strict=True) if reads(part, dataset)]
     if not applicable:
         raise ValueError(
             f"data set {name!r} is {dataset.modality}, and none of the methods supports that: add a method for "

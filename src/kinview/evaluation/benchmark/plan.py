@@ -381,8 +381,6 @@ def _why_not(kind: Part, dataset: Dataset) -> str | None:
         return "its labels are numbers, and it goes by classes"
     if lacks := _lacks(kind, dataset):
         return lacks
-    if kind.built.changes_static and not {"probe", "encoder", "pairs"} & set(dataset.static_to):
-        return "it changes static columns, and none goes to a probe, an encoder or pairs; send some there (static_to)"
     if type(kind.built).why_not is Corruption.why_not:
         return None
     samples = dataset.pooled()
@@ -400,6 +398,8 @@ def _lacks(part: Part, dataset: Dataset) -> str | None:
     held = [] if dataset.static_train is None else [str(column) for column in dataset.static_train.columns]
     if "static" in needs and not held:
         return "it goes by static columns of each sample, and there are none; name them (static)"
+    if corrupts and part.built.changes_static and not {"probe", "encoder", "pairs"} & set(dataset.static_to):
+        return "it changes static columns, and none goes to a probe, an encoder or pairs; send some there (static_to)"
     absent = [column for column in (part.built.static_columns if corrupts else ()) if column not in held]
     if absent:
         return f"it goes by {absent[0]!r}, which is no static column of the data; there are: {', '.join(held)}"

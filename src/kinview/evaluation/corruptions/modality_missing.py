@@ -60,6 +60,7 @@ class ModalityMissing(Corruption):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"static"})  # of an object: what its side needs
+    removes_values: ClassVar[bool] = False  # its rate counts samples
 
     side: _Side = "static"
 

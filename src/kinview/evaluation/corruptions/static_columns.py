@@ -19,7 +19,9 @@ from kinview.registry import to_config
 __all__ = ["StaticColumns"]
 
 
-@corruptions.register("static_columns", modality="any", parts={"mechanism": "corruptions"})
+@corruptions.register(
+    "static_columns", modality="any", reference="missing covariates", parts={"mechanism": "corruptions"}
+)
 @dataclasses.dataclass(frozen=True)
 class StaticColumns(Corruption):
     """Change the static columns of samples by any corruption of tables, and X where that is asked for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import math
 from typing import Any, ClassVar, Self, get_args
 
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 
 from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
+from kinview.data.gaps import something_observed
 from kinview.data.labels import encode_target
 from kinview.data.modality import PAIRED, SERIES, TABLE, check_samples, modality_of
+from kinview.data.paired import PairedData
 from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
 from kinview.methods.controls.random_init import DEFAULT_METHODS
@@ -28,6 +31,7 @@ from kinview.methods.estimators.base import EstimatorCore, as_trainer, described
 from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
+from kinview.methods.estimators.paired import PairedEstimator, other_side
 from kinview.methods.estimators.series import SeriesEstimator, transferred
 from kinview.methods.estimators.table_columns import tags_of_tables
 from kinview.methods.estimators.tabular import TabularEstimator
@@ -164,7 +168,10 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         """
         self.__dict__.pop("classes_", None)  # not fitted until all of this has succeeded
         self.check_parameters()
-        y, groups = in_order_of(X, y, "y"), in_order_of(X, groups, "groups")
+        if self._reads_pairs:
+            X = PairedData.of(X)
+        samples = X.index if isinstance(X, PairedData) else X
+        y, groups = in_order_of(samples, y, "y"), in_order_of(samples, groups, "groups")
         codes, classes = self._encoded(y)
         seed = self._seed()
         self.encoder_: Any = self._starting_point(X, codes, classes, groups, seed)
@@ -173,7 +180,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         batch = self.encoder_.to_batch(X, groups=groups)
         if len(batch) != len(codes):
             raise ValueError(f"X has {len(batch)} samples and y {len(codes)} labels; give one label a sample")
-        self._layers, self._repr_dim = layers_of(self.encoder_.method_, batch.rows(slice(0, 8)))
+        self._layers, self._repr_dim = layers_of(self.encoder_.method_, self._shown(batch))
         self._n_classes = len(classes)
         self._fit_batch(batch.replace(y=torch.from_numpy(codes)), seed=seed)
         self._tuned.release()
@@ -203,6 +210,21 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         assert isinstance(self.method_, FineTuningMethod)
         return self.method_
 
+    @property
+    def _reads_pairs(self) -> bool:
+        """Whether the encoder reads pairs."""
+        given = _unwrapped(self.encoder)
+        made = given if given is None or isinstance(given, Capabilities) else methods.build(given)
+        inner = None if made is None else made.fitted_network or made
+        return getattr(inner, "modality", None) == PAIRED
+
+    def _shown(self, batch: Batch) -> Batch:
+        """A few samples, by which it is found what an embedding rests on: of pairs some that have either side."""
+        if not isinstance(self.encoder_, PairedEstimator):
+            return batch.rows(slice(0, 8))
+        sides = (batch.replace(extra={}), other_side(batch))
+        return batch.rows(torch.cat([something_observed(side).nonzero()[:4, 0] for side in sides]).unique())
+
     def _encoded(self, y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
         """Code of each label, and the classes."""
         return encode_target(y)
@@ -219,11 +241,6 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         modality = modality_of(X)
         spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
         given = methods.build(spec, for_modality=modality)
-        if getattr(given, "modality", None) == PAIRED:
-            raise ValueError(
-                f"{methods.name_of(given)} reads pairs, and its two networks are not trained with labels here: put a "
-                "classifier behind it, make_pipeline(encoder, LogisticRegression())"
-            )
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
         inner = fitted or (given if around is None else methods.build(around, for_modality=modality))
@@ -275,7 +292,14 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         return FineTuningMethod(self, self.encoder_.method_, self._build_head(), self._layers)
 
     def _build_head(self) -> nn.Module:
-        head: nn.Module = heads.build(self.head, in_features=self._repr_dim, n_classes=self._n_classes)
+        sizes = {"in_features": self._repr_dim, "n_classes": self._n_classes}
+        if "first_features" in inspect.signature(heads[heads.name_of(self.head)].target).parameters:
+            if not isinstance(self.encoder_, PairedEstimator):
+                raise ValueError(
+                    f"the head {self.head!r} joins the two sides of a pair, and the encoder reads one; use mlp"
+                )
+            sizes["first_features"] = self.encoder_.method_.widths[0]
+        head: nn.Module = heads.build(self.head, **sizes)
         return head
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:
