@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from kinview.data.batch import Batch
 from kinview.data.modality import NOUNS, SERIES, TABLE
 from kinview.data.paired import Side
-from kinview.data.panel import Panel
+from kinview.data.panel import Panel, with_channels
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.model_file import described, rebuilt
-from kinview.methods.estimators.paired import SideReader, with_channels
+from kinview.methods.estimators.paired import SideReader
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.tabular import TabularEstimator

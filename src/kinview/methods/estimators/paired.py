@@ -22,7 +22,7 @@ from kinview.data.batch import Batch
 from kinview.data.gaps import something_observed, with_something_observed
 from kinview.data.modality import PAIRED
 from kinview.data.paired import PairedData, Side
-from kinview.data.panel import Panel, TimeUnit
+from kinview.data.panel import Panel, TimeUnit, with_channels
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.data.table import TableSchema
 from kinview.encoders.base import TableEncoder
@@ -33,7 +33,7 @@ from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.training.method import PairSizes, Sizes
 
-__all__ = ["OTHER_SIDE", "PairedEstimator", "SideReader", "other_side", "with_channels"]
+__all__ = ["OTHER_SIDE", "PairedEstimator", "SideReader", "other_side"]
 
 _LONGEST = 2**22  # steps of the series that a model in a file was fitted to
 OTHER_SIDE = "second"
@@ -520,19 +520,3 @@ def _scattered(name: str, side: Side, reader: SideReader, n: int) -> Batch:
         times = torch.full((n, known_rows.times.shape[1]), torch.nan, dtype=known_rows.times.dtype)
         times[places] = known_rows.times
     return Batch.of(x, times=times)
-
-
-def with_channels(rows: Panel, channels: tuple[str, ...]) -> Panel:
-    """Series with the channels of fit, in their order; by position where either has no names."""
-    if rows.channels == channels:
-        return rows
-    if len(rows.channels) != len(channels):
-        raise ValueError(f"X has {len(rows.channels)} channel(s), at fit there were {len(channels)}; give those of fit")
-    numbered = tuple(f"channel_{i}" for i in range(len(channels)))
-    if numbered in (rows.channels, channels):
-        return dataclasses.replace(rows, channels=channels)
-    absent = [name for name in channels if name not in rows.channels]
-    if absent:
-        raise ValueError(f"X lacks the channel(s) {', '.join(map(repr, absent))}; give the channels of fit")
-    order = [rows.channels.index(name) for name in channels]
-    return dataclasses.replace(rows, batch=rows.batch.replace(x=rows.batch.x[:, order]), channels=channels)
