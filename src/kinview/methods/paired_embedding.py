@@ -206,11 +206,6 @@ class PairedEmbeddingMethod(Method):
                 yield name, value
 
 
-def _check_side(value: Any, name: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} must be 'both' or the name of a side; got {value!r}")
-
-
 def _check_projector(value: Any, name: str) -> None:
     Perceptron.of(value, name)
 
@@ -276,11 +271,8 @@ class PairedEmbedding(PairedEstimator):
         "``hidden_dim``, ``batch_norm``, ``bias`` (False); see :class:`kinview.modules.Perceptron`.",
     )
     loss: Any = spec("clip", "loss", doc="Any registered loss of two views that needs nothing besides.")
-    side: str = anything(
-        "both",
-        "str",
-        check=_check_side,
-        doc="What ``transform`` gives where it is not asked: a side by its name, or both beside each other.",
+    side: str = shared.side(
+        "both", "What ``transform`` gives where it is not asked: a side by its name, or both beside each other."
     )
     scaling: Any = shared.scaling()
     table_scaling: Any = shared.scaling_of_columns()
