@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -198,12 +197,7 @@ class PairedEmbeddingMethod(Method):
 
     def inference_state(self) -> dict[str, Tensor]:
         """Towers, and what the loss learned: projections and their scale say how probable a partner is."""
-        return dict(self._own_state())
-
-    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
-        for name, value in self.state_dict().items():
-            if "view_networks" not in name:
-                yield name, value
+        return self.state_dict()
 
 
 def _check_projector(value: Any, name: str) -> None:
