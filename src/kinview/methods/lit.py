@@ -17,9 +17,9 @@ from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.locked_models import embedded, locked_model
 from kinview.methods.estimators.model_file import described, rebuilt
-from kinview.methods.estimators.paired import SideReader
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import TextRule
+from kinview.methods.estimators.side_readers import SideReader
 from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod, Tower
 from kinview.parameters import flag, parameterised, spec
 from kinview.training.method import Method, PairSizes, Sizes
