@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 # Several test processes share the cores: one thread each, also in the processes that tests start.
@@ -33,6 +35,14 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("KINVIEW_DATA does not name a folder of public data sets")
     return Path(folder)
+
+
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt this process and those that it starts: the background jobs of shells ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

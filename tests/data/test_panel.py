@@ -1,5 +1,6 @@
 import copy
 import datetime as dt
+import re
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from kinview.data import read_panel
+from kinview.data import ChannelMismatch, read_panel
+from kinview.data.panel import with_channels
 
 nan = float("nan")
 cells = st.floats(-1e6, 1e6, width=32) | st.just(nan)
@@ -217,6 +219,21 @@ def test_channels_are_found_by_name_and_refused_by_name():
     assert read_panel(np.zeros((1, 2, 3)), channels=("hr", "bp")).channels == ("hr", "bp")
     fitted_on_array = read_panel(np.zeros((1, 2, 3))).channels
     assert read_panel(frame, channels=fitted_on_array).channels == ("hr", "bp")
+
+
+def test_a_panel_that_was_read_gets_the_channels_of_fit_as_one_that_is_read():
+    frame = to_frame([np.array([[1.0, 2.0], [3.0, 4.0]])], names=["hr", "bp"])
+    panel, nameless = read_panel(frame), read_panel(np.zeros((1, 2, 3)))
+    for channels in (("hr", "bp"), ("bp", "hr"), nameless.channels):
+        found = with_channels(panel, channels)
+        assert found.channels == channels
+        assert_same(found.batch.x, read_panel(frame, channels=channels).batch.x)
+    assert with_channels(nameless, ("hr", "bp")).channels == ("hr", "bp")
+    for channels in (("hr", "spo2"), ("hr",), ("hr", "bp", "spo2"), ("channel_0",)):
+        with pytest.raises(ChannelMismatch) as said:
+            with_channels(panel, channels)
+        with pytest.raises(ChannelMismatch, match=re.escape(str(said.value))):
+            read_panel(frame, channels=channels)
 
 
 def test_list_of_frames_aligns_channels_by_name():

@@ -107,6 +107,7 @@ def interrupt_at(step: int) -> Callback:
     return Press()
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 @pytest.mark.parametrize("kind", ["ts2vec", pytest.param("tstcc", marks=pytest.mark.slow)])
 def test_a_training_that_is_continued_measures_the_same_bits(kind: str, tmp_path: Path) -> None:
     saved = {"checkpoint_dir": str(tmp_path), "checkpoint_every": 2}

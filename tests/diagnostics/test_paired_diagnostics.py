@@ -1,11 +1,9 @@
 """Retrieval between two sides, and the gap between them, against what is worked out one by one."""
 
-import importlib
-
 import numpy as np
 import pytest
 
-from kinview.diagnostics import modality_gap, retrieval, shifted
+from kinview.diagnostics import _pairs, modality_gap, positive_rank, retrieval, shifted
 
 
 def unit(Z):
@@ -69,9 +67,10 @@ def test_rows_without_a_name_are_of_nothing_else():
 
 def test_blocks_give_what_one_block_gives(monkeypatch):
     A, B = np.random.default_rng(1).normal(size=(2, 50, 4))
-    whole = retrieval(A, B, k=3)
-    monkeypatch.setattr(importlib.import_module("kinview.diagnostics.retrieval"), "_BLOCK", 7)
-    assert retrieval(A, B, k=[3]).equals(whole)
+    whole, rank = retrieval(A, B, k=3), positive_rank(A, B)
+    assert rank.rank == pytest.approx(51 - whole.loc["first to second", "mean_rank"])
+    monkeypatch.setattr(_pairs, "_BLOCK", 7)
+    assert retrieval(A, B, k=[3]).equals(whole) and positive_rank(A, B) == rank
     wide = retrieval(np.eye(300), np.eye(300), k=[250]).loc["first to second"]  # of many no number is too large
     assert wide["recall@250"] == 1 and wide["chance@250"] == pytest.approx(250 / 300)
 

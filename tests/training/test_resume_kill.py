@@ -18,6 +18,7 @@ from kinview import SCARF, TS2Vec
 from kinview.training import Callback
 from kinview.training.checkpoint import CHECKPOINT_NAME
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_interrupts")  # also in the processes that the first test starts
 STEPS = 80
 METHODS = {
     "ts2vec": (TS2Vec, {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0}),

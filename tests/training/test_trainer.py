@@ -30,6 +30,7 @@ from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoin
 from kinview.training.randomness import forked_generators
 from kinview.training.settings import Settings, settings_of
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_interrupts")
 CPU = torch.device("cpu")
 SERIES, TABLE = ({**SIZES[name], "random_state": 0} for name in ("ts2vec", "scarf"))
 

@@ -3,89 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Int64
 
-from kinview.data.alignment import in_order_of, says_nothing
-from kinview.data.modality import SERIES, TABLE, Modality, modality_of
-from kinview.data.panel import Panel, read_panel
-from kinview.data.table import named_columns
+from kinview.data.alignment import in_order_of
+from kinview.data.modality import SERIES
+from kinview.data.paired_alignment import GivenSide, aligned, listed
+from kinview.data.paired_sides import Side, named_sides, read_side
 
 __all__ = ["PairedData", "Side"]
-
-_SHOWN = 5  # names of samples in a message
-_KINDS: dict[str, Modality] = {"series": SERIES, "table": TABLE}  # what these names say that a side holds
-_EXACT = 2**53  # below which a float is exactly one whole number
-_USUAL = {SERIES: "series", TABLE: "table"}  # names of sides that were given without any
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Side:
-    """One way in which samples are known.
-
-    Parameters
-    ----------
-    modality : {"time_series", "tabular"} or None
-        What it holds; None where no sample has it.
-    data : Panel, DataFrame or None
-        The samples that were read.
-    place : ndarray (n,)
-        Where each sample of the sequence stands in ``data``; -1 where it lacks this side.
-    index : Index
-        Name of each sample of the sequence.
-    """
-
-    modality: Modality | None
-    data: Panel | pd.DataFrame | None
-    place: Int64[np.ndarray, " n"]
-    index: pd.Index
-
-    @property
-    def present(self) -> Bool[np.ndarray, " n"]:
-        """Which samples have it."""
-        there: np.ndarray = self.place >= 0
-        return there
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of channels or columns."""
-        if self.data is None:
-            return ()
-        return self.data.channels if isinstance(self.data, Panel) else tuple(map(str, self.data.columns))
-
-    def rows(self) -> Panel | pd.DataFrame:
-        """The samples that have it, in their order in the sequence.
-
-        Raises
-        ------
-        ValueError
-            If none has it.
-        """
-        places = self.place[self.present]
-        if self.data is None or not len(places):
-            raise ValueError("no sample has this side")
-        if isinstance(self.data, Panel):
-            rows = self.data.batch.rows(torch.from_numpy(places))
-            return dataclasses.replace(self.data, batch=rows, index=self.index[self.present])
-        frame: pd.DataFrame = self.data.iloc[places]
-        return frame.set_axis(self.index[self.present], axis=0)
-
-    def taken(self, i: Any) -> Side:
-        """The side of some samples."""
-        return dataclasses.replace(self, place=self.place[i], index=self.index[i])
-
-    def alone(self) -> Side:
-        """The same, holding what its own samples have and nothing of others."""
-        if self.data is None or not self.present.any():
-            return dataclasses.replace(self, data=None, place=np.full(len(self.place), -1))
-        place = np.where(self.present, np.cumsum(self.present) - 1, -1)
-        return dataclasses.replace(self, data=self.rows(), place=place)
 
 
 class PairedData:
@@ -145,9 +75,9 @@ class PairedData:
     _sides: dict[str, Side]
 
     def __init__(self, first: Any = None, second: Any = None, /, *, index: Any = None, **sides: Any) -> None:
-        given = _named(first, second, sides)
-        read = {name: _read(name, X) for name, X in given.items()}
-        self.index, places = _aligned(read, index)
+        given = named_sides(first, second, sides)
+        read = {name: read_side(name, X) for name, X in given.items()}
+        self.index, places = aligned(read, index)
         self._sides = {
             name: Side(one.modality, one.data, _where_observed(one, places[name]), self.index)
             for name, one in read.items()
@@ -186,7 +116,7 @@ class PairedData:
             )
         if names is not None and found.names != names:
             if set(found.names) != set(names):
-                raise ValueError(f"{name} has the sides {_listed(found.names)}, at fit they were {_listed(names)}")
+                raise ValueError(f"{name} has the sides {listed(found.names)}, at fit they were {listed(names)}")
             found = found._with({one: found._sides[one] for one in names}, found.index)
         return found
 
@@ -227,7 +157,7 @@ class PairedData:
             If there is no such side.
         """
         if name not in self._sides:
-            raise ValueError(f"there is no side {name!r}; there are {_listed(self.names)}")
+            raise ValueError(f"there is no side {name!r}; there are {listed(self.names)}")
         return self._sides[name]
 
     def with_side(self, name: str, side: Side) -> PairedData:
@@ -313,189 +243,7 @@ class PairedData:
         return f"PairedData({len(self):,} sample{'' if len(self) == 1 else 's'}: {', '.join(parts)})"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Read:
-    """One side as it was given: what it holds, which of it says something, and the names of its samples."""
-
-    modality: Modality | None
-    data: Panel | pd.DataFrame | None
-    names: pd.Index | None
-    counted: bool  # whether the names are those that pandas gives to what it makes anew: 0, 1, ...
-    observed: Bool[np.ndarray, " n"]
-
-
-def _named(first: Any, second: Any, sides: Mapping[str, Any]) -> dict[str, Any]:
-    """The two sides by name."""
-    if isinstance(first, Mapping) and second is None and not sides:
-        given = {str(name): X for name, X in first.items()}
-    elif sides and first is None and second is None:
-        given = dict(sides)
-    elif not sides and first is not None and second is not None:
-        kinds = modality_of(first), modality_of(second)
-        names = tuple(_USUAL[kind] for kind in kinds) if kinds[0] != kinds[1] else ("first", "second")
-        given = dict(zip(names, (first, second), strict=True))
-    else:
-        raise ValueError("give both sides by name, PairedData(series=..., table=...), or both without names")
-    if "both" in given:
-        raise ValueError("a side cannot be called 'both', which is how both are asked for; give it another name")
-    if len(given) != 2:
-        raise ValueError(f"a pair has two sides; got {_listed(given) or 'none'}")
-    if all(X is None for X in given.values()):
-        raise ValueError(f"neither side ({_listed(given)}) holds a sample")
-    return given
-
-
-def _read(name: str, X: Any) -> _Read:
-    if X is None:
-        return _Read(None, None, None, False, np.zeros(0, dtype=bool))
-    try:
-        if isinstance(X, Side):  # of other pairs
-            rows: Any = X.rows()
-            modality: Modality = SERIES if isinstance(rows, Panel) else TABLE
-        else:
-            modality = _KINDS.get(name) or modality_of(X)
-            rows = read_panel(X, dtype=torch.float64) if modality == SERIES else named_columns(X)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"the side {name!r}: {error}") from error
-    if isinstance(rows, Panel):
-        observed = (~torch.isnan(rows.batch.x)).flatten(1).any(dim=1).numpy()
-    else:
-        observed = rows.notna().any(axis=1).to_numpy()
-    framed = isinstance(X, Side | pd.DataFrame | pd.Series) or hasattr(X, "to_pandas")
-    names = rows.index if framed else None
-    long = isinstance(X, pd.DataFrame | pd.Series) and isinstance(X.index, pd.MultiIndex)
-    counted = names is not None and not long and says_nothing(names)
-    if names is not None:
-        _check_names(name, names)
-    return _Read(modality, rows, names, counted, observed)
-
-
-def _check_names(name: str, names: pd.Index) -> None:
-    """Refuse samples without a name, and names that stand twice."""
-    keys = list(map(_key, names.tolist()))
-    if None in keys:
-        raise ValueError(f"the side {name!r} has {keys.count(None)} sample(s) without a name (missing in its index)")
-    times: Counter[Any] = Counter(keys)
-    if len(times) < len(keys):
-        shown = [one for one, key in zip(names.tolist(), keys, strict=True) if times[key] > 1]
-        raise ValueError(f"the side {name!r} has more than one sample called {_listed(shown)}; a name is of one sample")
-
-
-def _key(name: Any) -> Any:
-    """What tells a name from others, exactly: numbers by their value, all else by kind and value; None of a gap."""
-    if isinstance(name, tuple):
-        parts = tuple(map(_key, name))
-        return None if None in parts else parts
-    if name is None or name is pd.NaT or name is pd.NA or (isinstance(name, float) and name != name):
-        return None
-    if isinstance(name, bool | np.bool_):
-        return "bool", bool(name)
-    if isinstance(name, int | np.integer):
-        return "number", int(name)
-    if isinstance(name, float | np.floating):
-        value = float(name)
-        return ("number", int(value)) if value.is_integer() and abs(value) < _EXACT else ("float", value)
-    return type(name).__name__, name
-
-
-def _aligned(read: Mapping[str, _Read], index: Any) -> tuple[pd.Index, dict[str, Int64[np.ndarray, " n"]]]:
-    """Names of all samples, and where each stands in each side; -1 where it does not."""
-    held = {name: one for name, one in read.items() if one.data is not None}
-    by_name = {name: one for name, one in held.items() if _goes_by_name(name, one, held, index)}
-    found = _samples(held, by_name, index)
-    keys = list(map(_key, found.tolist()))
-    known = set(keys)
-    places = {}
-    for name, one in read.items():
-        if one.data is None:
-            places[name] = np.full(len(found), -1)
-        elif name in by_name:
-            assert one.names is not None
-            own = {_key(sample): place for place, sample in enumerate(one.names.tolist())}
-            unknown = [sample for sample in one.names.tolist() if _key(sample) not in known]
-            if unknown:
-                raise ValueError(
-                    f"the side {name!r} has the samples {_listed(unknown)}, which are not in index; leave them out, or "
-                    f"name them there"
-                )
-            places[name] = np.array([own.get(key, -1) for key in keys], dtype=np.int64)
-        elif len(one.observed) != len(found):
-            raise ValueError(
-                f"the side {name!r} has {len(one.observed)} samples without names, and there are {len(found)}: give as "
-                f"many, or name them (the index of a DataFrame) to align the sides by name"
-            )
-        else:
-            places[name] = np.arange(len(found))
-    if len(by_name) == 2 and index is None and not np.logical_and(*(place >= 0 for place in places.values())).any():
-        shown = [f"{name} has {one.names[0]!r}" for name, one in by_name.items() if one.names is not None]
-        raise ValueError(
-            f"the two sides have no sample in common ({', '.join(shown)}); names are compared exactly, so that 1 and "
-            f"'1' are two samples"
-        )
-    return found, places
-
-
-def _goes_by_name(name: str, one: _Read, held: Mapping[str, _Read], index: Any) -> bool:
-    """Whether a side is aligned by the names of its samples; otherwise it goes by position.
-
-    Raises
-    ------
-    ValueError
-        If its samples are merely counted, and those of the other side have names of their own.
-    """
-    if one.names is None:
-        return False
-    if not one.counted:
-        return True
-    others = [
-        other.names for key, other in held.items() if key != name and other.names is not None and not other.counted
-    ]
-    others += [] if index is None else [pd.Index(index)]
-    if not others:
-        return False
-    counts = set(range(len(one.names)))
-    if all({key[1] for key in map(_key, other.tolist()) if isinstance(key, tuple)} == counts for other in others):
-        return True
-    raise ValueError(
-        f"the side {name!r} has pandas' own index (0 to {len(one.names) - 1}), and the other side names its samples "
-        f"({_listed(others[0].tolist())}): set_index('column of the names'), or give an array (.to_numpy()) to pair "
-        f"them by position"
-    )
-
-
-def _samples(held: Mapping[str, _Read], by_name: Mapping[str, _Read], index: Any) -> pd.Index:
-    """Names of all samples, those of the first side first."""
-    if index is not None:
-        if isinstance(index, str) or not hasattr(index, "__len__"):
-            raise ValueError(f"index must be the names of the samples, one each; got {index!r}")
-        found = index if isinstance(index, pd.Index) else pd.Index(list(index))
-        keys = list(map(_key, found.tolist()))
-        times: Counter[Any] = Counter(keys)
-        if None in times or len(times) < len(keys):
-            twice = [name for name, key in zip(found.tolist(), keys, strict=True) if key is None or times[key] > 1]
-            raise ValueError(f"index names {_listed(twice)} more than once, or has a missing name")
-        return found
-    if not by_name:
-        return pd.RangeIndex(max(len(one.observed) for one in held.values()))
-    first, *others = (one.names for one in by_name.values() if one.names is not None)
-    for other in others:
-        if first.nlevels != other.nlevels:
-            raise ValueError(
-                f"the samples of {' and '.join(by_name)} have names of {first.nlevels} and {other.nlevels} parts "
-                f"({first[0]!r} and {other[0]!r}); give both sides the same ones"
-            )
-        known = set(map(_key, first.tolist()))
-        new = np.array([_key(sample) not in known for sample in other.tolist()], dtype=bool)
-        if new.any():
-            both = [*first.tolist(), *other[new].tolist()]
-            if first.nlevels > 1:
-                first = pd.MultiIndex.from_tuples(both, names=first.names)
-            else:  # of two kinds each name stays as it is: 2⁵³ + 1 is no float
-                first = pd.Index(both, dtype=first.dtype if first.dtype == other.dtype else object, name=first.name)
-    return first
-
-
-def _where_observed(one: _Read, place: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+def _where_observed(one: GivenSide, place: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     """The places of samples of which something was observed; -1 for the others."""
     seen = place >= 0
     seen[seen] = one.observed[place[seen]]
@@ -509,7 +257,7 @@ def _completed(X: Mapping[Any, Any], names: tuple[str, str] | None) -> dict[str,
     if names is None:
         return given
     if not given or set(given) - set(names):
-        raise ValueError(f"X has the sides {_listed(given) or 'none'}, at fit they were {_listed(names)}")
+        raise ValueError(f"X has the sides {listed(given) or 'none'}, at fit they were {listed(names)}")
     return {name: given.get(name) for name in names}
 
 
@@ -524,9 +272,3 @@ def _joined(parts: Sequence[PairedData]) -> PairedData:
             raise ValueError("X is a list of samples of several PairedData; join what they are made of, and pair it")
         sides[name] = dataclasses.replace(own[0], place=np.concatenate([side.place for side in own]), index=index)
     return first._with(sides, index)
-
-
-def _listed(names: Any) -> str:
-    shown = list(dict.fromkeys(names))
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-    return ", ".join(map(repr, shown[:_SHOWN])) + more

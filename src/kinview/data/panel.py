@@ -15,7 +15,7 @@ from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.labels import batch_labels
 
-__all__ = ["ChannelMismatch", "Panel", "TimeUnit", "read_panel"]
+__all__ = ["ChannelMismatch", "Panel", "TimeUnit", "read_panel", "with_channels"]
 
 
 class ChannelMismatch(ValueError):
@@ -125,31 +125,52 @@ for one series of 50 steps and 150 channels give X.T[None]
     return Panel(batch, raw.index, names, raw.time_unit)
 
 
+def with_channels(panel: Panel, channels: Sequence[str]) -> Panel:
+    """Series with the channels of fit, in their order; by position where either side has no names of its own.
+
+    Raises
+    ------
+    ChannelMismatch
+        What differs.
+
+    Examples
+    --------
+    >>> panel = Panel(Batch.of(torch.tensor([[[1.0], [2.0]]])), pd.RangeIndex(1), ("pulse", "spo2"))
+    >>> with_channels(panel, ("spo2", "pulse")).batch.x.flatten().tolist()
+    [2.0, 1.0]
+    """
+    number = len(panel.channels)
+    names = None if panel.channels == _default_names(number) else panel.channels
+    order = _order_of_fit(names, number, channels)
+    batch = panel.batch if order is None else panel.batch.replace(x=panel.batch.x[:, order])
+    return dataclasses.replace(panel, batch=batch, channels=tuple(channels))
+
+
 def _select_channels(raw: RawPanel, expected: Sequence[str] | int | None) -> RawPanel:
-    """Put channels in the order of fit, or say what differs; only numbers are compared where one side has no names."""
-    found = raw.values.shape[1]
+    """Put channels in the order of fit, or say what differs."""
     if expected is None:
         return raw
+    order = _order_of_fit(raw.names, raw.values.shape[1], expected)
+    if isinstance(expected, int) or tuple(expected) == _default_names(len(expected)):
+        return raw
+    return dataclasses.replace(raw, values=raw.values[:, order or slice(None)], names=tuple(expected))
+
+
+def _order_of_fit(names: tuple[str, ...] | None, found: int, expected: Sequence[str] | int) -> list[int] | None:
+    """Places of the channels of fit; None where they stand as at fit, or either side has no names but a number."""
     number = expected if isinstance(expected, int) else len(expected)
-    comparable = not isinstance(expected, int) and tuple(expected) != _default_names(number) and raw.names is not None
-    if comparable:
-        assert raw.names is not None and not isinstance(expected, int)
-        there, known = set(raw.names), set(expected)
-        missing = [name for name in expected if name not in there]
-        extra = [name for name in raw.names if name not in known]
+    if names is not None and not isinstance(expected, int) and tuple(expected) != _default_names(number):
+        position, known = {name: i for i, name in enumerate(names)}, set(expected)
+        missing = [name for name in expected if name not in position]
+        extra = [name for name in names if name not in known]
         if missing or extra:
             parts = [f"lacks the channel(s) {', '.join(map(repr, missing))} of fit"] if missing else []
             parts += [f"has the channel(s) {', '.join(map(repr, extra))} that fit did not see"] if extra else []
             raise ChannelMismatch(f"X {' and '.join(parts)}; rename the columns or give the same channels as at fit")
+        return None if names == tuple(expected) else [position[name] for name in expected]
     if found != number:
         raise ChannelMismatch(f"X has {found} channel(s), but {number} at fit; give the same channels as at fit")
-    if isinstance(expected, int) or tuple(expected) == _default_names(number):
-        return raw
-    if raw.names is None:
-        return dataclasses.replace(raw, names=tuple(expected))
-    position = {name: i for i, name in enumerate(raw.names)}
-    order = [position[name] for name in expected]
-    return dataclasses.replace(raw, values=raw.values[:, order], names=tuple(expected))
+    return None
 
 
 def _default_names(number: int) -> tuple[str, ...]:

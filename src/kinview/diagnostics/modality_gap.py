@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from kinview.diagnostics._pairs import both_sides, unit
 from kinview.parameters import check_number
 
 __all__ = ["ModalityGap", "modality_gap", "shifted"]
@@ -87,27 +88,16 @@ def shifted(
     if length == 0:
         return u, v
     step = distance / 2 * line / length
-    return _unit(u - step), _unit(v + step)
+    return unit(u - step), unit(v + step)
 
 
 def _unit_pairs(
     A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "n d"]
 ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "n d"]]:
-    A, B = (np.asarray(Z, dtype=np.float64) for Z in (A, B))
-    if A.ndim != 2 or A.shape != B.shape:
-        raise ValueError(f"a gap is between two matrices (n, d) of one shape; got {A.shape} and {B.shape}")
-    known = ~(np.isnan(A).any(axis=1) | np.isnan(B).any(axis=1))
-    if known.sum() < 2:
-        raise ValueError(f"a gap is measured on two samples with both sides at least; there are {int(known.sum())}")
-    return _unit(A[known]), _unit(B[known])
-
-
-def _unit(Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    length = np.linalg.norm(Z, axis=1, keepdims=True)
-    if not bool((np.isfinite(length) & (length > 0)).all()):
-        raise ValueError("a projection is zero or not finite, and has no direction")
-    unit: np.ndarray = Z / length
-    return unit
+    A, B, _ = both_sides(A, B, "a gap")
+    if len(A) < 2:
+        raise ValueError(f"a gap is measured on two samples with both sides at least; there are {len(A)}")
+    return unit(A), unit(B)
 
 
 def _within(u: Float[np.ndarray, "n d"]) -> float:

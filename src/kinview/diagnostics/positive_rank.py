@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
+
+from kinview.diagnostics._pairs import both_sides, partner_places, unit
 
 __all__ = ["PositiveRank", "positive_rank"]
 
@@ -42,15 +43,9 @@ def positive_rank(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "n d"]) -> P
     >>> positive_rank(np.ones((4, 2)), np.ones((4, 2)))
     PositiveRank(rank=2.5, chance=2.5)
     """
-    A, B = (np.asarray(Z, dtype=np.float64) for Z in (A, B))
-    if A.ndim != 2 or A.shape != B.shape or len(A) == 0 or not (np.isfinite(A).all() and np.isfinite(B).all()):
-        raise ValueError(f"positive_rank needs two finite matrices (n, D) of one shape; got {A.shape} and {B.shape}")
-    cosines = _unit(A) @ _unit(B).T
-    ranks = rankdata(np.round(cosines, 12), axis=1)  # (n, n); equal but for rounding is equal
-    return PositiveRank(float(np.diagonal(ranks).mean()), (len(A) + 1) / 2)
-
-
-def _unit(Z: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    length = np.linalg.norm(Z, axis=1, keepdims=True)
-    unit: np.ndarray = Z / np.where(length > 0, length, 1.0)
-    return unit
+    A, B, known = both_sides(A, B, "positive_rank")
+    n = len(known)
+    if n == 0 or not known.all() or not (np.isfinite(A).all() and np.isfinite(B).all()):
+        raise ValueError("positive_rank needs rows, and a finite number in each place")
+    found = partner_places(unit(A, zero=True), unit(B, zero=True), np.arange(n))
+    return PositiveRank(float((n - found.nearer - (found.alike - 1) / 2).mean()), (n + 1) / 2)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int64
 from scipy.special import gammaln
 
+from kinview.diagnostics._pairs import Places, both_sides, partner_places, unit
 from kinview.parameters import check_integer
 
 __all__ = ["retrieval"]
-
-_BLOCK = 1024  # rows that are compared with all others at once
 
 
 def retrieval(
@@ -70,50 +69,20 @@ def retrieval(
     for number in (k,) if isinstance(k, int) else k:
         check_integer(number, "k", at_least=1)
     k = (k,) if isinstance(k, int) else tuple(k)
-    A, B = (np.asarray(Z, dtype=np.float64) for Z in (A, B))
-    if A.ndim != 2 or A.shape != B.shape:
-        raise ValueError(f"retrieval needs two matrices (n, d) of one shape; got {A.shape} and {B.shape}")
-    known = ~(np.isnan(A).any(axis=1) | np.isnan(B).any(axis=1))
+    A, B, known = both_sides(A, B, "retrieval")
     if not known.any():
         raise ValueError("no sample has both sides, so that none can be found by the other")
-    codes = np.arange(len(A)) if names is None else pd.factorize(np.asarray(names))[0]
+    codes = np.arange(len(known)) if names is None else pd.factorize(np.asarray(names))[0]
     codes = np.where(codes < 0, len(codes) + np.arange(len(codes)), codes)  # without a name: of nothing else
-    if len(codes) != len(A):
-        raise ValueError(f"names has {len(codes)} entries for {len(A)} samples; give one a sample")
-    A, B, codes = A[known], B[known], codes[known]
-    lengths = [np.linalg.norm(Z, axis=1, keepdims=True) for Z in (A, B)]
-    if not all(bool((np.isfinite(one) & (one > 0)).all()) for one in lengths):
-        raise ValueError("a projection is zero or not finite, and has no direction")
-    u, v = A / lengths[0], B / lengths[1]
-    codes = np.unique(codes, return_inverse=True)[1]
-    rows = {"first to second": _places(u, v, codes), "second to first": _places(v, u, codes)}
+    if len(codes) != len(known):
+        raise ValueError(f"names has {len(codes)} entries for {len(known)} samples; give one a sample")
+    u, v = unit(A), unit(B)
+    codes = np.unique(codes[known], return_inverse=True)[1]
+    rows = {"first to second": partner_places(u, v, codes), "second to first": partner_places(v, u, codes)}
     return pd.DataFrame({name: _summary(found, codes, k) for name, found in rows.items()}).T.astype({"n": int})
 
 
-class _Places(NamedTuple):
-    """Of each row: how many are nearer than its best partner, as near as it, and how many of these are partners."""
-
-    nearer: Int64[np.ndarray, " n"]
-    alike: Int64[np.ndarray, " n"]
-    partners: Int64[np.ndarray, " n"]
-
-
-def _places(u: Float[np.ndarray, "n d"], v: Float[np.ndarray, "n d"], codes: Int64[np.ndarray, " n"]) -> _Places:
-    """Where the best partner of each row stands, in blocks, so that memory does not grow with n²."""
-    parts = []
-    for start in range(0, len(u), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        cosines = np.round(u[block] @ v.T, 12)  # equal but for rounding is equal
-        partners = codes[block, None] == codes[None, :]
-        best = np.where(partners, cosines, -np.inf).max(axis=1, keepdims=True)
-        alike = cosines == best
-        parts.append((
-            (cosines > best).sum(axis=1), alike.sum(axis=1), (alike & partners).sum(axis=1),
-        ))  # fmt: skip
-    return _Places(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-
-
-def _summary(found: _Places, codes: Int64[np.ndarray, " n"], k: Sequence[int]) -> dict[str, float]:
+def _summary(found: Places, codes: Int64[np.ndarray, " n"], k: Sequence[int]) -> dict[str, float]:
     n = len(codes)
     partners = np.bincount(codes)[codes]  # of each row, itself included
     ranks = found.nearer + (found.alike + 1) / (found.partners + 1)  # mean of the best of them over all orders

@@ -7,32 +7,24 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.data.modality import NOUNS, SERIES, TABLE
 from kinview.data.paired import Side
-from kinview.data.panel import Panel
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.base import EstimatorCore, own_copy
+from kinview.methods.estimators.locked_models import embedded, locked_model
 from kinview.methods.estimators.model_file import described, rebuilt
-from kinview.methods.estimators.paired import SideReader, with_channels
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.shared_parameters import TextRule
-from kinview.methods.estimators.tabular import TabularEstimator
+from kinview.methods.estimators.side_readers import SideReader
 from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod, Tower
-from kinview.parameters import anything, flag, parameterised, spec
+from kinview.parameters import flag, parameterised, spec
 from kinview.training.method import Method, PairSizes, Sizes
 
-__all__ = ["LiT", "LiTMethod", "LockedReader", "check_side_name", "embedded", "locked_model"]
-
-_USUAL = {SERIES: "ts2vec", TABLE: "scarf"}
+__all__ = ["LiT", "LiTMethod", "LockedReader"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,76 +55,6 @@ class LockedReader:
         """Plain data for a model file; the model's tensors stand beside it."""
         facts, _ = self.model.fitted_state()
         return {"of": described(self.model, facts), "facts": facts, "width": self.width}
-
-
-def embedded(model: Any, rows: Panel | pd.DataFrame) -> Float[np.ndarray, "n d"]:
-    """Representations of samples by a fitted model of series or of tables, in float32."""
-    if isinstance(rows, Panel):
-        panel = with_channels(rows, model.channels_)
-        model._check_time_unit(panel)
-        Z: np.ndarray = model._embed(model._scaled(panel).replace(groups=None)).numpy()
-    else:
-        Z = np.asarray(model.transform(rows))
-    return np.array(Z, dtype=np.float32, order="C")
-
-
-def locked_model(parameter: str, given: Any, rows: Panel | pd.DataFrame, seed: int, *, train: bool) -> EstimatorCore:
-    """Fitted model for the samples of a side: own copy of one that is fitted, or one that is trained on them.
-
-    Raises
-    ------
-    ValueError
-        If it reads samples of another kind, or is no model of kinview with representations; the parameter is named.
-    """
-    modality = SERIES if isinstance(rows, Panel) else TABLE
-    given = given.estimator if isinstance(given, FrozenEstimator) else given
-    built = methods.build(_USUAL[modality] if given is None else given, for_modality=modality)
-    fitted = getattr(built, "fitted_network", None)
-    model = fitted or built
-    kinds = {SERIES: SeriesEstimator, TABLE: TabularEstimator}
-    if not isinstance(model, tuple(kinds.values())) or not isinstance(model, EstimatorCore):
-        raise ValueError(
-            f"{parameter} must be a method that makes a representation of {NOUNS[modality]}, such as "
-            f"{_USUAL[modality]!r}, or a fitted one; got {given!r}"
-        )
-    if not isinstance(model, kinds[modality]):
-        raise ValueError(f"{parameter} must read {NOUNS[modality]}, as its side holds; got {type(model).__name__}")
-    if fitted is not None:
-        return own_copy(fitted)
-    estimator: Any = clone(model)
-    if getattr(estimator, "random_state", 0) is None:
-        estimator.set_params(random_state=seed)
-    X = _as_container(rows)
-    made: EstimatorCore = estimator.fit(X) if train else estimator.initialise(X)
-    return made
-
-
-def _first(rows: Panel | pd.DataFrame) -> Panel | pd.DataFrame:
-    if not isinstance(rows, Panel):
-        return rows.iloc[:1]
-    return dataclasses.replace(rows, batch=rows.batch.rows(slice(0, 1)), index=rows.index[:1])
-
-
-def _as_container(rows: Panel | pd.DataFrame) -> Any:
-    """Samples as the estimators of series or tables take them."""
-    if not isinstance(rows, Panel):
-        return rows
-    x, times = rows.batch.x.numpy(), rows.batch.times
-    if times is None:
-        return x
-    inside = torch.isfinite(times).numpy()
-    index = pd.MultiIndex.from_arrays([np.nonzero(inside)[0], times.numpy()[inside]], names=["sample", "time"])
-    frame = pd.DataFrame(x.swapaxes(1, 2)[inside], index=index, columns=list(rows.channels))
-    if rows.time_unit == "seconds":
-        stamps = pd.to_timedelta(index.get_level_values(1), unit="s")
-        frame.index = pd.MultiIndex.from_arrays([index.get_level_values(0), stamps], names=index.names)
-    return frame
-
-
-def check_side_name(value: Any, name: str) -> None:
-    """Refuse what cannot be the name of a side."""
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} must be the name of a side; got {value!r}")
 
 
 class LockedTower(Tower):
@@ -218,12 +140,7 @@ class LiT(PairedEmbedding):
         ":class:`sklearn.frozen.FrozenEstimator` for a grid search, whose ``clone`` forgets what was fitted), or a "
         "spec, which is trained on its side first. By default TS2Vec for series and SCARF for tables.",
     )
-    locked_side: str = anything(
-        "series",
-        "str",
-        check=check_side_name,
-        doc="Name of the side that it embeds.",
-    )
+    locked_side: str = shared.side("series", "Name of the side that it embeds.")
     locked_head: bool = flag(False, doc="Whether a linear map of the locked representation is trained too.")
     series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for the other side.")
     table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for the other side.")
@@ -248,7 +165,8 @@ class LiT(PairedEmbedding):
             return super()._fit_reader(name, side, train)
         rows = side.rows()
         model = locked_model("locked", self.locked, rows, self._seed(), train=train)
-        return LockedReader(model, embedded(model, _first(rows)).shape[1])
+        first = side.taken(np.flatnonzero(side.present)[:1]).rows()
+        return LockedReader(model, embedded(model, first).shape[1])
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file, those of the locked model among them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -198,17 +197,7 @@ class PairedEmbeddingMethod(Method):
 
     def inference_state(self) -> dict[str, Tensor]:
         """Towers, and what the loss learned: projections and their scale say how probable a partner is."""
-        return dict(self._own_state())
-
-    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
-        for name, value in self.state_dict().items():
-            if "view_networks" not in name:
-                yield name, value
-
-
-def _check_side(value: Any, name: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} must be 'both' or the name of a side; got {value!r}")
+        return self.state_dict()
 
 
 def _check_projector(value: Any, name: str) -> None:
@@ -276,11 +265,8 @@ class PairedEmbedding(PairedEstimator):
         "``hidden_dim``, ``batch_norm``, ``bias`` (False); see :class:`kinview.modules.Perceptron`.",
     )
     loss: Any = spec("clip", "loss", doc="Any registered loss of two views that needs nothing besides.")
-    side: str = anything(
-        "both",
-        "str",
-        check=_check_side,
-        doc="What ``transform`` gives where it is not asked: a side by its name, or both beside each other.",
+    side: str = shared.side(
+        "both", "What ``transform`` gives where it is not asked: a side by its name, or both beside each other."
     )
     scaling: Any = shared.scaling()
     table_scaling: Any = shared.scaling_of_columns()

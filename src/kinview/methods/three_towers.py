@@ -14,10 +14,10 @@ from kinview.data.paired import PairedData
 from kinview.losses.three_towers import ThreeTowers as ThreeTowersLoss
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
+from kinview.methods.estimators.locked_models import embedded, locked_model
 from kinview.methods.estimators.shared_parameters import TextRule
-from kinview.methods.lit import check_side_name, embedded, locked_model
 from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod
-from kinview.parameters import anything, parameterised, spec
+from kinview.parameters import parameterised, spec
 from kinview.training.method import LossResult, Method, Sizes
 
 __all__ = ["ThreeTowers", "ThreeTowersMethod"]
@@ -105,7 +105,7 @@ class ThreeTowers(PairedEmbedding):
         doc="The third tower: a *fitted* kinview estimator (wrap it in :class:`sklearn.frozen.FrozenEstimator` for a "
         "grid search), or a spec, which is trained on its side first. By default TS2Vec for series, SCARF for tables.",
     )
-    third_side: str = anything("series", "str", check=check_side_name, doc="Name of the side that it embeds.")
+    third_side: str = shared.side("series", "Name of the side that it embeds.")
     temperature: float = shared.temperature(0.07, "at first; the logarithm of 1/τ is learned (as in CLIP).")
     text: TextRule = shared.text()
     trainer: Any = shared.trainer("those of :class:`SimCLR`.")

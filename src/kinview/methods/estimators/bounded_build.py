@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kinview.training.method import Method, PairSizes
+from kinview.training.method import Method
 
 __all__ = ["NotStored", "Unstored", "bounded", "check_described", "check_whole_numbers", "needed_for_embedding"]
 
@@ -239,8 +239,6 @@ def needed_for_embedding(method: Method, tensors: Mapping[str, Tensor]) -> set[s
     ValueError
         If embedding even that takes more than a network with these tensors needs.
     """
-    if isinstance(method.sizes, PairSizes):  # whose methods say what they need without embedding anything
-        return set(method.inference_state())
     said, widest = method.sizes, max((size for tensor in tensors.values() for size in tensor.shape), default=1)
     longest = max(_SOME_STEPS, min(said.length, _STEPS_A_FEATURE * widest))
     channels = min(said.channels, max(_SOME_STEPS, widest))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -22,118 +22,25 @@ from kinview.data.batch import Batch
 from kinview.data.gaps import something_observed, with_something_observed
 from kinview.data.modality import PAIRED
 from kinview.data.paired import PairedData, Side
-from kinview.data.panel import Panel, TimeUnit
-from kinview.data.scaling import Scaler, fit_scaler
-from kinview.data.table import TableSchema
+from kinview.data.panel import Panel
 from kinview.encoders.base import TableEncoder
 from kinview.encoders.front_end import GapFrontEnd
 from kinview.methods.estimators.base import EstimatorCore
 from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
 from kinview.methods.estimators.outputs import checked_out
+from kinview.methods.estimators.side_readers import (
+    SeriesReader as _SeriesReader,  # so pickles of before call these two
+    SideReader,
+    TableReader as _TableReader,
+    reader_from,
+)
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.training.method import PairSizes, Sizes
 
-__all__ = ["OTHER_SIDE", "PairedEstimator", "SideReader", "other_side", "with_channels"]
+__all__ = ["OTHER_SIDE", "PairedEstimator", "other_side"]
 
-_LONGEST = 2**22  # steps of the series that a model in a file was fitted to
 OTHER_SIDE = "second"
 """Where ``extra`` of a batch holds the second side."""
-
-
-@runtime_checkable
-class SideReader(Protocol):
-    """What is known of a side since fit, and reads its samples for the network."""
-
-    @property
-    def holds_series(self) -> bool:
-        """Whether its samples are series."""
-
-    def batch(self, rows: Any) -> Batch:
-        """Samples that have the side, as the network takes them."""
-
-    def nothing(self, n: int) -> Batch:
-        """So many samples of which nothing was observed."""
-
-    def sizes(self, rows: int) -> Sizes:
-        """Sizes of what the network is given."""
-
-    def to_config(self) -> dict[str, Any]:
-        """Plain data for a model file."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _SeriesReader:
-    """What is known of a side of series since fit: its channels, their scales, the unit of its time stamps."""
-
-    channels: tuple[str, ...]
-    scaler: Scaler
-    time_unit: TimeUnit | None
-    length: int
-
-    @property
-    def holds_series(self) -> bool:
-        return True
-
-    @classmethod
-    def fit(cls, panel: Panel, scaling: Any) -> _SeriesReader:
-        x = panel.batch.x
-        return cls(panel.channels, fit_scaler(x, scaling), panel.time_unit, x.shape[2])
-
-    def batch(self, rows: Panel) -> Batch:
-        rows = with_channels(rows, self.channels)
-        return rows.batch.replace(x=self.scaler.apply(rows.batch.x), groups=None)
-
-    def nothing(self, n: int) -> Batch:
-        # one row for all, so that no memory is taken for a length that a file merely claims
-        times = None
-        if self.time_unit is not None:
-            times = torch.full((1, self.length), torch.nan, dtype=torch.float64).expand(n, -1)
-        return Batch.of(torch.full((1, len(self.channels), self.length), torch.nan).expand(n, -1, -1), times=times)
-
-    def sizes(self, rows: int) -> Sizes:
-        return Sizes(channels=len(self.channels), length=self.length, rows=rows)
-
-    def to_config(self) -> dict[str, Any]:
-        return {
-            "channels": list(self.channels), "scaler": self.scaler.to_config(), "time_unit": self.time_unit,
-            "length": self.length,
-        }  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class _TableReader:
-    """What is known of a side of tables since fit: its columns."""
-
-    schema: TableSchema
-
-    @property
-    def holds_series(self) -> bool:
-        return False
-
-    @classmethod
-    def fit(cls, rows: pd.DataFrame, text: Any, scaling: Any) -> _TableReader:
-        return cls(TableSchema.fit(rows, text=text, scaling=scaling))
-
-    def batch(self, rows: pd.DataFrame) -> Batch:
-        return self.schema.to_batch(rows)
-
-    def nothing(self, n: int) -> Batch:
-        return Batch.of(torch.full((n, len(self.schema.columns)), torch.nan))
-
-    def sizes(self, rows: int) -> Sizes:
-        return Sizes(cardinalities=self.schema.cardinalities, rows=rows)
-
-    def to_config(self) -> dict[str, Any]:
-        return {"schema": self.schema.to_config()}
-
-
-def _reader_from(config: dict[str, Any]) -> SideReader:
-    if "schema" in config:
-        return _TableReader(TableSchema.from_config(config["schema"]))
-    length = config["length"]
-    if not isinstance(length, int) or not 0 < length <= _LONGEST:
-        raise ValueError(f"its series are said to be of {length!r} steps; at most {_LONGEST:,}")
-    return _SeriesReader(tuple(config["channels"]), Scaler.from_config(config["scaler"]), config["time_unit"], length)
 
 
 class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -471,7 +378,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
 
     def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
         """How a side is read, from a model file."""
-        return _reader_from(config)
+        return reader_from(config)
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
@@ -520,19 +427,3 @@ def _scattered(name: str, side: Side, reader: SideReader, n: int) -> Batch:
         times = torch.full((n, known_rows.times.shape[1]), torch.nan, dtype=known_rows.times.dtype)
         times[places] = known_rows.times
     return Batch.of(x, times=times)
-
-
-def with_channels(rows: Panel, channels: tuple[str, ...]) -> Panel:
-    """Series with the channels of fit, in their order; by position where either has no names."""
-    if rows.channels == channels:
-        return rows
-    if len(rows.channels) != len(channels):
-        raise ValueError(f"X has {len(rows.channels)} channel(s), at fit there were {len(channels)}; give those of fit")
-    numbered = tuple(f"channel_{i}" for i in range(len(channels)))
-    if numbered in (rows.channels, channels):
-        return dataclasses.replace(rows, channels=channels)
-    absent = [name for name in channels if name not in rows.channels]
-    if absent:
-        raise ValueError(f"X lacks the channel(s) {', '.join(map(repr, absent))}; give the channels of fit")
-    order = [rows.channels.index(name) for name in channels]
-    return dataclasses.replace(rows, batch=rows.batch.replace(x=rows.batch.x[:, order]), channels=channels)

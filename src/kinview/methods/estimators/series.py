@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from sklearn.utils._metadata_requests import _MetadataRequester  # public only as a base of BaseEstimator
 from sktime.transformations.base import BaseTransformer
 from torch import Tensor
@@ -22,7 +23,7 @@ from kinview.data.batch import Batch
 from kinview.data.completion import Completion
 from kinview.data.gaps import with_something_observed
 from kinview.data.modality import SERIES, modality_of
-from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel
+from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel, with_channels
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.encoders.front_end import GapFrontEnd
 from kinview.files import atomic_write
@@ -257,10 +258,16 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         panel = self.__panel
         if panel is None:
             panel = self._checked_panel(X, channels=self.channels_)
-        self._check_time_unit(panel)
-        embedded = self._embed(self._scaled(panel), self.__out)
+        embedded = self.embed_panel(panel, out=self.__out)
         values = embedded.numpy() if self.__out is None else self.__out
         return pd.DataFrame(values, index=panel.index, columns=self._feature_names(values.shape[1]), copy=False)
+
+    def embed_panel(self, panel: Panel, *, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
+        """Representations of series that were read already, in float64, as :meth:`transform` gives them."""
+        self.check_is_fitted()
+        panel = with_channels(panel, self.channels_)
+        self._check_time_unit(panel)
+        return self._embed(self._scaled(panel), out)
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Series as the network takes them: with the channels of fit, scaled.

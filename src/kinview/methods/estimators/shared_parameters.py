@@ -34,6 +34,7 @@ __all__ = [
     "random_state",
     "scaling",
     "scaling_of_columns",
+    "side",
     "temperature",
     "text",
     "trainer",
@@ -163,6 +164,11 @@ def scaling_of_columns() -> Any:
     )
 
 
+def side(default: str, doc: str) -> Any:
+    """Name of a side of pairs; "both" where that is the default."""
+    return anything(default, "str", check=_check_both_or_side if default == "both" else _check_side, doc=doc)
+
+
 def temperature(default: float, source: str) -> Any:
     """τ of a contrastive loss, with the source of its default."""
     return real(default, above=0, doc=f"τ {source}")
@@ -188,6 +194,15 @@ def _check_scaling(value: Any, name: str) -> None:
 
 def _check_scaling_of_columns(value: Any, name: str) -> None:
     read_scaling(value, TableRules, name)
+
+
+def _check_side(value: Any, name: str, choices: str = "the name of a side") -> None:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be {choices}; got {value!r}")
+
+
+def _check_both_or_side(value: Any, name: str) -> None:
+    _check_side(value, name, "'both' or the name of a side")
 
 
 def _check_trainer(value: Any, name: str) -> None:
