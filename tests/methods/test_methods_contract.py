@@ -175,6 +175,7 @@ SPECS: Mapping[str, list[Any]] = {
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
     "cmsmlc": [{"cmsmlc": {"encoder": LEADS}}],
     **{name: [{name: PAIR}] for name in ("paired_embedding", "paired_clip", "convirt", "mmcl", "siglip")},
+    "side_by_side": [{"side_by_side": {"first": {"minirocket": {"features": 84}}}}],
     "lit": [
         {"lit": {**PAIR, "locked": {"simclr": {"encoder": PAIR["series_encoder"], "trainer": {"max_steps": 5}}}}},
         {"lit": {**PAIR, "locked_side": "table", "locked": {"scarf": {"hidden_dim": 8, "trainer": {"max_steps": 5}}}}},

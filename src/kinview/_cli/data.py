@@ -73,7 +73,8 @@ class DataOptions:
         Columns of what is known of each sample besides (sex, age, site), for subgroups and splits: no channels, no
         features.
     static_to : mapping, optional
-        Where static columns go: '{probe: [age, sex]}' appends them to what the probe sees, subgroups are those of
+        Where static columns go: '{probe: [age, sex]}' appends them to what the probe sees, '{pairs: [age, sex]}' makes
+        them the other side of the samples for a method of pairs (all of them unless given), subgroups are those of
         kinview metrics.
     drop : list of str, optional
         Wide table: columns to leave out (identifiers, free text).
@@ -231,8 +232,11 @@ class DataOptions:
         """The parts of the data; a file stays whole unless a test fraction is given."""
         from kinview.datasets.folders import read_path
 
-        if self.static_to is not None:
-            raise ValueError("--static_to says what a probe or a benchmark does with static columns; leave it out here")
+        if set(self.static_to or ()) - {"pairs"}:
+            raise ValueError(
+                "--static_to says what a probe or a benchmark does with static columns; here they go to pairs alone "
+                "({pairs: [age, sex]})"
+            )
         whole = self.test_fraction is None and self.split is None
         if self.data is not None and whole and not Path(self.data).is_dir():
             name, parts = Path(self.data).name, {"all": read_path(self.data, self.format, **self._reader)}
@@ -257,6 +261,12 @@ class DataOptions:
         facts += [_classes(labels)] if labels else []
         facts += [_groups(groups)] if groups else []
         say(f"read {name}: {'; '.join(facts)}")
+
+    @property
+    def pairs(self) -> list[str] | None:
+        """Static columns beside X, for methods of pairs; None where none are named."""
+        asked = (self.static_to or {}).get("pairs")
+        return [asked] if isinstance(asked, str) else asked
 
     @property
     def _reader(self) -> dict[str, Any]:

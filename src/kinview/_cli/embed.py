@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
-from kinview._cli.models import adapted, check_output, check_reads
+from kinview._cli.models import adapted, check_output, check_reads, read_by
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
@@ -68,7 +68,8 @@ def embed(
     if adapt:
         estimator = adapted(estimator, next(iter(data.parts.values())).X)  # "train", or "all" of a file without a split
     asked = [keep] if isinstance(keep, str) else keep or []
-    table = embedding_table(data, estimator, [name for name in data.parts if part in ("all", name)], keep=asked)
+    parts = [name for name in data.parts if part in ("all", name)]
+    table = embedding_table(data, estimator, parts, keep=asked, pairs=source.pairs)
     if file.suffix.lower() == ".csv":
         atomic_write(file, table.to_csv(index=False))
     else:
@@ -79,7 +80,9 @@ def embed(
     say(f"saved {file}: {count(len(table), SAMPLE[modality])} of {data.name}, {count(dimensions, 'dimension')}")
 
 
-def embedding_table(data: Source, estimator: Any, parts: Sequence[str], keep: Sequence[str] = ()) -> pd.DataFrame:
+def embedding_table(
+    data: Source, estimator: Any, parts: Sequence[str], keep: Sequence[str] = (), pairs: Sequence[str] | None = None
+) -> pd.DataFrame:
     """One row a sample: its index, its part of the data and label where known, and its representation.
 
     Raises
@@ -105,7 +108,7 @@ def embedding_table(data: Source, estimator: Any, parts: Sequence[str], keep: Se
             known["part"] = part
         if samples.y is not None:
             known["label"] = samples.y
-        z = np.asarray(estimator.transform(samples.X))
+        z = np.asarray(estimator.transform(read_by(estimator, samples, pairs, data.name)))
         known |= {f"z{i}": column for i, column in enumerate(z.T)}
         taken = [name for name in keys.columns if name in known]
         if taken:

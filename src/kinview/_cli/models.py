@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
+    from kinview.datasets.samples import Samples
     from kinview.evaluation.store import Store
 
-__all__ = ["adapted", "check_output", "check_reads", "shown_url", "with_parameters"]
+__all__ = ["adapted", "check_output", "check_reads", "read_by", "shown_url", "with_parameters"]
 
 
 def check_output(path: str, suffixes: Sequence[str], option: str = "output") -> Path:
@@ -47,7 +48,7 @@ def with_parameters(registry: Registry, spec: Any, parameters: Mapping[str, Any]
 
 
 def check_reads(estimator: Any, modality: str, data: str) -> None:
-    """Refuse a method for series on a table, and the other way round.
+    """Refuse a method for series on a table, and the other way round; pairs are made of either by :func:`read_by`.
 
     sktime would take a table for one long series, and train on it without a word.
 
@@ -56,16 +57,58 @@ def check_reads(estimator: Any, modality: str, data: str) -> None:
     ValueError
         If the method, or the data that it was fitted on, is of the other modality.
     """
-    from kinview.data.modality import check_modality
+    from kinview.data.modality import PAIRED, check_modality
     from kinview.methods import classifiers, methods
 
     if any(classifiers[name].target is type(estimator) for name in classifiers):
         raise ValueError(
             f"the model is a classifier ({type(estimator).__name__}), and this needs one that embeds: save its encoder_"
         )
-    inner = estimator.fitted_network or estimator  # a control around a network reads what its method reads
-    reads = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
-    check_modality(methods.name_of(estimator), reads, modality, data)
+    reads = _modality(estimator)
+    if reads != PAIRED:
+        check_modality(methods.name_of(estimator), reads, modality, data)
+
+
+def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data: str) -> Any:
+    """What an estimator reads of samples: X, or the pairs of X and static columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not.
+    samples : Samples
+        Of the modality that :func:`check_reads` has seen.
+    pairs : sequence of str or None
+        Static columns beside X; all of them where none are named.
+    data : str
+        What messages call the data.
+
+    Raises
+    ------
+    ValueError
+        If it reads pairs and there are no static columns, or it reads none and columns are sent to pairs.
+    """
+    from kinview.data.modality import PAIRED
+    from kinview.methods import methods
+
+    name = methods.name_of(estimator)
+    if _modality(estimator) == PAIRED:
+        try:
+            return samples.pairs(pairs)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{name} reads pairs, and {data} has {error}") from error
+    if pairs is not None:
+        raise ValueError(f"static_to sends columns to pairs, and {name} reads none")
+    return samples.X
+
+
+def _modality(estimator: Any) -> str | None:
+    """Modality that a method reads; a control around a network reads what its method reads."""
+    from kinview.methods import methods
+
+    inner = estimator.fitted_network or estimator
+    found = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
+    return None if found is None else str(found)
 
 
 def adapted(estimator: Any, samples: Any) -> Any:

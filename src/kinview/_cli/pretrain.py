@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, inputs
 from kinview._cli.history import measured
-from kinview._cli.models import check_output, check_reads, with_parameters
+from kinview._cli.models import check_output, check_reads, read_by, with_parameters
 from kinview._cli.text import count, say
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ def pretrain(
     part, samples = next(iter(data.parts.items()))
     estimator = methods.build(spec, for_modality=samples.modality)
     check_reads(estimator, samples.modality, data.name)
+    X = read_by(estimator, samples, source.pairs, data.name)
     start = time.perf_counter()
     try:
-        estimator.fit(samples.X, **_known(estimator, samples))
+        estimator.fit(X, **_known(estimator, samples))
     except KeyboardInterrupt:
         folder = (given.get("trainer") or {}).get("checkpoint_dir")
         hint = f"the same command continues from {folder}" if folder else "nothing was saved"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import adapted, check_output, check_reads, with_parameters
+from kinview._cli.models import adapted, check_output, check_reads, read_by, with_parameters
 from kinview._cli.text import count, say, table
 from kinview.files import atomic_write
 
@@ -81,10 +81,11 @@ def probe(
     estimator = kinview.load_model(model)
     data, names = source.load()
     data.require_target()
-    if elsewhere := sorted(set(data.static_to) - {"probe"}):
+    if elsewhere := sorted(set(data.static_to) - {"probe", "pairs"}):
         raise ValueError(
-            f"static_to names {', '.join(elsewhere)}, and kinview probe sends static columns to the probe alone: the "
-            "encoder of a saved model is fitted, and kinview metrics measures subgroups; give static_to: {probe: [...]}"
+            f"static_to names {', '.join(elsewhere)}, and kinview probe sends static columns to the probe and to pairs "
+            "alone: the encoder of a saved model is fitted, and kinview metrics measures subgroups; give static_to: "
+            "{probe: [...]}"
         )
     check_reads(estimator, data.modality, data.name)
     say(*describe(data).split("\n"), "")
@@ -92,8 +93,9 @@ def probe(
         estimator = adapted(estimator, data.X_train)
     seen = _seen(model, data)
     fitted = probes.build(spec)
-    made, metrics = _predict(estimator, data, names, fitted)
-    apart = _without_probe(estimator, data, fitted, random_state) if embedding_metrics else {}
+    read = [read_by(estimator, data.part(part), source.pairs, data.name) for part in ("train", "test")]
+    made, metrics = _predict(estimator, data, names, fitted, read)
+    apart = _without_probe(estimator, data, fitted, random_state, read) if embedding_metrics else {}
     result = _with_findings(metrics, fitted)
     notes = result.pop("notes")
     failures = result.pop("convergence_failures")
@@ -163,8 +165,10 @@ def _seen_words(seen: SeenCounts | str, data: Dataset) -> str:
     )
 
 
-def _predict(estimator: Any, data: Dataset, names: list[str], probe: Any) -> tuple[Predictions, dict[str, Any]]:
-    """What a probe fitted on the training part says of the test part, and its metrics."""
+def _predict(
+    estimator: Any, data: Dataset, names: list[str], probe: Any, read: Sequence[Any]
+) -> tuple[Predictions, dict[str, Any]]:
+    """What a probe fitted on the training part says of the test part, and its metrics; ``read`` are both parts."""
     import numpy as np
 
     from kinview.evaluation.benchmark.scoring import scored
@@ -174,25 +178,27 @@ def _predict(estimator: Any, data: Dataset, names: list[str], probe: Any) -> tup
         raise ValueError("a probe that trains the network itself takes no static columns; leave static_to out")
     if probe.needs_model:
         given = {"groups": data.groups_train, "model": estimator}
-        return scored(probe, data, names, data.X_train, data.y_train, data.X_test, **given)
+        return scored(probe, data, names, read[0], data.y_train, read[1], **given)
     # Raw features pass their gaps on to a probe that takes them, as in a benchmark.
     keeps = probe.accepts_missing and estimator.passes_missing
     gaps = {"missing": "keep"} if keeps else {}
-    z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in (data.X_train, data.X_test))
+    z_train, z_test = (np.asarray(estimator.transform(X, **gaps)) for X in read)
     columns = data.static_to.get("probe", ())
     static = (data.static_train, data.static_test)
     z_train, z_test = with_static(static, columns, (z_train, z_test), keep_missing=probe.accepts_missing)
     return scored(probe, data, names, z_train, data.y_train, z_test, groups=data.groups_train)
 
 
-def _without_probe(estimator: Any, data: Dataset, probe: Any, seed: int) -> dict[str, float]:
+def _without_probe(estimator: Any, data: Dataset, probe: Any, seed: int, read: Sequence[Any]) -> dict[str, float]:
     """Clusters and neighbours of the test embeddings."""
+    import numpy as np
+
     from kinview.evaluation.metrics.embeddings import embedding_metrics
 
     if data.task == "regression" or probe.needs_model:
         what = "numbers are predicted" if data.task == "regression" else "the probe trains the network"
         raise ValueError(f"embedding_metrics are of frozen embeddings and classes, and here {what}; leave them out")
-    train, test = (estimator.transform(X) for X in (data.X_train, data.X_test))
+    train, test = (np.asarray(estimator.transform(X)) for X in read)
     return embedding_metrics(train, test, data.y_test, groups=data.groups_test, seed=seed)
 
 

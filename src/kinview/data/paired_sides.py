@@ -127,7 +127,8 @@ def read_side(name: str, X: Any) -> GivenSide:
     framed = isinstance(X, Side | pd.DataFrame | pd.Series) or hasattr(X, "to_pandas")
     names = rows.index if framed else None
     long = isinstance(X, pd.DataFrame | pd.Series) and isinstance(X.index, pd.MultiIndex)
-    counted = names is not None and not long and says_nothing(names)
+    # a side of other pairs has their names, even where these are numbers
+    counted = names is not None and not long and not isinstance(X, Side) and says_nothing(names)
     if names is not None:
         check_names(name, names)
     return GivenSide(modality, rows, names, counted, observed)

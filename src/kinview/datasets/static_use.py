@@ -21,8 +21,8 @@ def checked_static_to(given: Any, static: pd.DataFrame | None, name: str) -> dic
     Parameters
     ----------
     given : mapping or None
-        ``probe``, ``encoder``, ``subgroups`` and ``pairs`` to one static column or several; a column of ``subgroups`` may be cut
-        into bands, ``{age: [0, 40, 65, 120]}``.
+        ``probe``, ``encoder``, ``subgroups`` and ``pairs`` to one static column or several; a column of ``subgroups``
+        may be cut into bands, ``{age: [0, 40, 65, 120]}``.
     static : DataFrame or None
         The static columns that there are.
     name : str

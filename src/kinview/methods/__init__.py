@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kinview.methods.controls.rocket.minirocket import MiniRocket as MiniRocket
     from kinview.methods.controls.rocket.multirocket import MultiRocket as MultiRocket
     from kinview.methods.controls.rocket.multirocket_hydra import MultiRocketHydra as MultiRocketHydra
+    from kinview.methods.controls.side_by_side import SideBySide as SideBySide
     from kinview.methods.controls.summary import Summary as Summary
     from kinview.methods.controls.supervised import Supervised as Supervised
     from kinview.methods.controls.tsfresh_minimal import TSFreshMinimal as TSFreshMinimal

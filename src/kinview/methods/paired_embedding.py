@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kinview.augmentations.base import Augmentation
 from kinview.data.batch import Batch
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.gaps import offset_of, something_observed, with_something_observed
 from kinview.encoders.pooling import PoolingName, pooled
 from kinview.methods import methods
@@ -24,8 +25,6 @@ from kinview.parameters import anything, parameterised, spec
 from kinview.training.method import LossResult, Method, PairSizes, Sizes
 
 __all__ = ["PairedEmbedding", "PairedEmbeddingMethod", "Tower"]
-
-_LEAST = 5  # training samples whose mean a model may hold
 
 
 class Tower(nn.Module):
@@ -184,7 +183,7 @@ class PairedEmbeddingMethod(Method):
             for chunk in torch.split(torch.arange(n), rows_a_chunk):
                 part = known.rows(chunk).to(tower.mean.device)
                 total += tower.features(part).double().sum(dim=0)
-            tower.mean.copy_(total / n if n >= _LEAST else torch.zeros_like(total))
+            tower.mean.copy_(total / n if n >= FEWEST_ROWS else torch.zeros_like(total))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weights with weight decay; biases, scales of normalisations and what the loss learns without (CLIP)."""

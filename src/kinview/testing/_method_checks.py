@@ -259,8 +259,15 @@ def sides(case: Case) -> None:
         close(own[1], own[0], f"the side {name!r} must be embedded alike where the other one is missing")
         finite(case.embedded(estimator, less), case.n, f"samples without the side {other!r}")
         finite(case.embedded(case.fitted(less)), case.n, f"training samples without the side {other!r}")
-        projected = estimator.project(less, other)
+
+
+def projections(case: Case) -> None:
+    """Each side has unit vectors in the common space; what a sample lacks has none."""
+    lacking = np.arange(case.n) % 3 == 0
+    for name in case.X.names:
+        projected = case.trained.project(case.X.without(name, lacking), name)
         assert np.array_equal(np.isnan(projected).any(axis=1), lacking), "what a sample lacks has no projection"
+        close(np.linalg.norm(projected[~lacking], axis=1), np.ones((~lacking).sum()), "projections must have length 1")
 
 
 def pairs_matter(case: Case) -> None:

@@ -80,7 +80,8 @@ def check_method(method: Any, *, X: Any = None, y: Any = None) -> tuple[str, ...
 def checks_of(modality: str, *, trains: bool, labelled: bool = False) -> Mapping[str, Callable[[Case], None]]:
     """Checks for methods of a modality; one that is trained with labels needs more than one sample."""
     alone = {} if labelled else {"one_sample": checks.one_sample}
-    return {**_ANY, **alone, **(_TRAINING if trains else {}), **_OF[modality]}
+    trained = {**_TRAINING, **(_TRAINED_PAIRS if modality == PAIRED else {})} if trains else {}
+    return {**_ANY, **alone, **trained, **_OF[modality]}
 
 
 def _samples(modality: str) -> tuple[Any, Any]:
@@ -141,8 +142,9 @@ _SERIES: Mapping[str, Callable[[Case], None]] = {
 _TABLES: Mapping[str, Callable[[Case], None]] = {
     "columns": checks.columns,
 }
-_PAIRS: Mapping[str, Callable[[Case], None]] = {
-    "sides": checks.sides,
+_PAIRS: Mapping[str, Callable[[Case], None]] = {"sides": checks.sides}
+_TRAINED_PAIRS: Mapping[str, Callable[[Case], None]] = {
+    "projections": checks.projections,
     "pairs_matter": checks.pairs_matter,
 }
 _OF = {SERIES: _SERIES, TABLE: _TABLES, PAIRED: _PAIRS}

@@ -1,4 +1,4 @@
-"""Static columns in a benchmark: numbers for a probe or an encoder, a side of pairs, and what they leave no place for."""
+"""Static columns in a benchmark: numbers for a probe or an encoder, a side of pairs; what they leave no place for."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.tabular import TabularEstimator
 
-__all__ = ["embedded", "locked_model"]
+__all__ = ["as_container", "embedded", "locked_model"]
 
 _USUAL = {SERIES: "ts2vec", TABLE: "scarf"}
 
@@ -55,12 +55,12 @@ def locked_model(parameter: str, given: Any, rows: Panel | pd.DataFrame, seed: i
     estimator: Any = clone(model)
     if getattr(estimator, "random_state", 0) is None:
         estimator.set_params(random_state=seed)
-    X = _as_container(rows)
+    X = as_container(rows)
     made: EstimatorCore = estimator.fit(X) if train else estimator.initialise(X)
     return made
 
 
-def _as_container(rows: Panel | pd.DataFrame) -> Any:
+def as_container(rows: Panel | pd.DataFrame) -> Any:
     """Samples as the estimators of series or tables take them."""
     if not isinstance(rows, Panel):
         return rows
