@@ -25,7 +25,9 @@ __all__ = ["Metric", "config_files", "new_parser", "parse"]
 
 Metric = typing.Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "mae", "rmse", "r2"]
 
-_TEXT_LISTS = ("categorical", "channels", "columns", "datasets", "drop", "id", "index", "keep", "na_values", "static")
+_TEXT_LISTS = (
+    "categorical", "channels", "columns", "datasets", "drop", "id", "index", "keep", "na_values", "query", "static",
+)  # fmt: skip
 _LISTS = (
     "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "metrics", "probes",
     "seeds", "severities", "subgroups",

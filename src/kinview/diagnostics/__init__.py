@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         modality_gap as modality_gap,
         shifted as shifted,
     )
+    from kinview.diagnostics.nearest import nearest as nearest, nearest_sheet as nearest_sheet
     from kinview.diagnostics.online import (
         Measurement as Measurement,
         OnlinePositivePairs as OnlinePositivePairs,
