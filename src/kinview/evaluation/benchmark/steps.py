@@ -39,6 +39,7 @@ from kinview.evaluation.corruptions.changes import Corrupted
 from kinview.evaluation.label_noise import label_noise
 from kinview.evaluation.label_noise.base import NoisyLabels
 from kinview.evaluation.metrics.embeddings import embedding_metrics
+from kinview.evaluation.metrics.two_sides import side_metrics
 from kinview.evaluation.probes import probes
 from kinview.evaluation.protocols import Protocol, splits
 from kinview.files import canonical_json
@@ -85,7 +86,7 @@ class Chain:
         self._embeddings: dict[str, Embedding] = {}
         self._learned: dict[str, Learned] = {}
         self._labels: dict[str, tuple[np.ndarray, NoisyLabels]] = {}
-        self._measured: dict[str, dict[str, float]] = {}
+        self._measured: dict[str, Row] = {}
         self._model: Any = None
         self._failed: Exception | None = None
 
@@ -237,15 +238,25 @@ class Chain:
         }
 
     def _embedding_metrics(self, cell: Cell, probe: Any) -> Row:
-        """Clusters and neighbours of the test embedding, where they are asked for and the network is frozen."""
+        """What the test embedding is like, where that is asked for and the network is frozen: clusters, sides of pairs."""
         if not cell.embedding_metrics or probe.needs_model or self.dataset.task == "regression":
             return {}
         key = cell.embed_key("train") + cell.embed_key("test")
         if key not in self._measured:
             train, test = (self.embedding(cell, part).z for part in _PARTS)
             y, groups = self.dataset.y_test, self.dataset.groups_test
-            self._measured[key] = embedding_metrics(train, test, y, groups=groups, seed=cell.seeds())
-        return {"embedding": self._measured[key]}
+            found: Row = {"embedding": dict(embedding_metrics(train, test, y, groups=groups, seed=cell.seeds()))}
+            if cell.static_columns("pairs") and hasattr(self.model(), "project"):
+                found["sides"] = self._side_metrics(cell)
+            self._measured[key] = found
+        return self._measured[key]
+
+    def _side_metrics(self, cell: Cell) -> Row:
+        """How well both sides of the test samples find each other under a cell's condition."""
+        model = self.model()
+        pairs = self._read_by_method(self.data("test", cell.corruption_of("test")))
+        first, second = (model.project(pairs, side) for side in pairs.names)
+        return dict(side_metrics(first, second, names=self.dataset.groups_test))
 
     def _training_labels(self, cell: Cell) -> tuple[np.ndarray, NoisyLabels]:
         """Rows whose label a cell knows, and their labels with its noise.
