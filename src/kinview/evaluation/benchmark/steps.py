@@ -238,7 +238,7 @@ class Chain:
         }
 
     def _embedding_metrics(self, cell: Cell, probe: Any) -> Row:
-        """What the test embedding is like, where that is asked for and the network is frozen: clusters, sides of pairs."""
+        """What the test embedding is like without a probe, where that is asked for and the network is frozen."""
         if not cell.embedding_metrics or probe.needs_model or self.dataset.task == "regression":
             return {}
         key = cell.embed_key("train") + cell.embed_key("test")
