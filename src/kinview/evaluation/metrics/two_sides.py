@@ -16,14 +16,13 @@ __all__ = ["SIDE_METRICS", "SideMetrics", "side_metrics"]
 SIDE_METRICS = {
     "recall_at_1": "Recall@1",
     "recall_at_10": "Recall@10",
-    "chance_at_10": "Recall@10 at chance",
-    "relative_rank": "Relative rank of the partner",
+    "relative_rank": "Relative rank",
     "gap": "Modality gap",
-    "within_first": "Cosine within the first side",
-    "within_second": "Cosine within the second side",
+    "within_first": "Cosine within first",
+    "within_second": "Cosine within second",
     "between": "Cosine of partners",
 }
-"""What :func:`side_metrics` gives beside the shifts, and what a report calls it."""
+"""What a report shows of :func:`side_metrics` in a table, and what it calls it."""
 
 _SHIFTS = tuple(np.linspace(-1.0, 1.0, 9).round(2).tolist())
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from kinview.evaluation.map_names import MapName
 from kinview.evaluation.report import described, figures, reproduce, sections
 from kinview.evaluation.report.all_methods import AllMethods, compare_all
+from kinview.evaluation.report.beside_metrics import side_figures
 from kinview.evaluation.report.cells import METRICS, Results, average_word, read_results
 from kinview.evaluation.report.embedding_maps import check_maps, embedding_scatter, map_figure
 from kinview.evaluation.report.figures_of_predictions import ProbeCurves, curves_of_predictions, read_curves
@@ -289,6 +290,7 @@ class Report:
                 drawn = functools.partial(critical_difference, one.found.ranks, one.found.cliques, styles)
                 found[f"critical_difference_{one.modality}"] = drawn
         found |= sweep_figures(self.results, self.metric)
+        found |= side_figures(self.results, styles, with_legend=with_legend)
         for dataset in sections.with_curves(self.results):
             found[f"degradation_{dataset}"] = functools.partial(
                 figures.degradation_curves, self.results, dataset, metric=self.metric, with_legend=with_legend

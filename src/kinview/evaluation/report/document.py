@@ -10,7 +10,7 @@ from kinview.evaluation.metrics.table import has_units, is_unbounded
 from kinview.evaluation.over_datasets import LEAST_DATASETS
 from kinview.evaluation.report import sections
 from kinview.evaluation.report.averages import spread_name
-from kinview.evaluation.report.beside_metrics import embedding_tables
+from kinview.evaluation.report.beside_metrics import embedding_tables, side_tables
 from kinview.evaluation.report.cells import average_word, records
 from kinview.evaluation.report.over_datasets import (
     difference_words,
@@ -397,13 +397,15 @@ def _shift_of_rates(report: Report) -> Iterator[Block]:
 
 
 def _beside_metrics(report: Report) -> Iterator[Block]:
-    tables = embedding_tables(report.results)
-    if tables:
-        yield Heading(2, "Clusters and neighbours")
-    for table in tables:
-        title = f"Clusters and neighbours: {table['dataset']}, {table['condition']}"
-        yield Heading(3, f"{table['dataset']}, {table['condition']}")
-        yield Table(title, ("method", *table["heads"]), tuple((row["method"], *row["cells"]) for row in table["rows"]))
+    kinds = {"Clusters and neighbours": embedding_tables, "Two sides": side_tables}
+    for heading, tables in ((heading, kind(report.results)) for heading, kind in kinds.items()):
+        if tables:
+            yield Heading(2, heading)
+        for table in tables:
+            title = f"{heading}: {table['dataset']}, {table['condition']}"
+            rows = tuple((row["method"], *row["cells"]) for row in table["rows"])
+            yield Heading(3, f"{table['dataset']}, {table['condition']}")
+            yield Table(title, ("method", *table["heads"]), rows)
 
 
 def _checks(report: Report) -> Iterator[Block]:

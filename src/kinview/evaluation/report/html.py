@@ -18,7 +18,7 @@ import pandas as pd
 from kinview.evaluation.metrics.table import lower_is_better
 from kinview.evaluation.report import figures, sections
 from kinview.evaluation.report.averages import spread_name
-from kinview.evaluation.report.beside_metrics import embedding_tables
+from kinview.evaluation.report.beside_metrics import embedding_tables, side_tables
 from kinview.evaluation.report.cells import average_word, within_sentence
 from kinview.evaluation.report.content import Report
 from kinview.evaluation.report.document import (
@@ -107,7 +107,7 @@ def render_html(report: Report) -> str:
     script = importlib.resources.files("kinview.evaluation.report").joinpath("templates/report.js")
     code = script.read_text(encoding="utf-8")
     results = report.results
-    drawn = _figures(report)
+    drawn, sides = _figures(report), side_tables(results)
     page: str = _template().render(
         report=report,
         title=report.heading,
@@ -127,6 +127,9 @@ def render_html(report: Report) -> str:
         sweeps=report.sweeps,
         shift_matrices=shift_matrices(results, report.metric),
         embedding_tables=embedding_tables(results),
+        side_tables=sides,
+        gap_keys=_method_keys(report, "gap", {row["method"] for table in sides for row in table["rows"]}),
+        gaps=[name for name in results.modalities if f"gap_{name}" in drawn],
         curves=[name for name in sections.with_curves(results) if f"degradation_{name}" in drawn],
         beyond={name: figures.beyond_the_axis(results, name, report.metric) for name in results.modalities},
         method_keys=_method_keys(report, "key"),
