@@ -16,10 +16,12 @@ Intervals are of the corrected resampled t test (Nadeau and Bengio), because the
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 
 import kinview
 from kinview.data import label_subset
+from kinview.datasets import Dataset
 from kinview.diagnostics import modality_gap, retrieval
 from kinview.evaluation import evaluate
 from kinview.evaluation.probes import probes
@@ -44,6 +47,9 @@ FRACTIONS = (1.0, 0.1, 0.01)
 FOLDS, REPEATS = 5, 2
 
 
+Transform = Callable[[kinview.PairedData], np.ndarray]
+
+
 def one(number: int, folder: str, steps: int) -> list[dict[str, Any]]:
     """Retrieval and scores of every representation on one fold."""
     torch.set_num_threads(1)
@@ -54,67 +60,84 @@ def one(number: int, folder: str, steps: int) -> list[dict[str, Any]]:
     fit, score = list(splitter.split(np.zeros(len(y)), y))[number]
     train, test = pairs[fit], pairs[score]
     trainer = {"max_steps": steps, "max_epochs": 1000, "batch_size": 128}
-    lacking = np.random.default_rng(number).permutation(len(test)) < len(test) / 2
-    tests = {"as it is": test, "half without descriptors": test.without("table", lacking)}
     found: list[dict[str, Any]] = []
-    shown: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
-
-    def show(name: str, transform: Any) -> None:
-        shown[name] = transform(train), {kind: transform(part) for kind, part in tests.items()}
-
+    transforms: dict[str, Transform] = {}
     for name in PAIRED:
         started = time.perf_counter()
         model = methods.build(name).set_params(random_state=number, trainer=trainer).fit(train)
-        seconds = time.perf_counter() - started
-        A, B = model.project(test, "series"), model.project(test, "table")
-        gap = modality_gap(A, B)
-        for direction, row in retrieval(A, B).iterrows():
-            found.append(
-                {"fold": number, "method": name, "direction": direction, "seconds": seconds, "gap": gap.gap, **row}
-            )
-        for side in ("series", "table", "both"):
-            show(f"{name}, {side}", lambda part, m=model, s=side: m.transform(part, side=s))
-    untrained = methods.build("paired_clip").set_params(random_state=number).initialise(train)
-    for side in ("series", "table", "both"):
-        show(f"untrained, {side}", lambda part, s=side: untrained.transform(part, side=s))
+        what = {"fold": number, "method": name, "seconds": time.perf_counter() - started}
+        found += [what | row for row in retrieved(model, test)]
+        transforms |= by_side(name, model)
+    transforms |= by_side("untrained", methods.build("paired_clip").set_params(random_state=number).initialise(train))
+    transforms |= of_one_side(data, train, SimCLR(random_state=number, trainer=trainer))
+    lacking = np.random.default_rng(number).permutation(len(test)) < len(test) / 2
+    tests = {"as it is": test, "half without descriptors": test.without("table", lacking)}
+    shown = {
+        name: (transform(train), {kind: transform(part) for kind, part in tests.items()})
+        for name, transform in transforms.items()
+    }
+    for fraction in FRACTIONS:
+        kept = label_subset(y[fit], fraction, number)
+        for name, (Z, others) in shown.items():
+            asked = others if fraction == 1 else {"as it is": others["as it is"]}
+            what = {"fold": number, "method": name, "labels": fraction}
+            found += [what | row for row in scored(Z, y[fit], kept, asked, y[score], number)]
+    return found
+
+
+def retrieved(model: Any, test: kinview.PairedData) -> list[dict[str, Any]]:
+    """Retrieval of the test stays' other sides in both directions, and the gap between the sides."""
+    A, B = model.project(test, "series"), model.project(test, "table")
+    gap = modality_gap(A, B).gap
+    return [{"direction": direction, "gap": gap, **row} for direction, row in retrieval(A, B).iterrows()]
+
+
+def by_side(name: str, model: Any) -> dict[str, Transform]:
+    """What a method of pairs makes of each side, and of both."""
+    return {f"{name}, {side}": functools.partial(model.transform, side=side) for side in ("series", "table", "both")}
+
+
+def of_one_side(data: Dataset, train: kinview.PairedData, network: SimCLR) -> dict[str, Transform]:
+    """Representations of series alone and of the table alone, and of both beside each other."""
     values = data.pooled().X.drop(columns=list(data.static_train.columns), errors="ignore")
-    series = values[values.index.get_level_values(0).isin(train.index)]
-    alone = SimCLR(random_state=number, trainer=trainer).fit(series)
-    statistics = Summary().fit(series)
     table = RawFeatures().fit(train.side("table").rows())
 
-    def of_series(model: Any, part: Any) -> np.ndarray:
-        return np.asarray(model.transform(values[values.index.get_level_values(0).isin(part.index)]).loc[part.index])
+    def series_of(part: kinview.PairedData) -> pd.DataFrame:
+        return values[values.index.get_level_values(0).isin(part.index)]
 
-    def of_table(part: Any) -> np.ndarray:
+    def of_series(model: Any, part: kinview.PairedData) -> np.ndarray:
+        return np.asarray(model.transform(series_of(part)).loc[part.index])
+
+    def of_table(part: kinview.PairedData) -> np.ndarray:
         Z = np.asarray(table.transform(part.side("table").rows(), missing="keep"), dtype=np.float64)
         whole = np.full((len(part), Z.shape[1]), np.nan)
         whole[part.side("table").present] = Z
         return whole
 
-    show("SimCLR, series", lambda part: of_series(alone, part))
-    show("statistics, series", lambda part: of_series(statistics, part))
-    show("values, table", of_table)
-    show("statistics and values, both", lambda part: np.hstack([of_series(statistics, part), of_table(part)]))
-    show("SimCLR and values, both", lambda part: np.hstack([of_series(alone, part), of_table(part)]))
-    for fraction in FRACTIONS:
-        kept = label_subset(y[fit], fraction, number)
-        for name, (Z, others) in shown.items():
-            mean = np.nan_to_num(np.nanmean(Z, axis=0))
-            for probe in PROBES:
-                fill = (
-                    (lambda part: part)
-                    if probe == "xgboost"
-                    else (lambda part, m=mean: np.where(np.isnan(part), m, part))
-                )
-                head = probes.build(probe, random_state=number)
-                head.fit(fill(Z)[kept], y[fit][kept])
-                for kind, part in others.items():
-                    if kind != "as it is" and fraction < 1:
-                        continue
-                    scored = evaluate(y[score], head.predict_scores(fill(part)), head.classes_)
-                    what = {"fold": number, "method": name, "probe": probe, "labels": fraction, "test": kind}
-                    found.append(what | {metric: scored[metric] for metric in METRICS})
+    alone: Transform = functools.partial(of_series, network.fit(series_of(train)))
+    statistics: Transform = functools.partial(of_series, Summary().fit(series_of(train)))
+    return {
+        "SimCLR, series": alone,
+        "statistics, series": statistics,
+        "values, table": of_table,
+        "statistics and values, both": lambda part: np.hstack([statistics(part), of_table(part)]),
+        "SimCLR and values, both": lambda part: np.hstack([alone(part), of_table(part)]),
+    }
+
+
+def scored(
+    Z: np.ndarray, y: np.ndarray, kept: np.ndarray, tests: dict[str, np.ndarray], y_test: np.ndarray, seed: int
+) -> list[dict[str, Any]]:
+    """Metrics of each probe on each test part, from the training rows that keep their label."""
+    mean = np.nan_to_num(np.nanmean(Z, axis=0))
+    found = []
+    for probe in PROBES:
+        fill = mean if probe != "xgboost" else np.nan  # it takes what is missing
+        head = probes.build(probe, random_state=seed)
+        head.fit(np.where(np.isnan(Z), fill, Z)[kept], y[kept])
+        for kind, part in tests.items():
+            of_metrics = evaluate(y_test, head.predict_scores(np.where(np.isnan(part), fill, part)), head.classes_)
+            found.append({"probe": probe, "test": kind} | {metric: of_metrics[metric] for metric in METRICS})
     return found
 
 

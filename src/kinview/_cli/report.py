@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kinview._cli.arguments import Metric, new_parser, parse as parse_words
-from kinview._cli.data import DataOptions
+from kinview._cli.subgroups import SubgroupOptions
 from kinview._cli.text import complain, count, say, terminal_width
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ FigureFormat = typing.Literal["pdf", "svg", "png"]
 
 
 def report(
-    source: DataOptions | None,
+    subgroups: SubgroupOptions,
     *,
     store: str = "sqlite:///kinview-results/results.db",
     benchmark: str | None = None,
@@ -38,15 +38,13 @@ def report(
     metric: Metric | None = None,
     reference: str | None = None,
     published: str | None = None,
-    subgroups: list[dict[str, Any] | str] | None = None,
-    study: str | None = None,
 ) -> None:
     """What to show.
 
     Parameters
     ----------
-    source : DataOptions
-        The data set with the static columns that subgroups go by, read as in the benchmark.
+    subgroups : SubgroupOptions
+        The subgroups, and the data set that has them.
     store : str
         Database of the results: a URL (sqlite:///FILE, postgresql+psycopg://user@host/name) or a SQLite file.
     benchmark : str, optional
@@ -71,14 +69,7 @@ def report(
         METHOD or METHOD/PROBE, such as raw/svm: compare each method and probe with it over data sets.
     published : str, optional
         CSV file of published results, a row a data set and a column a method, laid beside those on clean data.
-    subgroups : list, optional
-        Static columns, as they are or cut into bands: '[sex, {age: [0, 40, 65, 120]}]'. Give the data set that has
-        them too (--dataset or --data, --static).
-    study : str, optional
-        The benchmark's study file: subgroups are the columns that its data sets send there (static_to), and the
-        benchmark is the one that it names.
     """
-    from kinview._cli.metrics import AskedSubgroups
     from kinview._cli.models import benchmark_of
     from kinview.evaluation.report import Report, format_table
     from kinview.evaluation.report.default_metric import default_metric
@@ -89,7 +80,7 @@ def report(
     from kinview.files import atomic_write
 
     page, cells, samples = _files(output, format, csv, predictions)
-    asked = AskedSubgroups.of(subgroups, source, study, benchmark)
+    asked = subgroups.read(benchmark)
     results = Store(store, create=False)
     name = benchmark_of(results, asked.benchmark)
     frame = results.frame(benchmark=name)
@@ -162,16 +153,12 @@ def parse(words: Sequence[str]) -> Namespace:
         "                      [--published FILE.csv] [--subgroups LIST --dataset NAME | --study FILE]",
         "Show the results in a store, and write them as a page, as tables, as cells, as figures, or sample by sample.",
     )  # fmt: skip
-    parser.add_function_arguments(report, as_positional=False, skip={"source"})
-    parser.add_class_arguments(DataOptions, skip={"format"})
+    parser.add_function_arguments(report, as_positional=False, skip={"subgroups"})
+    SubgroupOptions.add_to(parser, but={"format"})
     return parse_words(parser, words)
 
 
 def run(options: Namespace) -> None:
     """Run the command; the format of --data goes by its extension, since --format is that of the report."""
-    asked = options.dataset is not None or options.data is not None
     shown_as, options.format = options.format, "auto"
-    if not asked:
-        for name in DataOptions.__dataclass_fields__:
-            options.pop(name)
-    report(DataOptions.taken_from(options) if asked else None, format=shown_as, **options.as_dict())
+    report(SubgroupOptions.taken_from(options), format=shown_as, **options.as_dict())
