@@ -29,9 +29,9 @@ from kinview.methods.estimators.base import EstimatorCore
 from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
 from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.side_readers import (
-    SeriesReader as _SeriesReader,  # so pickles of before call these two
+    SeriesReader,
     SideReader,
-    TableReader as _TableReader,
+    TableReader,
     reader_from,
 )
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
@@ -209,7 +209,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
     def _described(self, candidates: PairedData, name: str) -> PairedData:
         """Candidates with all columns of a side of tables: those that were not given are missing."""
         side, reader = candidates.side(name), self._readers[self.names_.index(name)]
-        if not isinstance(reader, _TableReader) or not isinstance(side.data, pd.DataFrame):
+        if not isinstance(reader, TableReader) or not isinstance(side.data, pd.DataFrame):
             return candidates
         absent = [column for column in reader.schema.names if column not in side.data.columns]
         whole = dataclasses.replace(side, data=side.data.assign(**dict.fromkeys(absent, np.nan)))
@@ -218,7 +218,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
     def _of_unknown_categories(self, candidates: PairedData, number: int) -> Bool[np.ndarray, " m"]:
         """Which candidates have no value but categories that fit has not seen."""
         reader = self._readers[number]
-        if not isinstance(reader, _TableReader):
+        if not isinstance(reader, TableReader):
             return np.zeros(len(candidates), dtype=bool)
         batch = self.to_batch(candidates)
         x = (other_side(batch) if number else batch).x
@@ -240,7 +240,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         pairs = PairedData.of(X, self.names_)
         for name, reader, tower in zip(self.names_, self._readers, self.method_.towers, strict=True):
             data = pairs.side(name).data
-            if isinstance(reader, _SeriesReader) and isinstance(data, Panel):
+            if isinstance(reader, SeriesReader) and isinstance(data, Panel):
                 with _of_side(name):
                     check_time_unit(tower, data.time_unit, reader.time_unit, read=reads_times(tower))
         return self._read(pairs, groups)
@@ -289,8 +289,8 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         rows = side.rows()
         with _of_side(name):
             if isinstance(rows, Panel):
-                return _SeriesReader.fit(rows, self.scaling)
-            return _TableReader.fit(rows, self.text, self.table_scaling)
+                return SeriesReader.fit(rows, self.scaling)
+            return TableReader.fit(rows, self.text, self.table_scaling)
 
     def _check_side(self, names: Sequence[str]) -> None:
         if self.side not in ("both", *names):
