@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kinview.diagnostics import _pairs, modality_gap, positive_rank, retrieval, shifted
+from kinview.diagnostics import _pairs, hits, modality_gap, positive_rank, retrieval, shift_by_subgroup, shifted
 
 
 def unit(Z):
@@ -120,3 +120,26 @@ def test_a_shift_moves_both_sides_along_the_line_between_them():
     gaps = [modality_gap(*shifted(A, B, distance)).gap for distance in (-1, 0, 0.5, gap)]
     assert gaps[0] > gaps[1] == pytest.approx(gap) and gaps[1] > gaps[2] > gaps[3] < 0.2
     np.testing.assert_array_equal(shifted(u, u, 3.0)[0], shifted(u, u, 0.0)[0])  # no gap, no line
+
+
+def test_a_shift_is_told_by_subgroup_and_no_recall_hides_in_another() -> None:
+    draw = np.random.default_rng(0)
+    A = draw.normal(size=(60, 6))
+    B = A + 0.4 * draw.normal(size=A.shape) + 0.8
+    sex = np.array(["f", "m"] * 30, dtype=object)
+    sex[:4] = None
+    B[7] = np.nan
+    found = shift_by_subgroup(A, B, sex, distances=[0.0, 0.7], k=3).set_index(["subgroup", "distance"])
+    known = ~np.isnan(B).any(axis=1)
+    for distance in (0.0, 0.7):
+        one = hits(*shifted(A[known], B[known], distance), 3)
+        for name in "fm":
+            row = found.loc[name, distance]
+            inside = (sex == name)[known]
+            assert row["recall"] == pytest.approx(one[inside].mean()) and row["n"] == inside.sum()
+            assert row["low"] <= row["recall"] <= row["high"]
+            assert row["change"] == pytest.approx(row["recall"] - found.loc[name, 0.0]["recall"])
+    assert (found.xs(0.0, level="distance")[["change", "change_low", "change_high"]] == 0).all(axis=None)
+    assert hits(A[known], B[known], 3).mean() == pytest.approx(retrieval(A, B, k=3)["recall@3"].mean())
+    with pytest.raises(ValueError, match="subgroups has 2 entries for 60 samples"):
+        shift_by_subgroup(A, B, ["f", "m"])

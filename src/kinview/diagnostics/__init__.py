@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         OnlineRank as OnlineRank,
     )
     from kinview.diagnostics.positive_rank import PositiveRank as PositiveRank, positive_rank as positive_rank
-    from kinview.diagnostics.retrieval import retrieval as retrieval
+    from kinview.diagnostics.retrieval import hits as hits, retrieval as retrieval
+    from kinview.diagnostics.shift_by_subgroup import shift_by_subgroup as shift_by_subgroup
     from kinview.diagnostics.view_sheet import view_sheet as view_sheet
 
 lazy_exports(__name__)

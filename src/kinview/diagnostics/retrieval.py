@@ -13,7 +13,7 @@ from scipy.special import gammaln
 from kinview.diagnostics._pairs import Places, both_sides, partner_places, unit
 from kinview.parameters import check_integer
 
-__all__ = ["retrieval"]
+__all__ = ["hits", "retrieval"]
 
 
 def retrieval(
@@ -82,14 +82,41 @@ def retrieval(
     return pd.DataFrame({name: _summary(found, codes, k) for name, found in rows.items()}).T.astype({"n": int})
 
 
+def hits(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "n d"], k: int) -> Float[np.ndarray, " n"]:
+    """Whether the partner of each row is among its k nearest, as the mean of both directions; ties by their fraction.
+
+    Parameters
+    ----------
+    A, B : array ``(n, d)``
+        Projections of both sides, without NaN.
+    k : int
+        How many of the nearest are looked at.
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    >>> hits(A, A[[0, 2, 1]], 1).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    u, v = unit(A), unit(B)
+    codes = np.arange(len(u))
+    found = [_within(partner_places(one, other, codes), k) for one, other in ((u, v), (v, u))]
+    mean: np.ndarray = np.mean(found, axis=0)
+    return mean
+
+
+def _within(found: Places, k: int) -> Float[np.ndarray, " n"]:
+    """Fraction of the orders of what is equally near in which a partner is among the first k."""
+    return 1 - _none_among(found.alike, found.partners, np.clip(k - found.nearer, 0, found.alike))
+
+
 def _summary(found: Places, codes: Int64[np.ndarray, " n"], k: Sequence[int]) -> dict[str, float]:
     n = len(codes)
     partners = np.bincount(codes)[codes]  # of each row, itself included
     ranks = found.nearer + (found.alike + 1) / (found.partners + 1)  # mean of the best of them over all orders
     values: dict[str, float] = {"n": n}
     for number in k:
-        within = np.clip(number - found.nearer, 0, found.alike)
-        values[f"recall@{number}"] = float(1 - np.mean(_none_among(found.alike, found.partners, within)))
+        values[f"recall@{number}"] = float(np.mean(_within(found, number)))
         values[f"chance@{number}"] = float(1 - np.mean(_none_among(n, partners, np.full(n, min(number, n)))))
     values |= {"mean_rank": float(ranks.mean()), "median_rank": float(np.median(ranks))}
     values["chance_rank"] = float(((n + 1) / (partners + 1)).mean())
