@@ -156,6 +156,8 @@ def cell_text(value: Any) -> str:
 
 def _draw(axes: Axes, side: Side, row: int, title: str, colour: str) -> None:
     """One side of one sample."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.set_title(title, size=8, color=INK, loc="left")
     data, place = side.data, int(side.place[row])
     if not isinstance(data, Panel):
@@ -180,5 +182,5 @@ def _draw(axes: Axes, side: Side, row: int, title: str, colour: str) -> None:
         axes.text(0, 0.5 - lane, data.channels[channel], size=6.5, color=MUTED, va="top")
     axes.set_ylim(0.5 - len(shown), 0.6)
     axes.set_yticks([])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step", size=7)

@@ -169,9 +169,8 @@ class GatedHead(FromPickle, nn.Module):
 
     def forward(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
         """Scores ``(n, K)``; their softmax is the probability."""
-        first, second = (
-            torch.tanh(side(part)) for side, part in zip(self.sides, z.split(self.sizes, dim=1), strict=True)
-        )
+        a, b = z[:, : self.sizes[0]], z[:, self.sizes[0] :]
+        first, second = torch.tanh(self.sides[0](a)), torch.tanh(self.sides[1](b))
         gate = torch.sigmoid(self.gate(z))
         out: Tensor = self.layer(gate * first + (1 - gate) * second)
         return out

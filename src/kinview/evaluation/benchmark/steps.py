@@ -171,7 +171,7 @@ class Chain:
             X_train, given_train = self._given_to_corruption("train")
             self._learned[named] = mechanism.learn(X_train, self.cell.seeds(), **given_train)
         seed = self.cell.seeds(int(part == "test"))
-        corrupted = mechanism.corrupted(X, seed, **given, learned=self._learned[named])
+        corrupted: Corrupted = mechanism.corrupted(X, seed, **given, learned=self._learned[named])
         return corrupted if corrupted.static is not None else dataclasses.replace(corrupted, static=given["static"])
 
     def _static(self, cell: Cell, part: Part) -> Any:

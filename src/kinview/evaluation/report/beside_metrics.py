@@ -73,7 +73,7 @@ def side_figures(results: Results, styles: Mapping[str, Style], *, with_legend: 
     frame = _held(results, "sides")
     clean = frame[frame["condition"] == "clean"]
     return {
-        f"gap_{dataset}": functools.partial(_gap, dataset, own, styles, with_legend)
+        f"gap_{dataset}": functools.partial(_gap, str(dataset), own, styles, with_legend)
         for dataset, own in clean.groupby("dataset", sort=False)
     }
 

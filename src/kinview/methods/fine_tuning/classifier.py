@@ -223,7 +223,8 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         if not isinstance(self.encoder_, PairedEstimator):
             return batch.rows(slice(0, 8))
         sides = (batch.replace(extra={}), other_side(batch))
-        return batch.rows(torch.cat([something_observed(side).nonzero()[:4, 0] for side in sides]).unique())
+        shown = sorted({row for side in sides for row in something_observed(side).nonzero()[:4, 0].tolist()})
+        return batch.rows(torch.tensor(shown))
 
     def _encoded(self, y: Any) -> tuple[Int64[np.ndarray, " n"], Shaped[np.ndarray, " classes"]]:
         """Code of each label, and the classes."""
