@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinview import cli, match_columns
 from helpers import written
+from kinview import cli, match_columns
 
 A_COLUMNS = ["age", "weight", "height", "glucose", "insulin"]
 B_COLUMNS = {"age": "alter", "weight": "kg", "height": "cm", "glucose": "glucose", "insulin": "ins=h"}

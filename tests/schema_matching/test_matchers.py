@@ -171,6 +171,7 @@ def test_parameters_are_refused_by_name() -> None:
         ({"contrastive": {"mask_rate": 1.0}}, "mask_rate must be"),
         ({"contrastive": {"scaling": "minmax"}}, "scaling must be one of"),
         ({"contrastive": {"trainer": {"steps": 3}}}, "trainer has no field 'steps'"),
+        ({"contrastive": {"trainer": {"checkpoint_dir": "here"}}}, "trainer has a checkpoint_dir"),
         ({"kang_naughton": {"bins": 1}}, "bins must be at least 2"),
         ({"distribution": {"distance": "hellinger"}}, "distance must be"),
     ):

@@ -152,9 +152,10 @@ def _pairs_of_file(path: Path, A: pd.DataFrame, B: pd.DataFrame) -> list[tuple[s
 def _shown(matches: ColumnMatches, A: str, B: str) -> list[str]:
     """The matches, the surest first, and what has none."""
     found = matches.table.sort_values("margin", ascending=False, kind="stable", na_position="first")
+    columns = (found[name].tolist() for name in found.columns)
     rows = [
-        (str(row.A), str(row.B), f"{row.similarity:.3f}", "-" if row.margin != row.margin else f"{row.margin:.3f}")
-        for row in found.itertuples()
+        (a, b, f"{similarity:.3f}", "-" if margin != margin else f"{margin:.3f}")
+        for a, b, similarity, margin in zip(*columns, strict=True)
     ]
     lines = table(rows, ("A", "B", "similarity", "margin"), {0: 0.5, 1: 0.5})
     for path, names in zip((A, B), matches.unmatched, strict=True):

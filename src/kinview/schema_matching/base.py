@@ -35,7 +35,7 @@ class Matcher(abc.ABC):
 
     @property
     def reads_categories(self) -> bool:
-        """See above."""
+        """Whether columns of categories are compared; no by default."""
         return False
 
     @abc.abstractmethod

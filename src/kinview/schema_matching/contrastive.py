@@ -30,7 +30,10 @@ def _check_scaling(value: Any, name: str) -> None:
 
 
 def _check_trainer(value: Any, name: str) -> None:
-    check_fields(as_trainer(value))
+    trainer = as_trainer(value)
+    check_fields(trainer)
+    if trainer.checkpoint_dir is not None:
+        raise ValueError(f"{name} has a checkpoint_dir, and a matching keeps no checkpoint: leave it out")
 
 
 @matchers.register("contrastive", modality="tabular", reference="Database_matching, contrastive-learning tutorial")
@@ -55,9 +58,9 @@ class ContrastiveMatcher(Matcher):
 
     Parameters
     ----------
-    hidden_dim : int, default 64
+    hidden_dim : int, default 32
         Width of the encoders (:class:`kinview.encoders.MLPEncoder`), which a linear layer follows (kinview).
-    depth : int, default 2
+    depth : int, default 1
         Layers of the encoders (kinview).
     dim : int, default 32
         Size of an embedding (kinview; the tutorial has 19).
@@ -71,11 +74,11 @@ class ContrastiveMatcher(Matcher):
     scaling : {"dataset", "robust", "quantile"} or mapping, default "dataset"
         How numbers are scaled in their table, as :meth:`kinview.data.TableSchema.fit` has it. ``"quantile"`` makes
         the matching independent of scales that keep the order of values.
-    models : int, default 4
+    models : int, default 3
         Trainings from different initial weights, whose similarities are averaged (kinview; the tutorial has 1).
     trainer : Trainer or mapping, optional
-        Training values other than kinview's: Adam, learning rate 3e-3, weight decay 1e-5, batches of 128 rows of each
-        table, 80 steps. With ``validation_fraction`` rows of each table are held out, for early stopping and for the
+        Training values other than kinview's: Adam, learning rate 1e-2, weight decay 1e-5, batches of 128 rows of each
+        table, 50 steps. With ``validation_fraction`` rows of each table are held out, for early stopping and for the
         signatures.
 
     Notes
@@ -94,7 +97,7 @@ class ContrastiveMatcher(Matcher):
     missing cells  filled with the mean before the split           stay missing, and the encoders are told which
     seed           not used                                        ``random_state``
     encoders       linear, then tanh; dropout of inputs            ReLU, no dropout
-    training       batches of 6 rows, 49 epochs, one training      batches of 128, 80 steps, mean of 4 trainings
+    training       batches of 6 rows, 49 epochs, one training      batches of 128, 50 steps, mean of 3 trainings
     signatures     over validation rows                            over all rows, or those held out
     assignment     stable matching (Gale and Shapley)              largest sum of similarities (Hungarian)
     ============== =============================================== =====================================================
@@ -112,14 +115,14 @@ class ContrastiveMatcher(Matcher):
     ContrastiveMatcher(scaling='quantile', models=8)
     """
 
-    hidden_dim: int = whole(64, low=1)
-    depth: int = whole(2, low=1)
+    hidden_dim: int = whole(32, low=1)
+    depth: int = whole(1, low=1)
     dim: int = whole(32, low=1)
     temperature: float = real(0.5, above=0)
     mask_rate: float = real(0.4, low=0, below=1)
     mask: Literal["zero", "missing"] = choice("zero", ("zero", "missing"))
     scaling: Any = anything("dataset", "scaling", check=_check_scaling, doc="")  # noqa: RUF009
-    models: int = whole(4, low=1)
+    models: int = whole(3, low=1)
     trainer: Any = anything(None, "Trainer or mapping", check=_check_trainer, doc="")  # noqa: RUF009
 
     needs_mapped: ClassVar[bool] = True

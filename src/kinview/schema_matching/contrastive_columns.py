@@ -36,10 +36,10 @@ class ContrastiveColumns(Method):
 
     training_defaults: ClassVar[dict[str, Any]] = {
         "batch_size": 128,
-        "lr": 3e-3,
+        "lr": 1e-2,
         "optimizer": "adam",
         "weight_decay": 1e-5,
-        "max_steps": 80,
+        "max_steps": 50,
         "progress": False,
     }
     min_rows: ClassVar[int] = 2

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from scipy.optimize import quadratic_assignment
 from scipy.spatial.distance import cdist
 
@@ -106,7 +106,7 @@ class KangNaughtonMatcher(Matcher):
 
 
 def matched_graphs(
-    A: Float64[np.ndarray, "a a"], B: Float64[np.ndarray, "b b"], q: int, comparable: np.ndarray
+    A: Float64[np.ndarray, "a a"], B: Float64[np.ndarray, "b b"], q: int, comparable: Bool[np.ndarray, "i j"]
 ) -> Float64[np.ndarray, "i j"]:
     """Similarity of the columns after the first q, which are matched in order, under the best matching found."""
     matching = _faq(A, B, q)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.table import TableSchema, named_columns
@@ -202,10 +202,11 @@ class TwoTables:
         return np.stack(first, axis=1), np.stack(second, axis=1)
 
     @property
-    def comparable(self) -> np.ndarray:
+    def comparable(self) -> Bool[np.ndarray, "a b"]:
         """Which unknown columns of A and of B are of one kind, ``(a, b)``."""
         first, second = ([side.kind(name) for name in side.unknown] for side in (self.A, self.B))
-        return np.array(first)[:, None] == np.array(second)[None, :]
+        alike: Bool[np.ndarray, "a b"] = np.array(first)[:, None] == np.array(second)[None, :]
+        return alike
 
 
 def read_pairs(given: Any, A: Sequence[str], B: Sequence[str], name: str) -> list[tuple[str, str]]:
