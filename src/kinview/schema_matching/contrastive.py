@@ -111,8 +111,8 @@ class ContrastiveMatcher(Matcher):
 
     Examples
     --------
-    >>> matchers.build({"contrastive": {"scaling": "quantile", "models": 8}})
-    ContrastiveMatcher(scaling='quantile', models=8)
+    >>> matchers.build({"contrastive": {"scaling": "quantile", "models": 8}}).models
+    8
     """
 
     hidden_dim: int = whole(32, low=1)

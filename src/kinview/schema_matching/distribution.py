@@ -47,8 +47,8 @@ class DistributionMatcher(Matcher):
 
     Examples
     --------
-    >>> matchers.build({"distribution": {"scaled": False}})
-    DistributionMatcher(scaled=False)
+    >>> matchers.build({"distribution": {"distance": "wasserstein"}})
+    DistributionMatcher(distance='wasserstein', scaled=True)
     """
 
     distance: Literal["kolmogorov_smirnov", "wasserstein"] = choice(

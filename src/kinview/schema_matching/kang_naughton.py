@@ -44,7 +44,7 @@ class KangNaughtonMatcher(Matcher):
     dependence : {"spearman", "pearson", "mutual_information"}, default "spearman"
         Correlation of ranks, of values, or mutual information on the scale of a correlation
         (:func:`~kinview.schema_matching.dependence.informational_correlations`), which has no sign, reads categories
-        too, and needs more rows; the paper has mutual information (kinview's default is what is surer on few rows).
+        too, and needs more rows. The paper has mutual information; kinview's default has no need of many rows.
     bins : int, default 8
         Quantile bins of a number for mutual information (kinview).
 
