@@ -95,8 +95,8 @@ def test_tables_that_cannot_be_matched_are_refused_by_name() -> None:
         match_columns(text, B, {"unit": "d0"}, matcher="correlation")
     with pytest.raises(ValueError, match="no category in common"):
         match_columns(text, B.assign(station=list("uvw") * 10), {"unit": "station"}, matcher="correlation")
-    with pytest.raises(ValueError, match="unknown matcher 'corelation'; did you mean 'correlation'"):
-        match_columns(A, B, matcher="corelation")
+    with pytest.raises(ValueError, match="unknown matcher 'correlatio'; did you mean 'correlation'"):
+        match_columns(A, B, matcher="correlatio")
     with pytest.warns(UserWarning, match=r"column\(s\) 'c1' of A hold one value or none"):
         match_columns(A.assign(c1=3.0), B, matcher="distribution")
 
