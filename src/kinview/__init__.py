@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kinview.methods.ts2vec.with_minirocket import TS2VecMiniRocket as TS2VecMiniRocket
     from kinview.methods.tstcc.estimator import TSTCC as TSTCC
     from kinview.own_parts import import_parts as import_parts
+    from kinview.schema_matching.match import match_columns as match_columns
     from kinview.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"

@@ -32,10 +32,11 @@ _LISTS = (
     "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "metrics", "probes",
     "seeds", "severities", "subgroups",
 )  # fmt: skip
-_SWITCHES = ("dry_run", "retry_failed")  # alone they mean true
+_SWITCHES = ("dry_run", "retry_failed", "same_names")  # alone they mean true
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE", "dask": "local|URL",
     "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "figures": "FOLDER", "file": "FILE",
+    "mapped": "COLUMN=COLUMN|FILE", "matcher": "NAME|SPEC", "truth": "COLUMN=COLUMN|FILE",
     "model": "FILE", "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "published": "FILE",
     "reference": "METHOD[/PROBE]", "shard": "I/N", "store": "URL",
 }  # fmt: skip

@@ -25,7 +25,7 @@ from kinview.training.method import Method
 from kinview.training.settings import RUN_FIELDS, Settings, general_values, settings_of
 from kinview.training.watched import WatchedSamples
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "as_trainer"]
 
 
 def _check_callbacks(value: Any, name: str) -> None:
@@ -202,6 +202,29 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         finally:
             for hook in hooks:
                 hook.close()
+
+
+def as_trainer(trainer: Any) -> Trainer:
+    """A trainer from an estimator's ``trainer`` parameter: None, a mapping of fields, or a Trainer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown field or another type.
+    """
+    if trainer is None:
+        return Trainer()
+    if isinstance(trainer, Trainer):
+        return trainer
+    if isinstance(trainer, Mapping):
+        unknown = set(trainer) - set(Trainer().get_params(deep=False))
+        if unknown:
+            raise ValueError(
+                f"trainer has no field {', '.join(map(repr, sorted(unknown)))}; "
+                f"it has {', '.join(sorted(Trainer().get_params(deep=False)))}"
+            )
+        return Trainer(**trainer)
+    raise ValueError(f"trainer must be None, a mapping of Trainer fields, or a Trainer; got {trainer!r}")
 
 
 def _check_rows(method: Method, settings: Settings, rows: int) -> None:

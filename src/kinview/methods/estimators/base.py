@@ -40,7 +40,7 @@ from kinview.training.checkpoint import CHECKPOINT_NAME, stored_identity
 from kinview.training.method import Method, Sizes
 from kinview.training.randomness import forked_generators, resolve_seed
 from kinview.training.settings import resolve_device, settings_of, warn_of_batch
-from kinview.training.trainer import Trainer
+from kinview.training.trainer import Trainer, as_trainer
 from kinview.training.watched import WatchedSamples
 
 __all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy"]
@@ -407,29 +407,6 @@ class EstimatorCore(FromPickle, Capabilities):
             If a parameter has no config; it is named.
         """
         return save_model(self, path)
-
-
-def as_trainer(trainer: Any) -> Trainer:
-    """A trainer from an estimator's ``trainer`` parameter: None, a mapping of fields, or a Trainer.
-
-    Raises
-    ------
-    ValueError
-        For an unknown field or another type.
-    """
-    if trainer is None:
-        return Trainer()
-    if isinstance(trainer, Trainer):
-        return trainer
-    if isinstance(trainer, Mapping):
-        unknown = set(trainer) - set(Trainer().get_params(deep=False))
-        if unknown:
-            raise ValueError(
-                f"trainer has no field {', '.join(map(repr, sorted(unknown)))}; "
-                f"it has {', '.join(sorted(Trainer().get_params(deep=False)))}"
-            )
-        return Trainer(**trainer)
-    raise ValueError(f"trainer must be None, a mapping of Trainer fields, or a Trainer; got {trainer!r}")
 
 
 def described_parameters(part: Any, values: Mapping[str, Any]) -> dict[str, Any]:
