@@ -50,6 +50,7 @@ ALLOWED = {
     "training": {"data"},
     "diagnostics": {"augmentations", "encoders", "losses", "modules", "training", "data"},
     "methods": {"augmentations", "encoders", "losses", "modules", "training", "data"},
+    "explanations": {"methods", "diagnostics", "losses", "modules", "training", "data"},
     "configs": set(),
     "testing": {
         "evaluation",
