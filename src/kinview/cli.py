@@ -28,6 +28,7 @@ COMMANDS = {
     "embed": "write the representations of a data set as Parquet or CSV",
     "probe": "fit a probe on training embeddings and score the test part",
     "views": "draw samples and what an augmentation makes of them",
+    "explain": "which time steps, channels or columns move a representation",
     "bench": "run a benchmark: a table and an HTML report",
     "report": "table, HTML report and CSV of stored results",
     "metrics": "metrics of stored predictions with intervals, differences, subgroups",

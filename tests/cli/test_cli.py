@@ -93,6 +93,7 @@ def test_the_installed_program_shows_its_commands() -> None:
         "embed",
         "probe",
         "views",
+        "explain",
         "bench",
         "report",
         "metrics",

@@ -35,6 +35,7 @@ FAMILIES = {
     "splits": "kinview.evaluation.protocols",
     "datasets": "kinview.datasets",
     "callbacks": "kinview.training.callbacks",
+    "explainers": "kinview.explanations",
 }
 
 
