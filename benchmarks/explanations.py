@@ -59,9 +59,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     given = parser.parse_args()
-    print(
-        "| data | model | explainer | area [95 %] | of random | ms a sample | s to learn |\n|---|---|---|---|---|---|---|"
-    )
+    print("| data | model | explainer | area [95 %] | of random | ms a sample | s to learn |")
+    print("|---|---|---|---|---|---|---|")
     for name in given.sets:
         data = load(name)
         X, X_train = data.X_test[: given.samples], data.X_train

@@ -61,7 +61,7 @@ def test_rows_of_a_table_are_told_with_their_values(run: Run, tmp_path: Path) ->
     assert run("pretrain", *data, "--method", "raw", "--output", tmp_path / "m.safetensors")[0] == 0
     words = ("explain", "--model", tmp_path / "m.safetensors", *data)
     code, out, _ = run(*words, "--samples", 5, "--output", tmp_path / "y.csv")
-    assert code == 0 and f"row P5: " in out and f"crp = {frame['crp'][5]}" in out
+    assert code == 0 and "row P5: " in out and f"crp = {frame['crp'][5]}" in out
     assert list(pd.read_csv(tmp_path / "y.csv")) == ["id", "age", "crp", "sex"]
     code, out, _ = run(*words, "--explainer", "{cortx: {trainer: {max_steps: 2}}}", "--output", tmp_path / "y.png")
     assert code == 0 and out.endswith("4 rows of x.csv, by cortx\n") and (tmp_path / "y.png").stat().st_size > 5_000
@@ -78,6 +78,6 @@ def test_errors_say_what_to_do(run: Run, model: Path, tmp_path: Path) -> None:
         (("--output", tmp_path / "f", "--parameters.widow", 3), "widow"),
         (("--output", tmp_path / "f", "--samples", "a,b"), "samples"),
     ):
-        code, out, err = run(*words, *more)
+        code, _, err = run(*words, *more)
         assert code == 2 and message in err and err.count("\n") == 1, err
     assert list(tmp_path.iterdir()) == []

@@ -35,7 +35,8 @@ _SWITCHES = ("dry_run", "retry_failed")  # alone they mean true
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE", "dask": "local|URL",
     "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "figures": "FOLDER", "file": "FILE",
-    "explainer": "NAME|SPEC", "model": "FILE", "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "published": "FILE",
+    "explainer": "NAME|SPEC",
+    "model": "FILE", "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "published": "FILE",
     "reference": "METHOD[/PROBE]", "shard": "I/N", "store": "URL",
 }  # fmt: skip
 

@@ -19,7 +19,8 @@ from kinview.parameters import anything, real, whole
 __all__ = ["IntegratedGradients"]
 
 _SERIES_STEPS, _TABLE_CELLS = 2**13, 2**15  # of the copies whose gradient is held at once
-_GAP = 0.05  # of the scalar itself, beyond which it is said that attributions do not add up
+_GAP = 0.05  # of what is explained, beyond which it is said that attributions do not add up
+_LITTLE = 0.02  # of the scalar itself: a smaller difference counts as this much
 
 
 @explainers.register("integrated_gradients", modality="any", reference="Sundararajan et al., ICML 2017")
@@ -56,7 +57,7 @@ class IntegratedGradients(Explainer):
     them; :class:`Occlusion` explains them. A table of categories alone is refused, and so are fixed features, through
     which no gradient flows. Where a part of a network has none (thresholds, as of ``TS2Vec(pooling="quantiles")`` and
     the MiniRocket beside TS2Vec), or the nodes are too few, attributions do not add up to g(x) - g(b): a warning says
-    so for samples where they differ by more than 5 % of |g(x)| + |g(b)|.
+    so for samples where they differ by more than 5 % of it.
 
     References
     ----------
@@ -84,15 +85,15 @@ class IntegratedGradients(Explainer):
         network, moves = self._network(samples), self._moves(samples)
         directions = self._directions(samples)
         values = torch.zeros(samples.batch.x.shape, dtype=torch.float64)
-        gap, size = torch.zeros(len(samples), dtype=torch.float64), torch.zeros(len(samples), dtype=torch.float64)
+        gap, explained = torch.zeros(2, len(samples), dtype=torch.float64)
         chunk = _copies_at_once(samples.batch.x)
         for rows in torch.split(torch.arange(len(samples)), max(1, chunk // self.steps)):
             path = _Path(samples, network, rows, moves[rows], directions[rows], self.baseline)
             values[rows] = path.integral(self.steps, chunk)
             start, end = path.scalar(0.0), path.scalar(1.0)
             gap[rows] = (values[rows].flatten(1).sum(dim=1) - (end - start)).abs()
-            size[rows] = start.abs() + end.abs()
-        _warn_of_gap(gap, size)
+            explained[rows] = torch.maximum((end - start).abs(), _LITTLE * (start.abs() + end.abs()))
+        _warn_of_gap(gap, explained)
         return values.masked_fill(~moves, torch.nan)
 
     def _network(self, samples: ReadSamples) -> Embed:
@@ -179,10 +180,11 @@ def _copies_at_once(x: Tensor) -> int:
     return max(1, _SERIES_STEPS // x.shape[2] if x.ndim == 3 else _TABLE_CELLS // x.shape[1])
 
 
-def _warn_of_gap(gap: Float64[Tensor, " n"], size: Float64[Tensor, " n"]) -> None:
-    apart = gap > _GAP * size.clamp_min(1e-12)
+def _warn_of_gap(gap: Float64[Tensor, " n"], explained: Float64[Tensor, " n"]) -> None:
+    share = gap / explained.clamp_min(1e-12)
+    apart = share > _GAP
     if bool(apart.any()):
-        worst = float((gap / size.clamp_min(1e-12)).max())
+        worst = float(share.max())
         warnings.warn(
             f"integrated_gradients: the attributions of {int(apart.sum())} of {len(gap)} samples do not add up to what "
             f"they explain (by {100 * worst:.0f} % at most): give more steps; a network with parts that have no "
