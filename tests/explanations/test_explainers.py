@@ -24,7 +24,7 @@ from kinview.modules.projector import Perceptron
 from kinview.training.method import LossResult, Method
 
 TINY: dict[str, Any] = {"repr_dim": 6, "hidden_dim": 4, "depth": 2, "trainer": {"max_steps": 3}, "random_state": 0}
-_FEW_STEPS: Any = {"integrated_gradients": {"steps": 8}}
+_GRADIENTS: Any = {"integrated_gradients": {"steps": 64}}
 _FEW_ORDERS: Any = {"shapley": {"windows": 5, "permutations": 2}}
 _LIGHT: Any = {"cortx": {"permutations": 2, "trainer": {"max_steps": 5}, "encoder": {"hidden_dim": 16, "out_dim": 8}}}
 
@@ -131,7 +131,7 @@ def test_hiding_the_end_of_a_series_does_not_shorten_it(ts2vec: TS2Vec) -> None:
 
 @pytest.mark.parametrize(
     "explainer",
-    ["occlusion", {"occlusion": {"baseline": 0.0, "channels": "together"}}, _FEW_STEPS, _FEW_ORDERS, _LIGHT],
+    ["occlusion", {"occlusion": {"baseline": 0.0, "channels": "together"}}, _GRADIENTS, _FEW_ORDERS, _LIGHT],
     ids=lambda spec: str(spec)[:30],
 )
 def test_unobserved_cells_have_no_importance_and_a_seed_gives_the_same(explainer: Any, ts2vec: TS2Vec) -> None:
@@ -146,7 +146,7 @@ def test_unobserved_cells_have_no_importance_and_a_seed_gives_the_same(explainer
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("explainer", ["occlusion", _FEW_STEPS, _LIGHT], ids=lambda spec: str(spec)[:30])
+@pytest.mark.parametrize("explainer", ["occlusion", _GRADIENTS, _LIGHT], ids=lambda spec: str(spec)[:30])
 def test_neither_padding_nor_other_rows_matter(explainer: Any, ts2vec: TS2Vec) -> None:
     X = series(12)
     part = kinview.explain(ts2vec, X, _LIGHT).explainer if explainer is _LIGHT else explainer
@@ -312,7 +312,7 @@ def test_one_side_of_pairs_is_explained_by_its_own_cells() -> None:
     z = model.transform({"table": frame}, side="table")
     cosine = (hidden * z).sum(axis=1) / np.linalg.norm(hidden, axis=1) / np.linalg.norm(z, axis=1)
     np.testing.assert_allclose(found.values[1:, 1], 1 - cosine[1:], atol=1e-5)
-    found = kinview.explain(model, pairs, "integrated_gradients", side="series", steps=4)
+    found = kinview.explain(model, pairs, "integrated_gradients", side="series", steps=64)
     np.testing.assert_array_equal(np.isnan(found.values), np.isnan(X))
     with pytest.raises(ValueError, match="side says whose representation is explained: 'series' or 'table'"):
         kinview.explain(model, pairs)

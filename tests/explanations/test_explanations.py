@@ -73,7 +73,7 @@ def test_a_heat_map_shows_lines_and_the_importance_behind_them(tmp_path: Any) ->
         (behind,) = (mesh for mesh in axes.collections if mesh.get_gid() == "importance")
         np.testing.assert_array_equal(np.ma.filled(behind.get_array(), NAN).ravel(), found.values[sample, channel])
     assert "2 further channels" in lanes[0].get_title(loc="left")
-    assert len(found.plot(0, channels=6).axes) == 7
+    assert len(found.plot(0, channels=6).axes) == 7 and len(figure.axes) == 10
     first, second = (found.save(tmp_path / name, 1, channels=1).read_bytes() for name in ("a.svg", "b.svg"))
     assert first == second and found.save(tmp_path / "x.png", channels=1).read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(ValueError, match=r"must end in \.png or \.svg"):

@@ -67,11 +67,10 @@ def explain(
     import kinview
     from kinview.data.modality import SAMPLE
     from kinview.explanations import explainers
-    from kinview.registry import name_and_parameters
 
     file = _checked_output(output)
     spec = with_parameters(explainers, explainer, parameters) if parameters else explainer
-    explainers.build(spec)  # a wrong name is told before the data are read
+    built = explainers.build(spec)  # a wrong name is told before the data are read
     estimator = kinview.load_model(model)
     data = source.source()
     if part is not None and part not in data.parts:
@@ -81,17 +80,15 @@ def explain(
     chosen = data.parts[part] if part is not None else list(data.parts.values())[-1]
     check_reads(estimator, chosen.modality, data.name)
     rows = _checked_samples(samples, len(chosen), SAMPLE[chosen.modality])
-    learns = name_and_parameters(spec)[0] == "cortx"
-    found = kinview.explain(
-        estimator, chosen.rows(np.array(rows)).X, spec, X_train=next(iter(data.parts.values())).X if learns else None,
-        random_state=random_state,
-    )  # fmt: skip
+    X_train = None if built.fitted else next(iter(data.parts.values())).X
+    found = kinview.explain(estimator, chosen.rows(np.array(rows)).X, built, X_train=X_train, random_state=random_state)
     if isinstance(found.index, pd.RangeIndex) and found.index.name is None:  # nothing names them
         found = dataclasses.replace(found, index=pd.Index(rows))
     for place, row in enumerate(rows):
         say(_told(found, place, None if chosen.y is None else chosen.y[row]))
     _write(found, file, rows)
-    say(f"saved {file}: {count(len(rows), SAMPLE[chosen.modality])} of {_where(data, chosen)}, by {_name(spec)}")
+    where = _where(data, chosen)
+    say(f"saved {file}: {count(len(rows), SAMPLE[chosen.modality])} of {where}, by {explainers.name_of(built)}")
 
 
 def _checked_output(output: str) -> Path:
@@ -124,12 +121,13 @@ def _told(found: Explanation, place: int, label: Any) -> str:
     """The most important windows or columns of a sample, in words."""
     named = found.title(place) + ("" if label is None or label != label else f", class {label}")
     parts = []
-    for row in found.top(place, _TOLD).itertuples():
+    for row in found.top(place, _TOLD).to_dict("records"):
         if found.of_series:
-            where = f"{row.channel} at {row.first}" + ("" if row.first == row.last else f" to {row.last}")
+            first, last = str(row["first"]), str(row["last"])
+            where = f"{row['channel']} at {first}" + ("" if first == last else f" to {last}")
         else:
-            where = f"{row.column} = {row.value}"
-        parts.append(f"{where} ({row.importance:.3g})")
+            where = f"{row['column']} = {row['value']}"
+        parts.append(f"{where} ({row['importance']:.3g})")
     return f"{named}: {', '.join(parts) or 'nothing was observed'}"
 
 
@@ -166,10 +164,6 @@ def _write_table(found: Explanation, file: Path) -> None:
 def _where(data: Source, chosen: Any) -> str:
     part = next(name for name, samples in data.parts.items() if samples is chosen)
     return data.name if part == "all" else f"{data.name} ({part})"
-
-
-def _name(spec: Any) -> str:
-    return spec if isinstance(spec, str) else str(next(iter(spec)))
 
 
 def parse(words: Sequence[str]) -> Namespace:

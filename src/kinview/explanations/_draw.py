@@ -35,10 +35,10 @@ def draw_heat_maps(explanation: Explanation, samples: list[int], channels: int) 
     shown = _most_important(explanation, samples, channels)
     block = _HEAD + len(shown) * (_LANE + _GAP) + _BETWEEN
     height = _TOP + len(samples) * block + _FOOT - _BETWEEN
-    colour = _colours(explanation.values[samples])
     with drawing():
         figure = Figure(figsize=(_WIDTH, height))
         for place, sample in enumerate(samples):
+            colour = _colours(explanation.values[sample])
             for lane, channel in enumerate(shown):
                 y = height - _TOP - place * block - _HEAD - (lane + 1) * (_LANE + _GAP)
                 box = (_LEFT / _WIDTH, y / height, (_WIDTH - _LEFT - _RIGHT) / _WIDTH, _LANE / height)
@@ -52,11 +52,17 @@ def draw_heat_maps(explanation: Explanation, samples: list[int], channels: int) 
                     axes.tick_params(axis="x", labelbottom=False)
                 elif place == len(samples) - 1:
                     axes.set_xlabel(str(explanation.steps[sample].name or "step"))
-        bar = figure.add_axes(((_WIDTH - 0.75) / _WIDTH, (height - _TOP - _HEAD - 1.4) / height, 0.11 / _WIDTH,
-                               min(1.3, height - 0.6) / height), label="key")  # fmt: skip
-        figure.colorbar(colour, cax=bar)
-        bar.set_title("importance", size=7.5, color=MUTED)
+            _key(figure, colour, height - _TOP - place * block - _HEAD, min(1.3, len(shown) * (_LANE + _GAP)) - _GAP)
     return figure
+
+
+def _key(figure: Figure, colour: ScalarMappable, top: float, high: float) -> None:
+    """The colours of one sample, beside it."""
+    width, height = figure.get_size_inches()
+    bar = figure.add_axes(((width - 0.75) / width, (top - high - _GAP) / height, 0.11 / width, high / height))
+    bar.set_label("key")
+    figure.colorbar(colour, cax=bar)
+    bar.set_title("importance", size=7.5, color=MUTED)
 
 
 def draw_bars(explanation: Explanation, samples: list[int], channels: int) -> Figure:

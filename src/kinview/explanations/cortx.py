@@ -187,9 +187,9 @@ class CoRTX(Explainer):
     =============== =============================== ============================== =====================================
     what            paper                           official code                  kinview
     =============== =============================== ============================== =====================================
-    what is hidden  features, replaced              by column means; a cell whose  made missing; by a mask, whatever the
-                                                    value is at most 0 counts as   value
-                                                    hidden too (``~(x > 0)``)
+    what is hidden  features, replaced              by column means; where a value made missing; by a mask, whatever the
+                                                    of at most 0 is kept, the mean value
+                                                    is added to it (``~(x > 0)``)
     how near        :math:`|f(\tilde x) - f(x)|`    the same, a score              1 - cos of representations
     copies          drawn anew at each step         the same                       drawn at each step out of 32 a row,
                                                                                    which are embedded once

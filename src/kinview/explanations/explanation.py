@@ -114,8 +114,8 @@ class Explanation:
     def plot(self, samples: int | Sequence[int] = 0, *, channels: int = 4) -> Figure:
         """A heat map a sample.
 
-        Series are drawn as lines, a lane for each channel, the importance of each step as the colour behind it; rows
-        of tables as bars with the value of each column.
+        Series are drawn as lines, a lane for each channel, the importance of each step as the colour behind it, white
+        being none and each sample having a scale of its own; rows of tables as bars with the value of each column.
 
         Parameters
         ----------
