@@ -45,9 +45,8 @@ def test_a_folder_gets_heat_maps_and_a_table(run: Run, model: Path, tmp_path: Pa
     assert sorted(file.name for file in folder.iterdir()) == ["importance.parquet", "sample_0.png", "sample_3.png"]
     table = pd.read_parquet(folder / "importance.parquet")
     assert list(table) == ["sample", "step", "channel_0"] and table["sample"].unique().tolist() == [3, 0]
-    first = table["channel_0"].to_numpy()
-    assert run(*words, "--samples", "3,0", "--parameters.window", 30)[0] == 0  # into the same folder
-    np.testing.assert_array_equal(pd.read_parquet(folder / "importance.parquet")["channel_0"], first)
+    assert run(*words, "--samples", 1)[0] == 0  # into the same folder
+    assert pd.read_parquet(folder / "importance.parquet")["sample"].unique().tolist() == [1]
 
 
 def test_rows_of_a_table_are_told_with_their_values(run: Run, tmp_path: Path) -> None:
@@ -63,8 +62,10 @@ def test_rows_of_a_table_are_told_with_their_values(run: Run, tmp_path: Path) ->
     code, out, _ = run(*words, "--samples", 5, "--output", tmp_path / "y.csv")
     assert code == 0 and "row P5: " in out and f"crp = {frame['crp'][5]}" in out
     assert list(pd.read_csv(tmp_path / "y.csv")) == ["id", "age", "crp", "sex"]
-    code, out, _ = run(*words, "--explainer", "{cortx: {trainer: {max_steps: 2}}}", "--output", tmp_path / "y.png")
-    assert code == 0 and out.endswith("4 rows of x.csv, by cortx\n") and (tmp_path / "y.png").stat().st_size > 5_000
+    code, out, _ = run(
+        *words, "--explainer", "{cortx: {permutations: 2, trainer: {max_steps: 2}}}", "--output", tmp_path / "y.pq"
+    )
+    assert code == 0 and out.endswith("4 rows of x.csv, by cortx\n") and len(pd.read_parquet(tmp_path / "y.pq")) == 4
 
 
 def test_errors_say_what_to_do(run: Run, model: Path, tmp_path: Path) -> None:

@@ -94,8 +94,7 @@ def test_a_row_of_a_table_is_drawn_as_bars_with_its_values(tmp_path: Any) -> Non
 
 def test_series_with_dates_and_of_one_step_are_drawn() -> None:
     X = named_series()
-    model = kinview.MiniRocket(features=84, random_state=0).fit(X)
-    figure = kinview.explain(model, X).plot([0, 1])
+    figure = kinview.explain(RawFeatures().fit(X), X).plot([0, 1])
     assert figure.axes[0].get_xlim()[0] > 10_000  # days since 1970
     assert len(kinview.explain(Weighted(np.ones((1, 1))), np.ones((2, 1, 1))).plot(0).axes) == 2
 
