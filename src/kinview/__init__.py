@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kinview.data.batch import Batch as Batch
     from kinview.data.paired import PairedData as PairedData
     from kinview.datasets.named import load as load
+    from kinview.explanations.explain import explain as explain
     from kinview.methods.controls.catch22.estimator import Catch22 as Catch22
     from kinview.methods.controls.pca import PCAFeatures as PCAFeatures
     from kinview.methods.controls.quant import Quant as Quant

@@ -30,6 +30,7 @@ COMMANDS = {
     "views": "draw samples and what an augmentation makes of them",
     "retrieve": "find the samples that are nearest by their other side",
     "match": "match the columns of two tables whose names differ",
+    "explain": "which time steps, channels or columns move a representation",
     "bench": "run a benchmark: a table and an HTML report",
     "report": "table, HTML report and CSV of stored results",
     "metrics": "metrics of stored predictions with intervals, differences, subgroups",

@@ -22,7 +22,7 @@ from kinview.registry import Registry
 
 PACKAGES = (
     "kinview", "kinview.augmentations", "kinview.data", "kinview.datasets", "kinview.diagnostics", "kinview.encoders",
-    "kinview.evaluation", "kinview.losses", "kinview.methods", "kinview.methods.estimators",
+    "kinview.evaluation", "kinview.explanations", "kinview.losses", "kinview.methods", "kinview.methods.estimators",
     "kinview.modules", "kinview.testing", "kinview.training",
 )  # fmt: skip
 # which packages offer the classes of a family
@@ -32,6 +32,7 @@ FAMILIES = {
     "classifiers": "kinview.methods",
     "corruptions": "kinview.evaluation",
     "encoders": "kinview.encoders",
+    "explainers": "kinview.explanations",
     "heads": "kinview.modules",
     "label_noise": "kinview.evaluation",
     "losses": "kinview.losses",

@@ -51,6 +51,7 @@ ALLOWED = {
     "diagnostics": {"augmentations", "encoders", "losses", "modules", "training", "data"},
     "methods": {"augmentations", "encoders", "losses", "modules", "training", "data"},
     "schema_matching": {"augmentations", "encoders", "losses", "training", "data"},
+    "explanations": {"methods", "diagnostics", "losses", "modules", "training", "data"},
     "configs": set(),
     "testing": {
         "evaluation",

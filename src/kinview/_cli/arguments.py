@@ -32,11 +32,12 @@ _LISTS = (
     "controls", "corruptions", "label_fractions", "label_noise", "label_noise_rates", "methods", "metrics", "probes",
     "seeds", "severities", "subgroups",
 )  # fmt: skip
+_WITH_COMMAS = ("samples",)  # a list only where it has commas: of some commands it is a number
 _SWITCHES = ("dry_run", "retry_failed", "same_names")  # alone they mean true
 _METAVARS = {
     "augmentation": "NAME|SPEC", "benchmark": "NAME|FILE", "config": "FILE", "csv": "FILE", "dask": "local|URL",
-    "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "figures": "FOLDER", "file": "FILE",
-    "mapped": "COLUMN=COLUMN|FILE", "matcher": "NAME|SPEC", "truth": "COLUMN=COLUMN|FILE",
+    "data": "FILE|FOLDER", "data_dir": "FOLDER", "dataset": "NAME", "explainer": "NAME|SPEC", "figures": "FOLDER",
+    "file": "FILE", "mapped": "COLUMN=COLUMN|FILE", "matcher": "NAME|SPEC", "truth": "COLUMN=COLUMN|FILE",
     "model": "FILE", "output": "FILE", "output_dir": "FOLDER", "predictions": "FILE", "published": "FILE",
     "reference": "METHOD[/PROBE]", "shard": "I/N", "store": "URL",
 }  # fmt: skip
@@ -185,7 +186,7 @@ def _normalised(words: Sequence[str]) -> list[str]:
             name, equals, value = word.partition("=")
             name = name.replace("-", "_").replace("__", "--", 1)
             key = name.removeprefix("--")
-            if not equals and (key == "config" or key in _TEXT_LISTS or key in _LISTS):
+            if not equals and (key == "config" or key in (*_TEXT_LISTS, *_LISTS, *_WITH_COMMAS)):
                 value = next(rest, "")
                 equals = "=" if value else ""
             value = _bracketed(key, value) if equals else value
@@ -197,7 +198,8 @@ def _bracketed(key: str, value: str) -> str:
     """``a,b`` as a YAML list. Names stay text, also where they look like numbers."""
     if key == "na_values" and value.startswith("{"):  # by column
         return value
-    if value.startswith("[") or value == "null" or not (key in _TEXT_LISTS or key in _LISTS):
+    listed = key in _TEXT_LISTS or key in _LISTS or (key in _WITH_COMMAS and "," in value)
+    if value.startswith("[") or value == "null" or not listed:
         return value
     return json.dumps([part.strip() for part in value.split(",")]) if key in _TEXT_LISTS else f"[{value}]"
 

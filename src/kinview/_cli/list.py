@@ -36,6 +36,7 @@ FAMILIES = {
     "datasets": "kinview.datasets",
     "callbacks": "kinview.training.callbacks",
     "matchers": "kinview.schema_matching",
+    "explainers": "kinview.explanations",
 }
 
 

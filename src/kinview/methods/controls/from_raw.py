@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, from_numpy
 
+from kinview.data.batch import Batch
 from kinview.data.few_rows import FEWEST_ROWS
 from kinview.methods.controls.raw import RawFeatures
 from kinview.methods.estimators.model_file import save_model
@@ -56,12 +57,15 @@ class FromRawFeatures(RawFeatures):
 
     def transform(self, X: Any, *, out: np.ndarray | None = None) -> Float[np.ndarray, "n d"]:  # type: ignore[override]
         """Features ``(n, D)`` of series or tables like those of fit; ``out`` is the array they are written into."""
-        raw = np.asarray(super().transform(X), dtype=np.float64)
-        made = self._project((raw - self.mean_) / self.std_).astype(np.float32)
+        made = self._embed(self.to_batch(X)).numpy()
         if out is None:
             return made
         checked_out(out, made.shape)[...] = made
         return out
+
+    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        raw = np.asarray(self._features(batch, "interpolate"), dtype=np.float64)
+        return from_numpy(self._project((raw - self.mean_) / self.std_).astype(np.float32))
 
     @abstractmethod
     def _learn(self, standardised: Float[np.ndarray, "n f"]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
 from kinview.data.modality import TABLE, modality_of
-from kinview.data.panel import Panel, read_panel
+from kinview.data.panel import read_panel
 from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods.estimators.capabilities import Capabilities
@@ -82,17 +82,29 @@ class RawFeatures(TableColumns, FromPickle, Capabilities, TransformerMixin, Base
         """Features ``(n, C·T)`` of series or ``(n, columns)`` of tables; ``out`` is the array they are written into."""
         if missing not in ("interpolate", "keep"):
             raise ValueError(f"missing must be 'interpolate' or 'keep'; got {missing!r}")
+        return self._features(self.to_batch(X), missing, out)
+
+    def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
+        """Series in their own units and float64, or rows encoded with the columns of fit."""
         check_is_fitted(self)
         if self.modality_ == TABLE:
-            made = self._table(self._rows(X), missing)
+            return self._rows(X, groups=groups)
+        return read_panel(X, groups=groups, channels=self.channels_, dtype=torch.float64).batch
+
+    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """Representations of what :meth:`to_batch` gives, in which cells may have been hidden since."""
+        return torch.from_numpy(self._features(batch, "interpolate"))
+
+    def _features(self, batch: Batch, missing: str, out: np.ndarray | None = None) -> Float[np.ndarray, "n features"]:
+        if self.modality_ == TABLE:
+            made = self._table(batch, missing)
             if out is None:
                 return made
             checked_out(out, made.shape)[...] = made
             return out
-        panel = read_panel(X, channels=self.channels_, dtype=torch.float64)
-        shape = (len(panel.batch), len(self.channels_) * self.length_)
+        shape = (len(batch), len(self.channels_) * self.length_)
         result = np.empty(shape, dtype=np.float32) if out is None else checked_out(out, shape)
-        self._series(panel, missing, result)
+        self._series(batch, missing, result)
         return result
 
     def _table(self, batch: Batch, missing: str) -> Float[np.ndarray, "n features"]:
@@ -107,10 +119,10 @@ class RawFeatures(TableColumns, FromPickle, Capabilities, TransformerMixin, Base
         result: np.ndarray = torch.cat(parts, dim=1).numpy()
         return result
 
-    def _series(self, panel: Panel, missing: str, result: Float[np.ndarray, "n features"]) -> None:
-        x, times = panel.batch.x.numpy(), panel.batch.times
+    def _series(self, batch: Batch, missing: str, result: Float[np.ndarray, "n features"]) -> None:
+        x, times = batch.x.numpy(), batch.times
         n, channels, steps = x.shape
-        lengths = valid_lengths(panel.batch.x, times).numpy()
+        lengths = valid_lengths(batch.x, times).numpy()
         as_they_are = times is None and steps == self.length_ and bool((lengths == steps).all())
         if missing == "keep" and times is None:
             result[...] = np.nan

@@ -1,0 +1,84 @@
+"""``kinview explain``, as a user meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kinview import cli
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.main([*map(str, words)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from kinview import MiniRocket, load
+
+    return Path(MiniRocket(features=84, random_state=0).fit(load("gunpoint").X_train).save(
+        tmp_path_factory.mktemp("models") / "m.safetensors"
+    ))  # fmt: skip
+
+
+def test_a_folder_gets_heat_maps_and_a_table(run: Run, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "found"
+    words = ("explain", "--model", model, "--dataset", "gunpoint", "--output", folder)
+    code, out, err = run(*words, "--samples", "3,0", "--parameters.window", 30)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("series 3, class 1: channel_0 at ") and lines[1].startswith("series 0, class 1: ")
+    assert lines[-1] == f"saved {folder}: 2 series of gunpoint (test), by occlusion"
+    assert sorted(file.name for file in folder.iterdir()) == ["importance.parquet", "sample_0.png", "sample_3.png"]
+    table = pd.read_parquet(folder / "importance.parquet")
+    assert list(table) == ["sample", "step", "channel_0"] and table["sample"].unique().tolist() == [3, 0]
+    assert run(*words, "--samples", 1)[0] == 0  # into the same folder
+    assert pd.read_parquet(folder / "importance.parquet")["sample"].unique().tolist() == [1]
+
+
+def test_rows_of_a_table_are_told_with_their_values(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "id": [f"P{i}" for i in range(40)], "age": rng.integers(20, 90, 40), "crp": rng.exponential(9, 40).round(1),
+        "sex": np.where(rng.random(40) < 0.5, "f", "m"),
+    })  # fmt: skip
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    data = ("--data", tmp_path / "x.csv", "--index", "id")
+    assert run("pretrain", *data, "--method", "raw", "--output", tmp_path / "m.safetensors")[0] == 0
+    words = ("explain", "--model", tmp_path / "m.safetensors", *data)
+    code, out, _ = run(*words, "--samples", 5, "--output", tmp_path / "y.csv")
+    assert code == 0 and "row P5: " in out and f"crp = {frame['crp'][5]}" in out
+    assert list(pd.read_csv(tmp_path / "y.csv")) == ["id", "age", "crp", "sex"]
+    code, out, _ = run(
+        *words, "--explainer", "{cortx: {permutations: 2, trainer: {max_steps: 2}}}", "--output", tmp_path / "y.pq"
+    )
+    assert code == 0 and out.endswith("4 rows of x.csv, by cortx\n") and len(pd.read_parquet(tmp_path / "y.pq")) == 4
+
+
+def test_errors_say_what_to_do(run: Run, model: Path, tmp_path: Path) -> None:
+    words = ("explain", "--model", model, "--dataset", "gunpoint")
+    for more, message in (
+        (("--output", tmp_path / "x.pdf"), "must be a folder, or a file that ends in .png, .svg, .parquet, .pq, .csv"),
+        (("--output", tmp_path / "a" / "b"), "make it first"),
+        (("--output", tmp_path / "f", "--samples", "0,150"), "there are 150 series, from 0 to 149"),
+        (("--output", tmp_path / "f", "--explainer", "occlusoin"), "did you mean 'occlusion'?"),
+        (("--output", tmp_path / "f", "--explainer", "integrated_gradients"), "explain it by occlusion"),
+        (("--output", tmp_path / "f", "--parameters.widow", 3), "widow"),
+        (("--output", tmp_path / "f", "--samples", "a,b"), "samples"),
+    ):
+        code, _, err = run(*words, *more)
+        assert code == 2 and message in err and err.count("\n") == 1, err
+    assert list(tmp_path.iterdir()) == []
