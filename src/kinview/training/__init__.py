@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         callbacks as callbacks,
     )
     from kinview.training.method import LossResult as LossResult, Method as Method, Sizes as Sizes
+    from kinview.training.rowwise import RowwiseMethod as RowwiseMethod
     from kinview.training.trainer import Trainer as Trainer
     from kinview.training.watched import WatchedSamples as WatchedSamples
 
