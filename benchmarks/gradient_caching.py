@@ -27,8 +27,7 @@ from torch import nn
 from kinview import PairedData
 from kinview.data import Batch
 from kinview.methods import CLIP
-from kinview.training import Method
-from kinview.training.gradient_cache import in_chunks
+from kinview.training import GradientCache, Method
 
 ENCODER = {"dilated_conv": {"repr_dim": 64, "hidden_dim": 32, "depth": 4}}
 
@@ -59,7 +58,7 @@ def step(method: Method, batch: Batch, chunk_size: int) -> float:
     """Leave the gradient of a batch in the weights; its loss."""
     method.zero_grad(set_to_none=True)
     views = method.views(batch, torch.Generator().manual_seed(0), 0.0)
-    cache = in_chunks(method, views, chunk_size) if chunk_size else None
+    cache = GradientCache(method, views, chunk_size) if chunk_size else None
     loss = (method.loss(views) if cache is None else cache.loss()).loss
     torch.autograd.backward(loss)
     if cache is not None:

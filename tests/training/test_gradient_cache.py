@@ -25,8 +25,7 @@ from helpers import gen
 from kinview import SCARF, PairedData, Trainer
 from kinview.data import Batch
 from kinview.methods import methods
-from kinview.training import Callback, RowwiseMethod
-from kinview.training.gradient_cache import in_chunks
+from kinview.training import Callback, GradientCache, RowwiseMethod
 from kinview.training.randomness import forked_generators
 
 CPU = torch.device("cpu")
@@ -71,7 +70,7 @@ def gradients(method: nn.Module, views: list[Batch], chunk_size: int | None) -> 
     """Loss, its gradients, the buffers after it, and the state of the generator that dropout has drawn from."""
     method = copy.deepcopy(method)
     with forked_generators(3, CPU):
-        cache = None if chunk_size is None else in_chunks(method, views, chunk_size)
+        cache = None if chunk_size is None else GradientCache(method, views, chunk_size)
         loss = (method.loss(views) if cache is None else cache.loss()).loss
         loss.backward()
         if cache is not None:
@@ -231,7 +230,7 @@ def test_a_loss_of_its_own_is_not_taken_for_that_of_the_class_above():
 
     method.__class__ = Other
     with pytest.raises(ValueError, match="has no exact gradient for Other: its loss does not say which part"):
-        in_chunks(method, views, CHUNK)
+        GradientCache(method, views, CHUNK)
 
 
 def test_the_number_of_rows_is_checked():

@@ -105,11 +105,11 @@ def information(
     In expectation each is a lower bound of the information between the *representations*, which is at most that
     between the sides themselves. What a critic cannot express, or not learn from so few samples, is missing; a value
     around 0 says that it found nothing that holds on other samples. **A value of info_nce near its cap is the cap**,
-    not the information: measure with more samples, or read flo and er_bound, which have none but vary more the larger the
-    information is (their exponentials; to tell k nats takes some e^k pairs).
+    not the information: measure with more samples, or read flo and er_bound, which have none but vary more the larger
+    the information is (their exponentials; to tell k nats takes some e^k pairs).
 
     The er_bound of :func:`kinview.losses.er_bound` estimates the entropy of one side by kernels, which is too large
-    where samples lie far apart, so that its negative can exceed the information, by nats between independent sides.
+    where samples lie far apart, so that its negative can exceed the information, by a nat between independent sides.
     As measured here the ratio that it rests on is a critic of the bound of Nguyen, Wainwright and Jordan, which takes
     back whatever the ratio gains on pairs of different samples. The exponential of :func:`kinview.losses.flo` goes on
     as a line beyond 10; here it does not.

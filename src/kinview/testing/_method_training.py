@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kinview.data.batch import Batch
 from kinview.testing._method_case import TOLERANCE, Case, fit_views_of, rows_of
 from kinview.training.callbacks import Callback, TrainingState
-from kinview.training.gradient_cache import in_chunks
+from kinview.training.gradient_cache import GradientCache
 from kinview.training.method import Method
 from kinview.training.randomness import forked_generators
 from kinview.training.trainer import Trainer
@@ -209,7 +209,7 @@ def chunks(case: Case) -> None:
     refusal = _refusal_of_chunks(case)
     method, views = _before_first_step(case)
     try:
-        in_chunks(method, views, _CHUNK)
+        GradientCache(method, views, _CHUNK)
     except ValueError:
         assert refusal, "its loss cannot be divided into chunks, and fit takes chunk_size without a word"
         return
@@ -247,7 +247,7 @@ def _check_gradients(method: Method, views: list[Batch], chunk_size: int, how: s
 def _gradients(method: Method, views: list[Batch], chunk_size: int | None) -> tuple[float, dict[str, Tensor]]:
     """Loss and gradients of the views, at once or in chunks, always with the same random numbers."""
     method = copy.deepcopy(method)
-    cache = None if chunk_size is None else in_chunks(method, views, chunk_size)
+    cache = None if chunk_size is None else GradientCache(method, views, chunk_size)
     with forked_generators(7, torch.device("cpu")):
         loss = (method.loss(views) if cache is None else cache.loss()).loss
         if loss.requires_grad:

@@ -15,7 +15,7 @@ from kinview.training.method import LossResult, Method
 from kinview.training.randomness import global_states, restore_global_states
 from kinview.training.rowwise import RowwiseMethod
 
-__all__ = ["GradientCache", "in_chunks"]
+__all__ = ["GradientCache"]
 
 _MEETING = (
     "batch normalisation does; choose a network without, such as the encoders dilated_conv and patch_transformer for "
@@ -37,8 +37,8 @@ class GradientCache:
 
     Parameters
     ----------
-    method : RowwiseMethod
-        Gives both parts of the loss.
+    method : Method
+        A :class:`~kinview.training.RowwiseMethod`, which gives both parts of the loss.
     views : list of Batch
         Views of the whole batch.
     chunk_size : int
@@ -49,8 +49,9 @@ class GradientCache:
     Raises
     ------
     ValueError
-        By :meth:`loss`, if what a row becomes depends on the others of its chunk (batch normalisation in train mode, a
-        part that declares ``row_independent = False``).
+        If the method has a loss that is not one of representations of single rows, says why it cannot be divided, or
+        makes its views by weights that are trained; by :meth:`loss`, if what a row becomes depends on the others of its
+        chunk (batch normalisation in train mode, a part that declares ``row_independent = False``).
 
     Notes
     -----
@@ -62,15 +63,35 @@ class GradientCache:
     ----------
     .. [1] Gao, Zhang, Han, Callan: Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup,
        RepL4NLP 2021, arXiv 2101.06983.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kinview import SCARF
+    >>> X = np.arange(60.0).reshape(20, 3)
+    >>> estimator = SCARF(hidden_dim=8, random_state=0).initialise(X)
+    >>> batch = estimator.to_batch(X)
+    >>> cache = GradientCache(estimator.method_, [batch, batch], chunk_size=8)
+    >>> cache.loss().loss.backward()  # of projections and representations
+    >>> cache.replay()  # of the encoder; the optimiser takes its step now
+    >>> all(weight.grad is not None for weight in estimator.method_.parameters())
+    True
     """
 
     def __init__(
         self,
-        method: RowwiseMethod,
+        method: Method,
         views: list[Batch],
         chunk_size: int,
         arithmetic: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        if not isinstance(method, RowwiseMethod) or _has_another_loss(type(method)):
+            reason = "its loss does not say which part of the network reads each row by itself (see RowwiseMethod)"
+            raise ValueError(_refusal(method, chunk_size, reason))
+        if (why := method.why_not_in_chunks()) is not None:
+            raise ValueError(_refusal(method, chunk_size, why))
+        if any(view.x.requires_grad for view in views):
+            raise ValueError(_refusal(method, chunk_size, "its views are made by weights that are trained"))
         self.method = method
         self.views = method.rows_of_loss(views)
         self.chunk_size = chunk_size
@@ -134,30 +155,6 @@ class GradientCache:
         finally:
             for hook in hooks:
                 hook.remove()
-
-
-def in_chunks(
-    method: Method,
-    views: list[Batch],
-    chunk_size: int,
-    arithmetic: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> GradientCache:
-    """Gradient cache of a method and views of a batch.
-
-    Raises
-    ------
-    ValueError
-        If the loss of the method is not one of representations of single rows, if it says why it cannot be divided, or
-        if the views are made by weights that are trained.
-    """
-    if not isinstance(method, RowwiseMethod) or _has_another_loss(type(method)):
-        reason = "its loss does not say which part of the network reads each row by itself (see RowwiseMethod)"
-        raise ValueError(_refusal(method, chunk_size, reason))
-    if (why := method.why_not_in_chunks()) is not None:
-        raise ValueError(_refusal(method, chunk_size, why))
-    if any(view.x.requires_grad for view in views):
-        raise ValueError(_refusal(method, chunk_size, "its views are made by weights that are trained"))
-    return GradientCache(method, views, chunk_size, arithmetic)
 
 
 def _refusal(method: Method, chunk_size: int, reason: str) -> str:

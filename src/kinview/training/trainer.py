@@ -21,7 +21,7 @@ from kinview.registry import changed_parameters
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
-from kinview.training.gradient_cache import GradientCache, in_chunks
+from kinview.training.gradient_cache import GradientCache
 from kinview.training.method import LossResult, Method
 from kinview.training.settings import RUN_FIELDS, Settings, general_values, settings_of
 from kinview.training.watched import WatchedSamples
@@ -325,7 +325,7 @@ class _Loop:
     def _cache(self, views: list[Batch]) -> GradientCache | None:
         """What goes through the network in chunks; None where the batch goes as a whole."""
         size = self.settings.chunk_size
-        return None if size is None else in_chunks(self.running.method, views, size, self._autocast)
+        return None if size is None else GradientCache(self.running.method, views, size, self._autocast)
 
     def _loss(self, views: list[Batch], cache: GradientCache | None) -> LossResult:
         if cache is not None:
