@@ -147,10 +147,11 @@ def information(
         for half, (train, test) in enumerate(((one, other), (other, one))):
             with forked_generators(seed + 2 * number + half, _CPU):
                 x, y = (_standardised(side, train) for side in (a, b))
+                drawn = torch.Generator().manual_seed(seed)
                 fit, chooses = (train[part] for part in _quarter(codes[train], seed))
                 for name in estimators:
                     critic = _CRITICS[name](x.shape[1], y.shape[1], hidden_dim, out_dim)
-                    found = _learn(critic, (x[fit], y[fit]), (x[chooses], y[chooses]), steps)
+                    found = _learn(critic, (x[fit], y[fit]), (x[chooses], y[chooses]), steps, drawn)
                     nats = critic.measured(x[fit], y[fit], x[test], y[test]) if found else 0.0
                     rows[name].append((nats, critic.cap(len(test))))
     return pd.DataFrame({name: _summary(found, len(a)) for name, found in rows.items()}).T.astype({"n": int})
@@ -221,7 +222,8 @@ class _FLO(_Critic):
         u = self.contrast.critic(torch.cat([a, b], dim=1).float())[:, 0].double()
         contrasts = log_contrasts(a, b, float(torch.exp(-self.contrast.log_scale)))
         assert contrasts is not None
-        return 1 - (u + (contrasts - u).exp()).mean()
+        value: Tensor = 1 - (u + (contrasts - u).exp()).mean()
+        return value
 
 
 class _ERBound(_Critic):
@@ -254,7 +256,13 @@ class _ERBound(_Critic):
 _CRITICS: dict[str, type[_Critic]] = {"info_nce": _InfoNCE, "flo": _FLO, "er_bound": _ERBound}
 
 
-def _learn(critic: _Critic, fit: tuple[Tensor, Tensor], chooses: tuple[Tensor, Tensor], steps: int) -> bool:
+def _learn(
+    critic: _Critic,
+    fit: tuple[Tensor, Tensor],
+    chooses: tuple[Tensor, Tensor],
+    steps: int,
+    generator: torch.Generator,
+) -> bool:
     """Train a critic, and leave it as it was where its bound was best on the samples that choose: above 0 or not."""
     scales = [parameter for parameter in critic.parameters() if parameter.ndim == 0]  # logarithms, which have far to go
     weights = [parameter for parameter in critic.parameters() if parameter.ndim > 0]
@@ -266,7 +274,7 @@ def _learn(critic: _Critic, fit: tuple[Tensor, Tensor], chooses: tuple[Tensor, T
             value = critic.measured(*fit, *chooses)
             if value > best:
                 best, kept = value, copy.deepcopy(critic.state_dict())
-        rows = torch.randperm(len(fit[0]))[:_BATCH]
+        rows = torch.randperm(len(fit[0]), generator=generator)[:_BATCH]
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(critic.loss(*critic(fit[0][rows], fit[1][rows])))
         optimiser.step()
