@@ -90,7 +90,7 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], **toleran
     ("name", "parameters", "learned"),
     [
         ("paired_clip", PAIR, "contrast.log_scale"),
-        ("siglip", PAIR, "contrast.logit_bias"),
+        pytest.param("siglip", PAIR, "contrast.logit_bias", marks=pytest.mark.slow),
         (
             "mmcl",
             {**PAIR, "projector": {"depth": 2, "batch_norm": True}},
@@ -98,8 +98,8 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], **toleran
         ),  # batch normalisation
         ("simclr", {"encoder": CONVOLUTION}, "projector.1.weight"),
         ("moco_v3", {"encoder": CONVOLUTION}, "predictor.0.weight"),
-        ("simgrace", {"encoder": CONVOLUTION}, "projector.0.weight"),
-        ("mixing_up", {"encoder": CONVOLUTION}, "projector.0.weight"),
+        pytest.param("simgrace", {"encoder": CONVOLUTION}, "projector.0.weight", marks=pytest.mark.slow),
+        pytest.param("mixing_up", {"encoder": CONVOLUTION}, "projector.0.weight", marks=pytest.mark.slow),
     ],
 )
 def test_the_gradient_is_that_of_the_whole_batch(name, parameters, learned):

@@ -166,8 +166,9 @@ def _refusal(method: Method, chunk_size: int, reason: str) -> str:
 
 def _has_another_loss(kind: type[RowwiseMethod]) -> bool:
     """Whether a class derived from one with both parts has a loss of its own, which these parts are not."""
-    order = [next(c for c in kind.__mro__ if name in vars(c)) for name in ("loss", "loss_of_representations")]
-    return kind.__mro__.index(order[0]) < kind.__mro__.index(order[1])
+    names = ("loss", "loss_of_representations")
+    whole, part = (next(k for k, base in enumerate(kind.__mro__) if name in vars(base)) for name in names)
+    return whole < part
 
 
 def _couples_rows(part: nn.Module) -> bool:

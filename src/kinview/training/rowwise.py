@@ -20,8 +20,8 @@ class RowwiseMethod(Method):
     It gives both parts where another method gives :meth:`~kinview.training.Method.loss`: :meth:`representations`, the
     network f that reads each row by itself, and :meth:`loss_of_representations`, all that looks at rows together
     (projectors, whose batch normalisation takes the whole batch then, queues, the contrast). So the trainer can go
-    through f in chunks and still has the gradient of the whole batch: ``Trainer(chunk_size=...)``. Between the two
-    nothing is drawn from torch's global generators that depends on how rows are divided, but dropout inside f.
+    through f in chunks and still has the gradient of the whole batch: ``Trainer(chunk_size=...)``. A class that derives
+    from a method with both parts and overrides :meth:`loss` alone is not divided.
     """
 
     def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
