@@ -186,7 +186,7 @@ def test_ncl_is_the_papers_loss(alpha: float, window: float) -> None:
     method = ncl(alpha=alpha, window=window)
     views = ncl_views(method)
     z = embedded(method, views)
-    followed = [method._followed(view).numpy() for view in views]
+    followed = [t.numpy() for t in method._targets(views, [], method._followed(views))]
     facts = list(zip([*GROUPS.tolist(), *OLDER[0].tolist()], [*HOURS.tolist(), *OLDER[1].tolist()], strict=True))
     queue = method.queue.features.numpy()
     expected = sum(

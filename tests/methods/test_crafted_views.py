@@ -60,7 +60,7 @@ def test_noise_is_drawn_with_the_views_and_no_gradient_flows_into_it() -> None:
     assert torch.equal(one[0].x, view.x) and torch.equal(one[1].x, view.x)  # the data are left as they are
     method.eval()
     assert method.loss(one).loss.item() == method.loss(again).loss.item() != method.loss(other).loss.item()
-    assert not any(target.requires_grad for target in method._targets(one, []))
+    assert not any(h.requires_grad for h in method.representations(one)[2:])
     layer = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1, bias=True))
     noisy = noisy_copy(layer, 0.5, gen())
     assert not torch.equal(noisy[0].weight, layer[0].weight) and not any(p.requires_grad for p in noisy.parameters())

@@ -721,6 +721,20 @@ class ReadsGroups(MoCoMethod):
         return found._replace(loss=found.loss + 0.1 * (torch.cdist(h, h) * (groups[:, None] == groups)).mean())
 
 
+class CentresRows(JointEmbeddingMethod):
+    """Its representations are those of a row among the others of a chunk."""
+
+    def representations(self, views: list[Batch]) -> list[Tensor]:
+        return [h - h.mean(dim=0) for h in super().representations(views)]
+
+
+class TakesNoChunks(JointEmbeddingMethod):
+    """It refuses chunks without saying which option it is."""
+
+    def why_not_in_chunks(self) -> str | None:
+        raise ValueError("this is not possible")
+
+
 def estimator_of(method: type[JointEmbeddingMethod], uses: Any = None, **members: Any) -> type[TabularSimCLR]:
     declared = {} if uses is None else {"uses": uses}
     return type(method.__name__, (TabularSimCLR,), {"method_class": method, **declared, **members})
@@ -752,6 +766,8 @@ BROKEN: list[tuple[type[TabularSimCLR], str, str]] = [
     (estimator_of(HoldsSomeBack), "thawed_parameters_train", "get a gradient and never change: projector"),
     (estimator_of(WakesTheKeys), "frozen_parts_in_eval_mode", r"after train\(\) .* in train mode: key, key\.0"),
     (estimator_of(WakesTheKeysLater), "frozen_parts_in_eval_mode", "in training these parts"),
+    (estimator_of(CentresRows), "chunks", "in chunks of 7 rows the loss is"),
+    (estimator_of(TakesNoChunks), "chunks", "fit with chunk_size=7 must be refused by that name: this is not possible"),
     (estimator_of(MoCoMethod, frozenset({"groups"})), "uses", "uses declares groups, and fit is the same whatever"),
     (estimator_of(MoCoMethod, frozenset({"extra"})), "uses", "uses declares extra, and fit is the same whatever"),
     (estimator_of(MoCoMethod, {"groups"}), "uses", r"uses must be a frozenset of extra, groups, y; it is \{'groups'\}"),

@@ -8,6 +8,7 @@ from kinview.exports import lazy_exports
 
 if TYPE_CHECKING:
     from kinview.diagnostics.effective_rank import effective_rank as effective_rank, rank_me as rank_me
+    from kinview.diagnostics.information import information as information
     from kinview.diagnostics.lidar import lidar as lidar
     from kinview.diagnostics.modality_gap import (
         ModalityGap as ModalityGap,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -20,11 +21,12 @@ from kinview.methods.estimators.series import SeriesEstimator
 from kinview.modules.projector import projector
 from kinview.parameters import flag, parameterised, real, spec
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["MixingUp", "MixingUpMethod"]
 
 
-class MixingUpMethod(Method):
+class MixingUpMethod(RowwiseMethod):
     """Each series, and its mixture with another one of the batch; an encoder, a projector, a loss between them."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
@@ -51,11 +53,13 @@ class MixingUpMethod(Method):
         (batch,) = with_something_observed(with_gaps([batch], self.gaps, generator, progress))
         return [batch, self.mixup(batch, generator)] if len(batch) else [batch, batch]
 
-    def loss(self, views: list[Batch]) -> LossResult:
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """The encoder's output for both views."""
+        return [self.embed(view) for view in views]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
         """Loss of the mixtures among both batches, the second being the partners of the rows of the first."""
-        if len(views[0]) < self.min_rows:
-            return self.nothing_to_learn()
-        z, mixed = (self.projector(self.embed(view)) for view in views)
+        z, mixed = (self.projector(h) for h in representations)
         partner, coefficient = views[1].extra["partner"], views[1].extra["coefficient"]
         assert isinstance(partner, Tensor) and isinstance(coefficient, Tensor)
         index = views[0].index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,6 +24,7 @@ from kinview.methods.joint_embedding.method import further_arguments, loss_of
 from kinview.modules.projector import Perceptron
 from kinview.parameters import anything, parameterised, spec
 from kinview.training.method import LossResult, Method, PairSizes, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["PairedEmbedding", "PairedEmbeddingMethod", "Tower"]
 
@@ -88,7 +90,7 @@ class Tower(nn.Module):
         return out
 
 
-class PairedEmbeddingMethod(Method):
+class PairedEmbeddingMethod(RowwiseMethod):
     r"""A tower for each side, and a loss between the projections of both.
 
     With the encoders f, g and the projectors P, Q the loss is :math:`L(P f(a), Q g(b))` over the samples of a batch
@@ -134,13 +136,21 @@ class PairedEmbeddingMethod(Method):
             for tower, side in zip(self.towers, sides, strict=True)
         ]
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """Loss between both sides of the samples that have them."""
-        a, b = with_something_observed(views)
-        if len(a) < self.min_rows:
-            return self.nothing_to_learn()
-        value = self.contrast(self.first(a), self.second(b))
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Samples that have both sides."""
+        return with_something_observed(views)
+
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """Representation of each side by its encoder."""
+        return [tower.features(view) for tower, view in zip(self.towers, views, strict=True)]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """Loss between the projections of both sides."""
+        value = self.contrast(*self._projections(representations))
         return LossResult(value, {"scale": float(self.scale)} if hasattr(self.contrast, "log_scale") else {})
+
+    def _projections(self, representations: Sequence[Tensor]) -> list[Float[Tensor, "n e"]]:
+        return [tower.projector(h) for tower, h in zip(self.towers, representations, strict=True)]
 
     @property
     def scale(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -18,11 +19,12 @@ from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.parameters import parameterised, real, whole
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["SCARF", "SCARFMethod"]
 
 
-class SCARFMethod(Method):
+class SCARFMethod(RowwiseMethod):
     """One corrupted view of each row must find its row; an MLP encoder and an MLP projector."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
@@ -49,9 +51,13 @@ class SCARFMethod(Method):
         """The rows as they are, and corrupted."""
         return [batch, self.corruption(batch, generator)]
 
-    def loss(self, views: list[Batch]) -> LossResult:
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """The encoder's output for both views."""
+        return [self.embed(view) for view in views]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
         """InfoNCE from the rows to their corrupted views."""
-        clean, corrupted = (self.projector(self.encoder(view.x)) for view in views)
+        clean, corrupted = (self.projector(h) for h in representations)
         return LossResult(self.contrast(clean, corrupted))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:

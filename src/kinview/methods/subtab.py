@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -23,11 +24,12 @@ from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.parameters import choice, parameterised, real, spec, whole
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["SubTab", "SubTabMethod"]
 
 
-class SubTabMethod(Method):
+class SubTabMethod(RowwiseMethod):
     """Each of K subsets of the columns is encoded by one encoder; a projector and a decoder serve training."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
@@ -67,13 +69,17 @@ class SubTabMethod(Method):
         extra = {**batch.extra, "clean": batch.x}
         return [self._subset(view, k).replace(extra=extra) for k, view in enumerate(noisy)]
 
-    def loss(self, views: list[Batch]) -> LossResult:
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """The encoder's output for each subset."""
+        return [self.encoder(view.x) for view in views]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
         """Reconstruction of the whole row, NT-Xent and squared distance of projections, over all pairs of subsets."""
-        clean, first = views[0].extra["clean"], views[0].x
+        clean, n = views[0].extra["clean"], len(views[0])
         assert isinstance(clean, Tensor)
-        encoded = [self.encoder(view.x) for view in views]
-        errors = [cell_error(self.decoder(h), clean, self.sizes.cardinalities)[0].sum() / len(first) for h in encoded]
-        projected = [F.normalize(self.projector(h), dim=1) for h in encoded]
+        cardinalities = self.sizes.cardinalities
+        errors = [cell_error(self.decoder(h), clean, cardinalities)[0].sum() / n for h in representations]
+        projected = [F.normalize(self.projector(h), dim=1) for h in representations]
         pairs = list(itertools.combinations(projected, 2))  # none, of a table of one column
         reconstruction = torch.stack(errors).mean()  # each subset is in as many pairs as any other
         contrasts = [self.contrast(a, b) for a, b in pairs]

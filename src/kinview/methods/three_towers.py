@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.gaps import with_something_observed
 from kinview.data.paired import PairedData
 from kinview.losses.three_towers import ThreeTowers as ThreeTowersLoss
 from kinview.methods import methods
@@ -38,14 +37,11 @@ class ThreeTowersMethod(PairedEmbeddingMethod):
         first, second = super().views(batch, generator, progress)
         return [first.replace(extra={**first.extra, _THIRD: batch.extra[_THIRD]}), second]
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """Mean of the three losses, over the samples that have something observed on both sides."""
-        a, b = with_something_observed(views)
-        if len(a) < self.min_rows:
-            return self.nothing_to_learn()
-        third = a.extra[_THIRD]
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """Mean of the three losses."""
+        third = views[0].extra[_THIRD]
         assert isinstance(third, Tensor)
-        value = self.contrast(self.first(a), self.second(b), third)
+        value = self.contrast(*self._projections(representations), third)
         return LossResult(value, {"scale": float(self.scale)})
 
     def inference_state(self) -> dict[str, Tensor]:

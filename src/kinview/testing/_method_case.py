@@ -19,6 +19,7 @@ from kinview.data.panel import Panel
 from kinview.methods import methods
 
 __all__ = [
+    "TOLERANCE",
     "Case",
     "close",
     "finite",

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
-from kinview.testing._method_case import Case, fit_views_of
+from kinview.testing._method_case import TOLERANCE, Case, fit_views_of, rows_of
 from kinview.training.callbacks import Callback, TrainingState
+from kinview.training.gradient_cache import GradientCache
 from kinview.training.method import Method
 from kinview.training.randomness import forked_generators
 from kinview.training.trainer import Trainer
@@ -23,6 +24,7 @@ __all__ = ["RUNNING_STATISTICS", "views_seen"]
 RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _COURSE = (0.0, 0.25, 0.5, 0.75, 1.0)
 # a training in which each step moves every parameter that has a gradient
+_CHUNK = 7  # rows, which do not divide those of a case
 _EVERY_STEP = {"scheduler": "constant", "warmup_steps": 0, "averaging": "none", "validation_fraction": 0.0}
 
 
@@ -197,3 +199,60 @@ def _frozen_in_train_mode(method: nn.Module) -> list[str]:
 def _is_frozen(part: nn.Module) -> bool:
     parameters = list(part.parameters())
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+# --- chunks ----------------------------------------------------------------------------------------------------------
+
+
+def chunks(case: Case) -> None:
+    """With ``chunk_size`` a step has the gradient of the whole batch, or it is refused by that name."""
+    refusal = _refusal_of_chunks(case)
+    method, views = _before_first_step(case)
+    try:
+        GradientCache(method, views, _CHUNK)
+    except ValueError:
+        assert refusal, "its loss cannot be divided into chunks, and fit takes chunk_size without a word"
+        return
+    if not refusal:  # with dropout and all
+        _check_gradients(method.train(), views, len(views[0]), "in one chunk")
+    method.eval()  # statistics of a batch, for which training is refused, and dropout are not those of a chunk
+    if all(getattr(part, "row_independent", True) for part in method.modules()):
+        _check_gradients(method, views, _CHUNK, f"in chunks of {_CHUNK} rows")
+
+
+def _refusal_of_chunks(case: Case) -> str | None:
+    """What fit says against chunks; None where it trains."""
+    try:
+        case.fitted(rows_of(case.X, slice(0, 2 * _CHUNK)), max_steps=1, chunk_size=_CHUNK)
+    except ValueError as error:
+        assert "chunk_size" in str(error), f"fit with chunk_size={_CHUNK} must be refused by that name: {error}"
+        return str(error)
+    return None
+
+
+def _check_gradients(method: Method, views: list[Batch], chunk_size: int, how: str) -> None:
+    (whole, expected), (divided, found) = (_gradients(method, views, size) for size in (None, chunk_size))
+    largest = max([1.0, *(float(value.abs().max()) for value in expected.values())])
+    assert abs(whole - divided) <= TOLERANCE * max(1.0, abs(whole)), f"{how} the loss is {divided}, and {whole} at once"
+    for name in expected.keys() | found.keys():
+        one, other = expected.get(name), found.get(name)
+        assert one is not None and other is not None, f"{how} other weights get a gradient: {name}"
+        difference = float((one - other).abs().max())
+        assert difference <= TOLERANCE * largest, (
+            f"{how} the gradient of {name} differs by {difference:.2g} from that of the whole batch: "
+            "representations() must make of each row what it makes of it alone"
+        )
+
+
+def _gradients(method: Method, views: list[Batch], chunk_size: int | None) -> tuple[float, dict[str, Tensor]]:
+    """Loss and gradients of the views, at once or in chunks, always with the same random numbers."""
+    method = copy.deepcopy(method)
+    cache = None if chunk_size is None else GradientCache(method, views, chunk_size)
+    with forked_generators(7, torch.device("cpu")):
+        loss = (method.loss(views) if cache is None else cache.loss()).loss
+        if loss.requires_grad:
+            torch.autograd.backward(loss)
+        if cache is not None:
+            cache.replay()
+    gradients = {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
+    return float(loss.detach()), gradients

@@ -132,6 +132,7 @@ _TRAINING: Mapping[str, Callable[[Case], None]] = {
     "resumed": checks.resumed,
     "loss_falls": checks.loss_falls,
     "effective_rank_kept": checks.effective_rank_kept,
+    "chunks": training.chunks,
 }
 _SERIES: Mapping[str, Callable[[Case], None]] = {
     "channels": checks.channels,

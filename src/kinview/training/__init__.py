@@ -14,7 +14,9 @@ if TYPE_CHECKING:
         TrainingState as TrainingState,
         callbacks as callbacks,
     )
+    from kinview.training.gradient_cache import GradientCache as GradientCache
     from kinview.training.method import LossResult as LossResult, Method as Method, Sizes as Sizes
+    from kinview.training.rowwise import RowwiseMethod as RowwiseMethod
     from kinview.training.trainer import Trainer as Trainer
     from kinview.training.watched import WatchedSamples as WatchedSamples
 

@@ -13,7 +13,15 @@ from torch import Tensor
 
 _ONE_AT_A_TIME = threading.RLock()  # the global generators are those of all threads
 
-__all__ = ["check_seed", "forked_generators", "generator_states", "resolve_seed", "restore_generator_states"]
+__all__ = [
+    "check_seed",
+    "forked_generators",
+    "generator_states",
+    "global_states",
+    "resolve_seed",
+    "restore_generator_states",
+    "restore_global_states",
+]
 
 
 def check_seed(random_state: Any, name: str = "random_state") -> None:
@@ -61,15 +69,25 @@ def forked_generators(seed: int, device: torch.device) -> Iterator[None]:
 
 def generator_states(generator: torch.Generator, device: torch.device) -> dict[str, Tensor]:
     """States of the passed generator and of the forked global ones."""
-    states = {"passed": generator.get_state(), "global": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
+    return {"passed": generator.get_state(), **global_states(device)}
 
 
 def restore_generator_states(states: dict[str, Tensor], generator: torch.Generator, device: torch.device) -> None:
     """Inverse of :func:`generator_states`."""
     generator.set_state(states["passed"])
+    restore_global_states(states, device)
+
+
+def global_states(device: torch.device) -> dict[str, Tensor]:
+    """States of torch's global generators that what runs on a device may draw from."""
+    states = {"global": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_global_states(states: dict[str, Tensor], device: torch.device) -> None:
+    """Inverse of :func:`global_states`."""
     torch.set_rng_state(states["global"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

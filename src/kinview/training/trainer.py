@@ -21,7 +21,8 @@ from kinview.registry import changed_parameters
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import Callback, ProgressBar, TrainingState, callbacks
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
-from kinview.training.method import Method
+from kinview.training.gradient_cache import GradientCache
+from kinview.training.method import LossResult, Method
 from kinview.training.settings import RUN_FIELDS, Settings, general_values, settings_of
 from kinview.training.watched import WatchedSamples
 
@@ -54,6 +55,14 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         doc="Rows a step; a training set smaller than this is one batch. A method that contrasts the rows of a batch "
         "with one another needs two or more (:attr:`~kinview.training.Method.min_rows`); a last batch of fewer "
         "is left out.",
+    )
+    chunk_size: int | None = whole(
+        None,
+        low=1,
+        doc="Rows of a batch that go through the network at once; all by default. The gradient stays that of the whole "
+        "batch (gradient caching), for the memory of a chunk and one more pass through the network. For methods whose "
+        "loss is one of representations of single rows (:class:`kinview.training.RowwiseMethod`), and encoders without "
+        "batch normalisation; others are refused.",
     )
     lr: float | None = real(None, above=0, doc="Learning rate.")
     optimizer: Literal["adam", "adamw", "sgd"] | None = choice(
@@ -312,9 +321,9 @@ class _Loop:
             group["lr"] = base * settings.lr_factor(state.step, self.total)
         running.method.before_step(progress)
         views = running.method.views(batch, running.generator, progress)
+        cache = self._cache(views)
         try:
-            with self._autocast():
-                loss, logs, carry = running.method.loss(views)
+            loss, logs, carry = self._loss(views, cache)
             value = float(loss.detach())
         except FloatingPointError as error:  # a loss that looks at its input first
             raise self._diverged("not finite") from error
@@ -322,6 +331,8 @@ class _Loop:
             raise self._diverged(str(value))
         running.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(running.scaler.scale(loss))
+        if cache is not None:
+            cache.replay()
         running.scaler.unscale_(running.optimizer)
         self._check_and_clip_gradient()
         running.scaler.step(running.optimizer)
@@ -333,6 +344,17 @@ class _Loop:
             running.average.update()
         state.position += len(rows)
         state.history.append({"loss": value, **logs})
+
+    def _cache(self, views: list[Batch]) -> GradientCache | None:
+        """What goes through the network in chunks; None where the batch goes as a whole."""
+        size = self.settings.chunk_size
+        return None if size is None else GradientCache(self.running.method, views, size, self._autocast)
+
+    def _loss(self, views: list[Batch], cache: GradientCache | None) -> LossResult:
+        if cache is not None:
+            return cache.loss()
+        with self._autocast():
+            return self.running.method.loss(views)
 
     def _diverged(self, value: str) -> FloatingPointError:
         return FloatingPointError(
@@ -371,8 +393,7 @@ class _Loop:
         running.method.eval()
         losses, rows = 0.0, 0
         for views in self.validation_views:
-            with self._autocast():
-                losses += float(running.method.loss(views).loss) * len(views[0])
+            losses += float(self._loss(views, self._cache(views)).loss) * len(views[0])
             rows += len(views[0])
         running.method.train()
         loss = losses / rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -19,11 +20,12 @@ from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.exp_clr.features import expert_features, standardised
 from kinview.parameters import flag, parameterised, real, spec
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["ExpCLR", "ExpCLRMethod"]
 
 
-class ExpCLRMethod(Method):
+class ExpCLRMethod(RowwiseMethod):
     """One view of each series, not changed, and its expert features; an encoder and the loss between them."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
@@ -46,12 +48,17 @@ class ExpCLRMethod(Method):
         """The series as they are."""
         return with_gaps([batch], self.gaps, generator, progress)
 
-    def loss(self, views: list[Batch]) -> LossResult:
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Series in which something was observed."""
+        return with_something_observed(views)
+
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """The encoder's output."""
+        return [self.embed(view) for view in views]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
         """Loss of the representations and the expert features, with the dimensions that the former use."""
-        (view,) = with_something_observed(views)
-        if len(view) < self.min_rows:
-            return self.nothing_to_learn()
-        h, features = self.embed(view), view.extra["features"]
+        (h,), features = representations, views[0].extra["features"]
         assert isinstance(features, Tensor)
         return LossResult(self.contrast(h, features), {"effective_dimension": effective_dimension(h)})
 

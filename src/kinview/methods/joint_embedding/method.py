@@ -25,7 +25,8 @@ from kinview.modules.memory_bank import MemoryBank
 from kinview.modules.momentum_encoder import MomentumEncoder, momentum_at
 from kinview.modules.noisy_copy import noisy_copy
 from kinview.modules.projector import Perceptron
-from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.method import LossResult, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = [
     "JointEmbeddingMethod",
@@ -41,7 +42,7 @@ Ungrouped = Literal["refuse", "own"]
 _FIELDS = {"labels": "y", "groups": "groups", "features": "extra"}  # what a loss takes by name: the field of a batch
 
 
-class JointEmbeddingMethod(Method):
+class JointEmbeddingMethod(RowwiseMethod):
     r"""Views of one sample, an encoder f, a projector g, and a loss between what they give.
 
     With z = g(f(view)), and q = predictor(z) where there is a predictor. Targets t are z themselves, or those of a
@@ -125,23 +126,33 @@ class JointEmbeddingMethod(Method):
     def loss(self, views: list[Batch]) -> LossResult:
         """Loss between the views, see the class; a row with a view in which nothing was observed is left out."""
         if self.adversary is None:
-            return self._between(views)
+            return super().loss(views)
         *plain, crafted = views
-        found, against = self._between(plain), self._between([plain[0], crafted])
+        found, against = super().loss(plain), super().loss([plain[0], crafted])
         return LossResult(found.loss + self.adversary_weight * against.loss, found.logs, found.carry)
 
-    def _between(self, views: list[Batch]) -> LossResult:
-        views = with_something_observed(views)
-        if len(views[0]) < self.min_rows:  # nothing to contrast, and no batch statistics
-            return self.nothing_to_learn()
+    def why_not_in_chunks(self) -> str | None:
+        """An adversary moves its view by the gradient of the whole batch."""
+        return None if self.adversary is None else "its adversary crafts views by the gradient of the whole batch"
+
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Rows with something observed in each view."""
+        return with_something_observed(views)
+
+    def representations(self, views: list[Batch]) -> list[Tensor]:
+        """The encoder's output for each view; after these those of a momentum encoder, or of a noisy copy."""
+        return [self.embed(view) for view in views] + self._followed(views)
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """Loss between the projections and their targets, see the class."""
         given = self._loss_arguments(views[0])
-        projections = [self.projector(self.embed(view)) for view in views]
+        projections = [self.projector(h) for h in representations[: len(views)]]
         if "features" in given:  # one view a sample, drawn towards what its features say
             return LossResult(torch.stack([self.contrast(z, **given) for z in projections]).mean())
         if takes_crops(self.contrast):
             value = self.contrast(*projections[:2], crops=projections[2:], **given)
             return LossResult(value, carry=self._carry(views[:2], projections[:2], projections[:2]))
-        targets = self._targets(views, projections)
+        targets = self._targets(views, projections, representations[len(views) :])
         both = self.symmetric and not self._alike
         queries = projections if self.predictor is None else [self.predictor(z) for z in projections]
         pairs = itertools.combinations(range(len(views)), 2)
@@ -197,21 +208,25 @@ class JointEmbeddingMethod(Method):
         return out
 
     @torch.no_grad()
-    def _followed(self, batch: Batch) -> Tensor:
-        assert self.momentum_encoder is not None
-        encoder, projector = self.momentum_encoder.copies
-        out: Tensor = projector(self._features(encoder, batch))
-        return out
-
-    def _targets(self, views: Sequence[Batch], projections: Sequence[Tensor]) -> list[Tensor]:
+    def _followed(self, views: Sequence[Batch]) -> list[Tensor]:
+        """Output for each view of the encoder that makes the targets, where that is another one."""
         if self.momentum_encoder is not None:
-            return [self._followed(view) for view in views]
-        if self.weight_noise is not None:
-            seed = views[0].extra["seed"]
+            encoder = self.momentum_encoder.copies[0]
+        elif self.weight_noise is not None:
+            seed = views[0].extra["seed"]  # the same in all rows
             assert isinstance(seed, Tensor)
-            noisy = noisy_copy(self.encoder, self.weight_noise, torch.Generator().manual_seed(int(seed[0])))
+            encoder = noisy_copy(self.encoder, self.weight_noise, torch.Generator().manual_seed(int(seed[0])))
+        else:
+            return []
+        return [self._features(encoder, view) for view in views]
+
+    def _targets(
+        self, views: Sequence[Batch], projections: Sequence[Tensor], followed: Sequence[Tensor]
+    ) -> list[Tensor]:
+        if followed:
+            projector = self.projector if self.momentum_encoder is None else self.momentum_encoder.copies[1]
             with torch.no_grad():
-                return [self.projector(self._features(noisy, view)) for view in views]
+                return [projector(h) for h in followed]
         if self.bank is not None:
             index = views[0].index
             known, held = self.bank.known[index, None], self.bank.stored[index].to(projections[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
@@ -30,6 +31,7 @@ from kinview.methods.tfc.official_weights import official_state
 from kinview.modules.projector import projector
 from kinview.parameters import choice, flag, parameterised, real, spec, whole
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["TFC", "TFCMethod"]
 
@@ -37,7 +39,7 @@ ConsistencyRule = Literal["paper", "official"]
 Representation = Literal["projection", "encoder"]
 
 
-class TFCMethod(Method):
+class TFCMethod(RowwiseMethod):
     """Contrast in the time domain, contrast in the frequency domain, and consistency between the two.
 
     Where ``channels`` is 1, series of any number of channels are encoded channel by channel, and the encoders' outputs
@@ -80,17 +82,18 @@ class TFCMethod(Method):
         ]
         return with_gaps(views, self.gaps, generator, progress)
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """λ (L_T + L_F) + (1 − λ) L_C, or the official λ (L_T + L_F) + S(z_t, z_f); see :class:`TFC`.
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Rows with something observed in each view."""
+        return with_something_observed(views)
 
-        Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
-        the loss is zero.
-        """
-        views = with_something_observed(views)
-        if len(views[0]) < self.min_rows:  # an epoch's last row alone, for example
-            return self.nothing_to_learn()
-        h_t, h_t_augmented = (self._encode(self.time_encoder, view) for view in views[:2])
-        h_f, h_f_augmented = (self._encode(self.frequency_encoder, view) for view in views[2:])
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """H of the series and of the augmented ones, in the time domain and in that of frequencies."""
+        encoders = (self.time_encoder, self.time_encoder, self.frequency_encoder, self.frequency_encoder)
+        return [self._encode(encoder, view) for encoder, view in zip(encoders, views, strict=True)]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """λ (L_T + L_F) + (1 − λ) L_C, or the official λ (L_T + L_F) + S(z_t, z_f); see :class:`TFC`."""
+        h_t, h_t_augmented, h_f, h_f_augmented = representations
         time, frequency = self.contrast(h_t, h_t_augmented), self.contrast(h_f, h_f_augmented)
         z_t, z_f = self.time_projector(h_t), self.frequency_projector(h_f)
         if self.consistency == "official":
