@@ -57,15 +57,17 @@ def check_reads(estimator: Any, modality: str, data: str) -> None:
         If the method, or the data that it was fitted on, is of the other modality.
     """
     from kinview.data.modality import check_modality
-    from kinview.methods import classifiers, methods
+    from kinview.methods import classifiers
+    from kinview.methods.estimators.model_file import registry_of
 
     if any(classifiers[name].target is type(estimator) for name in classifiers):
         raise ValueError(
             f"the model is a classifier ({type(estimator).__name__}), and this needs one that embeds: save its encoder_"
         )
     inner = estimator.fitted_network or estimator  # a control around a network reads what its method reads
-    reads = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
-    check_modality(methods.name_of(estimator), reads, modality, data)
+    registry = registry_of(inner)
+    reads = getattr(inner, "modality_", None) or registry[registry.name_of(inner)].modality
+    check_modality(registry.name_of(estimator), reads, modality, data)
 
 
 def adapted(estimator: Any, samples: Any) -> Any:

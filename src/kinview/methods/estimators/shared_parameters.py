@@ -34,6 +34,7 @@ __all__ = [
     "random_state",
     "scaling",
     "scaling_of_columns",
+    "side",
     "temperature",
     "text",
     "trainer",
@@ -163,6 +164,16 @@ def scaling_of_columns() -> Any:
     )
 
 
+def side() -> Any:
+    """Which side of pairs is embedded."""
+    return anything(
+        "both",
+        "str",
+        check=_check_side,
+        doc="What ``transform`` gives where it is not asked: a side by its name, or both beside each other.",
+    )
+
+
 def temperature(default: float, source: str) -> Any:
     """τ of a contrastive loss, with the source of its default."""
     return real(default, above=0, doc=f"τ {source}")
@@ -188,6 +199,11 @@ def _check_scaling(value: Any, name: str) -> None:
 
 def _check_scaling_of_columns(value: Any, name: str) -> None:
     read_scaling(value, TableRules, name)
+
+
+def _check_side(value: Any, name: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be 'both' or the name of a side; got {value!r}")
 
 
 def _check_trainer(value: Any, name: str) -> None:
