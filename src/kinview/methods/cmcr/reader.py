@@ -31,20 +31,25 @@ class ProjectionReader:
 
     @property
     def holds_series(self) -> bool:
+        """Whether its samples are series."""
         return bool(self.model._readers[self.model.names_.index(self.side)].holds_series)
 
     def batch(self, rows: Any) -> Batch:
+        """Unit projections of the samples; NaN where nothing was observed."""
         kind: Modality = SERIES if isinstance(rows, Panel) else TABLE
         side = Side(kind, rows, np.arange(len(rows.index)), rows.index)
         return Batch.of(torch.from_numpy(self.model.project({self.side: side}, self.side)))
 
     def nothing(self, n: int) -> Batch:
+        """So many samples of which nothing was observed."""
         return Batch.of(torch.full((n, self.width), torch.nan))
 
     def sizes(self, rows: int) -> Sizes:
+        """Sizes of the projections, a number each."""
         return Sizes(cardinalities=(0,) * self.width, rows=rows)
 
     def to_config(self) -> dict[str, Any]:
+        """Plain data for a model file; the model's tensors stand beside it."""
         facts, _ = self.model.fitted_state()
         of = {"of": described(self.model, facts), "facts": facts}
         return {**of, "side": self.side, "place": self.place, "width": self.width}
