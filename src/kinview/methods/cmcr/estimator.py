@@ -102,7 +102,8 @@ class CMCR(PairedEstimator):
 
     Examples
     --------
-    >>>     >>> import pandas as pd
+    >>> import numpy as np
+    >>> import pandas as pd
     >>> from kinview import PairedData
     >>> from kinview.methods import CLIP, CMCR
     >>> severity = np.linspace(-1, 1, 60)[:, None]
