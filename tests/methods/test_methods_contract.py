@@ -181,6 +181,7 @@ SPECS: Mapping[str, list[Any]] = {
         {"lit": {**PAIR, "locked_side": "table", "locked": {"scarf": {"hidden_dim": 8, "trainer": {"max_steps": 5}}}}},
         {"lit": {**PAIR, "locked": {"minirocket": {"features": 84}}, "locked_head": True}},
     ],
+    "factor_cl": [{"factor_cl": {**PAIR, "hidden_dim": 16}}],
     "three_towers": [
         {
             "three_towers": {
@@ -199,7 +200,7 @@ STANDS_FOR_ALL = "moco"  # recipes share the classes of joint embedding: one is 
 def marks(name: str, i: int) -> Any:
     """Further specs of a method, and further recipes, are for the slow tier."""
     recipe = "recipe" in methods[name].metadata and name != STANDS_FOR_ALL
-    of_pairs = name in ("lit", "three_towers")  # paired_embedding has most of what they have
+    of_pairs = name in ("factor_cl", "lit", "three_towers")  # paired_embedding has most of what they have
     return pytest.mark.slow if i or recipe or of_pairs else ()
 
 

@@ -95,11 +95,9 @@ def _model(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Row
 def _given(method: str, parameters: dict[str, Any], fitted: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters that differ from the defaults of now, all of them where the method is not installed."""
     from kinview.complete_configs import short_config
-    from kinview.methods import classifiers, methods
-    from kinview.methods.estimators.model_file import fitted_modality
+    from kinview.methods.estimators.model_file import fitted_modality, registry_of
 
-    registry = classifiers if method in classifiers else methods
-    short = short_config(registry, {method: parameters}, for_modality=fitted_modality(fitted))
+    short = short_config(registry_of(method), {method: parameters}, for_modality=fitted_modality(fitted))
     return {} if isinstance(short, str) else short[method]
 
 

@@ -25,6 +25,7 @@ __all__ = ["FAMILIES", "parse", "run"]
 FAMILIES = {
     "methods": "kinview.methods",
     "classifiers": "kinview.methods",
+    "connections": "kinview.methods",
     "augmentations": "kinview.augmentations",
     "encoders": "kinview.encoders",
     "heads": "kinview.encoders",

@@ -58,7 +58,8 @@ def check_reads(estimator: Any, modality: str, data: str) -> None:
         If the method, or the data that it was fitted on, is of the other modality.
     """
     from kinview.data.modality import PAIRED, check_modality
-    from kinview.methods import classifiers, methods
+    from kinview.methods import classifiers
+    from kinview.methods.estimators.model_file import registry_of
 
     if any(classifiers[name].target is type(estimator) for name in classifiers):
         raise ValueError(
@@ -66,7 +67,7 @@ def check_reads(estimator: Any, modality: str, data: str) -> None:
         )
     reads = _modality(estimator)
     if reads != PAIRED:
-        check_modality(methods.name_of(estimator), reads, modality, data)
+        check_modality(registry_of(estimator).name_of(estimator), reads, modality, data)
 
 
 def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data: str) -> Any:
@@ -89,9 +90,9 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
         If it reads pairs and there are no static columns, or it reads none and columns are sent to pairs.
     """
     from kinview.data.modality import PAIRED
-    from kinview.methods import methods
+    from kinview.methods.estimators.model_file import registry_of
 
-    name = methods.name_of(estimator)
+    name = registry_of(estimator).name_of(estimator)
     if _modality(estimator) == PAIRED:
         try:
             return samples.pairs(pairs)
@@ -104,10 +105,11 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
 
 def _modality(estimator: Any) -> str | None:
     """Modality that a method reads; a control around a network reads what its method reads."""
-    from kinview.methods import methods
+    from kinview.methods.estimators.model_file import registry_of
 
     inner = estimator.fitted_network or estimator
-    found = getattr(inner, "modality_", None) or methods[methods.name_of(inner)].modality
+    registry = registry_of(inner)
+    found = getattr(inner, "modality_", None) or registry[registry.name_of(inner)].modality
     return None if found is None else str(found)
 
 

@@ -55,17 +55,17 @@ def retrieve(
         Picture (.png, .svg) or table (.csv) of what each query finds.
     """
     import kinview
-    from kinview.data.modality import PAIRED
-    from kinview.methods import methods
+    from kinview.methods.estimators.model_file import registry_of
+    from kinview.methods.estimators.paired import PairedEstimator
 
     file = None if output is None else check_output(output, _SUFFIXES)
     if file is not None and query is None:
         raise ValueError("--output shows what queries find; name samples with --query")
     estimator = kinview.load_model(model)
-    if methods[methods.name_of(estimator)].modality != PAIRED or not hasattr(estimator, "project"):
+    if not isinstance(estimator, PairedEstimator):
         raise ValueError(
-            f"{methods.name_of(estimator)} brings no two sides together; give a model of pairs (kinview list methods "
-            "--modality paired)"
+            f"{registry_of(estimator).name_of(estimator)} brings no two sides together; give a model of pairs (kinview "
+            "list methods --modality paired)"
         )
     data = source.source()
     chosen = next(iter(reversed(data.parts))) if part is None else part

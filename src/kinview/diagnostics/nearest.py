@@ -44,8 +44,9 @@ def nearest(model: Any, X: Any, queries: Sequence[Any], *, side: str, k: int = 5
     -------
     DataFrame
         One row for each query and candidate: ``query``, ``place`` (1 is the nearest), ``sample``, ``cosine`` of the
-        projections, ``probability`` among all candidates (NaN of a method that gives none), ``own`` (whether it is the
-        query's own other side), and ``own_place``, where that stands; NaN where the query lacks it.
+        projections (NaN of a method without a common space, whose probabilities decide), ``probability`` among all
+        candidates, ``own`` (whether it is the query's own other side), and ``own_place``, where that stands; NaN where
+        the query lacks it.
 
     Raises
     ------
@@ -76,11 +77,14 @@ def nearest(model: Any, X: Any, queries: Sequence[Any], *, side: str, k: int = 5
     if not len(there):
         raise ValueError(f"no sample has the side {other!r}, so that none can be found")
     candidates, asked = pairs[there], pairs[rows]
-    cosines = model.project(asked, side).astype(np.float64) @ model.project(candidates, other).astype(np.float64).T
     probabilities = model.match(asked, candidates, side=side)
+    cosines = np.full(probabilities.shape, np.nan)
+    if model.projects:
+        cosines = model.project(asked, side).astype(np.float64) @ model.project(candidates, other).astype(np.float64).T
+    nearness = cosines if model.projects else probabilities
     found = []
     for query, row in enumerate(rows):
-        order = np.argsort(-cosines[query], kind="stable")
+        order = np.argsort(-nearness[query], kind="stable")
         own = np.flatnonzero(there[order] == row)
         found += [
             {
@@ -140,7 +144,8 @@ def nearest_sheet(X: Any, found: pd.DataFrame, *, side: str, name: str = "") -> 
             where = f"its own: {own:,.0f} of {int(X.side(other).present.sum()):,}" if np.isfinite(own) else "has none"
             _draw(axes[0], X.side(side), rows[query], f"{query}\n{where}", INK)
             for place, one in zip(axes[1:], group.itertuples(), strict=False):
-                title = f"{one.place}. {one.sample}{' (its own)' if one.own else ''}\ncosine {one.cosine:.2f}"
+                near = f"cosine {one.cosine:.2f}" if one.cosine == one.cosine else f"probability {one.probability:.3f}"
+                title = f"{one.place}. {one.sample}{' (its own)' if one.own else ''}\n{near}"
                 _draw(place, X.side(other), rows[one.sample], title, VIEW if one.own else ORIGINAL)
             for empty in axes[1 + len(group) :]:
                 empty.axis("off")

@@ -124,7 +124,8 @@ def spherical_noise(
     check_not_negative(variance=variance)
     with full_precision(rows):
         clean = unit(rows)
-        noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=clean.device)
+        source = clean.device if generator is None else generator.device
+        noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=source).to(clean.device)
         return F.normalize(clean + variance**0.5 * noise, dim=1)
 
 

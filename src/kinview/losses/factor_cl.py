@@ -58,7 +58,7 @@ def club_bound(scores: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
 
 
 class PairCritic(nn.Module):
-    """A multi-layer perceptron on [x; y] that scores all n² pairs without building them.
+    """A multi-layer perceptron on [x; y] that scores all pairs without building them.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class PairCritic(nn.Module):
             nn.ReLU(), linear(hidden_dim, hidden_dim, draw), nn.ReLU(), linear(hidden_dim, 1, draw)
         )
 
-    def forward(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> Float[Tensor, "n n"]:
+    def forward(self, x: Float[Tensor, "n dx"], y: Float[Tensor, "m dy"]) -> Float[Tensor, "m n"]:
         """Score of x_j with y_i at row i and column j."""
         left, right = self.from_x(x), self.from_y(y)
         rows = max(1, _AT_ONCE // left.numel())
@@ -198,9 +198,12 @@ class FactorCL(Loss):
 
     def embed(self, a: Float[Tensor, "n da"], b: Float[Tensor, "n db"]) -> tuple[Tensor, Tensor]:
         """The five heads of each modality, concatenated: ``(n, 5 dim_a)`` and ``(n, 5 dim_b)``."""
-        of_a = torch.cat([head(a) for head in self.heads_a.values()], dim=1)
-        of_b = torch.cat([head(b) for head in self.heads_b.values()], dim=1)
-        return of_a, of_b
+        return self.embed_side(a, 0), self.embed_side(b, 1)
+
+    def embed_side(self, z: Float[Tensor, "n d"], number: int) -> Float[Tensor, "n e"]:
+        """The five heads of one modality, concatenated."""
+        heads = self.heads_b if number else self.heads_a
+        return torch.cat([head(z) for head in heads.values()], dim=1)
 
     def _pairs(
         self, a: Tensor, b: Tensor, condition_a: Tensor, condition_b: Tensor

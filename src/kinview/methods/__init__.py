@@ -9,6 +9,8 @@ from kinview.methods.estimators.capabilities import check_declared
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
+    from kinview.methods.cmcr.estimator import CMCR as CMCR
+    from kinview.methods.cmcr.method import CMCRMethod as CMCRMethod
     from kinview.methods.controls.catch22.estimator import Catch22 as Catch22
     from kinview.methods.controls.pca import PCAFeatures as PCAFeatures
     from kinview.methods.controls.quant import Quant as Quant
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from kinview.methods.estimators.series import SeriesEstimator as SeriesEstimator
     from kinview.methods.estimators.tabular import TabularEstimator as TabularEstimator
     from kinview.methods.exp_clr.estimator import ExpCLR as ExpCLR, ExpCLRMethod as ExpCLRMethod
+    from kinview.methods.factor_cl import FactorCL as FactorCL, FactorCLMethod as FactorCLMethod
     from kinview.methods.fine_tuning.classifier import FineTunedClassifier as FineTunedClassifier
     from kinview.methods.joint_embedding.estimators import (
         JointEmbedding as JointEmbedding,
@@ -136,3 +139,4 @@ classifiers = Registry(
     "classifiers",
     members=("kinview.methods.fine_tuning.classifier", "kinview.methods.semi_supervised.classifiers"),
 )
+connections = Registry("connections", members=("kinview.methods.cmcr.estimator",))

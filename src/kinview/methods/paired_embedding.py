@@ -67,7 +67,8 @@ class Tower(nn.Module):
         encoder = encoder_of(f"{kind}_encoder", getattr(parameters, f"{kind}_encoder"), sizes)
         name = f"{kind}_augmentation"
         given = getattr(parameters, name)
-        projector = Perceptron.of({**(parameters.projector or {}), **projection}, "projector", depth=1, bias=False)
+        given_sizes = getattr(parameters, "projector", None) or {}
+        projector = Perceptron.of({**given_sizes, **projection}, "projector", depth=1, bias=False)
         view = None if given is None else one_view_of(name, given, sizes.modality)
         return cls(encoder, projector.build(width_of(encoder)), view, parameters.pooling)
 
@@ -105,18 +106,33 @@ class PairedEmbeddingMethod(RowwiseMethod):
         super().__init__(sizes)
         assert isinstance(sizes, PairSizes)
         self.first, self.second = self._towers(parameters, sizes)
-        dims = [tower.dim for tower in self.towers]
-        if dims[0] != dims[1]:
-            raise ValueError(
-                f"projector: both sides must come to one size, and they have {dims[0]} and {dims[1]}; give a depth of "
-                "1 or more, or encoders of one size"
-            )
-        self.dim = dims[0]
-        self.contrast = loss_of("loss", parameters.loss)
+        self.dims = (self.first.dim, self.second.dim)
+        self.contrast = self._contrast(parameters)
 
     def _towers(self, parameters: Any, sizes: PairSizes) -> tuple[Tower, Tower]:
         """Networks of both sides."""
         return Tower.of(parameters, sizes.first), Tower.of(parameters, sizes.second)
+
+    def _contrast(self, parameters: Any) -> nn.Module:
+        """Loss between the projections of both sides."""
+        self._common_dim()
+        return loss_of("loss", parameters.loss)
+
+    def _common_dim(self) -> int:
+        """Size of the projections of both sides.
+
+        Raises
+        ------
+        ValueError
+            If they have two.
+        """
+        one, other = self.dims
+        if one != other:
+            raise ValueError(
+                f"projector: both sides must come to one size, and they have {one} and {other}; give a depth of 1 or "
+                "more, or encoders of one size"
+            )
+        return one
 
     @property
     def towers(self) -> tuple[Tower, Tower]:
@@ -130,11 +146,14 @@ class PairedEmbeddingMethod(RowwiseMethod):
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Both sides, each as its augmentation shows it."""
-        sides = (batch.replace(extra={}), other_side(batch).replace(index=batch.index, groups=batch.groups))
         return [
             side if tower.view is None else tower.view.at(progress)(side, generator)
-            for tower, side in zip(self.towers, sides, strict=True)
+            for tower, side in zip(self.towers, self._sides(batch), strict=True)
         ]
+
+    def _sides(self, batch: Batch) -> tuple[Batch, Batch]:
+        """Both sides as they are."""
+        return batch.replace(extra={}), other_side(batch).replace(index=batch.index, groups=batch.groups)
 
     def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
         """Samples that have both sides."""
@@ -164,6 +183,10 @@ class PairedEmbeddingMethod(RowwiseMethod):
         """Unit projections of both sides."""
         return [F.normalize(tower(view), dim=1) for tower, view in zip(self.towers, views, strict=True)]
 
+    def logits(self, of: Float[Tensor, "n e"], among: Float[Tensor, "m f"], number: int) -> Float[Tensor, "n m"]:
+        """How well the candidates fit samples, of which this side is known: cosines over the temperature."""
+        return of @ among.T * self.scale
+
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Representations of both sides beside each other."""
         return torch.cat([self.side(batch, 0), self.side(batch, 1)], dim=1)
@@ -174,15 +197,23 @@ class PairedEmbeddingMethod(RowwiseMethod):
         tower, seen = self.towers[number], something_observed(own)
         if not bool(seen.any()):  # one side alone was given
             return tower.mean.expand(len(own), -1).clone()
-        return torch.where(seen[:, None], tower.features(own), tower.mean)
+        return torch.where(seen[:, None], self._features(own, number), tower.mean)
 
     def projected(self, batch: Batch, number: int) -> Float[Tensor, "n e"]:
-        """Unit projection of one side; NaN where a sample lacks it."""
+        """What one side is compared with the other by, its unit projection; NaN where a sample lacks it."""
         own = other_side(batch) if number else batch
         seen = something_observed(own)
         if not bool(seen.any()):
-            return torch.full((len(own), self.dim), torch.nan, device=own.x.device)
-        return torch.where(seen[:, None], F.normalize(self.towers[number](own), dim=1), torch.nan)
+            return torch.full((len(own), self.dims[number]), torch.nan, device=own.x.device)
+        return torch.where(seen[:, None], self._projection(own, number), torch.nan)
+
+    def _features(self, own: Batch, number: int) -> Float[Tensor, "n d"]:
+        """Representation of one side, which all of these samples have."""
+        return self.towers[number].features(own)
+
+    def _projection(self, own: Batch, number: int) -> Float[Tensor, "n e"]:
+        """What one side, which all of these samples have, is compared with the other by."""
+        return F.normalize(self.towers[number](own), dim=1)
 
     def after_training(self, rows: Batch, rows_a_chunk: int, generator: torch.Generator) -> None:
         """Learn what stands for a side that a sample lacks: the mean of those that have it, from five on."""
@@ -192,7 +223,7 @@ class PairedEmbeddingMethod(RowwiseMethod):
             total, n = torch.zeros_like(tower.mean, dtype=torch.float64), len(known)
             for chunk in torch.split(torch.arange(n), rows_a_chunk):
                 part = known.rows(chunk).to(tower.mean.device)
-                total += tower.features(part).double().sum(dim=0)
+                total += self._features(part, number).double().sum(dim=0)
             tower.mean.copy_(total / n if n >= FEWEST_ROWS else torch.zeros_like(total))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -274,9 +305,7 @@ class PairedEmbedding(PairedEstimator):
         "``hidden_dim``, ``batch_norm``, ``bias`` (False); see :class:`kinview.modules.Perceptron`.",
     )
     loss: Any = spec("clip", "loss", doc="Any registered loss of two views that needs nothing besides.")
-    side: str = shared.side(
-        "both", "What ``transform`` gives where it is not asked: a side by its name, or both beside each other."
-    )
+    side: str = shared.side()
     scaling: Any = shared.scaling()
     table_scaling: Any = shared.scaling_of_columns()
     text: TextRule = shared.text()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.data.paired import PairedData
@@ -27,10 +27,9 @@ _THIRD = "third"  # where extra of a training batch holds what the third tower s
 class ThreeTowersMethod(PairedEmbeddingMethod):
     """Both sides are trained; each is drawn to the other and to the third tower, through heads of its own."""
 
-    def __init__(self, parameters: Any, sizes: Sizes) -> None:
-        super().__init__(parameters, sizes)
+    def _contrast(self, parameters: Any) -> nn.Module:
         third_dim = getattr(parameters, "third_dim_", 1)  # of an estimator that has not seen its third tower yet
-        self.contrast = ThreeTowersLoss(self.dim, third_dim, temperature=parameters.temperature)
+        return ThreeTowersLoss(self._common_dim(), third_dim, temperature=parameters.temperature)
 
     def views(self, batch: Batch, generator: torch.Generator, progress: float) -> list[Batch]:
         """Both sides, each as its augmentation shows it; the first one carries what the third tower says."""

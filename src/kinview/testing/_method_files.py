@@ -67,13 +67,14 @@ def _check_needed(method: Method, batch: Batch, stored: Mapping[str, Tensor]) ->
 
 
 def _embedded(method: Method, batch: Batch) -> Tensor:
-    """All that a model gives of samples; of pairs their place in the common space too."""
+    """All that a model gives of samples; of pairs how they match, and by what, too."""
     batch = _in_float64(batch)
     with torch.no_grad():
         parts = [method.embed(batch)]
         if isinstance(method.sizes, PairSizes):
             of_pairs: Any = method
-            parts += [of_pairs.scale * of_pairs.projected(batch, number) for number in (0, 1)]
+            compared = [of_pairs.projected(batch, number) for number in (0, 1)]
+            parts += [*compared, of_pairs.logits(*compared, 0)]
         return torch.nan_to_num(torch.cat(parts, dim=1), nan=torch.inf)
 
 

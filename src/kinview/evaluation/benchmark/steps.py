@@ -246,16 +246,16 @@ class Chain:
             train, test = (self.embedding(cell, part).z for part in _PARTS)
             y, groups = self.dataset.y_test, self.dataset.groups_test
             found: Row = {"embedding": dict(embedding_metrics(train, test, y, groups=groups, seed=cell.seeds()))}
-            if cell.static_columns("pairs") and hasattr(self.model(), "project"):
-                found["sides"] = self._side_metrics(cell)
+            network = self.model().fitted_network  # of an untrained control that of the method
+            if cell.static_columns("pairs") and getattr(network, "projects", False):
+                found["sides"] = self._side_metrics(network, cell)
             self._measured[key] = found
         return self._measured[key]
 
-    def _side_metrics(self, cell: Cell) -> Row:
+    def _side_metrics(self, network: Any, cell: Cell) -> Row:
         """How well both sides of the test samples find each other under a cell's condition."""
-        model = self.model()
         pairs = self._read_by_method(self.data("test", cell.corruption_of("test")))
-        first, second = (model.project(pairs, side) for side in pairs.names)
+        first, second = (network.project(pairs, side) for side in pairs.names)
         return dict(side_metrics(first, second, names=self.dataset.groups_test))
 
     def _training_labels(self, cell: Cell) -> tuple[np.ndarray, NoisyLabels]:

@@ -22,10 +22,10 @@ import kinview
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
 from kinview.data.modality import PAIRED, SERIES, TABLE
 from kinview.files import atomic_write, dump_tensors, parse_json, parse_tensors
-from kinview.methods import classifiers, methods
+from kinview.methods import classifiers, connections, methods
 from kinview.methods.estimators.bounded_build import check_whole_numbers
 from kinview.own_parts import refuse_imports
-from kinview.registry import changed_parameters
+from kinview.registry import Registry, changed_parameters
 from kinview.training.settings import RUN_FIELDS
 from kinview.training.trainer import Trainer
 
@@ -38,6 +38,7 @@ __all__ = [
     "model_metadata",
     "parse_model",
     "rebuilt",
+    "registry_of",
     "save_model",
     "without_run_fields",
 ]
@@ -95,11 +96,8 @@ def dump_model(estimator: Any) -> bytes:
 
 def described(estimator: Any, facts: Mapping[str, Any]) -> Any:
     """Complete config of an estimator with its fitted facts, without what its trainers say of the run alone."""
-    try:
-        registry, name = classifiers, classifiers.name_of(estimator)
-    except ValueError:
-        registry, name = methods, methods.name_of(estimator)
-    given = {name: changed_parameters(without_run_fields(estimator))}
+    registry = registry_of(estimator)
+    given = {registry.name_of(estimator): changed_parameters(without_run_fields(estimator))}
     return complete_config(registry, given, for_modality=fitted_modality(facts))
 
 
@@ -111,9 +109,19 @@ def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
     """
     modality, config = fitted_modality(facts), without_run_fields(config)
     check_whole_numbers(config)
-    name = config if isinstance(config, str) else next(iter(config))
-    registry = classifiers if name in classifiers else methods
+    registry = registry_of(config)
     return registry.build(short_config(registry, config, for_modality=modality), for_modality=modality)
+
+
+def registry_of(part: Any) -> Registry:
+    """Registry that knows an estimator, or its name or config: classifiers, connections, or else methods."""
+    for registry in (classifiers, connections):
+        try:
+            registry.name_of(part)
+        except ValueError:
+            continue
+        return registry
+    return methods
 
 
 def fitted_modality(facts: Mapping[str, Any]) -> str:
@@ -191,8 +199,7 @@ def _part(metadata: Mapping[str, str], name: str) -> Any:
 
 def _completed(config: Any, frozen: Mapping[str, Any]) -> Any:
     """Config with the parameters that an older file leaves out."""
-    name = config if isinstance(config, str) else next(iter(config))
-    return complete_config(classifiers if name in classifiers else methods, config, frozen=frozen)
+    return complete_config(registry_of(config), config, frozen=frozen)
 
 
 def _completed_facts(facts: Any, frozen: Mapping[str, Any]) -> Any:

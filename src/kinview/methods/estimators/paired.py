@@ -60,6 +60,8 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         What it reads; its entry in the registry takes it from here.
     names_ : tuple of str
         Names of the two sides at fit.
+    projects : bool
+        Whether both sides come into one space; otherwise a network compares them, and there is :meth:`match` alone.
     n_pairs_ : int
         Training samples that had both sides: those that it was trained on.
     """
@@ -68,6 +70,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
     __metadata_request__project: ClassVar[dict[str, str]] = {"side": UNUSED}
 
     modality: ClassVar[str] = PAIRED
+    projects: ClassVar[bool] = True
     rows_noun: ClassVar[str] = "samples with both sides"
 
     scaling: Any = "dataset"
@@ -158,12 +161,25 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
             As :meth:`transform`.
         side : str
             Name of the side.
+
+        Raises
+        ------
+        ValueError
+            For a method without such a space (:attr:`projects`), or what is no side.
         """
+        if not self.projects:
+            raise ValueError(
+                f"{type(self).__name__} has no space that both sides share: a network compares them; match(X, "
+                f"candidates, side=...) says what fits, and transform gives the representations"
+            )
         number = self._number_of(side)
         if number is None:
             raise ValueError(f"each side has a projection of its own; side is {' or '.join(map(repr, self.names_))}")
-        found: np.ndarray = self._in_chunks(self.to_batch(X), lambda rows: self.method_.projected(rows, number)).numpy()
-        return found
+        return self._projected(X, number).numpy()
+
+    def _projected(self, X: Any, number: int) -> Float[Tensor, "n d"]:
+        """What a side is compared with the other by; NaN where a sample lacks it."""
+        return self._in_chunks(self.to_batch(X), lambda rows: self.method_.projected(rows, number))
 
     def match(self, X: Any, candidates: Any, *, side: str) -> Float[np.ndarray, "n m"]:
         r"""How probable it is that each candidate is the other side of each sample, ``(n, m)``; rows add up to 1.
@@ -195,15 +211,17 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
             raise ValueError(f"side says which side X has: {' or '.join(map(repr, self.names_))}")
         other = self.names_[1 - number]
         described = self._described(PairedData.of(candidates, self.names_, "candidates"), other)
-        u, v = self.project(X, side), self.project(described, other)
-        unknown = np.isnan(v).any(axis=1) | self._of_unknown_categories(described, 1 - number)
+        u, v = self._projected(X, number), self._projected(described, 1 - number)
+        unknown = torch.isnan(v).any(dim=1).numpy() | self._of_unknown_categories(described, 1 - number)
         if unknown.any():
             raise ValueError(
                 f"{int(unknown.sum())} of {len(v)} candidates say nothing on the side {other!r} that fit has seen: no "
                 f"value, or categories that it does not know (sample {described.index[unknown.argmax()]!r})"
             )
-        logits = torch.from_numpy(u @ v.T) * self.method_.scale.cpu()
-        found: np.ndarray = torch.softmax(logits, dim=1).numpy()
+        device = next(self.method_.parameters()).device
+        with torch.no_grad():
+            logits = self.method_.logits(u.to(device), v.to(device), number)
+        found: np.ndarray = torch.softmax(logits, dim=1).cpu().numpy()
         return found
 
     def _described(self, candidates: PairedData, name: str) -> PairedData:

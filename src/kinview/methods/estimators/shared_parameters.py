@@ -164,7 +164,10 @@ def scaling_of_columns() -> Any:
     )
 
 
-def side(default: str, doc: str) -> Any:
+_BOTH = "What ``transform`` gives where it is not asked: a side by its name, or both beside each other."
+
+
+def side(default: str = "both", doc: str = _BOTH) -> Any:
     """Name of a side of pairs; "both" where that is the default."""
     return anything(default, "str", check=_check_both_or_side if default == "both" else _check_side, doc=doc)
 
