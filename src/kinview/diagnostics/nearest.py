@@ -144,12 +144,16 @@ def nearest_sheet(X: Any, found: pd.DataFrame, *, side: str, name: str = "") -> 
             where = f"its own: {own:,.0f} of {int(X.side(other).present.sum()):,}" if np.isfinite(own) else "has none"
             _draw(axes[0], X.side(side), rows[query], f"{query}\n{where}", INK)
             for place, one in zip(axes[1:], group.itertuples(), strict=False):
-                near = f"cosine {one.cosine:.2f}" if one.cosine == one.cosine else f"probability {one.probability:.3f}"
-                title = f"{one.place}. {one.sample}{' (its own)' if one.own else ''}\n{near}"
-                _draw(place, X.side(other), rows[one.sample], title, VIEW if one.own else ORIGINAL)
+                _draw(place, X.side(other), rows[one.sample], _title(one), VIEW if one.own else ORIGINAL)
             for empty in axes[1 + len(group) :]:
                 empty.axis("off")
     return figure
+
+
+def _title(one: Any) -> str:
+    """What stands above a sample that was found."""
+    near = f"probability {one.probability:.3f}" if np.isnan(one.cosine) else f"cosine {one.cosine:.2f}"
+    return f"{one.place}. {one.sample}{' (its own)' if one.own else ''}\n{near}"
 
 
 def cell_text(value: Any) -> str:

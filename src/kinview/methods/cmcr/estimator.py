@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinview.data.batch import Batch
+from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.paired import PairedData
 from kinview.losses.cmcr import retrieve
 from kinview.methods import connections
@@ -19,7 +20,8 @@ from kinview.methods.cmcr.reader import ProjectionReader, memory_of
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import as_trainer, own_copy
 from kinview.methods.estimators.model_file import rebuilt
-from kinview.methods.estimators.paired import OTHER_SIDE, PairedEstimator, SideReader
+from kinview.methods.estimators.paired import OTHER_SIDE, PairedEstimator
+from kinview.methods.estimators.side_readers import SideReader
 from kinview.parameters import anything, parameterised, real, spec, whole
 from kinview.training.method import Method, Sizes
 from kinview.training.settings import settings_of
@@ -27,8 +29,7 @@ from kinview.training.settings import settings_of
 __all__ = ["CMCR"]
 
 _PLACES = ("first", "second")
-_LEAST = 5  # samples whose mean a model may hold
-_LEAST_STEPS = 300
+FEWEST_ROWS_STEPS = 300
 _AT_ONCE = 1024  # shared items that are compared with a memory at once
 
 
@@ -206,7 +207,7 @@ class CMCR(PairedEstimator):
         )
         self._fit_batch(first.replace(extra={**first.extra, OTHER_SIDE: second}), train=train)
         for tower, memory in zip(self.method_.towers, memories, strict=True):
-            if len(memory) >= _LEAST:
+            if len(memory) >= FEWEST_ROWS:
                 tower.mean.copy_(memory.double().mean(dim=0))
         self._is_fitted = True
         return self
@@ -250,7 +251,7 @@ class CMCR(PairedEstimator):
         defaults = super()._training_defaults(batch)
         given = settings_of(as_trainer(self.trainer).merged({**defaults, "max_epochs": 1}))
         an_epoch = math.ceil(len(batch) / given.batch_size)
-        return {**defaults, "max_epochs": max(36, math.ceil(_LEAST_STEPS / an_epoch))}
+        return {**defaults, "max_epochs": max(36, math.ceil(FEWEST_ROWS_STEPS / an_epoch))}
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file, those of both models among them."""
