@@ -3,8 +3,8 @@
 python benchmarks/information_physionet2012.py FOLDER_OF_DATA
 
 Pairs as in the benchmark pairs_physionet2012: hourly means of 37 channels, and age, sex, height and type of unit. A
-method of pairs is trained without labels on one half of the 1,000 stays and the information is measured on the other half, then
-the other way around; the control is the same network untrained. Shown are means over the two halves.
+method of pairs is trained without labels on one half of the 1,000 stays and the information is measured on the other
+half, then the other way around; the control is the same network untrained. Shown are means over the two halves.
 """
 
 from __future__ import annotations
