@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         MNARHigh as MNARHigh,
         MNARLow as MNARLow,
     )
+    from kinview.evaluation.corruptions.modality_missing import ModalityMissing as ModalityMissing
     from kinview.evaluation.corruptions.natural import Natural as Natural
     from kinview.evaluation.corruptions.noise import Noise as Noise
     from kinview.evaluation.corruptions.resolution import Resolution as Resolution
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.corruptions.sensor import Sensor as Sensor
     from kinview.evaluation.corruptions.sequence import MissingSequence as MissingSequence
     from kinview.evaluation.corruptions.shifts import Shift as Shift
+    from kinview.evaluation.corruptions.static_columns import StaticColumns as StaticColumns
     from kinview.evaluation.corruptions.subgroup import Subgroup as Subgroup
     from kinview.evaluation.label_noise.annotator import AnnotatorNoise as AnnotatorNoise
     from kinview.evaluation.label_noise.asymmetric import AsymmetricNoise as AsymmetricNoise

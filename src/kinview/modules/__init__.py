@@ -8,7 +8,11 @@ from kinview.exports import lazy_exports
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
-    from kinview.modules.classification_heads import LinearHead as LinearHead, MLPHead as MLPHead
+    from kinview.modules.classification_heads import (
+        GatedHead as GatedHead,
+        LinearHead as LinearHead,
+        MLPHead as MLPHead,
+    )
     from kinview.modules.column_perceptrons import ColumnPerceptrons as ColumnPerceptrons
     from kinview.modules.decoders import (
         ColumnDecoder as ColumnDecoder,
