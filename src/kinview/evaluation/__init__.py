@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from kinview.evaluation.metrics.point_values import Metrics as Metrics, evaluate as evaluate
     from kinview.evaluation.metrics.subgroups import Subgroups as Subgroups, subgroup_metrics as subgroup_metrics
     from kinview.evaluation.metrics.table import Metric as Metric
+    from kinview.evaluation.metrics.two_sides import SideMetrics as SideMetrics, side_metrics as side_metrics
     from kinview.evaluation.noise_estimate import (
         NoiseEstimate as NoiseEstimate,
         estimate_label_noise as estimate_label_noise,
