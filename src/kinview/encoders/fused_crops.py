@@ -68,7 +68,8 @@ class FusedCrops(SeriesEncoder):
 
     *Gaps.* A mean is over what was observed of its part (steps that reach into it by their share), and missing where
     nothing was. What a completion has learned is known by the step of a series: crops are completed at their place, and
-    the whole at the lower rate by a line. Time stamps are averaged as values are; parts are equal in steps, not in time.
+    the whole at the lower rate by a line. Time stamps are averaged as values are; parts are equal in steps, whatever
+    the stamps say.
 
     ============== ================================== ================================= ===============================
     what           paper                              official code                     kinview
@@ -151,7 +152,7 @@ class FusedCrops(SeriesEncoder):
             stamps = self._views(finite[:, None, :], lengths, longer, starts)[:, 0]
         place = self._places(torch.zeros_like(lengths) if offset is None else offset, longer, starts)
         z = pooled(self.encoder, views, stamps, self.pooling, place)
-        whole, crops = z[: len(x)], z[len(x) :].unflatten(0, starts.shape)
+        whole, crops = z[: len(x)], z[len(x) :].reshape(*starts.shape, self.repr_dim)
         seen = (~torch.isnan(views[len(x) :])).flatten(1).any(dim=1).view(starts.shape)
         return self._fused(whole, whole.index_copy(0, longer, _mean_of(crops, seen, otherwise=whole[longer])))
 
@@ -171,9 +172,9 @@ class FusedCrops(SeriesEncoder):
         if len(longer):
             rows, channels = x[longer], x.shape[1]
             steps = (starts[:, :, None] + torch.arange(self.length, device=x.device)).flatten(1)
-            crops = rows.gather(2, steps[:, None, :].expand(-1, channels, -1)).unflatten(2, (_CROPS, self.length))
-            whole = views.index_copy(0, longer, _means_of_parts(rows, lengths[longer], self.length))
-            views = torch.cat([whole, crops.transpose(1, 2).flatten(0, 1)])
+            crops = rows.gather(2, steps[:, None, :].expand(-1, channels, -1))
+            crops = crops.view(len(rows), channels, _CROPS, self.length).transpose(1, 2).flatten(0, 1)
+            views = torch.cat([views.index_copy(0, longer, _means_of_parts(rows, lengths[longer], self.length)), crops])
         if self.encoder.padding_independent:
             return views
         return F.pad(views, (0, self.length - views.shape[2]), value=torch.nan)
@@ -205,9 +206,7 @@ def _mean_of(
     return torch.where(count > 0, mean, otherwise)
 
 
-def _means_of_parts(
-    x: Float[Tensor, "m c t"], lengths: Int64[Tensor, " m"], parts: int
-) -> Float[Tensor, "m c parts"]:
+def _means_of_parts(x: Float[Tensor, "m c t"], lengths: Int64[Tensor, " m"], parts: int) -> Float[Tensor, "m c parts"]:
     """Means of what was observed over so many equal parts of each row's own length; NaN where nothing was.
 
     From running sums at the edges of the parts, which whole numbers give exactly: a part in which nothing was observed
