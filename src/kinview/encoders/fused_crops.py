@@ -161,7 +161,8 @@ class FusedCrops(SeriesEncoder):
         crop = torch.arange(_CROPS, device=room.device)
         if not self.training:
             return crop * room[:, None] // (_CROPS - 1)
-        place = (crop + torch.rand(len(room), _CROPS, device=room.device)) / _CROPS
+        # a forward pass gets no generator: drawn as flips of dropout are, from torch's, which fit forks and seeds
+        place = (crop + torch.empty(len(room), _CROPS, device=room.device).uniform_()) / _CROPS
         return (place * (room[:, None] + 1)).long().minimum(room[:, None])
 
     def _views(
