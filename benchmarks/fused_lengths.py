@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -48,15 +47,14 @@ def accuracies(name: str, seed: int, folder: str, steps: int) -> list[dict[str, 
     for kind, encoder in encoders_for(length).items():
         for trained in (True, False):
             trainer = {"max_steps": steps, "max_epochs": 10_000, "batch_size": 64}
-            model, start = SimCLR(encoder=encoder, trainer=trainer, random_state=seed), time.perf_counter()
+            model = SimCLR(encoder=encoder, trainer=trainer, random_state=seed)
             (model.fit if trained else model.initialise)(data.X_train)
-            seconds = time.perf_counter() - start
             Z, others = model.transform(data.X_train), model.transform(data.X_test)
             head = probes.build("ridge", random_state=seed).fit(Z, data.y_train)
             found.append(
                 {
                     "data": name, "seed": seed, "network": kind if trained else f"{kind}, untrained",
-                    "accuracy": float((head.predict(others) == data.y_test).mean()), "seconds": seconds,
+                    "accuracy": float((head.predict(others) == data.y_test).mean()),
                     "L": length, "longer": float((lengths > length).double().mean()),
                 }
             )  # fmt: skip
@@ -84,10 +82,8 @@ def print_tables(frame: pd.DataFrame) -> None:
         seeds = " ".join(f"{value:+.3f}" for value in table["fused"] - table["plain"])
         first = own.iloc[0]
         print(f"| {name} | {first['L']} | {first['longer']:.0%} | {' | '.join(cells)} | {seeds} |")
-    seconds = frame.groupby("network")["seconds"].sum()
     print("\nfused − plain:", difference(frame, "fused", "plain"))
     print("the same untrained:", difference(frame, "fused, untrained", "plain, untrained"))
-    print(f"seconds of training: plain {seconds['plain']:.0f}, fused {seconds['fused']:.0f}")
 
 
 def main() -> None:
