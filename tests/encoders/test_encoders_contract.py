@@ -35,6 +35,16 @@ SMALL: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "dilated_conv": (DILATED, [*FORMS, {"padding": "official"}]),
     "fcn": ({"widths": [4, 6], "kernel_sizes": [5, 3]}, [*FORMS, {"dilations": [2, 4]}]),
     "frequency": ({"encoder": {"resnet1d": RESNET}, "bins": 16}, [{}, {"encoder": {"dilated_conv": DILATED}}]),
+    "fused_crops": (
+        {"encoder": {"resnet1d": RESNET}, "length": 8},
+        [
+            {},
+            {"encoder": {"dilated_conv": DILATED}, "pooling": "max", "length": 13, "reduction": 1},
+            {"encoder": {"resnet1d": {**RESNET, **FORMS[1]}}},
+            {"encoder": {"dilated_conv": {**DILATED, "padding": "official"}}},
+            {"encoder": {"tfc_transformer": {"length": 16}}, "length": 16},
+        ],
+    ),
     "patch_transformer": ({"repr_dim": 4, "heads": 2, "depth": 1, "patch_length": 4, "stride": 3}, FORMS),
     "resnet1d": (RESNET, [*FORMS, {"stride": 1}, {"channels": 30}]),
     "tfc_transformer": ({"length": 16}, [{}, {"domain": "frequency"}, {"channels": 1}]),

@@ -175,6 +175,7 @@ SPECS: Mapping[str, list[Any]] = {
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
     "cmsmlc": [{"cmsmlc": {"encoder": LEADS}}],
     **{name: [{name: PAIR}] for name in ("paired_embedding", "paired_clip", "convirt", "mmcl", "siglip")},
+    "clap": [{"clap": {**PAIR, "series_encoder": {"fused_crops": {"encoder": PAIR["series_encoder"], "length": 12}}}}],
     "side_by_side": [{"side_by_side": {"first": {"minirocket": {"features": 84}}}}],
     "lit": [
         {"lit": {**PAIR, "locked": {"simclr": {"encoder": PAIR["series_encoder"], "trainer": {"max_steps": 5}}}}},

@@ -16,7 +16,19 @@ from sklearn.preprocessing import StandardScaler
 
 from kinview import PairedData, load_model
 from kinview.diagnostics import positive_rank
-from kinview.methods import CLIP, MMCL, SCARF, ConVIRT, LiT, MiniRocket, PairedEmbedding, SigLIP, SimCLR, ThreeTowers
+from kinview.methods import (
+    CLAP,
+    CLIP,
+    MMCL,
+    SCARF,
+    ConVIRT,
+    LiT,
+    MiniRocket,
+    PairedEmbedding,
+    SigLIP,
+    SimCLR,
+    ThreeTowers,
+)
 
 SMALL = {
     "series_encoder": {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 2}},
@@ -67,6 +79,20 @@ def test_clip_is_the_mean_of_the_cross_entropies_of_rows_and_columns():
     assert loss_of(swapped, PairedData(table=pairs.side("table"), series=pairs.side("series"))) == pytest.approx(
         float(expected), abs=1e-5
     )
+
+
+def test_clap_is_clip_after_a_fusion_and_projections_of_two_layers():
+    pairs, _ = waves()
+    series = {"fused_crops": {"encoder": SMALL["series_encoder"], "length": 12}}
+    model = CLAP(**{**SMALL, "series_encoder": series}, **TWO_STEPS).fit(pairs)
+    logits, target = logits_of(model, pairs), torch.arange(len(pairs))
+    expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    model.method_.eval()
+    assert loss_of(model, pairs) == pytest.approx(float(expected), abs=1e-5)
+    assert model.method_.contrast.max_scale == 100 and model.method_.first.encoder.length == 12
+    layers = [type(layer).__name__ for layer in model.method_.first.projector]
+    assert layers == ["Linear", "ReLU", "Linear"] and model.method_.dim == 512
+    assert CLAP().series_encoder == "fused_crops"
 
 
 def test_convirt_weighs_the_two_directions():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from kinview.encoders.front_end import Filling as Filling, GapFrontEnd as GapFrontEnd
     from kinview.encoders.ft_transformer import FeatureTokenizer as FeatureTokenizer, FTTransformer as FTTransformer
+    from kinview.encoders.fused_crops import FusedCrops as FusedCrops
     from kinview.encoders.mlp import MLPEncoder as MLPEncoder, TableFrontEnd as TableFrontEnd
     from kinview.encoders.numerical_embedding import NumericalEmbedding as NumericalEmbedding
     from kinview.encoders.patch_transformer import PatchTransformer as PatchTransformer

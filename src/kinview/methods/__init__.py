@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from kinview.methods.recipes import (
         BYOL as BYOL,
+        CLAP as CLAP,
         CLIP as CLIP,
         CMLC as CMLC,
         CMSC as CMSC,
