@@ -222,7 +222,7 @@ def test_masks_are_shared_by_methods_and_nested_over_severities(tiny, data, tmp_
     for cell in tiny.cells():
         chain = chain_of(cell, tmp_path, data)
         for part in ("train", "test"):
-            corrupted, _ = chain.data(part, cell.corruption_of(part))
+            corrupted = chain.data(part, cell.corruption_of(part)).X
             masks.setdefault((cell.dataset, part, cell.severity), []).append(np.asarray(pd.isna(corrupted)))
     for (dataset, part, severity), found in masks.items():
         assert all(np.array_equal(mask, found[0]) for mask in found)

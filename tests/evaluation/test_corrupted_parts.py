@@ -54,7 +54,7 @@ def test_each_part_has_the_rate_that_its_cell_says_and_a_fitted_model_that_of_tr
     cells = benchmark(shift_matrix=True).cells()
     (cell,) = (cell for cell in cells if (cell.severity, cell.severity_test) == (0.2, 0.4))
     chain = Chain(cell, None, tmp_path)
-    assert [chain.data(part, cell.corruption_of(part))[1] for part in ("train", "test")] == pytest.approx(
+    assert [chain.data(part, cell.corruption_of(part)).realised for part in ("train", "test")] == pytest.approx(
         [0.2, 0.4], abs=1e-4
     )
     assert cell.pretrain_corruption == ("mcar", 0.2)

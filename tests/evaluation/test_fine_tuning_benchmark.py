@@ -179,7 +179,7 @@ def test_a_probe_sees_the_labels_and_the_corruption_of_its_cell(tiny, data, fini
         rows, labels = chain._training_labels(cell)
         assert np.array_equal(y, labels.y) and len(X) == len(rows) == round(20 * cell.label_fraction)
         assert (y != chain.dataset.y_train[rows]).sum() == round(20 * row["realised_noise"])
-        expected, _ = chain.data("train", cell.corruption_of("train"))
+        expected = chain.data("train", cell.corruption_of("train")).X
         np.testing.assert_array_equal(X, expected[rows])
         assert np.isnan(X).sum() == round(cell.severity * X.size)
         assert given["trainer"] == {"device": "cpu", "precision": "float32", "progress": False}
@@ -234,8 +234,8 @@ def test_supervised_is_the_network_trained_from_scratch_and_nothing_else(tiny, d
         scratch = FineTunedClassifier(
             RandomInit(NETWORK, cell.seed).fit(chain.dataset.X_train), random_state=cell.seed, **FINETUNE["finetune"]
         )
-        X = chain.data("train", cell.corruption_of("train"))[0][rows]
-        expected = scratch.fit(X, labels.y).predict_proba(chain.data("test", cell.corruption_of("test"))[0])
+        X = chain.data("train", cell.corruption_of("train")).X[rows]
+        expected = scratch.fit(X, labels.y).predict_proba(chain.data("test", cell.corruption_of("test")).X)
         np.testing.assert_array_equal(scores.pop(), expected)
 
 

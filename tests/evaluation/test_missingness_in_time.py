@@ -424,7 +424,8 @@ def test_a_subgroup_is_handed_the_groups_of_a_benchmark(planned, tmp_path):
     assert cell.spec["corruption"] == {"subgroup": {"where": "B", "mechanism": {"informative": {"steepness": 2.0}}}}
     chain = Chain(cell, only.data_dir, tmp_path)
     for part in ("train", "test"):
-        X, rate = chain.data(part, cell.corruption_of(part))
+        found = chain.data(part, cell.corruption_of(part))
+        X, rate = found.X, found.realised
         groups = np.asarray(getattr(chain.dataset, f"groups_{part}"))
         assert not X[groups != "B"].isna().any(axis=None)
         assert X.isna().to_numpy().sum() == round(0.4 * X[groups == "B"].size) == round(rate * X.size)

@@ -207,7 +207,7 @@ def test_masks_are_of_the_fold_shared_by_methods_and_nested(folded, tmp_path):
         if cell.modality == "time_series" and cell.corruption is not None:
             chain = Chain(cell, folded.data_dir, tmp_path)
             for part in ("train", "test"):
-                X, _ = chain.data(part, cell.corruption_of(part))
+                X = chain.data(part, cell.corruption_of(part)).X
                 mask = np.isnan(X)
                 key = (cell.fold, part, cell.severity)
                 np.testing.assert_array_equal(masks.setdefault(key, mask), mask)

@@ -50,7 +50,7 @@ ORDER = {
     FineTunedClassifier: "encoder head freeze pretrain transfer encoder_lr trainer random_state",
     Trainer: "max_steps max_epochs batch_size lr optimizer weight_decay scheduler warmup_steps gradient_clip averaging "
     "drop_last validation_fraction validation_passes patience precision device callbacks checkpoint_dir "
-    "checkpoint_every resume progress",
+    "checkpoint_every resume progress chunk_size",
 }
 
 

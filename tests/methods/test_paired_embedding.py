@@ -91,7 +91,7 @@ def test_clap_is_clip_after_a_fusion_and_projections_of_two_layers():
     assert loss_of(model, pairs) == pytest.approx(float(expected), abs=1e-5)
     assert model.method_.contrast.max_scale == 100 and model.method_.first.encoder.length == 12
     layers = [type(layer).__name__ for layer in model.method_.first.projector]
-    assert layers == ["Linear", "ReLU", "Linear"] and model.method_.dim == 512
+    assert layers == ["Linear", "ReLU", "Linear"] and model.method_.dims == (512, 512)
     assert CLAP().series_encoder == "fused_crops"
 
 

@@ -92,7 +92,7 @@ class Samples:
         if isinstance(X, pd.DataFrame):
             twice = [column for column in X.columns if str(column) in set(map(str, other.columns))]
             if len(twice) == X.shape[1]:
-                raise ValueError("every column of X is a static column too: there is no pair of sides")
+                raise ValueError("no column that is not a static column too: there is no pair of sides")
             X = X.drop(columns=twice)
         names = ("series", "table") if self.modality == SERIES else ("table", "static")
         return PairedData(dict(zip(names, (X, other), strict=True)))

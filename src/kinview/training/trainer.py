@@ -56,14 +56,6 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         "with one another needs two or more (:attr:`~kinview.training.Method.min_rows`); a last batch of fewer "
         "is left out.",
     )
-    chunk_size: int | None = whole(
-        None,
-        low=1,
-        doc="Rows of a batch that go through the network at once; all by default. The gradient stays that of the whole "
-        "batch (gradient caching), for the memory of a chunk and one more pass through the network. For methods whose "
-        "loss is one of representations of single rows (:class:`kinview.training.RowwiseMethod`), and encoders without "
-        "batch normalisation; others are refused.",
-    )
     lr: float | None = real(None, above=0, doc="Learning rate.")
     optimizer: Literal["adam", "adamw", "sgd"] | None = choice(
         None, ("adam", "adamw", "sgd"), fallback="adam", doc='"sgd" has momentum 0.9.'
@@ -132,6 +124,14 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         "it.",
     )
     progress: bool | None = flag(None, fallback=True, doc="Show a progress bar (only on a terminal); True by default.")
+    chunk_size: int | None = whole(
+        None,
+        low=1,
+        doc="Rows of a batch that go through the network at once; all by default. The gradient stays that of the whole "
+        "batch (gradient caching), for the memory of a chunk and one more pass through the network. For methods whose "
+        "loss is one of representations of single rows (:class:`kinview.training.RowwiseMethod`), and encoders without "
+        "batch normalisation; others are refused.",
+    )
 
     def merged(self, defaults: dict[str, Any]) -> Trainer:
         """Copy with all effective values: a method's, or the general ones, where this trainer has None."""
