@@ -53,7 +53,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sources = [ROOT / "src"]
         if options.against is not None:
-            archive = subprocess.run(["git", "archive", options.against, "src"], cwd=ROOT, capture_output=True, check=True)
+            archive = subprocess.run(
+                ["git", "archive", options.against, "src"], cwd=ROOT, capture_output=True, check=True
+            )
             subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
             sources.insert(0, Path(folder) / "src")
         names = ["before", "now"][-len(sources) :]

@@ -266,7 +266,7 @@ class Registry:
         return next((modality for modality, twin in twins.items() if twin.target is type(part)), None)
 
     def sources(self) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Modules that register the built-in members, and by name the recipes that are members too; none is imported."""
+        """Modules that register the built-in members, and the recipes that are members too by name; imports none."""
         members = self._members() if callable(self._members) else self._members
         names = self.recipes() if self._recipe_classes is not None else ()
         return tuple(members), {name: self.recipe(name) for name in names}

@@ -45,8 +45,8 @@ class _Module(NamedTuple):
 def listed_from_source(registry: Registry) -> list[Listed] | None:
     """Parts of a family in the order of their names, without an import of the modules that define them.
 
-    None where that is not certain to be what importing shows: parts are there that the package does not bring (plug-ins,
-    files of one's own), or a module registers otherwise than by a decorator with plain text.
+    None where that is not certain to be what importing shows: parts are there that the package does not bring
+    (plug-ins, files of one's own), or a module registers otherwise than by a decorator with plain text.
     """
     if registry.imported() or importlib.metadata.entry_points(group=f"kinview.{registry.family}"):
         return None
