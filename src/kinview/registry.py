@@ -265,6 +265,12 @@ class Registry:
         twins = self[self.name_of(part)].metadata.get("twins", {})
         return next((modality for modality, twin in twins.items() if twin.target is type(part)), None)
 
+    def sources(self) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Modules that register the built-in members, and the recipes that are members too by name; imports none."""
+        members = self._members() if callable(self._members) else self._members
+        names = self.recipes() if self._recipe_classes is not None else ()
+        return tuple(members), {name: self.recipe(name) for name in names}
+
     def imported(self) -> tuple[Entry, ...]:
         """Entries that are there so far: no member is imported for it."""
         return tuple(self._entries.values())
@@ -375,11 +381,11 @@ class Registry:
                 return
             self._busy = True
             try:
-                for module in self._members() if callable(self._members) else self._members:
+                modules, recipes = self.sources()
+                for module in modules:
                     importlib.import_module(module)
-                if self._recipe_classes is not None:
-                    for name in self.recipes():
-                        self._add_recipe(name, self.recipe(name))
+                for name, content in recipes.items():
+                    self._add_recipe(name, content)
                 for plugin in importlib.metadata.entry_points(group=f"kinview.{self.family}"):
                     self._add_plugin(plugin)
                 self._loaded = True

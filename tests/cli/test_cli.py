@@ -627,7 +627,8 @@ def test_list_names_every_part(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "MySet").mkdir()
     code, rows, _ = run("list", "methods", "--modality", "paired")
     assert code == 0 and re.findall(r"^(\w+)  .*paired", rows, re.MULTILINE) == [
-        "clap", "convirt", "factor_cl", "lit", "mmcl", "paired_clip", "paired_embedding", "siglip", "three_towers",
+        "clap", "convirt", "factor_cl", "lit", "mmcl", "paired_clip", "paired_embedding", "side_by_side", "siglip",
+        "three_towers",
     ]  # fmt: skip
     tabular = run("list", "methods", "--modality", "tabular")[1]
     assert "scarf" in tabular and "moco " in tabular and "ts2vec " not in tabular and "siglip" not in tabular

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+from pathlib import Path
 
 import pytest
 
+import kinview
 from kinview import cli
-from kinview._cli.list import FAMILIES, _parameters, _registry
+from kinview._cli.list import FAMILIES, _as_listed, _parameters, _registry
+from kinview._cli.list_sources import _parts, _UncertainError, listed_from_source
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +67,30 @@ def test_a_mistyped_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = listed(capsys, "probes", "svn")
     assert (code, out) == (2, "")
     assert "unknown probe 'svn'; did you mean 'svm'? Known: centroid, confident, finetune, forward_corrected" in err
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_source_says_what_importing_shows(family: str) -> None:
+    registry = _registry(family)
+    shown = [_as_listed(registry[name]) for name in registry]
+    if family == "callbacks":  # some are there as soon as the registry is
+        shown = [part for part in shown if registry[part.name].target.__module__ in registry.sources()[0]]
+    if family == "datasets":  # registered in a loop
+        with pytest.raises(_UncertainError):
+            list(_parts(registry))
+    else:
+        assert sorted(_parts(registry)) == shown
+    assert listed_from_source(registry) is None  # parts that are there may be others than the source has
+
+
+def test_what_the_source_leaves_open_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["from kinview.registry import Registry", 'shown = Registry("shown", members=("kinview.shown_parts",))', ""]
+    parts = ["from kinview.shown import shown", '@shown.register("one", reference=REFERENCE)', "class One:", "  'One.'"]
+    (tmp_path / "shown_parts.py").write_text("\n".join(["REFERENCE = 'A' + 'B'", *parts]))
+    (tmp_path / "shown.py").write_text("\n".join(lines))
+    monkeypatch.setattr(kinview, "__path__", [*kinview.__path__, str(tmp_path)])
+    monkeypatch.setattr("kinview.registry._FAMILIES", {})
+    monkeypatch.setattr("kinview._cli.list_sources.importlib.resources.files", lambda _: tmp_path)
+    registry = importlib.import_module("kinview.shown").shown
+    assert listed_from_source(registry) is None  # a computed reference
+    assert [_as_listed(registry[name])[:4] for name in registry] == [("one", None, "AB", "One.")]

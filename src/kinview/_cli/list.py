@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from kinview._cli.arguments import new_parser, parse as parse_words
+from kinview._cli.list_sources import Listed, listed_from_source
 from kinview._cli.text import count, plain, say, table, without_markup
-from kinview.data.modality import PAIRED, SERIES, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,24 +72,36 @@ def run(options: Namespace) -> None:
     if options.name is not None:
         _tell_parameters(registry[options.name])
         return
-    entries = _of_modality(registry, options.modality)
-    rows = [(e.name, e.modality or "any", _summary(e), e.reference or "-") for e in entries]
+    parts = _of_modality(_listed(registry), options.modality)
+    rows = [(part.name, part.modality or "any", _summary(part), part.reference or "-") for part in parts]
     say(*table(rows, ("name", "modality", "summary", "reference"), {2: 0.6, 3: 0.4}))
     say("", f"kinview list {options.family} NAME shows the parameters of one")
     if options.family == "datasets":
         _tell_folders(options.data_dir)
 
 
-def _of_modality(registry: Registry, modality: str | None) -> list[Entry]:
+def _listed(registry: Registry) -> list[Listed]:
+    """Parts of a family, from the source where that is certain and imported otherwise."""
+    read = listed_from_source(registry)
+    return [_as_listed(registry[name]) for name in registry] if read is None else read
+
+
+def _as_listed(entry: Entry) -> Listed:
+    depends = [check for check in ("row", "padding") if getattr(entry.target, f"{check}_independent", True) is False]
+    return Listed(entry.name, entry.modality, entry.reference, entry.summary, tuple(depends))
+
+
+def _of_modality(parts: list[Listed], modality: str | None) -> list[Listed]:
     """Parts that work on data of a modality: those for any data among them, but for pairs, which few parts read."""
-    entries = [registry[name] for name in registry]
     if modality is None:
-        return entries
+        return parts
+    from kinview.data.modality import PAIRED, SERIES, TABLE  # here, because it brings pandas
+
     known = (SERIES, TABLE, PAIRED)
     if modality not in known:
         raise ValueError(f"--modality must be {', '.join(known[:-1])} or {known[-1]}; got {modality!r}")
     wanted = {modality} if modality == PAIRED else {modality, "any"}
-    return [entry for entry in entries if (entry.modality or "any") in wanted]
+    return [part for part in parts if (part.modality or "any") in wanted]
 
 
 def _registry(family: str) -> Registry:
@@ -104,7 +116,7 @@ def _registry(family: str) -> Registry:
 def _tell_parameters(entry: Entry) -> None:
     """What a part is, and its parameters with default and sentence; those of each modality where they differ."""
     facts = [("modality", entry.modality or "any"), ("reference", entry.reference or "-")]
-    say(f"{entry.name}: {_summary(entry)}", *table(facts))
+    say(f"{entry.name}: {_summary(_as_listed(entry))}", *table(facts))
     shown: list[list[tuple[str, str, str]]] = []
     for twin in entry.metadata.get("twins", {entry.modality: entry}).values():
         rows = list(_parameters(twin.target))
@@ -161,11 +173,10 @@ def _section(doc: str) -> dict[str, str]:
     return found
 
 
-def _summary(entry: Entry) -> str:
+def _summary(part: Listed) -> str:
     """First line of the docstring, without markup, and what the part depends on by its definition."""
-    broken = [check for check in ("row", "padding") if getattr(entry.target, f"{check}_independent", True) is False]
-    return without_markup(entry.summary) + "".join(
-        f" Depends on {'other rows' if check == 'row' else 'padding'}." for check in broken
+    return without_markup(part.summary) + "".join(
+        f" Depends on {'other rows' if what == 'row' else 'padding'}." for what in part.depends
     )
 
 

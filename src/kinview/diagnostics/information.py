@@ -24,6 +24,7 @@ from kinview.losses.flat_nce import log_contrasts
 from kinview.losses.flo import FLO
 from kinview.modules.projector import Perceptron
 from kinview.parameters import check_integer
+from kinview.training.optimizers import uncompiled
 from kinview.training.randomness import forked_generators, resolve_seed
 
 __all__ = ["information"]
@@ -267,7 +268,7 @@ def _learn(
     scales = [parameter for parameter in critic.parameters() if parameter.ndim == 0]  # logarithms, which have far to go
     weights = [parameter for parameter in critic.parameters() if parameter.ndim > 0]
     groups = [{"params": weights, "weight_decay": 1e-3}, {"params": scales, "lr": 3e-2}]
-    optimiser = torch.optim.Adam(groups, lr=3e-3, fused=True)
+    optimiser = uncompiled(torch.optim.Adam)(groups, lr=3e-3, fused=True)
     best, kept = -math.inf, copy.deepcopy(critic.state_dict())
     for step in range(steps + 1):
         if step % _EVERY == 0 or step == steps:

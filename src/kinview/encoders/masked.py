@@ -115,29 +115,26 @@ def input_convolution(
     shape: dict[str, Any] = {"stride": stride, "dilation": dilation, "bias": False}
     shape["padding"] = dilation * (kernel_size // 2)
     values = MaskedConv1d(channels, out_channels, kernel_size, **shape)
-    if features == channels:
-        return values
-    layer = MaskedConv1d(features, out_channels, kernel_size, **shape, device="meta").to_empty(
-        device=values.weight.device
-    )
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[:, :channels] = values.weight
-    return layer
+    if features != channels:
+        values.in_channels = features
+        _widen(values, features)
+    return values
 
 
 def input_projection(channels: int, features: int, out_features: int, steps: int = 1) -> nn.Linear:
     """The same as a linear layer over so many steps of all channels, the values of all steps in front."""
     values = nn.Linear(channels * steps, out_features)
-    if features == channels:
-        return values
-    layer = nn.Linear(features * steps, out_features, device="meta").to_empty(device=values.weight.device)
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[:, : channels * steps] = values.weight
-        assert layer.bias is not None and values.bias is not None
-        layer.bias.copy_(values.bias)
-    return layer
+    if features != channels:
+        values.in_features = features * steps
+        _widen(values, values.in_features)
+    return values
+
+
+def _widen(layer: nn.Conv1d | nn.Linear, inputs: int) -> None:
+    """Give the layer so many inputs, those beside its own with weight zero."""
+    weight = layer.weight.detach().new_zeros(len(layer.weight), inputs, *layer.weight.shape[2:])
+    weight[:, : layer.weight.shape[1]] = layer.weight.detach()
+    layer.weight.data = weight  # the same parameter: whoever registered it counts it once
 
 
 class MaskedMaxPool1d(nn.Module):

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from kinview.training.optimizers import uncompiled
+
 __all__ = ["RUN_FIELDS", "Settings", "check_fields", "general_values", "resolve_device", "settings_of", "warn_of_batch"]
 
 # fields of a trainer that say where to save and what to show, and nothing of the model that comes out
@@ -58,10 +60,10 @@ class Settings(types.SimpleNamespace):
         """The optimiser over a method's parameter groups."""
         common: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
         if self.optimizer == "sgd":
-            return torch.optim.SGD(groups, momentum=0.9, **common)
+            return uncompiled(torch.optim.SGD)(groups, momentum=0.9, **common)
         kind = torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
         fused = self.device.type in ("cpu", "cuda")
-        return kind(groups, fused=fused, **common)
+        return uncompiled(kind)(groups, fused=fused, **common)
 
 
 def general_values(trainer: Any) -> dict[str, Any]:
