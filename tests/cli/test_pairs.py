@@ -46,6 +46,14 @@ def model(stays: Path, data: list[str]) -> str:
     return path
 
 
+def test_it_is_said_how_many_samples_have_both_sides(data, tmp_path, capsys):
+    words = ["--method", "paired_clip", "--trainer.max_steps", "1", "--output", str(tmp_path / "m.safetensors")]
+    assert main(["pretrain", *data, *words]) == 0
+    assert "paired_clip fitted on 39 pairs (of 40 samples 1 lack the table) of stays.csv" in capsys.readouterr().out
+    assert main(["pretrain", *data, "--static_to", "{pairs: [level, shifts]}", *words]) == 2
+    assert "no static column 'shifts'; there are: level, shift" in capsys.readouterr().err
+
+
 def test_a_model_of_pairs_is_trained_embedded_and_probed(data, model, tmp_path, capsys):
     table = tmp_path / "z.csv"
     assert main(["embed", *data, "--model", model, "--output", str(table)]) == 0

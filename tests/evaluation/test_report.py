@@ -604,6 +604,6 @@ def test_a_corruption_that_a_method_does_not_see_is_said():
     (condition,) = (name for name in results.conditions.index if name.startswith("jittered_times"))
     unseen = unseen_conditions(results)
     assert list(unseen) == [condition] and set(unseen[condition]) == set(clean["method"]) - {"pca"}
-    assert f"{condition} changes no metric of {', '.join(unseen[condition])} in any cell." in " ".join(
+    assert f"{condition} changes no metric of {', '.join(unseen[condition])} with a probe in any cell." in " ".join(
         notices(results, "accuracy")
     )

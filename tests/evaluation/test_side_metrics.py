@@ -31,7 +31,7 @@ def test_they_are_the_means_of_both_directions_on_samples_with_both_sides() -> N
     moved = retrieval(*shifted(A, B, 0.5), names=groups[known])["recall@10"].mean()
     assert found["shifts"]["0.5"] == pytest.approx(moved)
     assert found["shifts"]["0"] == found["recall_at_10"] and len(found["shifts"]) == 9
-    assert {*SIDE_METRICS, "chance_at_10", "shifts"} == set(found)
+    assert {*SIDE_METRICS, "shifts"} == set(found)
 
 
 def test_a_report_shows_them_and_what_becomes_of_recall_as_the_gap_is_closed() -> None:

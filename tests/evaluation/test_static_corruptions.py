@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinview.evaluation.corruptions import corruptions
+from kinview.evaluation.corruptions import corrupt, corruptions
 from kinview.evaluation.corruptions.modality_missing import ModalityMissing
 from kinview.evaluation.corruptions.static_columns import StaticColumns
 
@@ -90,6 +90,8 @@ def test_what_cannot_be_done_is_said() -> None:
     for part in (StaticColumns(0.5), ModalityMissing(0.5)):
         with pytest.raises(ValueError, match="give static="):
             part.corrupted(X, 0)
+    with pytest.raises(ValueError, match=r"changes static columns, which corrupt\(\) does not give back"):
+        corrupt(X, "modality_missing", 0, rate=0.5, static=static())
     with pytest.raises(ValueError, match="'weight', which is no static column of the data; there are: age, sex"):
         StaticColumns(0.5, columns=["weight"]).corrupted(X, 0, static=static())
     with pytest.raises(ValueError, match="its mechanism is a corruption of time series"):

@@ -169,6 +169,10 @@ def test_deletion_refuses_what_does_not_fit() -> None:
     found = kinview.explain(model, X)
     with pytest.raises(ValueError, match=r"the explanation is of samples of shape \(12, 2, 40\), and X has the shape"):
         deletion(model, X[:3], found)
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(8, 3)), index=list("abcdefgh"))
+    raw = RawFeatures().fit(table)
+    with pytest.raises(ValueError, match="of samples of other names, or in another order"):
+        deletion(raw, table[::-1], kinview.explain(raw, table))
     for fractions in ([0.5], [0.1, 0.1], [0.0, 1.2], [0.3, 0.2]):
         with pytest.raises(ValueError, match="fractions must be two or more rising numbers"):
             deletion(model, X, found, fractions=fractions)

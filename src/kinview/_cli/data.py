@@ -266,7 +266,7 @@ class DataOptions:
     def pairs(self) -> list[str] | None:
         """Static columns beside X, for methods of pairs; None where none are named."""
         asked = (self.static_to or {}).get("pairs")
-        return [asked] if isinstance(asked, str) else asked
+        return [one.strip() for one in asked.split(",")] if isinstance(asked, str) else asked
 
     @property
     def _reader(self) -> dict[str, Any]:

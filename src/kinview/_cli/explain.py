@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
-from kinview._cli.models import check_output, check_reads, with_parameters
+from kinview._cli.models import check_output, check_reads, read_by, with_parameters
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
@@ -36,6 +36,7 @@ def explain(
     parameters: dict[str, Any] | None = None,
     part: Literal["train", "test"] | None = None,
     samples: list[int] | int | None = None,
+    side: str | None = None,
     random_state: int = 0,
 ) -> None:
     """What to explain.
@@ -58,6 +59,8 @@ def explain(
         Part of the data that the samples are from; test, or all of a file without a split.
     samples : list of int, optional
         Positions of the samples in that part, from 0, such as 0,3,7; the first 4.
+    side : str, optional
+        Of a model of pairs: the side whose representation is explained, series or table (of a table: table or static).
     random_state : int
         Seed of what the explainer draws.
     """
@@ -80,8 +83,12 @@ def explain(
     chosen = data.parts[part] if part is not None else list(data.parts.values())[-1]
     check_reads(estimator, chosen.modality, data.name)
     rows = _checked_samples(samples, len(chosen), SAMPLE[chosen.modality])
-    X_train = None if built.fitted else next(iter(data.parts.values())).X
-    found = kinview.explain(estimator, chosen.rows(np.array(rows)).X, built, X_train=X_train, random_state=random_state)
+    X, X_train = (
+        read_by(estimator, one, source.pairs, data.name)
+        for one in (chosen.rows(np.array(rows)), next(iter(data.parts.values())))
+    )
+    given = {} if built.fitted else {"X_train": X_train}
+    found = kinview.explain(estimator, X, built, **given, side=side, random_state=random_state)
     if isinstance(found.index, pd.RangeIndex) and found.index.name is None:  # nothing names them
         found = dataclasses.replace(found, index=pd.Index(rows))
     for place, row in enumerate(rows):

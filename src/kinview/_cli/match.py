@@ -67,12 +67,15 @@ def match(
     read_B : mapping, optional
         The same of the second table.
     truth : list of str, mapping or str, optional
-        The true pairs, written as those of --mapped: precision, recall and F1 are printed.
+        The true pairs, all of them, written as those of --mapped: precision, recall and F1 are printed, and a match
+        that is none of them is a mistake.
     output : str, optional
-        File to write the matches to, .csv or .parquet.
+        File to write the matches to, .csv or .parquet; those that were known stand first, without a similarity.
     random_state : int
         Seed.
     """
+    import pandas as pd
+
     from kinview.schema_matching import match_columns, matchers
 
     file = None if output is None else check_output(output, _SUFFIXES)
@@ -91,8 +94,9 @@ def match(
     if true is not None:
         say("", *_scored(matches, true))
     if file is not None:
-        _write(file, matches.table)
-        say("", f"saved {file}: {count(len(matches.pairs), 'pair')}")
+        written = pd.DataFrame(known, columns=["A", "B"]) if known else None
+        _write(file, matches.table if written is None else pd.concat([written, matches.table], ignore_index=True))
+        say("", f"saved {file}: {count(len(known) + len(matches.pairs), 'pair')}")
 
 
 def _read_tables(

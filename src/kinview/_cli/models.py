@@ -96,7 +96,7 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
     if _modality(estimator) == PAIRED:
         try:
             return samples.pairs(pairs)
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             raise ValueError(f"{name} reads pairs, and {data} has {error}") from error
     if pairs is not None:
         raise ValueError(f"static_to sends columns to pairs, and {name} reads none")

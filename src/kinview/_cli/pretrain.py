@@ -52,7 +52,6 @@ def pretrain(
     random_state : int
         Seed; the same seed on the same machine gives the same model.
     """
-    from kinview.data.modality import SAMPLE
     from kinview.datasets.seen import Seen
     from kinview.methods import methods
 
@@ -77,11 +76,23 @@ def pretrain(
     estimator.save(file)
     Seen.of(samples).write(file)
     where = data.name if part == "all" else f"{data.name} ({part})"
-    facts = [f"{methods.name_of(estimator)} fitted on {count(len(samples), SAMPLE[samples.modality])} of {where}"]
+    facts = [f"{methods.name_of(estimator)} fitted on {_fitted_on(estimator, X, samples)} of {where}"]
     state = getattr(estimator, "training_", None)
     if state is not None:
         facts += [count(state.step, "step"), f"last loss {state.history[-1]['loss']:.4g}", *measured(state.history)]
     say(f"saved {file}: {', '.join(facts)}, {time.perf_counter() - start:.1f} s; {inputs(samples)}")
+
+
+def _fitted_on(estimator: Any, X: Any, samples: Samples) -> str:
+    """How many samples it learned from; of pairs how many have both sides."""
+    from kinview.data.modality import SAMPLE
+    from kinview.data.paired import PairedData
+
+    if not isinstance(X, PairedData):
+        return count(len(samples), SAMPLE[samples.modality])
+    lacking = [f"{int((~here).sum()):,} lack the {name}" for name, here in X.present.items() if not here.all()]
+    pairs = getattr(estimator, "n_pairs_", int(X.complete.sum()))
+    return count(pairs, "pair") + (f" (of {len(X):,} samples {' and '.join(lacking)})" if lacking else "")
 
 
 def _known(estimator: Any, samples: Samples) -> dict[str, Any]:

@@ -137,6 +137,8 @@ def _lines(group: pd.DataFrame, pairs: PairedData, other: str) -> tuple[list[lis
 
     from kinview.diagnostics.nearest import cell_text
 
+    cosine = [] if group["cosine"].isna().all() else ["cosine"]  # of a method without a common space
+
     side = pairs.side(other)
     columns = side.features[:_COLUMNS] if isinstance(side.data, pd.DataFrame) else ()
     rows = []
@@ -144,14 +146,14 @@ def _lines(group: pd.DataFrame, pairs: PairedData, other: str) -> tuple[list[lis
         values = [
             f"{one.place}",
             f"{one.sample}{' (its own)' if one.own else ''}",
-            f"{one.cosine:.3f}",
+            *([f"{one.cosine:.3f}"] if cosine else []),
             f"{one.probability:.3f}",
         ]
         if isinstance(side.data, pd.DataFrame):
             row = side.data.iloc[int(side.place[pairs.index.get_loc(one.sample)])]
             values += [cell_text(cell) for cell in row[: len(columns)]]
         rows.append(values)
-    return rows, ["place", "sample", "cosine", "probability", *columns]
+    return rows, ["place", "sample", *cosine, "probability", *columns]
 
 
 def parse(words: Sequence[str]) -> Namespace:

@@ -87,6 +87,11 @@ class Samples:
 
         if self.static is None:
             raise ValueError("no static columns to pair with; name them when it is read (static=['age', 'sex'])")
+        absent = [name for name in columns or () if name not in self.static.columns]
+        if isinstance(columns, str) or absent:
+            there = ", ".join(map(str, self.static.columns))
+            named = repr(columns) if isinstance(columns, str) else repr(absent[0])
+            raise ValueError(f"no static column {named}; there are: {there}")
         other = self.static if columns is None else self.static[list(columns)]
         X = self.X
         if isinstance(X, pd.DataFrame):

@@ -103,6 +103,7 @@ def nearest(model: Any, X: Any, queries: Sequence[Any], *, side: str, k: int = 5
 
 def _rows_of(pairs: PairedData, queries: Sequence[Any]) -> np.ndarray:
     """Places of the samples of these names."""
+    queries = [queries] if isinstance(queries, str) else queries
     if not len(queries):
         raise ValueError("queries names no sample; give at least one")
     exact = {name: row for row, name in enumerate(pairs.index.tolist())}

@@ -76,6 +76,11 @@ def shift_by_subgroup(
     codes, names = pd.factorize(np.asarray(subgroups, dtype=object), sort=True)
     if len(codes) != len(known):
         raise ValueError(f"subgroups has {len(codes)} entries for {len(known)} samples; give one a sample")
+    if len(names) > max(2, len(codes) // 2):
+        raise ValueError(
+            f"subgroups has {len(names)} values for {len(codes)} samples, which names nearly each of them; cut numbers "
+            "into bands (pandas.cut)"
+        )
     codes = codes[known]
     still = hits(A, B, k)
     moved = {distance: still if distance == 0 else hits(*shifted(A, B, distance), k) for distance in distances}

@@ -148,7 +148,7 @@ def deletion(
     Raises
     ------
     ValueError
-        If the explanation is of samples of another shape, or a fraction is out of range.
+        If the explanation is of other samples, or a fraction is out of range.
 
     Notes
     -----
@@ -180,6 +180,11 @@ def deletion(
         raise ValueError(
             f"the explanation is of samples of shape {explanation.values.shape}, and X has the shape "
             f"{tuple(samples.batch.x.shape)}; give the samples that were explained"
+        )
+    if not samples.index.equals(explanation.index):
+        raise ValueError(
+            "the explanation is of samples of other names, or in another order, than X; give the samples that were "
+            "explained, as they stood"
         )
     generator = torch.Generator().manual_seed(resolve_seed(random_state))
     units = units_of(samples, windows)

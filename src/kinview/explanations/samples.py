@@ -122,6 +122,7 @@ def read_samples(model: Any, X: Any, side: str | None = None) -> ReadSamples:
 
 def _read_series(model: Any, X: Any) -> ReadSamples:
     if isinstance(model, SeriesEstimator):
+        model.check_is_fitted()
         panel = model._panel_of(X)
         batch = model._scaled(panel)
     else:  # raw features and what is made of them: in their own units

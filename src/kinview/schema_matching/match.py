@@ -81,8 +81,8 @@ def match_columns(
     _check_read(chosen, tables)
     values = np.where(tables.comparable, chosen.similarity(tables, seed), np.nan)
     similarity = pd.DataFrame(values, index=list(tables.A.unknown), columns=list(tables.B.unknown))
-    as_given = [[name for name in side.names if name in set(side.unknown)] for side in (tables.A, tables.B)]
-    return ColumnMatches.of(similarity.loc[as_given[0], as_given[1]], dict(tables.pairs))
+    as_given = [[name for name in side.names if name not in set(side.known)] for side in (tables.A, tables.B)]
+    return ColumnMatches.of(similarity.reindex(index=as_given[0], columns=as_given[1]), dict(tables.pairs))
 
 
 def _check_read(matcher: Matcher, tables: TwoTables) -> None:

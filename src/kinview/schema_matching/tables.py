@@ -47,7 +47,9 @@ class Side:
     known : tuple of str
         Columns that are mapped, in the order of the pairs.
     unknown : tuple of str
-        The other columns, in an order that follows from what they hold.
+        The other columns that say something, in an order that follows from what they hold.
+    constant : tuple of str
+        Columns that hold one value or none.
     """
 
     letter: str
@@ -56,6 +58,7 @@ class Side:
     x: Float64[np.ndarray, "n columns"]
     known: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    constant: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, X: Any, letter: str) -> Side:
@@ -80,11 +83,11 @@ class Side:
         if constant:
             warnings.warn(
                 f"column(s) {', '.join(map(repr, constant))} of {letter} hold one value or none, which says nothing of "
-                f"what they are; leave them out",
+                f"what they are: they are not matched",
                 UserWarning,
                 stacklevel=3,
             )
-        return cls(letter, frame, schema, x)
+        return cls(letter, frame, schema, x, constant=tuple(constant))
 
     def parted(self, known: Sequence[str]) -> Side:
         """The table with these columns known, and the others unknown.
@@ -92,7 +95,7 @@ class Side:
         A network's first weights, and ties, go by the order of columns. Sorted by what they hold, the unknown ones are
         matched alike whatever they are called and wherever they stand.
         """
-        rest = [name for name in self.names if name not in set(known)]
+        rest = [name for name in self.names if name not in {*known, *self.constant}]
         return dataclasses.replace(self, known=tuple(known), unknown=tuple(sorted(rest, key=self.digest)))
 
     def digest(self, name: str) -> bytes:
@@ -161,7 +164,8 @@ class TwoTables:
         first, second = first.parted([a for a, _ in pairs]), second.parted([b for _, b in pairs])
         for side in (first, second):
             if not side.unknown:
-                raise ValueError(f"every column of {side.letter} is mapped, so that none is left to match")
+                held = "is mapped, or holds one value or none" if side.constant else "is mapped"
+                raise ValueError(f"every column of {side.letter} {held}, so that none is left to match")
         return cls(first, second)
 
     @property

@@ -114,4 +114,9 @@ def corrupt(
         raise TypeError(
             f"corruption must be a part of the registry 'corruptions' or its spec, got {type(part).__name__}: {part!r}"
         )
+    if part.changes_static:
+        raise ValueError(
+            f"{type(part).__name__} changes static columns, which corrupt() does not give back: "
+            "corruptions.build(spec, rate=...).corrupted(X, seed, static=table).static has them"
+        )
     return part.apply(X, seed, times=times, groups=groups, y=y, static=static, learned=learned)

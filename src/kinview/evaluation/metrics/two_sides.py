@@ -16,6 +16,7 @@ __all__ = ["SIDE_METRICS", "SideMetrics", "side_metrics"]
 SIDE_METRICS = {
     "recall_at_1": "Recall@1",
     "recall_at_10": "Recall@10",
+    "chance_at_10": "Chance@10",
     "relative_rank": "Relative rank",
     "gap": "Modality gap",
     "within_first": "Cosine within first",

@@ -204,6 +204,8 @@ def _corrupted(side: str, rows: pd.DataFrame, pretrained: str, *, removes: bool,
             f" in the training part and {_percents(rows['severity_test'])} in the test part, unequal rates included"
         )
     done = f"Values were removed from the {where}" if removes else f"Values of the {where} were changed"
+    if all(str(label).startswith("modality_missing") for label in rows["corruption"]):
+        done, rates = f"One side was taken from samples of the {where}", f"{_percents(rows['severity'])} of the samples"
     return f"{done} by {kinds} at {rates}{pretrained}."
 
 

@@ -77,7 +77,7 @@ def notices(results: Results, metric: str) -> list[str]:
             "the test part too: that something is missing tells of the class."
         )
     found += [
-        f"{label} changes no metric of {', '.join(methods)} in any cell."
+        f"{label} changes no metric of {', '.join(methods)} with a probe in any cell."
         for label, methods in unseen_conditions(results).items()
     ]
     of_numbers = results.cells["dataset"].isin(results.regressions)
@@ -328,7 +328,8 @@ def _meanings(touched: pd.DataFrame) -> list[str]:
     if (touched["corruption"] != "none").any():
         found.append(
             "the fraction of the observed values that were removed from the training and the test set (of shifts of "
-            "values or times the severity that came out, such as the root mean square of noise in standard deviations)"
+            "values or times the severity that came out, such as the root mean square of noise in standard deviations; "
+            "of static columns the fraction of their values, of a missing modality that of the samples)"
         )
     if any(corruption_words(label).whom for label in touched["corruption"]):
         found.append(
