@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kinview
 from kinview import cli
 
 Run = Callable[..., tuple[int, str, str]]
@@ -40,11 +41,14 @@ def test_a_folder_gets_heat_maps_and_a_table(run: Run, model: Path, tmp_path: Pa
     code, out, err = run(*words, "--samples", "3,0", "--parameters.window", 30)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("series 3, class 1: channel_0 at ") and lines[1].startswith("series 0, class 1: ")
+    assert lines[0].startswith("series 0, class 1: channel_0 at ") and lines[1].startswith("series 3, class 1: ")
     assert lines[-1] == f"saved {folder}: 2 series of gunpoint (test), by occlusion"
     assert sorted(file.name for file in folder.iterdir()) == ["importance.parquet", "sample_0.png", "sample_3.png"]
     table = pd.read_parquet(folder / "importance.parquet")
-    assert list(table) == ["sample", "step", "channel_0"] and table["sample"].unique().tolist() == [3, 0]
+    assert list(table) == ["sample", "step", "channel_0"] and table["sample"].unique().tolist() == [0, 3]
+    for row in (0, 3):  # each under its own name, in whatever order they were asked for
+        alone = kinview.explain(kinview.load_model(model), kinview.load("gunpoint").X_test[[row]], window=30)
+        np.testing.assert_allclose(table.loc[table["sample"] == row, "channel_0"], alone.values[0, 0], atol=1e-12)
     assert run(*words, "--samples", 1)[0] == 0  # into the same folder
     assert pd.read_parquet(folder / "importance.parquet")["sample"].unique().tolist() == [1]
 

@@ -46,6 +46,12 @@ def test_other_columns_and_what_stays_are_as_they_were() -> None:
     assert (found["sex"][kept] == static()["sex"][kept]).all() and list(found.columns) == list(static().columns)
 
 
+def test_columns_that_are_numbered_keep_their_names() -> None:
+    numbered = static().set_axis(range(4), axis=1)
+    found = StaticColumns(0.5).corrupted(X, 0, static=numbered).static
+    assert list(found.columns) == [0, 1, 2, 3] and found.isna().sum().sum() > numbered.isna().sum().sum()
+
+
 def test_thresholds_of_a_mechanism_are_those_of_the_training_part() -> None:
     part = StaticColumns(0.5, mechanism={"mnar_high": {"steepness": 1e6}}, columns=["ward"])
     learned = part.learn(X, 0, static=static())

@@ -121,7 +121,7 @@ def _checked_samples(samples: list[int] | int | None, number: int, noun: str) ->
         raise ValueError(
             f"--samples {','.join(map(str, wanted))}: there are {count(number, noun)}, from 0 to {number - 1}"
         )
-    return list(dict.fromkeys(wanted))
+    return sorted(set(wanted))  # in the order in which the data hold them
 
 
 def _told(found: Explanation, place: int, label: Any) -> str:

@@ -143,7 +143,7 @@ class StaticColumns(Corruption):
         of_table, of_samples = known.state
         given = {"groups": groups, "y": y, "static": table}
         inside = self._built.corrupted(self._table(table), seed, **given, learned=of_table)
-        changed = table.assign(**{str(name): inside.X[name] for name in inside.X.columns})
+        changed = pd.DataFrame({name: inside.X[name] if name in inside.X else table[name] for name in table.columns})
         if self.with_samples:
             found = self._built.corrupted(X, seed, times=times, **given, learned=of_samples)
             return dataclasses.replace(found, realised=inside.realised, static=changed)
