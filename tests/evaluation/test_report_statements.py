@@ -136,7 +136,7 @@ def test_parts_are_said_in_words_and_the_rate_of_a_subgroup_is_of_that_group():
     frame["corruption"] = frame["corruption"].replace("mcar", "subgroup(where.site=North)")
     frame["label_noise"] = frame["label_noise"].replace("symmetric", "symmetric(group_consistent=True)")
     text = Report(frame).methods_paragraph[0]
-    assert "by mcar where site is North at 20 and 40 % of the observed values of that group alone" in text
+    assert "by mcar where site is North at 20 and 40 % of the observed values there alone" in text
     assert "by symmetric (group consistent) noise" in text and "=" not in text
     within = "the head says the rate within the group, the cells that over all samples"
     assert within in Page(render_html(Report(frame))).text and within not in Page(render_html(Report(many(1)))).text

@@ -109,3 +109,13 @@ def test_what_cannot_be_done_is_said() -> None:
     assert corruptions.build(
         {"static_columns": {"mechanism": StaticColumns(0.1).mechanism}}, rate=0.1
     ) == StaticColumns(0.1)
+
+
+@pytest.mark.parametrize("inside", ["modality_missing", "static_columns"])
+@pytest.mark.parametrize("around", [{"static_columns": {}}, {"subgroup": {"where": "a"}}])
+def test_no_corruption_of_single_values_applies_one_of_whole_samples_or_static_columns(
+    around: dict[str, dict[str, Any]], inside: str
+) -> None:
+    ((name, parameters),) = around.items()
+    with pytest.raises(ValueError, match="mechanism must be a corruption of values, such as mcar"):
+        corruptions.build({name: {**parameters, "mechanism": inside}}, rate=0.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -18,6 +18,7 @@ from kinview.old_pickles import FromPickle
 __all__ = ["Cells", "Change", "Corrupted", "Corruption", "Data", "Learned", "observed_mask", "realised_rate"]
 
 Data = TypeVar("Data")
+Counts = Literal["values", "samples", "severity"]
 
 _TO_LEARN = 0x1EA2  # beside the seed, so that what fit draws is none of the draws of remove
 
@@ -80,17 +81,17 @@ class Corruption(FromPickle, abc.ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    removes_values: ClassVar[bool] = True  # whether values go; False where they, or times, become others
-
-    @property
-    def changes_static(self) -> bool:
-        """Whether it changes static columns of the samples, which are then in ``corrupted(...).static``."""
-        return False
+    counts: ClassVar[Counts] = "values"  # what its rate is of: values that go, samples; or how severe a shift is
 
     rate: float
 
     def __post_init__(self) -> None:
         check_rate(self.rate)
+
+    @property
+    def changes_static(self) -> bool:
+        """Whether it changes static columns of the samples, which are then in ``corrupted(...).static``."""
+        return False
 
     @property
     def static_columns(self) -> tuple[str, ...]:

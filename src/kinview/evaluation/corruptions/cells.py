@@ -130,7 +130,7 @@ def read_cells(
             if name in needs:
                 found[name] = _of_samples(X, given, name, n, who)[sample]
         if "static" in needs:
-            found["static"] = _static_of(X, static, n, who).iloc[sample].reset_index(drop=True)
+            found["static"] = static_of_samples(X, static, who).iloc[sample].reset_index(drop=True)
     if "values" in needs:
         found |= _values_of(X, observed, categories_of(X) if categories is None else categories)
     return Cells(observed, time_series, **found)
@@ -236,10 +236,7 @@ def static_of_samples(X: Any, given: Any, who: str) -> pd.DataFrame:
     ValueError
         If there are none, or they are of other samples.
     """
-    return _static_of(X, given, _samples_of(X)[1], who)
-
-
-def _static_of(X: Any, given: Any, n: int, who: str) -> pd.DataFrame:
+    n = _samples_of(X)[1]
     if given is None:
         raise ValueError(f"{who} needs the static columns of each sample; give static=, a DataFrame")
     table = static_table(X, given, n, "static")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.corruptions.base import Cells, Change, Corruption
+from kinview.evaluation.corruptions.base import Cells, Change, Corruption, Counts
 from kinview.evaluation.corruptions.changes import why_no_moves
 from kinview.evaluation.corruptions.stretches import require_series
 
@@ -58,7 +58,7 @@ class JitteredTimes(Corruption):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"samples", "times"})
-    removes_values: ClassVar[bool] = False
+    counts: ClassVar[Counts] = "severity"
 
     def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
         """That the samples have no time stamps."""

@@ -10,7 +10,15 @@ import numpy as np
 from jaxtyping import Bool
 
 from kinview.evaluation.corruptions import corruptions
-from kinview.evaluation.corruptions.base import Cells, Change, Corrupted, Corruption, Learned, observed_mask
+from kinview.evaluation.corruptions.base import (
+    Cells,
+    Change,
+    Corrupted,
+    Corruption,
+    Counts,
+    Learned,
+    observed_mask,
+)
 from kinview.evaluation.corruptions.cells import static_of_samples
 from kinview.evaluation.corruptions.changes import written
 from kinview.evaluation.validation import check_seed
@@ -60,7 +68,7 @@ class ModalityMissing(Corruption):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"static"})  # of an object: what its side needs
-    removes_values: ClassVar[bool] = False  # its rate counts samples
+    counts: ClassVar[Counts] = "samples"
 
     side: _Side = "static"
 

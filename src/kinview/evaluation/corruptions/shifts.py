@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
-from kinview.evaluation.corruptions.base import Cells, Change, Corruption
+from kinview.evaluation.corruptions.base import Cells, Change, Corruption, Counts
 from kinview.evaluation.corruptions.scale import Scale
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Shift(Corruption):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"samples", "values"})
-    removes_values: ClassVar[bool] = False
+    counts: ClassVar[Counts] = "severity"
 
     @abc.abstractmethod
     def shifted(self, cells: Cells, generator: np.random.Generator) -> Float[np.ndarray, "rows columns"]:

@@ -14,7 +14,7 @@ from kinview.data.modality import NOUNS, TABLE
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Corrupted, Corruption, Learned, observed_mask
 from kinview.evaluation.corruptions.cells import static_of_samples
-from kinview.registry import to_config
+from kinview.evaluation.corruptions.mechanism import built_mechanism, mechanism_modality, mechanism_spec
 
 __all__ = ["StaticColumns"]
 
@@ -67,10 +67,7 @@ class StaticColumns(Corruption):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.mechanism, Corruption):  # from here on its spec, without the rate
-            ((name, parameters),) = to_config(self.mechanism).items()
-            parameters = {key: value for key, value in parameters.items() if key != "rate"}
-            object.__setattr__(self, "mechanism", {name: parameters} if parameters else name)
+        object.__setattr__(self, "mechanism", mechanism_spec(self.mechanism))
         if self.columns is not None:
             named = (self.columns,) if isinstance(self.columns, str) else tuple(self.columns)
             if not named or len(set(named)) < len(named):
@@ -78,18 +75,17 @@ class StaticColumns(Corruption):
             object.__setattr__(self, "columns", named)
         if not isinstance(self.with_samples, bool):
             raise ValueError(f"with_samples must be true or false; got {self.with_samples!r}")
-        modality = corruptions[next(iter(to_config(self._built)))].modality
+        modality = mechanism_modality(self._built)
         if modality not in ("any", TABLE):
             raise ValueError(
-                f"static columns are a table, and its mechanism is a corruption of {NOUNS[str(modality)]}: choose one "
+                f"static columns are a table, and its mechanism is a corruption of {NOUNS[modality]}: choose one "
                 "of tables, such as mcar, mar or mnar_high"
             )
         object.__setattr__(self, "needs", frozenset({"static"}) | (self._built.needs & {"groups", "y"}))
 
     @property
     def _built(self) -> Corruption:
-        part: Corruption = corruptions.build(self.mechanism, rate=self.rate)
-        return part
+        return built_mechanism(self.mechanism, self.rate)
 
     @property
     def changes_static(self) -> bool:

@@ -14,8 +14,8 @@ from kinview.data.modality import NOUNS, modality_of
 from kinview.evaluation.corruptions import corruptions
 from kinview.evaluation.corruptions.base import Cells, Change, Corrupted, Corruption, Learned
 from kinview.evaluation.corruptions.cells import read_cells
+from kinview.evaluation.corruptions.mechanism import built_mechanism, mechanism_modality, mechanism_spec
 from kinview.evaluation.validation import text_of
-from kinview.registry import to_config
 
 __all__ = ["Subgroup"]
 
@@ -69,10 +69,7 @@ class Subgroup(Corruption):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.mechanism, Corruption):  # from here on its spec, without the rate
-            ((name, parameters),) = to_config(self.mechanism).items()
-            parameters = {key: value for key, value in parameters.items() if key != "rate"}
-            object.__setattr__(self, "mechanism", {name: parameters} if parameters else name)
+        object.__setattr__(self, "mechanism", mechanism_spec(self.mechanism))
         if isinstance(self.where, list):
             object.__setattr__(self, "where", tuple(self.where))
         columns = isinstance(self.where, Mapping)
@@ -85,19 +82,19 @@ class Subgroup(Corruption):
 
     @property
     def _built(self) -> Corruption:
-        part: Corruption = corruptions.build(self.mechanism, rate=self.rate)
-        return part
+        return built_mechanism(self.mechanism, self.rate)
 
     @property
     def static_columns(self) -> tuple[str, ...]:
-        """Static columns that ``where`` names."""
-        return tuple(map(str, self.where)) if isinstance(self.where, Mapping) else ()
+        """Static columns that ``where`` names, and those that its mechanism goes by."""
+        named = map(str, self.where) if isinstance(self.where, Mapping) else ()
+        return (*named, *self._built.static_columns)
 
     def why_not(self, X: Any, *, groups: Any = None, static: Any = None) -> str | None:
         """Why the mechanism cannot corrupt these samples, or that none of them is of the groups."""
-        modality = corruptions[next(iter(to_config(self._built)))].modality
+        modality = mechanism_modality(self._built)
         if modality not in ("any", modality_of(X)):
-            return f"its mechanism is a corruption of {NOUNS[str(modality)]}"
+            return f"its mechanism is a corruption of {NOUNS[modality]}"
         needed = {name: given for name, given in (("groups", groups), ("static", static)) if name in self.needs}
         if any(given is None for given in needed.values()):
             return self._built.why_not(X, groups=groups, static=static)  # reading the cells says what is not given

@@ -20,7 +20,7 @@ class CorruptionWords(NamedTuple):
 
 
 def corruption_words(label: str) -> CorruptionWords:
-    """Say a corruption of a subgroup in words; the label of any other is its words.
+    """Say a corruption of a subgroup or of static columns in words; the label of any other is its words.
 
     Parameters
     ----------
@@ -33,16 +33,27 @@ def corruption_words(label: str) -> CorruptionWords:
     CorruptionWords(what='censoring', whom='in group B')
     >>> str(corruption_words("subgroup(where.site=B, where.sex=['f', 'm'], mechanism.mnar_high.steepness=3)"))
     'mnar_high(steepness=3) where site is B and sex is f or m'
+    >>> str(corruption_words("static_columns")), str(corruption_words("static_columns(columns=['age'], mechanism=mar)"))
+    ('mcar in the static columns', 'mar in the static column age')
     >>> str(corruption_words("block(length=0.2)"))
     'block(length=0.2)'
     """
-    inside = re.fullmatch(r"subgroup\((.*)\)", label)
+    inside = re.fullmatch(r"(subgroup|static_columns)(?:\((.*)\))?", label)
     if inside is None:
         return CorruptionWords(label, "")
+    of_static = inside[1] == "static_columns"
     name, own, groups, columns = "mcar", list[str](), list[str](), list[str]()
-    for entry in re.split(r", (?=(?:where|mechanism)[.=])", inside[1]):
+    static = "in the static columns" if of_static else ""
+    for entry in re.split(r", (?=(?:where|mechanism|columns|with_samples)[.=])", inside[2] or ""):
         key, _, value = entry.partition("=")
-        if key == "where":
+        if not entry:
+            continue
+        if of_static and key == "columns":
+            named = _values(value)
+            static = f"in the static column{'s' if len(named) > 1 else ''} {', '.join(named)}"
+        elif of_static and key == "with_samples":
+            static = f"in the samples and {static.removeprefix('in ')}"
+        elif key == "where":
             groups = _values(value)
         elif key.startswith("where."):
             columns.append(f"{key.removeprefix('where.')} is {' or '.join(_values(value))}")
@@ -54,6 +65,8 @@ def corruption_words(label: str) -> CorruptionWords:
         else:
             return CorruptionWords(label, "")
     what = f"{name}({', '.join(own)})" if own else name
+    if static:
+        return CorruptionWords(what, static)
     if groups:
         return CorruptionWords(what, f"in group{'s' if len(groups) > 1 else ''} {' or '.join(groups)}")
     return CorruptionWords(what, f"where {' and '.join(columns)}") if columns else CorruptionWords(label, "")

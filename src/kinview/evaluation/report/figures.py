@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from kinview.evaluation.corruptions.base import Counts
+
 __all__ = [
     "Style",
     "beyond_the_axis",
     "class_styles",
+    "counts_of",
     "degradation_curves",
     "folded",
     "legend",
@@ -49,6 +52,7 @@ _LEGEND = 130  # characters across a legend
 _LINE = 108  # characters of a line across all panels of a row
 _BULK = (0.1, 0.9)  # quantiles of averages; an axis without a bound ends as far beyond them as they are apart
 _NAMED = 4  # points beyond an axis that are named
+_AXES = {"values": "missing values", "samples": "samples without a side", "severity": "severity"}
 _FEW = 0.1  # of the labels: from here on the axis of budgets is logarithmic
 
 
@@ -232,18 +236,19 @@ def _bulk(factors: Sequence[tuple[str, str, pd.DataFrame]], metric: str) -> tupl
     return float(ends[inside].min()), float(ends[inside].max())
 
 
-def removes_values(corruption: str) -> bool:
-    """Whether a corruption, by its label, is known to make values missing; of one that is not installed nothing is.
+def counts_of(corruption: str) -> Counts:
+    """What the rate of a corruption, by its label, is of; of one that is not installed it counts as a severity.
 
     Examples
     --------
-    >>> removes_values("mcar(mode=timestep)"), removes_values("noise"), removes_values("of_another_package")
-    (True, False, False)
-    >>> removes_values("subgroup(where=B)"), removes_values("subgroup(where=B, mechanism=noise)")
-    (True, False)
+    >>> counts_of("mcar(mode=timestep)"), counts_of("noise"), counts_of("of_another_package")
+    ('values', 'severity', 'severity')
+    >>> counts_of("subgroup(where=B)"), counts_of("static_columns(mechanism=noise)"), counts_of("modality_missing")
+    ('values', 'severity', 'samples')
     """
     name = corruption_words(corruption).what.split("(", 1)[0]
-    return name in corruptions and bool(getattr(corruptions[name].target, "removes_values", True))
+    found: Counts = corruptions[name].target.counts if name in corruptions else "severity"
+    return found
 
 
 def _factors(summary: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
@@ -268,7 +273,7 @@ def _factors(summary: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
             if column == "severity":
                 corruption, side, pretrained = kind
                 several = alone.loc[alone["corrupt"] == side, "pretrain_on"].nunique() > 1
-                what = "missing values" if removes_values(corruption) else "severity"
+                what = _AXES[counts_of(corruption)]
                 label = f"{what} (%), {printable(corruption_words(corruption))}" + (
                     "" if side == "both" else f", in {side}"
                 )

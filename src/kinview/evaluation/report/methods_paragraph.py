@@ -13,12 +13,17 @@ from kinview.evaluation.over_datasets import LEAST_DATASETS
 from kinview.evaluation.report.all_methods import AllMethods
 from kinview.evaluation.report.cells import METRICS, Results, texts, within_sentence
 from kinview.evaluation.report.corruption_words import corruption_words, noise_words
-from kinview.evaluation.report.figures import removes_values
+from kinview.evaluation.report.figures import counts_of
 from kinview.evaluation.report.reproduce import sources_of
 from kinview.evaluation.report.verdicts import test_name
 
 __all__ = ["methods_paragraph"]
 
+_DONE = {  # what was done, and what its rates are of
+    "values": ("Values were removed from the {where}", "of the observed values"),
+    "samples": ("A whole side was taken from samples of the {where}", "of the samples"),
+    "severity": ("Values of the {where} were changed", "severity"),
+}
 _DEMSAR = "Demšar, J. (2006). Statistical comparisons of classifiers over multiple data sets. JMLR 7, 1-30."
 _HOLM = "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statistics 6, 65-70."
 _BENAVOLI = (
@@ -170,11 +175,11 @@ def _conditions(results: Results, conditions: pd.DataFrame) -> list[str]:
     touched = conditions[conditions["corruption"] != "none"]
     sources = sources_of(results)
     said = touched["corruption"].map(corruption_words)
-    removed = touched["corruption"].map(removes_values).rename("removed")
+    counted = touched["corruption"].map(counts_of).rename("counted")
     partly = said.map(lambda words: bool(words.whom)).rename("partly")
-    for (side, removes, some), rows in touched.groupby(["corrupt", removed, partly], sort=False):
+    for (side, counts, some), rows in touched.groupby(["corrupt", counted, partly], sort=False):
         pretrained = "" if sources else _pretrained(rows)
-        found.append(_corrupted(str(side), rows, pretrained, removes=bool(removes), some=bool(some)))
+        found.append(_corrupted(str(side), rows, pretrained, counts=str(counts), some=bool(some)))
     if sources:
         found.append(
             f"What trains without labels was pre-trained on {_listed(sources)} instead of the data set itself."
@@ -192,21 +197,18 @@ def _conditions(results: Results, conditions: pd.DataFrame) -> list[str]:
     return found
 
 
-def _corrupted(side: str, rows: pd.DataFrame, pretrained: str, *, removes: bool, some: bool) -> str:
+def _corrupted(side: str, rows: pd.DataFrame, pretrained: str, *, counts: str, some: bool) -> str:
     """What was done to which part, at which rates; where the parts differ in rate, that of each."""
     where = {"both": "training and test part", "train": "training part", "test": "test part"}.get(side, side)
     kinds = _listed(sorted({str(corruption_words(label)) for label in rows["corruption"]}))
-    unit = "of the observed values" if removes else "severity"
-    unit += " of that group alone" if some else ""
+    done, unit = _DONE[counts]
+    unit += " there alone" if some else ""
     rates = f"{_percents(rows['severity'])} {unit}"
     if side == "both" and (rows["severity"] != rows["severity_test"]).any():
         rates += (
             f" in the training part and {_percents(rows['severity_test'])} in the test part, unequal rates included"
         )
-    done = f"Values were removed from the {where}" if removes else f"Values of the {where} were changed"
-    if all(str(label).startswith("modality_missing") for label in rows["corruption"]):
-        done, rates = f"One side was taken from samples of the {where}", f"{_percents(rows['severity'])} of the samples"
-    return f"{done} by {kinds} at {rates}{pretrained}."
+    return f"{done.format(where=where)} by {kinds} at {rates}{pretrained}."
 
 
 def _pretrained(rows: pd.DataFrame) -> str:

@@ -331,7 +331,7 @@ def _meanings(touched: pd.DataFrame) -> list[str]:
             "values or times the severity that came out, such as the root mean square of noise in standard deviations; "
             "of static columns the fraction of their values, of a missing modality that of the samples)"
         )
-    if any(corruption_words(label).whom for label in touched["corruption"]):
+    if any(label.startswith("subgroup") for label in touched["corruption"]):
         found.append(
             "of a corruption of a group the head says the rate within the group, the cells that over all samples"
         )

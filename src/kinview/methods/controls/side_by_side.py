@@ -102,7 +102,7 @@ class SideBySide(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
             raise ValueError(
                 f"the side {name!r} must be given a method that reads it and uses no labels; got {given!r}"
             )
-        if "random_state" in model.get_params(deep=False):
+        if getattr(model, "random_state", 0) is None:  # one that was asked for stays
             model.set_params(random_state=self.random_state)
         rows = as_container(side.rows())
         Z = np.asarray(model.fit(rows).transform(rows), dtype=np.float64)
