@@ -247,7 +247,7 @@ def counts_of(corruption: str) -> Counts:
     ('values', 'severity', 'samples')
     """
     name = corruption_words(corruption).what.split("(", 1)[0]
-    found: Counts = corruptions[name].target.counts if name in corruptions else "severity"
+    found: Counts = getattr(corruptions[name].target, "counts", "values") if name in corruptions else "severity"
     return found
 
 
