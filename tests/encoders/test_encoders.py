@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from typing import Any
 
 import hypothesis.strategies as st
@@ -18,10 +20,10 @@ from kinview.encoders import (
     MLPEncoder,
     SeriesEncoder,
     TableFrontEnd,
+    dilated_conv,
     encoders,
     pool,
 )
-from kinview.encoders.dilated_conv import dilated_conv
 from kinview.encoders.mlp import mlp
 from kinview.encoders.pooling import multiscale, window_max
 from kinview.methods import SimCLR
@@ -42,58 +44,74 @@ def gappy(n: int = 5, channels: int = 2, steps: int = 12) -> Tensor:
     return with_gaps(torch.randn(n, channels, steps, generator=gen(1)))
 
 
-# --- the convolution -------------------------------------------------------------------------------------------------
+# --- the encoder's blocks --------------------------------------------------------------------------------------------
+
+View = tuple[Tensor, Tensor, Tensor]
 
 
-def conv1d(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
-    same = dilation * (weight.shape[2] // 2)
-    return F.conv1d(x.permute(1, 2, 0), weight, bias, padding=same, dilation=dilation).permute(2, 0, 1)
+def by_conv1d(network: DilatedConvEncoder, view: View) -> Tensor:
+    """The encoder written down with torch's own convolution, one view at a time."""
+    features, lengths, observed = view
+    inside = (torch.arange(features.shape[2]) < lengths[:, None]).to(features)[:, None, :]
+    x = network.input_fc(features.transpose(1, 2)).transpose(1, 2) * observed[:, None, :]
+    for block in network.blocks:
+        d = block.dilation
+        h = F.conv1d(F.gelu(x), block.conv1.weight, block.conv1.bias, padding=d, dilation=d)
+        h = F.conv1d(F.gelu(h) * inside, block.conv2.weight, block.conv2.bias, padding=d, dilation=d)
+        own = block.projector
+        x = (h + (x if own is None else F.conv1d(x, own.weight, own.bias))) * inside
+    return x
 
 
-@settings(deadline=None, max_examples=80)
+def some_view(steps: int, full: bool, draw: torch.Generator) -> View:
+    features = torch.randn(3, 4, steps, generator=draw, dtype=torch.float64)
+    lengths = torch.full((3,), steps) if full else torch.randint(0, steps + 1, (3,), generator=draw)
+    observed = (torch.arange(steps) < lengths[:, None]) & (torch.rand(3, steps, generator=draw) < 0.8)
+    return features, lengths, observed
+
+
+@settings(deadline=None, max_examples=60)
 @given(
-    steps=st.integers(1, 20),
-    n=st.integers(1, 3),
-    wide=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    kernel=st.sampled_from([1, 3, 5]),
-    dilation=st.integers(1, 40),
+    steps=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    full=st.booleans(),
+    depth=st.integers(0, 3),
+    cached=st.booleans(),
+    cut=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_dilated_conv_equals_conv1d(
-    steps: int, n: int, wide: tuple[int, int], kernel: int, dilation: int, seed: int
+def test_views_that_go_through_together_are_what_conv1d_makes_of_each(
+    steps: list[int], full: bool, depth: int, cached: bool, cut: bool, seed: int
 ) -> None:
     draw = gen(seed)
-    x = torch.randn(steps, n, wide[0], generator=draw, dtype=torch.float64)
-    weight = torch.randn(wide[1], wide[0], kernel, generator=draw, dtype=torch.float64)
-    bias = torch.randn(wide[1], generator=draw, dtype=torch.float64)
-    upstream = torch.randn(steps, n, wide[1], generator=draw, dtype=torch.float64)
-    values, gradients = [], []
-    for function in (dilated_conv, conv1d):
-        inputs = [value.clone().requires_grad_() for value in (x, weight, bias)]
-        out = function(*inputs, dilation)
-        values.append(out.detach())
-        gradients.append(torch.autograd.grad(out, inputs, upstream))
-    torch.testing.assert_close(values[0], values[1], rtol=1e-12, atol=1e-12)
-    for ours, theirs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    network = encoder(depth=depth).double()
+    views = [some_view(length, full or k == 0, draw) for k, length in enumerate(steps)]
+    kept = [slice(length // 3, length - length // 4) if cut else slice(0, length) for length in steps]
+    values, gradients, inputs = [], [], [view[0].requires_grad_() for view in views]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dilated_conv, "_CACHED", 2**19 if cached else 0)
+        for together in (True, False):
+            if together:
+                found = network.encode_together(views, kept)
+            else:
+                found = [by_conv1d(network, view)[:, :, part] for view, part in zip(views, kept, strict=True)]
+            values.append([one.detach() for one in found])
+            weighted = sum((one * torch.cos(torch.arange(one.numel()).view(one.shape))).sum() for one in found)
+            assert isinstance(weighted, Tensor)
+            gradients.append(torch.autograd.grad(weighted, [*inputs, *network.blocks.parameters()]))
+    for ours, theirs in zip(values[0] + list(gradients[0]), values[1] + list(gradients[1]), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize(("steps", "dilation"), [(6, 1), (6, 4), (3, 3), (1, 8)])
-def test_dilated_conv_passes_gradcheck(steps: int, dilation: int) -> None:
-    draw = gen()
-    x = (
-        torch.randn(2, 3, steps, generator=draw, dtype=torch.float64).permute(2, 0, 1).requires_grad_()
-    )  # not contiguous
-    weight = torch.randn(2, 3, 3, generator=draw, dtype=torch.float64, requires_grad=True)
-    bias = torch.randn(2, generator=draw, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda *inputs: dilated_conv(*inputs, dilation), (x, weight, bias))
-
-
-def test_dilated_conv_leaves_its_input_alone() -> None:
-    x = torch.randn(7, 2, 3, generator=gen())
+def test_a_block_leaves_its_input_alone_and_its_taps_are_matrices_in_memory() -> None:
+    network = encoder(depth=1)
+    x = torch.randn(12, 5, generator=gen())
     before = x.clone()
-    dilated_conv(x, torch.ones(2, 3, 3), torch.ones(2), 2)
+    network.blocks[0](x, [(4, 3)], None)
     assert torch.equal(x, before)
+    restored = encoder(depth=1)
+    restored.load_state_dict(copy.deepcopy(network).state_dict())
+    for one in (network, restored, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        assert all(one.get_parameter(f"blocks.0.{name}.weight")[:, :, 1].is_contiguous() for name in ("conv1", "conv2"))
 
 
 # --- the encoder -----------------------------------------------------------------------------------------------------

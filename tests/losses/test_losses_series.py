@@ -213,6 +213,42 @@ def test_far_pairs_stay_exact_in_float32() -> None:
     assert torch.isfinite(torch.autograd.grad(temporal_contrastive(z1.requires_grad_(), z2), z1)[0]).all()
 
 
+@pytest.mark.parametrize("soft", [None, 0.3])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 2.0, 12.0, 200.0])
+def test_one_shift_for_all_rows_and_one_for_each_agree_in_float32(
+    monkeypatch: pytest.MonkeyPatch, scale: float, soft: float | None
+) -> None:
+    """Rows of one length, of lengths that lie apart, and of lengths whose exponentials no common shift could hold."""
+    z = [scale * torch.randn(3, 5, 9, generator=gen(k)) * torch.linspace(0.2, 1, 9) for k in range(2)]
+
+    def found(dtype: torch.dtype) -> tuple[Tensor, ...]:
+        views = [view.to(dtype).requires_grad_() for view in z]
+        value = hierarchical(*views, temporal_sharpness=soft)
+        return (value.detach(), *torch.autograd.grad(value, views))
+
+    one_shift = found(torch.float32)
+    shifted = _self_contrast._common_shift(torch.cat(z, dim=2).transpose(1, 2))
+    assert (shifted is None) == (scale > 10)
+    monkeypatch.setattr(_self_contrast, "_common_shift", lambda z: None)
+    for dtype in (torch.float32, torch.float64):
+        for ours, theirs in zip(one_shift, found(dtype), strict=True):
+            torch.testing.assert_close(ours.double(), theirs.double(), rtol=2e-5, atol=2e-5 * float(theirs.abs().max()))
+
+
+def test_sums_that_would_lose_digits_under_one_shift_are_taken_again() -> None:
+    rows = torch.zeros(1, 4, 2)
+    rows[0, :, 0] = torch.tensor([10.0, 10.0, -10.0, -10.0])
+    rows[0, 3, 0] = -0.5  # its similarities lie far below the common shift
+    sums = _self_contrast._ShiftedSums(rows, torch.full((1, 1, 1), 100.0))
+    _self_contrast._sweep(rows, _self_contrast.Targets(), [((0, 4), (0, 4))], sums, keep=False)
+    assert not sums.hold()
+    value, gradient = _self_contrast.contrast(rows, _self_contrast.Targets(), True, True)
+    exact, slope = _self_contrast.contrast(rows.double(), _self_contrast.Targets(), True, True)
+    assert gradient is not None and slope is not None
+    torch.testing.assert_close(value.double(), exact, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient.double(), slope, rtol=1e-5, atol=1e-5)
+
+
 def test_hard_assignments_are_a_special_case_of_soft_ones() -> None:
     z1, z2 = draw(4, 3, 9), draw(4, 3, 9, seed=1)
     hard = hierarchical(z1, z2)

@@ -167,14 +167,25 @@ class SeriesEncoder(_Encoder):
         offset : Tensor, optional
             Position ``(n,)`` of the first step of each row in the series that it is cut from.
         """
+        return self.encode(*self.prepared(x, times=times, hide=hide, offset=offset))
+
+    def prepared(
+        self,
+        x: Float[Tensor, "n c t"],
+        *,
+        times: Float[Tensor, "n t"] | None = None,
+        hide: Bool[Tensor, "n t"] | None = None,
+        offset: Int64[Tensor, " n"] | None = None,
+    ) -> tuple[Float[Tensor, "n features t"], Int64[Tensor, " n"], Bool[Tensor, "n t"]]:
+        """What :meth:`encode` gets of series: features, valid lengths, and the steps that are shown and not hidden."""
         if "front_end" not in self._modules:
             known = x if hide is None else x.masked_fill(hide[:, None, :], torch.nan)
             filled = known if self.gaps is None else self.gaps(known, offset=offset)
-            return self.encode(filled, valid_lengths(known, times), self.shown(known, times, offset))
+            return filled, valid_lengths(known, times), self.shown(known, times, offset)
         features, observed = self.front_end(x, times, offset)
         if hide is not None:
             features, observed = features.masked_fill(hide[:, None, :], 0.0), observed & ~hide
-        return self.encode(features, valid_lengths(x, times), observed)
+        return features, valid_lengths(x, times), observed
 
     @abc.abstractmethod
     def encode(

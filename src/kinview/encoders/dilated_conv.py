@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,11 +12,14 @@ from torch import Tensor, nn
 
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
+from kinview.encoders.dropout import CheapDropout
 from kinview.encoders.front_end import DEFAULT_FILL, FillRule, FrontEndMode, MissingRule
 from kinview.encoders.masked import input_projection, inside, unless_full
 from kinview.parameters import check_fraction, check_integer
 
-__all__ = ["DilatedConvEncoder", "dilated_conv"]
+__all__ = ["DilatedConvEncoder"]
+
+_CACHED = 2**19  # values of a block (2 MiB) that a cache holds
 
 
 @encoders.register("dilated_conv", modality="time_series", reference="Yue et al., TS2Vec, AAAI 2022")
@@ -52,6 +56,7 @@ class DilatedConvEncoder(SeriesEncoder):
     Shapes: ``(n, C, T) -> (n, D, T)``. Steps beyond the end of a series are zero in the output (``masked``).
     The receptive field is ``receptive_field`` steps. On the CPU a convolution runs as one matrix product a tap over
     time-major rows; a tap whose shift is as long as the series would read zeros only and is left out. Both are exact.
+    Flips of the dropout share random words (:class:`kinview.encoders.dropout.CheapDropout`).
 
     References
     ----------
@@ -97,7 +102,7 @@ class DilatedConvEncoder(SeriesEncoder):
         self.blocks = nn.ModuleList(
             _Block(widths[i], widths[i + 1], dilation=2**i, final=i == depth) for i in range(depth + 1)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = CheapDropout(dropout)
 
     @property
     def receptive_field(self) -> int:
@@ -108,13 +113,50 @@ class DilatedConvEncoder(SeriesEncoder):
         self, features: Float[Tensor, "n c t"], lengths: Int64[Tensor, " n"], observed: Bool[Tensor, "n t"]
     ) -> Float[Tensor, "n d t"]:
         """Per-timestamp representations ``(n, D, T)``; steps that are not shown are zero after the projection."""
-        mask = self._mask(lengths, features)
-        h = self.input_fc(features.permute(2, 0, 1))  # (t, n, hidden): time-major, a dilated tap is a row slice
-        h = torch.where(observed.T[:, :, None], h, torch.zeros((), dtype=h.dtype, device=h.device))
+        (found,) = self.encode_together([(features, lengths, observed)], [slice(0, features.shape[2])])
+        return found
+
+    def encode_together(
+        self, views: Sequence[tuple[Tensor, Tensor, Tensor]], steps: Sequence[slice]
+    ) -> list[Float[Tensor, "n d t"]]:
+        """Per-timestamp representations of some steps of several views, which go through the network together.
+
+        Parameters
+        ----------
+        views : sequence of tuple
+            Features, lengths and observed steps of each, as :meth:`seen` gives them; they may differ in all sizes.
+        steps : sequence of slice
+            The steps of each that are asked for. The last block, the widest, computes no others where none of its
+            taps reads another step.
+
+        Returns
+        -------
+        list of Tensor
+            ``(n, D, steps)`` of each view.
+        """
+        rows = [self._projected(features, observed) for features, _, observed in views]
+        masks = [self._mask(lengths, features) for features, lengths, _ in views]
+        shapes = [(h.shape[0], h.shape[1]) for h in rows]
+        if any(mask is not None for mask in masks):
+            masks = [h.new_ones(*h.shape[:2], 1) if m is None else m for h, m in zip(rows, masks, strict=True)]
+            inside: Tensor | None = torch.cat([m.flatten(0, 1) for m in masks if m is not None])
+        else:
+            inside = None
+        h = torch.cat([part.flatten(0, 1) for part in rows]) if len(rows) > 1 else rows[0].flatten(0, 1)
         for block in self.blocks:
-            h = block(h, mask)
-        out: Tensor = self.dropout(h.permute(1, 2, 0))  # (n, d, t)
-        return out
+            assert isinstance(block, _Block)
+            if block.final and all(block.dilation >= length for length, _ in shapes):
+                h, inside, shapes, steps = _cut(h, inside, shapes, steps)
+            h = block(h, shapes, inside)
+        h, _, shapes, _ = _cut(h, None, shapes, steps)
+        h = self.dropout(h)
+        parts = h.split([length * n for length, n in shapes])
+        return [part.view(length, n, -1).permute(1, 2, 0) for part, (length, n) in zip(parts, shapes, strict=True)]
+
+    def _projected(self, features: Tensor, observed: Tensor) -> Float[Tensor, "t n hidden"]:
+        """Input projection, time-major: a dilated tap is a slice of rows then."""
+        h: Tensor = self.input_fc(features.permute(2, 0, 1))
+        return torch.where(observed.T[:, :, None], h, torch.zeros((), dtype=h.dtype, device=h.device))
 
     def _mask(self, lengths: Tensor, like: Tensor) -> Tensor | None:
         """(t, n, 1) ones up to the end of each series; None where nothing has to be masked."""
@@ -124,89 +166,165 @@ class DilatedConvEncoder(SeriesEncoder):
         return inside(lengths, steps).T.to(like.dtype)[:, :, None]
 
 
+Shapes = list[tuple[int, int]]
+"""Steps and series of views whose time-major rows stand one after the other."""
+
+
+def _cut(
+    h: Tensor, inside: Tensor | None, shapes: Shapes, steps: Sequence[slice]
+) -> tuple[Tensor, Tensor | None, Shapes, list[slice]]:
+    """Rows of the steps that are asked for alone, and which steps these are now."""
+    if all(part == slice(0, length) for (length, _), part in zip(shapes, steps, strict=True)):
+        return h, inside, shapes, list(steps)
+    places, start = [], 0
+    for (length, n), part in zip(shapes, steps, strict=True):
+        places.append(slice(start + part.start * n, start + part.stop * n))
+        start += length * n
+    shapes = [(part.stop - part.start, n) for (_, n), part in zip(shapes, steps, strict=True)]
+    h = torch.cat([h[place] for place in places])
+    inside = None if inside is None else torch.cat([inside[place] for place in places])
+    return h, inside, shapes, [slice(0, length) for length, _ in shapes]
+
+
 class _Block(nn.Module):
-    """Residual block on time-major rows (t, n, c)."""
+    """Residual block on time-major rows ``(rows, c)`` of one or several views."""
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int, final: bool) -> None:
         super().__init__()
         self.dilation = dilation
-        self.conv1 = nn.Conv1d(in_channels, out_channels, 3, dilation=dilation)
-        self.conv2 = nn.Conv1d(out_channels, out_channels, 3, dilation=dilation)
+        self.final = final
+        self.conv1 = _tap_major(nn.Conv1d(in_channels, out_channels, 3, dilation=dilation))
+        self.conv2 = _tap_major(nn.Conv1d(out_channels, out_channels, 3, dilation=dilation))
         self.projector = nn.Conv1d(in_channels, out_channels, 1) if in_channels != out_channels or final else None
 
-    def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
-        residual = x
-        if self.projector is not None:
-            residual = F.linear(x, self.projector.weight[:, :, 0], self.projector.bias)
-        h = _convolve(self.conv1, F.gelu(x))
-        h = F.gelu(h)
-        h = _convolve(self.conv2, h if inside is None else h * inside)
-        h = h + residual
+    def forward(self, x: Tensor, shapes: Shapes, inside: Tensor | None) -> Tensor:
+        weights = (self.conv1.weight, self.conv1.bias, self.conv2.weight, self.conv2.bias)
+        own = (None, None) if self.projector is None else (self.projector.weight, self.projector.bias)
+        if x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            result: Tensor = _ResidualBlock.apply(x, inside, shapes, self.dilation, *weights, *own)  # type: ignore[no-untyped-call]
+            return result
+        residual = x if self.projector is None else F.linear(x, self.projector.weight[:, :, 0], self.projector.bias)
+        h = F.gelu(self._convolved(self.conv1, F.gelu(x), shapes))
+        h = self._convolved(self.conv2, h if inside is None else h * inside, shapes) + residual
         return h if inside is None else h * inside
 
+    def _convolved(self, conv: nn.Conv1d, rows: Tensor, shapes: Shapes) -> Tensor:
+        parts = torch.split(rows, [length * n for length, n in shapes])
+        series = [part.view(length, n, -1).permute(1, 2, 0) for part, (length, n) in zip(parts, shapes, strict=True)]
+        found = [F.conv1d(x, conv.weight, conv.bias, padding=self.dilation, dilation=self.dilation) for x in series]
+        return torch.cat([y.permute(2, 0, 1).flatten(0, 1) for y in found])
 
-def _convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
-    assert conv.bias is not None
-    return dilated_conv(x, conv.weight, conv.bias, conv.dilation[0])
+
+def _tap_major(conv: nn.Conv1d) -> nn.Conv1d:
+    """The convolution, the weights of a tap side by side in memory: it is a matrix then, and need not be copied."""
+    conv.weight = nn.Parameter(conv.weight.detach().permute(2, 0, 1).contiguous().permute(1, 2, 0))
+    return conv
 
 
-def dilated_conv(
-    x: Float[Tensor, "t n c"], weight: Float[Tensor, "out c kernel"], bias: Float[Tensor, " out"], dilation: int
-) -> Float[Tensor, "t n out"]:
-    """Same-length dilated convolution of time-major rows, equal to ``conv1d`` with zero padding.
+class _ResidualBlock(torch.autograd.Function):
+    """A block as one node: a product a tap on slices of rows, taps that would read only padding are skipped.
 
-    ``y[t] = b + Σ_j W_j x[t + (j − k//2)·dilation]`` with x = 0 outside.
-
-    Examples
-    --------
-    >>> x, w, b = torch.arange(4.0).reshape(4, 1, 1), torch.ones(1, 1, 3), torch.zeros(1)
-    >>> dilated_conv(x, w, b, dilation=1).flatten().tolist()
-    [1.0, 3.0, 6.0, 5.0]
+    Kept for the gradient are the rows before each GELU, and the GELUs themselves where they are small: beyond a
+    cache's size it is as fast to compute them again, and half the memory.
     """
-    if x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-        result: Tensor = _DilatedConv.apply(x, weight, bias, dilation)  # type: ignore[no-untyped-call]
-        return result
-    same = dilation * (weight.shape[2] // 2)
-    return F.conv1d(x.permute(1, 2, 0), weight, bias, padding=same, dilation=dilation).permute(2, 0, 1)
-
-
-class _DilatedConv(torch.autograd.Function):
-    """One matrix product a tap on contiguous row slices; taps that would read only padding are skipped."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
-        steps, n, channels = x.shape
-        rows = x.reshape(steps * n, channels)
-        taps = _taps(weight.shape[2], dilation, steps, n)
-        out = torch.addmm(bias, rows, weight[:, :, weight.shape[2] // 2].T)
-        for tap, read, write in taps:
-            out[write].addmm_(rows[read], weight[:, :, tap].T)
-        ctx.save_for_backward(rows, weight)
-        ctx.shape, ctx.taps = x.shape, taps
-        return out.view(steps, n, weight.shape[0])
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        inside: Tensor | None,
+        shapes: Shapes,
+        dilation: int,
+        weight1: Tensor,
+        bias1: Tensor,
+        weight2: Tensor,
+        bias2: Tensor,
+        own_weight: Tensor | None,
+        own_bias: Tensor | None,
+    ) -> Tensor:
+        taps = _taps(dilation, shapes)
+        first = F.gelu(x)
+        h = _convolve(first, weight1, bias1, taps)
+        second = _activated(h, inside)
+        out = _convolve(second, weight2, bias2, taps)
+        if own_weight is None:
+            out += x
+        else:
+            assert own_bias is not None
+            out.addmm_(x, own_weight[:, :, 0].T).add_(own_bias)
+        if inside is not None:
+            out *= inside
+        kept = (first, second) if h.numel() <= _CACHED else (None, None)
+        ctx.save_for_backward(x, inside, h, *kept, weight1, weight2, own_weight)
+        ctx.taps = taps
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        rows, weight = ctx.saved_tensors
-        grad = grad.reshape(rows.shape[0], weight.shape[0])
-        centre = weight.shape[2] // 2
-        grad_rows = grad @ weight[:, :, centre]
-        grad_weight = torch.zeros(weight.shape[2], *weight.shape[:2], dtype=weight.dtype)
-        torch.mm(grad.T, rows, out=grad_weight[centre])
-        for tap, read, write in ctx.taps:
-            grad_rows[read].addmm_(grad[write], weight[:, :, tap])
-            torch.mm(grad[write].T, rows[read], out=grad_weight[tap])
-        return grad_rows.view(ctx.shape), grad_weight.permute(1, 2, 0), grad.sum(dim=0), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, inside, h, first, second, weight1, weight2, own_weight = ctx.saved_tensors
+        if inside is not None:
+            grad = grad * inside
+        grad = grad.contiguous()
+        grad_bias = grad.sum(dim=0)
+        second = _activated(h, inside) if second is None else second
+        back, grad_weight2 = _convolve_back(grad, second, weight2, ctx.taps)
+        del second
+        if inside is not None:
+            back *= inside
+        back = torch.ops.aten.gelu_backward(back, h)
+        grad_bias1 = back.sum(dim=0)
+        first = F.gelu(x) if first is None else first
+        back, grad_weight1 = _convolve_back(back, first, weight1, ctx.taps)
+        del first
+        back = torch.ops.aten.gelu_backward(back, x)
+        if own_weight is None:
+            return (back.add_(grad), None, None, None, grad_weight1, grad_bias1, grad_weight2, grad_bias, None, None)
+        grad_own = torch.mm(grad.T, x)[:, :, None]
+        back.addmm_(grad, own_weight[:, :, 0])
+        return (back, None, None, None, grad_weight1, grad_bias1, grad_weight2, grad_bias, grad_own, grad_bias.clone())
 
 
-def _taps(kernel: int, dilation: int, steps: int, n: int) -> list[tuple[int, slice, slice]]:
-    """(tap, rows it reads, rows it writes) of every tap but the centre whose shift stays inside the series."""
-    taps = []
-    for tap in range(kernel):
-        shift = (tap - kernel // 2) * dilation
-        if shift == 0 or abs(shift) >= steps:
-            continue
-        first, last = max(0, shift) * n, (steps + min(0, shift)) * n
-        taps.append((tap, slice(first, last), slice(first - shift * n, last - shift * n)))
+Tap = tuple[int, slice, slice]
+
+
+def _taps(dilation: int, shapes: Shapes) -> list[Tap]:
+    """(tap, rows it reads, rows it writes) of every tap but the centre whose shift stays inside a series."""
+    taps, start = [], 0
+    for steps, n in shapes:
+        if dilation < steps:
+            early, late = slice(start, start + (steps - dilation) * n), slice(start + dilation * n, start + steps * n)
+            taps += [(0, early, late), (2, late, early)]
+        start += steps * n
     return taps
+
+
+def _activated(h: Tensor, inside: Tensor | None) -> Tensor:
+    activated = F.gelu(h)
+    return activated if inside is None else activated.mul_(inside)
+
+
+def _convolve(rows: Tensor, weight: Tensor, bias: Tensor, taps: list[Tap]) -> Tensor:
+    """Same-length convolution of kernel 3: ``y[t] = b + Σ_j W_j x[t + (j − 1)·dilation]`` with x = 0 outside."""
+    matrices = weight.permute(2, 1, 0)  # (tap, in, out)
+    out = torch.addmm(bias, rows, matrices[1])
+    for tap, read, write in taps:
+        out[write].addmm_(rows[read], matrices[tap])
+    return out
+
+
+def _convolve_back(grad: Tensor, rows: Tensor, weight: Tensor, taps: list[Tap]) -> tuple[Tensor, Tensor]:
+    """Gradients of the rows and of the weight."""
+    matrices = weight.permute(2, 0, 1)  # (tap, out, in)
+    grad_rows = grad @ matrices[1]
+    grad_weight = grad.new_zeros(matrices.shape) if not taps else grad.new_empty(matrices.shape)
+    torch.mm(grad.T, rows, out=grad_weight[1])
+    written = set[int]()
+    for tap, read, write in taps:
+        grad_rows[read].addmm_(grad[write], matrices[tap])
+        if tap in written:
+            grad_weight[tap].addmm_(grad[write].T, rows[read])
+        else:
+            torch.mm(grad[write].T, rows[read], out=grad_weight[tap])
+            written.add(tap)
+    return grad_rows, grad_weight.permute(1, 2, 0)

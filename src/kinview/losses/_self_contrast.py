@@ -6,13 +6,16 @@ A problem has m pairs, stacked to 2m rows z. With S = z zᵀ and the row itself 
 
 S is symmetric, so each tile above the diagonal is multiplied once and serves both of its sides. The dense mode keeps
 these tiles until the normalisers are known (1.5 products of the size of S); the tiled mode computes them a second time
-(2). Autograd through a log-softmax needs 3, and several matrices of that size.
+(2). Autograd through a log-softmax needs 3, and several matrices of that size. Where one shift suits all rows of a
+problem, exp S is symmetric as well: it is taken once, and the gradient needs no other one.
 """
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 
 import torch
@@ -23,6 +26,8 @@ __all__ = ["Targets", "contrast", "problems_at_once"]
 
 # (side of a tile, elements of S worked on at once): what stays in a CPU's cache; a GPU wants long kernels instead
 _SIZES = {"cpu": (512, 2**18), "other": (4096, 2**27)}
+
+_REACH = 60.0  # e^60 and e^−60 are far from the ends of float32, with room for terms that do not count
 
 Block = tuple[int, int]
 
@@ -76,34 +81,25 @@ def contrast(
     m = z.shape[1] // 2
     blocks = list(_blocks(m, _size(z.device)[0]))
     pairs = [(rows, columns) for k, rows in enumerate(blocks) for columns in blocks[k:]]
-    kept: dict[tuple[Block, Block], Tensor] = {}
-    maximum = z.new_full(z.shape[:2], -torch.inf)
-    total = torch.zeros_like(maximum)
-    twins = torch.empty_like(maximum)
-    attraction = z.new_zeros(())
-    for rows, columns in pairs:
-        similarity = _similarity(z, rows, columns)
-        if targets.weights is None:
-            _read_twins(similarity, rows, columns, m, twins)
-        else:
-            attraction = attraction + _attraction(similarity, targets.pull(m, rows, columns), rows == columns)
-        _accumulate(similarity, 2, rows, maximum, total)
-        if rows != columns:
-            _accumulate(similarity, 1, columns, maximum, total)
-        if dense and with_gradient:
-            kept[rows, columns] = similarity
+    shift = _common_shift(z)
+    sums: _Sums = _RowSums(z) if shift is None else _ShiftedSums(z, shift)
+    swept = _sweep(z, targets, pairs, sums, keep=dense and with_gradient)
+    if not sums.hold():
+        sums = _RowSums(z)
+        swept = _sweep(z, targets, pairs, sums, keep=dense and with_gradient)
+    twins, attraction, kept = swept
     omega = targets.totals(m)
     if omega is None:
-        value = ((maximum - twins) + total.log()).sum()  # in this order nothing cancels when pairs are far apart
+        value = ((sums.shifts - twins) + sums.total.log()).sum()  # in this order nothing cancels when pairs are far
     else:
-        value = (omega * (maximum + total.log())).sum() - attraction
+        value = (omega * (sums.shifts + sums.total.log())).sum() - attraction
     if not with_gradient:
         return value, None
-    factor = total.reciprocal() if omega is None else omega / total
-    gradient = torch.zeros_like(z)
+    factor = sums.total.reciprocal() if omega is None else omega / sums.total
+    gradient = torch.zeros_like(z) if len(blocks) > 1 else z
     for rows, columns in pairs:
-        similarity = kept.pop((rows, columns)) if dense else _similarity(z, rows, columns)
-        push = _push(similarity, rows, columns, maximum, factor)
+        tile = kept.pop((rows, columns)) if dense else sums.again(_similarity(z, rows, columns))
+        push = sums.push(tile, rows, columns, factor)
         if targets.weights is None:
             _subtract_twins(push, rows, columns, m)
         else:
@@ -114,6 +110,122 @@ def contrast(
         if rows != columns:
             gradient[:, slice(*columns)].baddbmm_(push.mT, z[:, slice(*rows)])
     return value, gradient
+
+
+def _sweep(
+    z: Tensor, targets: Targets, pairs: list[tuple[Block, Block]], sums: _Sums, *, keep: bool
+) -> tuple[Tensor, Tensor, dict[tuple[Block, Block], Tensor]]:
+    """Similarities of twins, the attraction under soft assignments, and tiles for the gradient; fills the sums."""
+    m = z.shape[1] // 2
+    kept: dict[tuple[Block, Block], Tensor] = {}
+    twins = z.new_empty(z.shape[:2])
+    attraction = z.new_zeros(())
+    for rows, columns in pairs:
+        similarity = _similarity(z, rows, columns)
+        if targets.weights is None:
+            _read_twins(similarity, rows, columns, m, twins)
+        else:
+            attraction = attraction + _attraction(similarity, targets.pull(m, rows, columns), rows == columns)
+        tile = sums.add(similarity, rows, columns)
+        if keep:
+            kept[rows, columns] = tile
+    return twins, attraction, kept
+
+
+class _Sums(abc.ABC):
+    """Sums of exponentials of each row, ``exp(shift) · total``, from tiles of which each serves both of its sides."""
+
+    shifts: Tensor
+    total: Tensor
+
+    @abc.abstractmethod
+    def add(self, similarity: Tensor, rows: Block, columns: Block) -> Tensor:
+        """Take a tile in; what is to be kept of it for the gradient, which may be the tile, overwritten."""
+
+    @abc.abstractmethod
+    def again(self, similarity: Tensor) -> Tensor:
+        """What :meth:`add` gave of a tile that was not kept."""
+
+    @abc.abstractmethod
+    def push(self, tile: Tensor, rows: Block, columns: Block, factor: Tensor) -> Tensor:
+        """The tile of Ω P + Pᵀ Ω, of what :meth:`add` gave."""
+
+    def hold(self) -> bool:
+        """Whether no sum has lost digits."""
+        return True
+
+
+class _ShiftedSums(_Sums):
+    """One shift for all rows of a problem: one exponential a pair serves both of its sides, and the gradient."""
+
+    def __init__(self, z: Tensor, shift: Float[Tensor, "problems 1 1"]) -> None:
+        self.shift = shift
+        self.shifts = shift[:, :, 0].expand(z.shape[:2])
+        self.total = z.new_zeros(z.shape[:2])
+
+    def add(self, similarity: Tensor, rows: Block, columns: Block) -> Tensor:
+        tile = self.again(similarity)
+        self.total[:, slice(*rows)] += tile.sum(2)
+        if rows != columns:
+            self.total[:, slice(*columns)] += tile.sum(1)
+        return tile
+
+    def again(self, similarity: Tensor) -> Tensor:
+        return similarity.sub_(self.shift).exp_()
+
+    def push(self, tile: Tensor, rows: Block, columns: Block, factor: Tensor) -> Tensor:
+        return tile.mul_(factor[:, slice(*rows), None] + factor[:, None, slice(*columns)])
+
+    def hold(self) -> bool:
+        return bool(self.total.amin() >= math.exp(-_REACH))
+
+
+class _RowSums(_Sums):
+    """Each row has its largest similarity for a shift: nothing is lost, however far apart the rows are."""
+
+    def __init__(self, z: Tensor) -> None:
+        self.shifts = z.new_full(z.shape[:2], -torch.inf)
+        self.total = z.new_zeros(z.shape[:2])
+
+    def add(self, similarity: Tensor, rows: Block, columns: Block) -> Tensor:
+        self._accumulate(similarity, 2, rows)
+        if rows != columns:
+            self._accumulate(similarity, 1, columns)
+        return similarity
+
+    def again(self, similarity: Tensor) -> Tensor:
+        return similarity
+
+    def push(self, tile: Tensor, rows: Block, columns: Block, factor: Tensor) -> Tensor:
+        one = (tile - self.shifts[:, slice(*rows), None]).exp_().mul_(factor[:, slice(*rows), None])
+        if rows == columns:
+            return one + one.mT
+        other = tile.sub_(self.shifts[:, None, slice(*columns)]).exp_()
+        return one.addcmul_(other, factor[:, None, slice(*columns)])
+
+    def _accumulate(self, similarity: Tensor, dim: int, rows: Block) -> None:
+        """Add a tile to the running maximum and sum of exponentials of some rows."""
+        before, so_far = self.shifts[:, slice(*rows)], self.total[:, slice(*rows)]
+        after = torch.maximum(before, similarity.amax(dim))
+        # a row that has met only itself is at −inf still: it waits at 0, which keeps −inf − (−inf) out
+        shift = after.masked_fill(after == -torch.inf, 0)
+        so_far.mul_((before - shift).exp_()).add_((similarity - shift.unsqueeze(dim)).exp_().sum(dim))
+        before.copy_(after)
+
+
+def _common_shift(z: Float[Tensor, "problems rows d"]) -> Float[Tensor, "problems 1 1"] | None:
+    """A shift that keeps every exponential finite: midway between the squared lengths, which bound the similarities.
+
+    None where they are too far apart, and off the CPU, which would have to wait for the answer.
+    """
+    if z.device.type != "cpu":
+        return None
+    lengths = torch.linalg.vecdot(z, z)
+    lowest, highest = lengths.amin(1), lengths.amax(1)
+    if not bool((highest - lowest).amax() < 2 * _REACH):
+        return None
+    midway: Tensor = (highest + lowest) / 2
+    return midway[:, None, None]
 
 
 def _size(device: torch.device) -> tuple[int, int]:
@@ -147,25 +259,6 @@ def _attraction(similarity: Tensor, pull: Tensor, diagonal: bool) -> Tensor:
     if diagonal:
         return (similarity.masked_fill(similarity == -torch.inf, 0) * pull).sum() / 2
     return (similarity * pull).sum()
-
-
-def _accumulate(similarity: Tensor, dim: int, rows: Block, maximum: Tensor, total: Tensor) -> None:
-    """Add a tile to the running maximum and sum of exponentials of some rows."""
-    before, so_far = maximum[:, slice(*rows)], total[:, slice(*rows)]
-    after = torch.maximum(before, similarity.amax(dim))
-    # a row that has met only itself is at −inf still: it waits at 0, which keeps −inf − (−inf) out
-    shift = after.masked_fill(after == -torch.inf, 0)
-    so_far.mul_((before - shift).exp_()).add_((similarity - shift.unsqueeze(dim)).exp_().sum(dim))
-    before.copy_(after)
-
-
-def _push(similarity: Tensor, rows: Block, columns: Block, maximum: Tensor, factor: Tensor) -> Tensor:
-    """The tile of Ω P + Pᵀ Ω."""
-    one = (similarity - maximum[:, slice(*rows), None]).exp_().mul_(factor[:, slice(*rows), None])
-    if rows == columns:
-        return one + one.mT
-    other = similarity.sub_(maximum[:, None, slice(*columns)]).exp_()
-    return one.addcmul_(other, factor[:, None, slice(*columns)])
 
 
 def _read_twins(similarity: Tensor, rows: Block, columns: Block, m: int, twins: Tensor) -> None:

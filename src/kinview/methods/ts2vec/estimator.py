@@ -92,8 +92,8 @@ class TS2VecMethod(Method):
             views = with_something_observed(views)
             if not len(views[0]):
                 return self.nothing_to_learn()
-        shared = [self._encode(view)[:, :, _shared_steps(view)] for view in views]
-        return LossResult(self.contrast(*shared))
+        seen = [self.encoder.prepared(view.x, **_beside(view)) for view in views]
+        return LossResult(self.contrast(*self.encoder.encode_together(seen, [_shared_steps(view) for view in views])))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Per-timestamp representations pooled over the steps that count; see :meth:`observed`."""
@@ -136,9 +136,7 @@ class TS2VecMethod(Method):
         return torch.arange(batch.x.shape[2], device=batch.x.device) < lengths[:, None]
 
     def _encode(self, batch: Batch) -> Tensor:
-        hide = batch.extra.get("hide")
-        assert hide is None or isinstance(hide, Tensor)
-        z: Tensor = self.encoder(batch.x, times=batch.times, hide=hide, offset=offset_of(batch))
+        z: Tensor = self.encoder(batch.x, **_beside(batch))
         return z
 
     def _window(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -394,6 +392,13 @@ class TS2Vec(SeriesEstimator):
         if rows.x.shape[2] < shortest:
             return f"its crops need series of at least {shortest} steps, the longest has {rows.x.shape[2]}"
         return None
+
+
+def _beside(view: Batch) -> dict[str, Tensor | None]:
+    """What the encoder reads beside the values."""
+    hide = view.extra.get("hide")
+    assert hide is None or isinstance(hide, Tensor)
+    return {"times": view.times, "hide": hide, "offset": offset_of(view)}
 
 
 def _placed(view: Batch, offset: Tensor | None) -> Batch:
