@@ -18,7 +18,7 @@ from kinview.methods import connections
 from kinview.methods.cmcr.method import PSEUDO, CMCRMethod
 from kinview.methods.cmcr.reader import ProjectionReader, memory_of
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.base import as_trainer, own_copy
+from kinview.methods.estimators.base import as_trainer, own_copy, unfrozen
 from kinview.methods.estimators.model_file import rebuilt
 from kinview.methods.estimators.paired import OTHER_SIDE, PairedEstimator
 from kinview.methods.estimators.side_readers import SideReader
@@ -29,7 +29,7 @@ from kinview.training.settings import settings_of
 __all__ = ["CMCR"]
 
 _PLACES = ("first", "second")
-FEWEST_ROWS_STEPS = 300
+_EPOCHS, _FEWEST_STEPS = 36, 300
 _AT_ONCE = 1024  # shared items that are compared with a memory at once
 
 
@@ -124,7 +124,8 @@ class CMCR(PairedEstimator):
         None,
         "method",
         words="estimator",
-        doc="*Fitted* model of pairs of the first side and the shared one, with a common space.",
+        doc="*Fitted* model of pairs of the first side and the shared one, with a common space (wrap it in "
+        ":class:`sklearn.frozen.FrozenEstimator` for ``clone``, which forgets what was fitted).",
     )
     second: Any = spec(
         None, "method", words="estimator", doc="*Fitted* model of pairs of the shared side and the second one."
@@ -176,8 +177,8 @@ class CMCR(PairedEstimator):
         Raises
         ------
         ValueError
-            If ``first`` or ``second`` is no fitted model with a common space, they share no side, or there are no
-            samples of a side.
+            If ``first`` or ``second`` is no fitted model with a common space, or is a CMCR itself, they share no side,
+            or there are no samples of a side.
         """
         return super().fit(X, y, groups=groups, extra=extra)
 
@@ -251,7 +252,7 @@ class CMCR(PairedEstimator):
         defaults = super()._training_defaults(batch)
         given = settings_of(as_trainer(self.trainer).merged({**defaults, "max_epochs": 1}))
         an_epoch = math.ceil(len(batch) / given.batch_size)
-        return {**defaults, "max_epochs": max(36, math.ceil(FEWEST_ROWS_STEPS / an_epoch))}
+        return {**defaults, "max_epochs": max(_EPOCHS, math.ceil(_FEWEST_STEPS / an_epoch))}
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file, those of both models among them."""
@@ -285,10 +286,11 @@ def _both(X: Any) -> tuple[Any, Any]:
 
 def _model(place: str, given: Any) -> Any:
     """Own copy of a fitted model of pairs."""
-    suitable = isinstance(given, PairedEstimator) and given.projects and not isinstance(given, CMCR)
-    if not suitable or not given.__sklearn_is_fitted__():
+    model = unfrozen(given)
+    suitable = isinstance(model, PairedEstimator) and model.projects and not isinstance(model, CMCR)
+    if not suitable or not model.__sklearn_is_fitted__():
         raise ValueError(
-            f"{place} must be a fitted model of pairs with a common space, such as CLIP().fit(pairs); got {given!r}"
-            f"{', which is not fitted' if suitable else ''}"
+            f"{place} must be a fitted model of pairs with a common space, such as CLIP().fit(pairs), and no CMCR; got "
+            f"{given!r}{', which is not fitted' if suitable else ''}"
         )
-    return own_copy(given)
+    return own_copy(model)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 import torch
 from jaxtyping import Float
+from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from kinview.augmentations import augmentations
@@ -43,7 +44,7 @@ from kinview.training.settings import resolve_device, settings_of, warn_of_batch
 from kinview.training.trainer import Trainer, as_trainer
 from kinview.training.watched import WatchedSamples
 
-__all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy"]
+__all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy", "unfrozen"]
 
 _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
 
@@ -124,6 +125,12 @@ class EstimatorCore(FromPickle, Capabilities):
     def fitted_network(self) -> EstimatorCore | None:
         """Itself, once it is fitted."""
         return self if hasattr(self, "method_") else None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Parameters as a file describes them: a frozen estimator is the one inside."""
+        given = self.get_params(deep=False)  # type: ignore[attr-defined]
+        return {name: unfrozen(value) for name, value in given.items()}
 
     @property
     def uses(self) -> frozenset[str]:
@@ -355,10 +362,9 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         """What a checkpoint of this training belongs to."""
-        given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
         return {
             "method": type(self).__name__,
-            **described_parameters(self, given),
+            **described_parameters(self, self.config),
             "seed": seed,
             "data": fingerprint(rows),
         }
@@ -452,3 +458,8 @@ def own_copy(estimator: EstimatorCore) -> EstimatorCore:
     twin = copy.copy(estimator)
     twin.method_ = copy.deepcopy(estimator.method_).to("cpu").eval()
     return twin
+
+
+def unfrozen(given: Any) -> Any:
+    """The estimator inside a ``FrozenEstimator``, which ``clone`` leaves fitted; anything else as it is."""
+    return given.estimator if isinstance(given, FrozenEstimator) else given

@@ -9,12 +9,11 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 
 from kinview.data.modality import NOUNS, SERIES, TABLE
 from kinview.data.panel import Panel
 from kinview.methods import methods
-from kinview.methods.estimators.base import EstimatorCore, own_copy
+from kinview.methods.estimators.base import EstimatorCore, own_copy, unfrozen
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.tabular import TabularEstimator
 
@@ -38,7 +37,7 @@ def locked_model(parameter: str, given: Any, rows: Panel | pd.DataFrame, seed: i
         If it reads samples of another kind, or is no model of kinview with representations; the parameter is named.
     """
     modality = SERIES if isinstance(rows, Panel) else TABLE
-    given = given.estimator if isinstance(given, FrozenEstimator) else given
+    given = unfrozen(given)
     built = methods.build(_USUAL[modality] if given is None else given, for_modality=modality)
     fitted = getattr(built, "fitted_network", None)
     model = fitted or built

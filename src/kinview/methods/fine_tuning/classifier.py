@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
@@ -27,7 +26,14 @@ from kinview.data.splits import holdout
 from kinview.methods import classifiers, methods
 from kinview.methods.controls.random_init import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.base import EstimatorCore, as_trainer, described_parameters, fingerprint, own_copy
+from kinview.methods.estimators.base import (
+    EstimatorCore,
+    as_trainer,
+    described_parameters,
+    fingerprint,
+    own_copy,
+    unfrozen,
+)
 from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
@@ -201,11 +207,6 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         return labels
 
     @property
-    def config(self) -> dict[str, Any]:
-        """Parameters as a file describes them: a frozen encoder is the one inside."""
-        return {**self.get_params(deep=False), "encoder": _unwrapped(self.encoder)}
-
-    @property
     def _tuned(self) -> FineTuningMethod:
         assert isinstance(self.method_, FineTuningMethod)
         return self.method_
@@ -213,7 +214,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     @property
     def _reads_pairs(self) -> bool:
         """Whether the encoder reads pairs."""
-        given = _unwrapped(self.encoder)
+        given = unfrozen(self.encoder)
         made = given if given is None or isinstance(given, Capabilities) else methods.build(given)
         inner = None if made is None else made.fitted_network or made
         return getattr(inner, "modality", None) == PAIRED
@@ -240,7 +241,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     ) -> EstimatorCore:
         """Own copy of a fitted encoder, or one made on X; a method that uses labels is pre-trained with them."""
         modality = modality_of(X)
-        spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
+        spec = DEFAULT_METHODS[modality] if self.encoder is None else unfrozen(self.encoder)
         given = methods.build(spec, for_modality=modality)
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
@@ -402,10 +403,6 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
 def _labels(batch: Batch) -> Tensor:
     assert batch.y is not None
     return batch.y
-
-
-def _unwrapped(encoder: Any) -> Any:
-    return encoder.estimator if isinstance(encoder, FrozenEstimator) else encoder
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
