@@ -26,7 +26,7 @@ from kinview.parameters import anything, parameterised, spec
 from kinview.training.method import LossResult, Method, PairSizes, Sizes
 from kinview.training.rowwise import RowwiseMethod
 
-__all__ = ["PairedEmbedding", "PairedEmbeddingMethod", "Tower"]
+__all__ = ["LockedTower", "PairedEmbedding", "PairedEmbeddingMethod", "Tower"]
 
 
 class Tower(nn.Module):
@@ -79,7 +79,7 @@ class Tower(nn.Module):
         return layers[-1].out_features if layers else len(self.mean)
 
     def features(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """Representation of each row."""
+        """Representation of each row ``(n, d)`` by the encoder, of series pooled over time; before the projector."""
         if batch.x.ndim == 3:
             return pooled(self.encoder, batch.x, batch.times, self.pooling, offset_of(batch))
         out: Tensor = self.encoder(batch.x)
@@ -89,6 +89,28 @@ class Tower(nn.Module):
         """Projection of each row."""
         out: Tensor = self.projector(self.features(batch))
         return out
+
+
+class LockedTower(Tower):
+    """A side as a fitted model says it, and a head on that.
+
+    Parameters
+    ----------
+    width : int
+        Numbers that the model makes of a sample.
+    head : Module
+        From these into the common space; the identity where that is the model's own.
+    """
+
+    def __init__(self, width: int, head: nn.Module) -> None:
+        nn.Module.__init__(self)
+        self.encoder, self.projector = nn.Identity(), head
+        self.view = None
+        self.register_buffer("mean", torch.zeros(width))
+
+    def features(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """What the model said of each sample ``(n, width)``, as it came."""
+        return batch.x
 
 
 class PairedEmbeddingMethod(RowwiseMethod):

@@ -19,11 +19,11 @@ from kinview.methods.cmcr.method import PSEUDO, CMCRMethod
 from kinview.methods.cmcr.reader import ProjectionReader, memory_of
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import as_trainer, own_copy, unfrozen
-from kinview.methods.estimators.model_file import rebuilt
+from kinview.methods.estimators.model_file import restored_inner
 from kinview.methods.estimators.paired import OTHER_SIDE, PairedEstimator
 from kinview.methods.estimators.side_readers import SideReader
 from kinview.parameters import anything, parameterised, real, spec, whole
-from kinview.training.method import Method, Sizes
+from kinview.training.method import Method
 from kinview.training.settings import settings_of
 
 __all__ = ["CMCR"]
@@ -198,7 +198,7 @@ class CMCR(PairedEstimator):
         items = self._shared_items(models, common, pairs)
         memories = [memory_of(*each) for each in zip(models, own, pairs, _PLACES, strict=True)]
         readers: Any = tuple(
-            ProjectionReader(model, name, place, memory.shape[1])
+            ProjectionReader(model, memory.shape[1], place, name)
             for model, name, place, memory in zip(models, own, _PLACES, memories, strict=True)
         )
         self._readers = readers
@@ -254,22 +254,10 @@ class CMCR(PairedEstimator):
         an_epoch = math.ceil(len(batch) / given.batch_size)
         return {**defaults, "max_epochs": max(_EPOCHS, math.ceil(_FEWEST_STEPS / an_epoch))}
 
-    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Facts and tensors for a model file, those of both models among them."""
-        facts, tensors = super().fitted_state()
-        for reader in self._projections:
-            inside = reader.model.fitted_state()[1]
-            tensors = tensors | {f"{reader.place}/{name}": value for name, value in inside.items()}
-        return facts, tensors
-
     def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
-        model, place = rebuilt(config["of"], config["facts"]), str(config["place"])
-        own = {n.removeprefix(f"{place}/"): value for n, value in tensors.items() if n.startswith(f"{place}/")}
-        model.restore_fitted_state(config["facts"], own)
-        return ProjectionReader(model, str(config["side"]), place, int(config["width"]))
-
-    def _restore_network(self, sizes: Sizes, tensors: Mapping[str, Tensor]) -> None:
-        super()._restore_network(sizes, {name: value for name, value in tensors.items() if "/" not in name})
+        place = str(config["place"])
+        model = restored_inner(config, tensors, f"{place}/")
+        return ProjectionReader(model, int(config["width"]), place, str(config["side"]))
 
 
 def _both(X: Any) -> tuple[Any, Any]:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from kinview.data.batch import Batch
 from kinview.losses.cmcr import CMCR as CMCRLoss, spherical_noise
 from kinview.methods.estimators.paired import other_side
-from kinview.methods.lit import LockedTower
-from kinview.methods.paired_embedding import PairedEmbeddingMethod, Tower
+from kinview.methods.paired_embedding import LockedTower, PairedEmbeddingMethod, Tower
 from kinview.training.method import LossResult, PairSizes, Sizes
 
 __all__ = ["PSEUDO", "CMCRMethod"]

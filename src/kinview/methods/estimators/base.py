@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import itertools
 import os
 from collections.abc import Callable, Mapping
@@ -129,8 +130,7 @@ class EstimatorCore(FromPickle, Capabilities):
     @property
     def config(self) -> dict[str, Any]:
         """Parameters as a file describes them: a frozen estimator is the one inside."""
-        given = self.get_params(deep=False)  # type: ignore[attr-defined]
-        return {name: unfrozen(value) for name, value in given.items()}
+        return {name: unfrozen(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
 
     @property
     def uses(self) -> frozenset[str]:

@@ -29,6 +29,7 @@ from kinview.methods.estimators.base import EstimatorCore
 from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
 from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.side_readers import (
+    ModelReader,
     SeriesReader,
     SideReader,
     TableReader,
@@ -386,13 +387,16 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         return tags
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Facts and tensors for a model file."""
+        """Facts and tensors for a model file, those of models that read a side among them."""
         check_is_fitted(self)
         facts = {
             "sides": [{"name": name, **one.to_config()} for name, one in zip(self.names_, self._readers, strict=True)],
             "sizes": self.sizes_.to_config(),
         }
-        return facts, self.method_.inference_state()
+        tensors: dict[str, Tensor] = self.method_.inference_state()
+        for reader in self._readers:
+            tensors = tensors | reader.tensors() if isinstance(reader, ModelReader) else tensors
+        return facts, tensors
 
     def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
         """How a side is read, from a model file."""
@@ -405,7 +409,9 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         self._check_side(self.names_)
         self._readers = (self._restore_reader(first, tensors), self._restore_reader(second, tensors))
         self.training_ = None
-        self._restore_network(PairSizes.from_config(facts["sizes"]), tensors)
+        inside = tuple(f"{reader.place}/" for reader in self._readers if isinstance(reader, ModelReader))
+        network = {name: value for name, value in tensors.items() if not name.startswith(inside)}
+        self._restore_network(PairSizes.from_config(facts["sizes"]), network)
         self._is_fitted = True
 
 

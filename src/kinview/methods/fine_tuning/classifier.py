@@ -23,8 +23,9 @@ from kinview.data.labels import encode_target
 from kinview.data.modality import PAIRED, SERIES, TABLE, check_samples, modality_of
 from kinview.data.paired import PairedData
 from kinview.data.splits import holdout
+from kinview.files import tensors_under
 from kinview.methods import classifiers, methods
-from kinview.methods.controls.random_init import DEFAULT_METHODS
+from kinview.methods.default_methods import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import (
     EstimatorCore,
@@ -36,7 +37,7 @@ from kinview.methods.estimators.base import (
 )
 from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
-from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
+from kinview.methods.estimators.model_file import inner_state, restored_inner, without_run_fields
 from kinview.methods.estimators.paired import PairedEstimator, other_side
 from kinview.methods.estimators.series import SeriesEstimator, transferred
 from kinview.methods.estimators.table_columns import tags_of_tables
@@ -372,38 +373,31 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
         check_is_fitted(self)
-        facts, tensors = self.encoder_.fitted_state()
+        inside, tensors = inner_state(self.encoder_, "encoder/")
         head = {f"head/{name}": value for name, value in self._tuned.head.state_dict().items()}
         made = {
-            "of": described(self.encoder_, facts),
-            "facts": facts,
+            **inside,
             "repr_dim": self._repr_dim,
             "classes": self.classes_.tolist(),
             "classes_dtype": "object" if self.classes_.dtype == object else self.classes_.dtype.str,
         }
-        return made, {f"encoder/{name}": value for name, value in tensors.items()} | head
+        return made, tensors | head
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        encoder = rebuilt(facts["of"], facts["facts"])
-        encoder.restore_fitted_state(facts["facts"], _under(tensors, "encoder/"))
-        self.encoder_ = encoder
+        self.encoder_ = restored_inner(facts, tensors, "encoder/")
         kind = np.dtype(facts["classes_dtype"])
         if kind.itemsize > _LONGEST_LABEL:
             raise ValueError(f"its labels are said to be of {kind.itemsize:,} bytes; at most {_LONGEST_LABEL:,}")
         self.classes_ = np.array(facts["classes"], dtype=kind)
         self._repr_dim = facts["repr_dim"]
-        self._restore_head(_under(tensors, "head/"))
+        self._restore_head(tensors_under(tensors, "head/"))
         self.training_ = None
         for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(encoder, name):
-                setattr(self, name, getattr(encoder, name))
+            if hasattr(self.encoder_, name):
+                setattr(self, name, getattr(self.encoder_, name))
 
 
 def _labels(batch: Batch) -> Tensor:
     assert batch.y is not None
     return batch.y
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
