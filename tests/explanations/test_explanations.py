@@ -139,7 +139,7 @@ def test_so_many_units_are_hidden_as_the_fraction_says_and_unobserved_ones_do_no
     class Count(Weighted):
         """How many values are observed, exactly."""
 
-        def _embed(self, batch: Any) -> Any:
+        def embed_batch(self, batch: Any) -> Any:
             return (~batch.x.isnan()).flatten(1).sum(dim=1, keepdim=True).double()
 
     model, X = known()
@@ -156,7 +156,7 @@ def test_so_many_units_are_hidden_as_the_fraction_says_and_unobserved_ones_do_no
 def test_with_a_probe_the_fall_of_its_score_is_measured(probe: Any) -> None:
     model, X = known(60)
     X[:, 0, 4:6] += np.where(np.arange(60) % 2, 2.0, -2.0)[:, None]
-    z = model._embed(model.to_batch(X)).numpy()
+    z = model.embed_batch(model.to_batch(X)).numpy()
     probe.fit(z, np.arange(60) % 2)
     curves = deletion(model, X, kinview.explain(model, X), probe=probe)
     assert curves.area.low > 0 and np.abs(curves.important[:, 0]).max() < 1e-6

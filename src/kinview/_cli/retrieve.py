@@ -106,8 +106,8 @@ def _overall(estimator: Any, pairs: PairedData, where: str) -> list[str]:
 
 def _say_found(estimator: Any, pairs: PairedData, query: list[Any], side: str, k: int, where: str, file: Any) -> None:
     """What each query finds, in the terminal and in a file."""
-    from kinview.diagnostics._sheet import figure_bytes
     from kinview.diagnostics.nearest import nearest, nearest_sheet
+    from kinview.diagnostics.sheet import figure_bytes
 
     found = nearest(estimator, pairs, query, side=side, k=k)
     other = estimator.names_[1 - estimator.names_.index(side)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinview.diagnostics._sheet import INK, MUTED, ORIGINAL, PARTNER, VIEW, Sheet, drawing, head
+from kinview.diagnostics.sheet import INK, MUTED, ORIGINAL, PARTNER, VIEW, Sheet, drawing, head
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import torch
 
 from kinview.data.paired import PairedData, Side
 from kinview.data.panel import Panel
-from kinview.diagnostics._sheet import INK, MUTED, ORIGINAL, VIEW, drawing
+from kinview.diagnostics.sheet import INK, MUTED, ORIGINAL, VIEW, drawing
 from kinview.parameters import check_integer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from kinview.diagnostics._pairs import both_sides, partner_places, unit
+from kinview.diagnostics.pairs import both_sides, partner_places, unit
 
 __all__ = ["PositiveRank", "positive_rank"]
 

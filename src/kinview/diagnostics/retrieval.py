@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int64
 from scipy.special import gammaln
 
-from kinview.diagnostics._pairs import Places, both_sides, partner_places, unit
+from kinview.diagnostics.pairs import Places, both_sides, partner_places, unit
 from kinview.parameters import check_integer
 
 __all__ = ["hits", "retrieval"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.diagnostics._sheet import INK, MUTED, PARTNER, VIEW, drawing
+from kinview.diagnostics.sheet import INK, MUTED, PARTNER, VIEW, drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

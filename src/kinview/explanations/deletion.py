@@ -77,7 +77,7 @@ class Deletion:
         """Both curves, as means over the samples."""
         from matplotlib.figure import Figure
 
-        from kinview.diagnostics._sheet import ORIGINAL, VIEW, drawing
+        from kinview.diagnostics.sheet import ORIGINAL, VIEW, drawing
 
         with drawing():
             figure = Figure(figsize=(4.2, 2.8), layout="constrained")

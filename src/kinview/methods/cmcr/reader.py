@@ -28,7 +28,7 @@ class ProjectionReader(ModelReader):
     @property
     def holds_series(self) -> bool:
         """Whether its samples are series."""
-        return bool(self.model._readers[self.model.names_.index(self.side)].holds_series)
+        return bool(self.model.reader_of(self.side).holds_series)
 
     def batch(self, rows: Any) -> Batch:
         """Unit projections of the samples; NaN where nothing was observed."""

@@ -369,8 +369,16 @@ class EstimatorCore(FromPickle, Capabilities):
             "data": fingerprint(rows),
         }
 
-    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
-        """Representations of all rows, in chunks, on the CPU in float32, or in the array that is given."""
+    def embed_batch(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
+        """Representations ``(n, D)`` of what :meth:`to_batch` gives, in chunks, on the CPU in float32.
+
+        Parameters
+        ----------
+        batch : Batch
+            Samples as the network takes them; cells may have been hidden since.
+        out : ndarray (n, D), optional
+            Where to write them; the result is empty then.
+        """
         return self._in_chunks(batch, self.method_.embed, out)
 
     @torch.no_grad()

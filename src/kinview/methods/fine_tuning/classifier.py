@@ -323,7 +323,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         if self.freeze != "encoder":
             return batch
         self.encoder_.method_.to(resolve_device(self.trainer_.device or "cpu"))
-        return batch.replace(extra={"representation": self.encoder_._embed(batch)})
+        return batch.replace(extra={"representation": self.encoder_.embed_batch(batch)})
 
     def why_not_trainable(self, rows: Batch) -> str | None:
         """None: a head can be trained with few rows."""
