@@ -449,6 +449,7 @@ def test_what_cannot_be_locked_is_refused(given, message):
 def test_the_third_tower_teaches_and_is_left_behind(tmp_path):
     pairs, _ = waves()
     simclr, X = known_model(pairs)
+    assert "loss" not in ThreeTowers().get_params()  # its loss is its own
     model = ThreeTowers(third=simclr, **SMALL, **TWO_STEPS).fit(pairs)
     third = torch.tensor(simclr.transform(X).to_numpy()).double()
     batch = model.to_batch(pairs)

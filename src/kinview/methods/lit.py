@@ -16,7 +16,6 @@ from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.locked_models import embedded, locked_model
 from kinview.methods.estimators.model_file import restored_inner
 from kinview.methods.estimators.series import SeriesEstimator
-from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.side_readers import ModelReader, SideReader
 from kinview.methods.paired_embedding import LockedTower, PairedEmbedding, PairedEmbeddingMethod, Tower
 from kinview.parameters import flag, parameterised, spec
@@ -113,12 +112,10 @@ class LiT(PairedEmbedding):
         ":class:`sklearn.frozen.FrozenEstimator` for a grid search, whose ``clone`` forgets what was fitted), or a "
         "spec, which is trained on its side first. By default TS2Vec for series and SCARF for tables.",
     )
-    locked_side: str = shared.side("series", "Name of the side that it embeds.")
+    locked_side: str = shared.side(
+        "series", "Name of the side that it embeds, which has no encoder and no view of its own."
+    )
     locked_head: bool = flag(False, doc="Whether a linear map of the locked representation is trained too.")
-    series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for the other side.")
-    table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for the other side.")
-    text: TextRule = shared.text()
-    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
 
     method_class: ClassVar[type[Method]] = LiTMethod
 
