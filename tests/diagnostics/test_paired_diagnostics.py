@@ -143,3 +143,6 @@ def test_a_shift_is_told_by_subgroup_and_no_recall_hides_in_another() -> None:
     assert hits(A[known], B[known], 3).mean() == pytest.approx(retrieval(A, B, k=3)["recall@3"].mean())
     with pytest.raises(ValueError, match="subgroups has 2 entries for 60 samples"):
         shift_by_subgroup(A, B, ["f", "m"])
+    nobody = np.full_like(A, np.nan)
+    with pytest.raises(ValueError, match="a shift needs a sample with both sides, and there is none among 60"):
+        shift_by_subgroup(A, nobody, ["f", "m"] * 30)
