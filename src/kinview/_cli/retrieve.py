@@ -135,7 +135,7 @@ def _lines(group: pd.DataFrame, pairs: PairedData, other: str) -> tuple[list[lis
     """Rows and header of a table of what was found, with the first columns of a row of a table."""
     import pandas as pd
 
-    from kinview.diagnostics.nearest import cell_text
+    from kinview.diagnostics.sheet import cell_text
 
     cosine = [] if group["cosine"].isna().all() else ["cosine"]  # of a method without a common space
 
