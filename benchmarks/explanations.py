@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from _intervals import interval
 
 import kinview
 from kinview.datasets import load
@@ -77,10 +77,9 @@ def main() -> None:
                 found = [measured(model, X, X_train, spec, seed) for seed, model in enumerate(models)]
                 areas = np.mean([areas for areas, *_ in found], axis=0)
                 under = np.mean([under for _, under, *_ in found])
-                half = stats.t.ppf(0.975, len(areas) - 1) * areas.std(ddof=1) / len(areas) ** 0.5
                 taken, learning = (np.mean([each[k] for each in found]) for k in (2, 3))
-                shown = f"{areas.mean():+.4f} [{areas.mean() - half:+.4f}, {areas.mean() + half:+.4f}]"
                 learned = f"{learning:.1f}" if learning else "–"
+                shown = interval(areas, form="+.4f")
                 print(f"| {name} | {model_name} | {explainer} | {shown} | {areas.mean() / under:+.0%} | "
                       f"{1000 * taken:.2f} | {learned} |", flush=True)  # fmt: skip
 

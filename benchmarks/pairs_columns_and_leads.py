@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _intervals import interval
 from joblib import Parallel, delayed
-from scipy import stats
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 import kinview
@@ -44,6 +44,7 @@ PAIRED = ("paired_clip", "siglip", "mmcl")
 FRACTIONS = (1.0, 0.1)
 FOLDS, REPEATS = 5, 2
 WINDOWS, TESTED = 60, 100
+LEFT_OUT = 5  # times two of ten records
 
 
 def trainer(steps: int) -> dict[str, Any]:
@@ -129,20 +130,13 @@ def leads(number: int, folder: str, steps: int) -> list[dict[str, Any]]:
     return found
 
 
-def interval(values: np.ndarray, folds: int) -> str:
-    """Mean over folds with its corrected 95 % interval."""
-    n = len(values)
-    half = stats.t.ppf(0.975, n - 1) * np.sqrt((1 / n + 1 / (folds - 1)) * values.var(ddof=1))
-    return f"{values.mean():.3f} [{values.mean() - half:.3f}, {values.mean() + half:.3f}]"
-
-
 def print_sides(rows: pd.DataFrame, folds: int) -> None:
     """Retrieval and the gap of each method."""
     print("\n| method | recall@1 | recall@10 | mean rank | gap | recall@10, gap closed | gap then |")
     print("|---|---|---|---|---|---|---|")
     for name, own in rows.groupby("method", sort=False):
-        recall = [interval(own[column].to_numpy(), folds) for column in ("recall@1", "recall@10")]
-        closed = interval(own["recall@10 closed"].to_numpy(), folds)
+        recall = [interval(own[column], 1 / folds) for column in ("recall@1", "recall@10")]
+        closed = interval(own["recall@10 closed"], 1 / folds)
         rank, gap, then = (own[column].mean() for column in ("mean_rank", "gap", "gap closed"))
         print(f"| {name} | {' | '.join(recall)} | {rank:.1f} | {gap:.2f} | {closed} | {then:.2f} |")
     print(f"| chance | | {rows['chance@10'].mean():.3f} | {rows['chance_rank'].mean():.1f} | | | |")
@@ -156,7 +150,7 @@ def main() -> None:
     parser.add_argument("--json", help="file for the rows of all folds")
     options = parser.parse_args()
     work = [delayed(columns)(name, i, options.data, options.steps) for name in TABLES for i in range(FOLDS * REPEATS)]
-    work += [delayed(leads)(i, options.data, options.steps) for i in range(5)]
+    work += [delayed(leads)(i, options.data, options.steps) for i in range(LEFT_OUT)]
     frame = pd.DataFrame([row for part in Parallel(n_jobs=options.workers)(work) for row in part])
     if options.json:
         Path(options.json).write_text(json.dumps(frame.to_dict("records")), encoding="utf-8")
@@ -167,14 +161,14 @@ def main() -> None:
         print(f"\n| representation | {' | '.join(f'AUROC, {100 * one:g} % of the labels' for one in FRACTIONS)} |")
         print("|---|---|---|")
         for label, rows in own.dropna(subset=["auroc"]).groupby("method", sort=False):
-            cells = [interval(rows.loc[rows["labels"] == one, "auroc"].to_numpy(), FOLDS) for one in FRACTIONS]
+            cells = [interval(rows.loc[rows["labels"] == one, "auroc"], 1 / FOLDS) for one in FRACTIONS]
             print(f"| {label} | {' | '.join(cells)} |")
     own = frame[frame["data"] == "leads"]
     print("\n## leads")
-    print_sides(own.dropna(subset=["gap"]), 5)
+    print_sides(own.dropna(subset=["gap"]), LEFT_OUT)
     print("\n| method | accuracy on ECG200 |\n|---|---|")
     for label, rows in own.groupby("method", sort=False):
-        print(f"| {label} | {interval(rows['ECG200'].to_numpy(), 5)} |")
+        print(f"| {label} | {interval(rows['ECG200'], 1 / LEFT_OUT)} |")
 
 
 if __name__ == "__main__":

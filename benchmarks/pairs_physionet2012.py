@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _intervals import interval
 from joblib import Parallel, delayed
-from scipy import stats
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 import kinview
@@ -141,13 +141,6 @@ def scored(
     return found
 
 
-def interval(values: np.ndarray) -> str:
-    """Mean over folds with its corrected 95 % interval."""
-    n = len(values)
-    half = stats.t.ppf(0.975, n - 1) * np.sqrt((1 / n + 1 / (FOLDS - 1)) * values.var(ddof=1))
-    return f"{values.mean():.3f} [{values.mean() - half:.3f}, {values.mean() + half:.3f}]"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default=os.environ.get("KINVIEW_DATA"), help="folder of the data sets")
@@ -165,7 +158,7 @@ def main() -> None:
     print("| method | direction | recall@1 | recall@5 | recall@10 | mean rank of 200 | gap | seconds |")
     print("|---|---|---|---|---|---|---|---|")
     for (name, direction), rows in found.groupby(["method", "direction"], sort=False):
-        shown = [interval(rows[f"recall@{k}"].to_numpy()) for k in (1, 5, 10)]
+        shown = [interval(rows[f"recall@{k}"], 1 / FOLDS) for k in (1, 5, 10)]
         more = f"{rows['mean_rank'].mean():.1f} | {rows['gap'].mean():.2f} | {rows['seconds'].mean():.0f}"
         print(f"| {name} | {direction} | {' | '.join(shown)} | {more} |")
     row = found.iloc[0]
@@ -177,7 +170,7 @@ def main() -> None:
         print("| representation | " + " | ".join(f"{metric}, {probe}" for probe in PROBES for metric in METRICS) + " |")
         print("|---|" + "---|" * (len(PROBES) * len(METRICS)))
         for name, own in rows.groupby("method", sort=False):
-            cells = [interval(own.loc[own["probe"] == p, m].to_numpy()) for p in PROBES for m in METRICS]
+            cells = [interval(own.loc[own["probe"] == p, m], 1 / FOLDS) for p in PROBES for m in METRICS]
             print(f"| {name} | {' | '.join(cells)} |")
 
 

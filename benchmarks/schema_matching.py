@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _intervals import mean_and_ends
 from joblib import Parallel, delayed
-from scipy import stats
 
 import kinview
 from kinview.schema_matching import ColumnMatches
@@ -104,13 +104,12 @@ def one(name: str, X: pd.DataFrame, scenario: str, fraction: float, seed: int) -
     return found
 
 
-def interval(values: pd.Series) -> str:
-    """Mean over seeds with its 95 % interval."""
-    known = values.dropna().to_numpy()
-    if len(known) < 2:
+def shown(values: pd.Series) -> str:
+    """Mean over seeds with half the width of its interval; the mean alone where all seeds agree."""
+    mean, low, high = mean_and_ends(values)
+    if np.isnan(mean):
         return "-"
-    half = stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
-    return f"{known.mean():.2f} ± {half:.2f}"
+    return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ± {(high - low) / 2:.2f}"
 
 
 def main() -> None:
@@ -137,7 +136,7 @@ def main() -> None:
         print("|---|" + "---|" * (len(SCENARIOS) + 1))
         for label in order:
             own = rows[rows["matcher"] == label]
-            cells = [interval(own.loc[(own["scenario"] == s) & (own["known"] == f), "f1"]) for s, f in SCENARIOS]
+            cells = [shown(own.loc[(own["scenario"] == s) & (own["known"] == f), "f1"]) for s, f in SCENARIOS]
             print(f"| {label} | {' | '.join(cells)} | {own['seconds'].mean():.1f} |")
     partly = frame[frame["scenario"] == "partly"]
     print(f"\npartly, 25 % known: matches with a margin of at least {MARGIN}:\n")
@@ -145,9 +144,7 @@ def main() -> None:
     print("|---|" + "---|" * len(TABLES))
     for label in [label for label in order if label in set(partly["matcher"])]:
         own = [partly[(partly["matcher"] == label) & (partly["table"] == name)] for name in TABLES]
-        print(
-            f"| {label} | " + " | ".join(f"{p['sure'].mean():.1f}, {interval(p['sure_precision'])}" for p in own) + " |"
-        )
+        print(f"| {label} | " + " | ".join(f"{p['sure'].mean():.1f}, {shown(p['sure_precision'])}" for p in own) + " |")
 
 
 if __name__ == "__main__":

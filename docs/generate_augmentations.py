@@ -213,7 +213,7 @@ def short(reference: str) -> str:
 
 def draw(name: str) -> bytes:
     from kinview.diagnostics import view_sheet
-    from kinview.diagnostics._sheet import figure_bytes
+    from kinview.diagnostics.sheet import figure_bytes
 
     part = example(name)
     options: dict[str, Any] = {"seed": SEEDS.get(name, 0), "views": 2}

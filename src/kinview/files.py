@@ -299,6 +299,11 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     return parse_tensors(source.read_bytes(), str(source))
 
 
+def tensors_under(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def _body_start(data: bytes) -> int:
     if len(data) < 8:
         raise ValueError(f"{len(data)} bytes are no file of tensors: a header of 8 bytes and more comes first")

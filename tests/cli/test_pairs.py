@@ -51,7 +51,8 @@ def test_it_is_said_how_many_samples_have_both_sides(data, tmp_path, capsys):
     assert main(["pretrain", *data, *words]) == 0
     assert "paired_clip fitted on 39 pairs (of 40 samples 1 lack the table) of stays.csv" in capsys.readouterr().out
     assert main(["pretrain", *data, "--static_to", "{pairs: [level, shifts]}", *words]) == 2
-    assert "no static column 'shifts'; there are: level, shift" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "stays.csv: there is no static column 'shifts' to make pairs with; there are: level, shift" in said
 
 
 def test_a_model_of_pairs_is_trained_embedded_and_probed(data, model, tmp_path, capsys):
@@ -120,4 +121,4 @@ def test_what_cannot_be_found_is_said(data, model, capsys, tmp_path):
     assert "summary brings no two sides together" in capsys.readouterr().err
     words = ["--data", data[1], "--id", "stay", "--time", "hour", "--method", "paired_clip", "--output", other]
     assert main(["pretrain", *words]) == 2
-    assert "paired_clip reads pairs, and stays.csv has no static columns" in capsys.readouterr().err
+    assert "stays.csv: there are no static columns to make pairs with" in capsys.readouterr().err

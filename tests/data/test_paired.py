@@ -278,7 +278,7 @@ def test_a_data_set_is_paired_with_its_static_columns():
     assert ward.pairs("test").index.tolist() == ["c"]
     ages, died = static[["age"]], np.array([0, 1, 1])
     rows = Dataset(ages, died, ages, died, "rows", modality="tabular")
-    with pytest.raises(ValueError, match="rows has no static columns to pair with; name them when it is read"):
+    with pytest.raises(ValueError, match=r"^rows: there are no static columns to make pairs with; name them when"):
         rows.pairs()
     table = pd.DataFrame({"height": [1.6, 1.7]})
     known = Dataset(
@@ -290,5 +290,9 @@ def test_a_data_set_is_paired_with_its_static_columns():
         static, np.array([0, 1, 1]), static, np.array([0, 1, 1]), "rows", modality="tabular",
         static_train=static, static_test=static,
     )  # fmt: skip
-    with pytest.raises(ValueError, match="rows has no column that is not a static column too"):
+    with pytest.raises(ValueError, match=r"^rows: each column of X is a static column of .* too \(age, sex\)"):
         same.pairs("train")
+    for columns, message in ((["ward"], "there is no static column 'ward' to make pairs with; there are: age, sex"),
+                             ("age", r"columns must be a list of names .* such as \['age'\]; got 'age'")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            ward.part("test").pairs(columns)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kinview.diagnostics import _pairs, hits, modality_gap, positive_rank, retrieval, shift_by_subgroup, shifted
+from kinview.diagnostics import hits, modality_gap, positive_rank, retrieval, shift_by_subgroup, shifted
 
 
 def unit(Z):
@@ -69,7 +69,7 @@ def test_blocks_give_what_one_block_gives(monkeypatch):
     A, B = np.random.default_rng(1).normal(size=(2, 50, 4))
     whole, rank = retrieval(A, B, k=3), positive_rank(A, B)
     assert rank.rank == pytest.approx(51 - whole.loc["first to second", "mean_rank"])
-    monkeypatch.setattr(_pairs, "_BLOCK", 7)
+    monkeypatch.setattr("kinview.diagnostics.pairs._BLOCK", 7)
     assert retrieval(A, B, k=[3]).equals(whole) and positive_rank(A, B) == rank
     wide = retrieval(np.eye(300), np.eye(300), k=[250]).loc["first to second"]  # of many no number is too large
     assert wide["recall@250"] == 1 and wide["chance@250"] == pytest.approx(250 / 300)
@@ -143,3 +143,6 @@ def test_a_shift_is_told_by_subgroup_and_no_recall_hides_in_another() -> None:
     assert hits(A[known], B[known], 3).mean() == pytest.approx(retrieval(A, B, k=3)["recall@3"].mean())
     with pytest.raises(ValueError, match="subgroups has 2 entries for 60 samples"):
         shift_by_subgroup(A, B, ["f", "m"])
+    nobody = np.full_like(A, np.nan)
+    with pytest.raises(ValueError, match="a shift needs a sample with both sides, and there is none among 60"):
+        shift_by_subgroup(A, nobody, ["f", "m"] * 30)

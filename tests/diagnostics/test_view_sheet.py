@@ -14,7 +14,7 @@ from helpers import gen
 from kinview.augmentations import Augmentation, augmentations
 from kinview.data import Batch, TableSchema
 from kinview.diagnostics import view_sheet
-from kinview.diagnostics._sheet import figure_bytes
+from kinview.diagnostics.sheet import figure_bytes
 
 
 class Plus(Augmentation):

@@ -15,11 +15,12 @@ import kinview
 from helpers import NAN, SMALL, SMALL_ON_TABLES, gen
 from kinview.data import PairedData, read_panel
 from kinview.data.batch import Batch
+from kinview.data.panel import Panel
 from kinview.explanations import CoRTX, Explainer, IntegratedGradients, Occlusion
 from kinview.explanations.cortx import _ExplanationEncoder, _UnitFeatures
 from kinview.explanations.hiding import units_of
 from kinview.explanations.samples import read_samples
-from kinview.methods import RawFeatures, TS2Vec, methods
+from kinview.methods import LiT, MiniRocket, RawFeatures, TS2Vec, methods
 from kinview.modules.projector import Perceptron
 from kinview.training.method import LossResult, Method
 
@@ -38,10 +39,13 @@ class Weighted:
         self.weights = torch.as_tensor(weights, dtype=torch.float64)
         self.channels_ = tuple(f"channel_{i}" for i in range(len(self.weights)))
 
-    def to_batch(self, X: Any) -> Batch:
-        return read_panel(X, dtype=torch.float64).batch
+    def to_panel(self, X: Any) -> Panel:
+        return read_panel(X, dtype=torch.float64)
 
-    def _embed(self, batch: Batch) -> torch.Tensor:
+    def to_batch(self, X: Any) -> Batch:
+        return self.to_panel(X).batch
+
+    def embed_batch(self, batch: Batch) -> torch.Tensor:
         return (torch.nan_to_num(batch.x) * self.weights[:, : batch.x.shape[2]]).flatten(1)
 
 
@@ -117,7 +121,7 @@ def test_a_channel_that_is_ignored_has_no_importance(explainer: str) -> None:
 
 def test_hiding_the_end_of_a_series_does_not_shorten_it(ts2vec: TS2Vec) -> None:
     class Length(Weighted):
-        def _embed(self, batch: Batch) -> torch.Tensor:
+        def embed_batch(self, batch: Batch) -> torch.Tensor:
             from kinview.data.gaps import valid_lengths
 
             return valid_lengths(batch.x, batch.times)[:, None].double()
@@ -318,6 +322,15 @@ def test_one_side_of_pairs_is_explained_by_its_own_cells() -> None:
     np.testing.assert_array_equal(np.isnan(found.values), np.isnan(X[:2]))
     with pytest.raises(ValueError, match="side says whose representation is explained: 'series' or 'table'"):
         kinview.explain(model, pairs)
+
+
+def test_a_side_that_a_locked_model_reads_is_explained_by_that_model() -> None:
+    pairs = PairedData(series=series(16), table=table(16))
+    small = {"table_encoder": {"mlp": {"hidden_dim": 8, "depth": 2}}, "trainer": {"max_steps": 1}, "random_state": 0}
+    model = LiT(locked=MiniRocket(features=84), **small).fit(pairs)
+    assert kinview.explain(model, pairs, side="table").values.shape == (16, 4)
+    with pytest.raises(ValueError, match=r"the side 'series' is read by a fitted MiniRocket, .*: explain that model"):
+        kinview.explain(model, pairs, side="series")
 
 
 def test_what_has_no_representation_is_refused(ts2vec: TS2Vec) -> None:

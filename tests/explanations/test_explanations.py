@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 import kinview
 from helpers import NAN
 from kinview.evaluation import Linear
-from kinview.explanations import Explanation, Occlusion, deletion
+from kinview.explanations import Deletion, Explanation, Occlusion, deletion
 from kinview.methods import RawFeatures
 from test_explainers import Weighted, series, table
 
@@ -128,6 +128,8 @@ def test_hiding_what_matters_moves_the_representation_more_than_chance() -> None
     assert abs(chance.area.mean) < curves.area.mean / 3
     assert deletion(model, X, found).area == deletion(model, X, found).area
     assert list(curves.to_frame().columns) == ["important", "random"] and len(curves.plot().axes[0].lines) == 2
+    axes = curves.plot().axes[0]
+    assert axes.get_ylabel() == "change of the representation" and axes.get_ylim()[0] == 0
     assert np.isnan(deletion(model, X[:1], kinview.explain(model, X[:1])).area.low)
 
 
@@ -139,7 +141,7 @@ def test_so_many_units_are_hidden_as_the_fraction_says_and_unobserved_ones_do_no
     class Count(Weighted):
         """How many values are observed, exactly."""
 
-        def _embed(self, batch: Any) -> Any:
+        def embed_batch(self, batch: Any) -> Any:
             return (~batch.x.isnan()).flatten(1).sum(dim=1, keepdim=True).double()
 
     model, X = known()
@@ -156,10 +158,13 @@ def test_so_many_units_are_hidden_as_the_fraction_says_and_unobserved_ones_do_no
 def test_with_a_probe_the_fall_of_its_score_is_measured(probe: Any) -> None:
     model, X = known(60)
     X[:, 0, 4:6] += np.where(np.arange(60) % 2, 2.0, -2.0)[:, None]
-    z = model._embed(model.to_batch(X)).numpy()
+    z = model.embed_batch(model.to_batch(X)).numpy()
     probe.fit(z, np.arange(60) % 2)
     curves = deletion(model, X, kinview.explain(model, X), probe=probe)
     assert curves.area.low > 0 and np.abs(curves.important[:, 0]).max() < 1e-6
+    assert curves.plot().axes[0].get_ylabel() == "fall of the probe's score"
+    rising = Deletion(np.array([0.0, 0.5]), np.array([[0.0, -0.2]]), np.array([[0.0, 0.1]]), curves.measured)
+    assert rising.plot().axes[0].get_ylim()[0] < -0.2  # a score that rises is seen too
     with pytest.raises(ValueError, match="probe must have predict_proba or predict_scores; object has neither"):
         deletion(model, X, kinview.explain(model, X[:60]), probe=object())
 

@@ -238,10 +238,10 @@ def test_the_time_of_a_window_is_given_or_its_last_stamp(monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match=r"extra\['time'\] is \(6, 2\)"):
         model.fit(X, groups=groups, extra={"time": np.zeros((6, 2))})
     seen: list[Tensor] = []
-    arguments = type(model).method_class._loss_arguments
+    arguments = type(model).method_class.loss_arguments
     monkeypatch.setattr(
         type(model).method_class,
-        "_loss_arguments",
+        "loss_arguments",
         lambda self, view: (seen.append(view.extra["time"][view.index.argsort()]), arguments(self, view))[1],
     )
     model.fit(X, groups=groups, extra={"time": np.arange(6) * 7.0})

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from kinview import PairedData, load_model
 from kinview.diagnostics import positive_rank
@@ -144,7 +146,7 @@ def test_names_of_sides():
 @pytest.mark.parametrize(
     ("parameters", "X", "message"),
     [
-        ({"first": None}, None, "first must be a fitted model of pairs with a common space, such as .* got None"),
+        ({"first": None}, None, "first must be a fitted model of pairs with a common space, .*, and no CMCR; got None"),
         ({"second": PairedEmbedding()}, None, "second must be .* got PairedEmbedding.*, which is not fitted"),
         ({"second": "factor_cl"}, None, "second must be a fitted model of pairs with a common space"),
         ({"shared_sides": "table"}, None, "shared_sides must be the names that both models have"),
@@ -168,6 +170,26 @@ def test_what_cannot_be_connected_is_refused(parameters, X, message):
     }
     with pytest.raises(ValueError, match=message):
         CMCR(**{"first": models[0], "second": models[1], **parameters}).fit(X if isinstance(X, dict) else given[X])
+
+
+def test_a_connected_model_is_not_connected_further():
+    pairs, models = hospitals(10)
+    joined = CMCR(*models, trainer={"max_steps": 1}, random_state=0).fit(pairs)
+    with pytest.raises(ValueError, match=r"second must be a fitted model of pairs .*, and no CMCR; got CMCR\("):
+        CMCR(models[0], joined).fit(pairs)
+
+
+def test_frozen_models_survive_a_clone_and_a_file(tmp_path):
+    pairs, models = hospitals(10)
+    short = {"trainer": {"max_steps": 2}, "random_state": 0}
+    frozen = clone(CMCR(*map(FrozenEstimator, models), **short)).fit(pairs)
+    expected = CMCR(*models, **short).fit(pairs)
+    vitals = {"vitals": pairs[0].side("vitals")}
+    loaded = load_model(frozen.save(tmp_path / "connected.safetensors"))
+    for model in (frozen, loaded):
+        np.testing.assert_array_equal(model.project(vitals, "vitals"), expected.project(vitals, "vitals"))
+    with pytest.raises(ValueError, match=r"first must be .* got FrozenEstimator.*, which is not fitted"):
+        CMCR(FrozenEstimator(CLIP()), models[1]).fit(pairs)
 
 
 def test_groups_have_no_part_in_it():

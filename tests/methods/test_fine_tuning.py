@@ -727,6 +727,11 @@ def test_a_gated_head_is_the_gated_multimodal_unit():
     )
     expected = h @ weights_of["layer.weight"].T + weights_of["layer.bias"]
     torch.testing.assert_close(head(z).double(), expected, rtol=1e-5, atol=1e-6)
+    for name in ("linear", "mlp", "gated"):
+        for sizes in ({"in_features": 0, "n_classes": 2}, {"in_features": 7, "n_classes": 0}):
+            wrong = next(size for size, value in sizes.items() if not value)
+            with pytest.raises(ValueError, match=f"{wrong} must be at least 1; got 0"):
+                heads.build(name, **sizes, **({"first_features": 5} if name == "gated" else {}))
     with pytest.raises(ValueError, match="first_features must leave some of 7"):
         heads.build("gated", in_features=7, n_classes=2, first_features=7)
 

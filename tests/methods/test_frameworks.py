@@ -448,7 +448,7 @@ def test_prototypes_are_frozen_at_first_and_the_queue_waits() -> None:
     seen = []
     for progress in (0.0, 0.3, 0.6):
         method.before_step(progress)
-        seen.append((method.contrast.prototypes.requires_grad, "queue" in method._loss_arguments(views()[0])))
+        seen.append((method.contrast.prototypes.requires_grad, "queue" in method.loss_arguments(views()[0])))
     assert seen == [(False, False), (False, True), (True, True)]
     method.before_step(0.0)
     method.loss(views()).loss.backward()

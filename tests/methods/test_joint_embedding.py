@@ -527,10 +527,10 @@ def test_a_loss_gets_what_it_needs_row_by_row(name: str, monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match=WORDS[kind]):
         model.fit(X)
     seen: list[tuple[Tensor, dict[str, Tensor]]] = []
-    arguments = JointEmbeddingMethod._loss_arguments
+    arguments = JointEmbeddingMethod.loss_arguments
     monkeypatch.setattr(
         JointEmbeddingMethod,
-        "_loss_arguments",
+        "loss_arguments",
         lambda self, view: (seen.append((view.index, found := arguments(self, view))), found)[1],
     )
     model.fit(X, **METADATA[kind])

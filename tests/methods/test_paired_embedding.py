@@ -420,6 +420,17 @@ def test_any_model_of_either_side_can_be_locked():
     assert search.fit(pairs, waves()[1]).best_score_ > 0.7
 
 
+def test_a_frozen_locked_model_is_in_the_file(tmp_path):
+    pairs, _ = waves()
+    rows = pairs.side("table").rows()
+    scarf = SCARF(hidden_dim=8, depth=2, **TWO_STEPS).fit(rows)
+    given = {"locked": FrozenEstimator(scarf), "locked_side": "table", "series_encoder": SMALL["series_encoder"]}
+    model = LiT(**given, **TWO_STEPS)
+    loaded = load_model(model.fit(pairs).save(tmp_path / "lit.safetensors"))
+    assert loaded.locked["scarf"]["hidden_dim"] == 8
+    np.testing.assert_array_equal(loaded.transform(pairs, side="table"), scarf.transform(rows))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -438,6 +449,7 @@ def test_what_cannot_be_locked_is_refused(given, message):
 def test_the_third_tower_teaches_and_is_left_behind(tmp_path):
     pairs, _ = waves()
     simclr, X = known_model(pairs)
+    assert "loss" not in ThreeTowers().get_params()  # its loss is its own
     model = ThreeTowers(third=simclr, **SMALL, **TWO_STEPS).fit(pairs)
     third = torch.tensor(simclr.transform(X).to_numpy()).double()
     batch = model.to_batch(pairs)

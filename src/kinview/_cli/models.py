@@ -92,13 +92,13 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
     from kinview.data.modality import PAIRED
     from kinview.methods.estimators.model_file import registry_of
 
-    name = registry_of(estimator).name_of(estimator)
     if _modality(estimator) == PAIRED:
         try:
             return samples.pairs(pairs)
         except ValueError as error:
-            raise ValueError(f"{name} reads pairs, and {data} has {error}") from error
+            raise ValueError(f"{data}: {error}") from error
     if pairs is not None:
+        name = registry_of(estimator).name_of(estimator)
         raise ValueError(f"static_to sends columns to pairs, and {name} reads none")
     return samples.X
 

@@ -106,8 +106,8 @@ def _overall(estimator: Any, pairs: PairedData, where: str) -> list[str]:
 
 def _say_found(estimator: Any, pairs: PairedData, query: list[Any], side: str, k: int, where: str, file: Any) -> None:
     """What each query finds, in the terminal and in a file."""
-    from kinview.diagnostics._sheet import figure_bytes
     from kinview.diagnostics.nearest import nearest, nearest_sheet
+    from kinview.diagnostics.sheet import figure_bytes
 
     found = nearest(estimator, pairs, query, side=side, k=k)
     other = estimator.names_[1 - estimator.names_.index(side)]
@@ -135,7 +135,7 @@ def _lines(group: pd.DataFrame, pairs: PairedData, other: str) -> tuple[list[lis
     """Rows and header of a table of what was found, with the first columns of a row of a table."""
     import pandas as pd
 
-    from kinview.diagnostics.nearest import cell_text
+    from kinview.diagnostics.sheet import cell_text
 
     cosine = [] if group["cosine"].isna().all() else ["cosine"]  # of a method without a common space
 

@@ -67,7 +67,7 @@ def views(
     """
     from kinview.augmentations import augmentations
     from kinview.data.modality import SAMPLE, SERIES, TABLE
-    from kinview.diagnostics._sheet import figure_bytes
+    from kinview.diagnostics.sheet import figure_bytes
     from kinview.diagnostics.view_sheet import view_sheet
 
     file = check_output(output, _SUFFIXES)

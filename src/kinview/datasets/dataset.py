@@ -239,7 +239,7 @@ task='regression'), --task regression)
         Raises
         ------
         ValueError
-            If the data set was loaded without static columns.
+            If the data set was loaded without static columns, or X has no others.
 
         Examples
         --------
@@ -252,7 +252,7 @@ task='regression'), --task regression)
         try:
             return samples.pairs()
         except ValueError as error:
-            raise ValueError(f"{self.name} has {error}") from error
+            raise ValueError(f"{self.name}: {error}") from error
 
     def fold(self, train: NDArray[np.int64], test: NDArray[np.int64]) -> Dataset:
         """The data set cut anew: rows of :meth:`pooled` for training, and others for the test.

@@ -81,23 +81,33 @@ class Samples:
         Raises
         ------
         ValueError
-            If there are no static columns, or X has no others.
+            If there are no static columns, not those that are named, or X has no others.
         """
         from kinview.data.paired import PairedData
 
         if self.static is None:
-            raise ValueError("no static columns to pair with; name them when it is read (static=['age', 'sex'])")
+            raise ValueError(
+                "there are no static columns to make pairs with; name them when the data are read (static=['age', "
+                "'sex'])"
+            )
+        if isinstance(columns, str):
+            raise ValueError(
+                f"columns must be a list of names of static columns, such as [{columns!r}]; got {columns!r}"
+            )
         absent = [name for name in columns or () if name not in self.static.columns]
-        if isinstance(columns, str) or absent:
+        if absent:
             there = ", ".join(map(str, self.static.columns))
-            named = repr(columns) if isinstance(columns, str) else repr(absent[0])
-            raise ValueError(f"no static column {named}; there are: {there}")
+            raise ValueError(f"there is no static column {absent[0]!r} to make pairs with; there are: {there}")
         other = self.static if columns is None else self.static[list(columns)]
         X = self.X
         if isinstance(X, pd.DataFrame):
             twice = [column for column in X.columns if str(column) in set(map(str, other.columns))]
             if len(twice) == X.shape[1]:
-                raise ValueError("no column that is not a static column too: there is no pair of sides")
+                shown = ", ".join(map(str, twice))
+                raise ValueError(
+                    f"each column of X is a static column of the other side too ({shown}), so there is one side alone; "
+                    "leave some out of the static columns"
+                )
             X = X.drop(columns=twice)
         names = ("series", "table") if self.modality == SERIES else ("table", "static")
         return PairedData(dict(zip(names, (X, other), strict=True)))

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinview.diagnostics._sheet import INK, MUTED, ORIGINAL, PARTNER, VIEW, Sheet, drawing, head
+from kinview.diagnostics.sheet import (
+    INK,
+    MUTED,
+    ORIGINAL,
+    PARTNER,
+    VIEW,
+    Sheet,
+    drawing,
+    head,
+    shortened,
+    without_neighbours,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +89,7 @@ def _draw_row(figure: Figure, sheet: Sheet, row: int, boxes: list[tuple[float, f
         if row == 0:
             axes.set_title("original" if i == 0 else sheet.views[i - 1].title, pad=_ROW_HEAD * 72 + 2, weight="bold")
         note = sheet.rows[row] if i == 0 else sheet.mixture(batch, row)
-        axes.annotate(_cut(note, int(box[2] * figure.get_figwidth() * 15)), (0, 1), (0, 3), "axes fraction",
+        axes.annotate(shortened(note, int(box[2] * figure.get_figwidth() * 15)), (0, 1), (0, 3), "axes fraction",
                       textcoords="offset points", va="bottom", size=8, color=MUTED)  # fmt: skip
         _scale(axes, lanes, [sheet.names[c] for c in sheet.shown], first=i == 0)
     return partners
@@ -122,8 +133,7 @@ def _lines(
         y = _placed(channel, lane, lanes)
         axes.plot(x, y, rasterized=len(y) > _MANY, **look)
         seen = np.isfinite(y) & np.isfinite(x)
-        around = np.concatenate([[False], seen, [False]])
-        alone = seen & ~around[:-2] & ~around[2:]
+        alone = without_neighbours(seen)
         if alone.any():
             axes.plot(x[alone], y[alone], ls="none", marker=".", ms=3.2, mew=0, color=look["color"],
                       gid=f"{look['gid']}-dots")  # fmt: skip
@@ -164,7 +174,7 @@ def _scale(axes: Axes, lanes: list[tuple[float, float]], names: list[str], *, fi
         axes.yaxis.set_major_locator(MaxNLocator(4))
     else:
         axes.set_ylim(0.44 - len(lanes), 0.56)
-        axes.set_yticks([-lane for lane in range(len(names))], [_cut(name, 12) for name in names])
+        axes.set_yticks([-lane for lane in range(len(names))], [shortened(name, 12) for name in names])
         axes.tick_params(axis="y", length=0)
     if not first:
         axes.tick_params(axis="y", labelleft=False)
@@ -200,7 +210,3 @@ def _legend(figure: Figure, partners: bool) -> None:
     if partners:
         keys.append(Line2D([], [], color=PARTNER, lw=1.0, ls=(0, (3, 2)), label="partner"))
     figure.legend(handles=keys, loc="lower right", ncols=len(keys), fontsize=8, borderaxespad=0.3)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinview.diagnostics._sheet import INK, MUTED, Sheet, drawing, head
+from kinview.diagnostics.sheet import INK, MUTED, Sheet, drawing, head, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +37,11 @@ def draw_table(sheet: Sheet) -> Figure:
     columns = [_columns(sheet, batch) for _, batch in panels]
     beside = max(map(len, columns)) <= _WIDE
     cell = _cell_width(sheet, beside)
-    labels = [[_cut("?" if column is None else sheet.names[column], 22) for _, column in shown] for shown in columns]
+    labels = [
+        [shortened("?" if column is None else sheet.names[column], 22) for _, column in shown] for shown in columns
+    ]
     over = 0.16 + 0.062 * max(len(name) for names in labels for name in names)  # turned column names
-    left = 0.2 + 0.062 * max(len(_cut(name, 24)) for name in sheet.rows[: sheet.n_samples])
+    left = 0.2 + 0.062 * max(len(shortened(name, 24)) for name in sheet.rows[: sheet.n_samples])
     notes = [[sheet.mixture(batch, row) for row in range(sheet.n_samples)] for _, batch in panels]
     aside = [0.08 + 0.058 * max(map(len, column)) if any(column) else 0.0 for column in notes]
     same = not beside and all(names == labels[0] for names in labels)  # then they are written once, at the top
@@ -68,7 +70,7 @@ def draw_table(sheet: Sheet) -> Figure:
             axes.set_xticks(
                 np.arange(len(columns[i])) + 0.5, labels[i] if named else [""] * len(labels[i]), rotation=90
             )
-            rows = [_cut(name, 24) if not beside or i == 0 else "" for name in sheet.rows[: sheet.n_samples]]
+            rows = [shortened(name, 24) if not beside or i == 0 else "" for name in sheet.rows[: sheet.n_samples]]
             axes.set_yticks(np.arange(sheet.n_samples) + 0.5, rows)
             for row, note in enumerate(notes[i]):
                 if note:
@@ -113,7 +115,7 @@ def _heat_map(
             text = look.pop("text")
             axes.add_patch(Rectangle((place, row), 1, 1, **{"lw": 0.6, "ec": "white", **look}))
             if text:
-                text = _cut(text, max(1, int(cell / 0.066)))
+                text = shortened(text, max(1, int(cell / 0.066)))
                 axes.text(place + 0.5, row + 0.5, text, ha="center", va="center", size=7)
             before = value if column is None else original[row, column]
             observed += not np.isnan(before)
@@ -181,7 +183,3 @@ def _key(figure: Figure, colour: Any, sheet: Sheet, left: float, width: float, h
         handles=keys, loc="lower left", bbox_to_anchor=((left + 2.2) / width, 0.2 / height), ncols=2, fontsize=8,
         borderaxespad=0, handlelength=1.2, handleheight=1.1,
     )  # fmt: skip
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -16,6 +16,7 @@ from scipy import stats
 from sklearn.model_selection import GroupShuffleSplit
 from torch import Tensor, nn
 
+from kinview.diagnostics.pairs import codes_of
 from kinview.losses._blockwise import Diagonal, logsumexp_rows
 from kinview.losses._two_views import unit
 from kinview.losses.clip import CLIP
@@ -290,10 +291,7 @@ def _in_one_order(
     A, B = (np.asarray(Z, dtype=np.float64) for Z in (A, B))
     if A.ndim != 2 or B.ndim != 2 or len(A) != len(B):
         raise ValueError(f"information is between two matrices of as many rows; got {A.shape} and {B.shape}")
-    codes = np.arange(len(A)) if names is None else pd.factorize(np.asarray(names))[0]
-    if len(codes) != len(A):
-        raise ValueError(f"names has {len(codes)} entries for {len(A)} samples; give one a sample")
-    codes = np.where(codes < 0, len(codes) + np.arange(len(codes)), codes)  # without a name: of nothing else
+    codes = codes_of(names, len(A))
     known = ~(np.isnan(A).any(axis=1) | np.isnan(B).any(axis=1))
     A, B, codes = A[known], B[known], codes[known]
     if not (np.isfinite(A).all() and np.isfinite(B).all()):

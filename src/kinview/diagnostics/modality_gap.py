@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from kinview.diagnostics._pairs import both_sides, unit
+from kinview.diagnostics.pairs import both_sides, unit
 from kinview.parameters import check_number
 
 __all__ = ["ModalityGap", "modality_gap", "shifted"]

@@ -11,14 +11,14 @@ import torch
 
 from kinview.data.paired import PairedData, Side
 from kinview.data.panel import Panel
-from kinview.diagnostics._sheet import INK, MUTED, ORIGINAL, VIEW, drawing
+from kinview.diagnostics.sheet import INK, MUTED, ORIGINAL, VIEW, cell_text, drawing
 from kinview.parameters import check_integer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["cell_text", "nearest", "nearest_sheet"]
+__all__ = ["nearest", "nearest_sheet"]
 
 _CHANNELS = 3  # of a series, in a picture
 _COLUMNS = 8  # of a row, in a picture
@@ -155,13 +155,6 @@ def _title(one: Any) -> str:
     """What stands above a sample that was found."""
     near = f"probability {one.probability:.3f}" if np.isnan(one.cosine) else f"cosine {one.cosine:.2f}"
     return f"{one.place}. {one.sample}{' (its own)' if one.own else ''}\n{near}"
-
-
-def cell_text(value: Any) -> str:
-    """A cell of a table for people: a number to four digits, nothing for what is missing."""
-    if pd.isna(value):
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _draw(axes: Axes, side: Side, row: int, title: str, colour: str) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from kinview.diagnostics._pairs import both_sides, partner_places, unit
+from kinview.diagnostics.pairs import both_sides, partner_places, unit
 
 __all__ = ["PositiveRank", "positive_rank"]
 
@@ -45,7 +45,7 @@ def positive_rank(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "n d"]) -> P
     """
     A, B, known = both_sides(A, B, "positive_rank")
     n = len(known)
-    if n == 0 or not known.all() or not (np.isfinite(A).all() and np.isfinite(B).all()):
-        raise ValueError("positive_rank needs rows, and a finite number in each place")
+    if not known.all() or not (np.isfinite(A).all() and np.isfinite(B).all()):
+        raise ValueError("positive_rank needs a finite number in each place")
     found = partner_places(unit(A, zero=True), unit(B, zero=True), np.arange(n))
     return PositiveRank(float((n - found.nearer - (found.alike - 1) / 2).mean()), (n + 1) / 2)

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int64
 from scipy.special import gammaln
 
-from kinview.diagnostics._pairs import Places, both_sides, partner_places, unit
+from kinview.diagnostics.pairs import Places, both_sides, codes_of, partner_places, unit
 from kinview.parameters import check_integer
 
 __all__ = ["hits", "retrieval"]
@@ -66,20 +66,14 @@ def retrieval(
     first to second     0.333     0.333     0.833      1.833
     second to first     0.333     0.333     0.833      1.833
     """
-    for number in (k,) if isinstance(k, int) else k:
+    numbers: list[int] = np.atleast_1d(k).tolist()
+    for number in numbers:
         check_integer(number, "k", at_least=1)
-    k = (k,) if isinstance(k, int) else tuple(k)
     A, B, known = both_sides(A, B, "retrieval")
-    if not known.any():
-        raise ValueError("no sample has both sides, so that none can be found by the other")
-    codes = np.arange(len(known)) if names is None else pd.factorize(np.asarray(names))[0]
-    codes = np.where(codes < 0, len(codes) + np.arange(len(codes)), codes)  # without a name: of nothing else
-    if len(codes) != len(known):
-        raise ValueError(f"names has {len(codes)} entries for {len(known)} samples; give one a sample")
     u, v = unit(A), unit(B)
-    codes = np.unique(codes[known], return_inverse=True)[1]
+    codes = np.unique(codes_of(names, len(known))[known], return_inverse=True)[1]
     rows = {"first to second": partner_places(u, v, codes), "second to first": partner_places(v, u, codes)}
-    return pd.DataFrame({name: _summary(found, codes, k) for name, found in rows.items()}).T.astype({"n": int})
+    return pd.DataFrame({name: _summary(found, codes, numbers) for name, found in rows.items()}).T.astype({"n": int})
 
 
 def hits(A: Float[np.ndarray, "n d"], B: Float[np.ndarray, "n d"], k: int) -> Float[np.ndarray, " n"]:

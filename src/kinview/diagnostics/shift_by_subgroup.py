@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from kinview.diagnostics._pairs import both_sides
 from kinview.diagnostics.modality_gap import shifted
+from kinview.diagnostics.pairs import both_sides
 from kinview.diagnostics.retrieval import hits
 from kinview.parameters import check_integer
 

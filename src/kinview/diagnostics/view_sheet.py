@@ -13,7 +13,7 @@ from kinview.data.modality import FEATURE, SERIES, TABLE, check_modality, modali
 from kinview.diagnostics._draw_series import draw_series
 from kinview.diagnostics._draw_table import draw_table
 from kinview.diagnostics._samples import Modality, Scaling, positions, read_samples
-from kinview.diagnostics._sheet import Sheet, View
+from kinview.diagnostics.sheet import Sheet, View
 from kinview.files import write_yaml
 from kinview.parameters import check_integer, check_number
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kinview.diagnostics._sheet import INK, MUTED, PARTNER, VIEW, drawing
+from kinview.diagnostics.sheet import INK, MUTED, PARTNER, VIEW, cell_text, drawing, shortened, without_neighbours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,11 +110,10 @@ def _lane(axes: Axes, explanation: Explanation, sample: int, channel: int, colou
         shade: Any = {"cmap": colour.cmap, "norm": colour.norm, "rasterized": True, "gid": "importance"}
         axes.pcolormesh(_edges(x), heights, np.ma.masked_invalid(importance)[None], **shade)
         axes.plot(x, y, color=INK, lw=1.0, gid="series")
-        around = np.concatenate([[False], seen, [False]])
-        alone = seen & ~around[:-2] & ~around[2:]
+        alone = without_neighbours(seen)
         axes.plot(x[alone], y[alone], ls="none", marker=".", ms=3.2, mew=0, color=INK, gid="series-dots")
     axes.set_ylim(low - margin, high + margin)
-    axes.set_ylabel(_cut(explanation.names[channel], 14), rotation=0, ha="right", va="center")
+    axes.set_ylabel(shortened(explanation.names[channel], 14), rotation=0, ha="right", va="center")
     axes.yaxis.set_ticks([])
     if dates:
         axes.xaxis_date()
@@ -169,9 +168,4 @@ def _edges(x: Values) -> Values:
 
 
 def _cell(name: str, value: Any) -> str:
-    shown = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
-    return _cut(f"{name} = {shown}", 36)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return shortened(f"{name} = {cell_text(value)}", 36)

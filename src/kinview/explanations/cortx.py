@@ -166,7 +166,7 @@ class CoRTX(Explainer):
     windows : int, default 20
         Windows that each channel of a series is cut into, over its own length.
     candidates : int, default 10
-        Hidden copies among which the positive is chosen (official code: ``pos_num``).
+        Hidden copies among which the positive is chosen, at most 32 (official code: ``pos_num``).
     explained : float, default 0.25
         Fraction of the rows of fit whose Shapley values are sampled, of at least 5 rows (paper: 5 to 25 %).
     permutations : int, default 16
@@ -221,7 +221,7 @@ class CoRTX(Explainer):
     """
 
     windows: int = whole(WINDOWS, low=1)
-    candidates: int = whole(10, low=1)
+    candidates: int = whole(10, low=1, high=_POOL)
     explained: float = real(0.25, above=0, high=1)
     permutations: int = whole(16, low=1)
     temperature: float = real(0.02, above=0)
@@ -264,7 +264,7 @@ class CoRTX(Explainer):
     ) -> _ExplanationEncoder:
         usual = {"hidden_dim": 256, "out_dim": 256, "depth": 3, "batch_norm": False}
         sizes = Perceptron.of(self.encoder or {}, "encoder", **usual)
-        encoder = _ExplanationEncoder(features, sizes, min(self.candidates, _POOL), self.temperature)
+        encoder = _ExplanationEncoder(features, sizes, self.candidates, self.temperature)
         shows, far = _pool(samples, units, generator)
         batch = Batch.of(features.of(samples, units), extra={"shows": shows, "distance": far})
         trainer = as_trainer(self.trainer).merged(encoder.training_defaults)

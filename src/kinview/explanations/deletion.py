@@ -47,11 +47,14 @@ class Deletion:
         What is measured of each sample as its most important units are hidden first.
     random : ndarray (n, p)
         The same, units hidden in random order; a mean over orders.
+    measured : str
+        What is measured, in words: the axis of the picture.
     """
 
     fractions: Float64[np.ndarray, " p"]
     important: Float64[np.ndarray, "n p"]
     random: Float64[np.ndarray, "n p"]
+    measured: str = "change of the representation"
 
     @property
     def areas(self) -> Float64[np.ndarray, " n"]:
@@ -77,7 +80,7 @@ class Deletion:
         """Both curves, as means over the samples."""
         from matplotlib.figure import Figure
 
-        from kinview.diagnostics._sheet import ORIGINAL, VIEW, drawing
+        from kinview.diagnostics.sheet import ORIGINAL, VIEW, drawing
 
         with drawing():
             figure = Figure(figsize=(4.2, 2.8), layout="constrained")
@@ -87,7 +90,8 @@ class Deletion:
                 ("random", "random order", ORIGINAL),
             ):
                 axes.plot(self.fractions, getattr(self, name).mean(axis=0), color=colour, lw=1.4, label=label, gid=name)
-            axes.set(xlabel="fraction hidden", ylabel="change of the representation", ylim=(0, None))
+            below = float(self.to_frame().to_numpy().min()) < 0  # a score that rises
+            axes.set(xlabel="fraction hidden", ylabel=self.measured, ylim=(None if below else 0, None))
             axes.legend()
         return figure
 
@@ -194,7 +198,8 @@ def deletion(
     for _ in range(draws):
         curves.append(_curve(samples, units, torch.zeros_like(important), at, distance, measure, generator))
     found = torch.stack(curves).numpy()
-    return Deletion(at.numpy(), found[0], found[1:].mean(axis=0))
+    measured = "change of the representation" if probe is None else "fall of the probe's score"
+    return Deletion(at.numpy(), found[0], found[1:].mean(axis=0), measured)
 
 
 def _curve(

@@ -1,4 +1,4 @@
-"""The front door: a fitted model and samples in, an explanation out."""
+"""A fitted model and samples in, an explanation out."""
 
 from __future__ import annotations
 

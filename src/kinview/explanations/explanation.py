@@ -148,7 +148,7 @@ class Explanation:
         ValueError
             If the path ends otherwise.
         """
-        from kinview.diagnostics._sheet import figure_bytes
+        from kinview.diagnostics.sheet import figure_bytes
 
         kind = Path(path).suffix.lower()
         if kind not in (".png", ".svg"):

@@ -18,11 +18,12 @@ from kinview.data.batch import Batch
 from kinview.data.gaps import ends_marked, valid_lengths
 from kinview.data.modality import SERIES, TABLE, check_samples, modality_of
 from kinview.data.paired import PairedData
-from kinview.data.panel import Panel, read_panel
+from kinview.data.panel import Panel
 from kinview.data.table import named_columns
 from kinview.methods.estimators.base import EstimatorCore
 from kinview.methods.estimators.paired import OTHER_SIDE, PairedEstimator, other_side
 from kinview.methods.estimators.series import SeriesEstimator
+from kinview.methods.estimators.side_readers import ModelReader, TableReader
 
 __all__ = ["Embed", "ReadSamples", "read_samples"]
 
@@ -121,17 +122,11 @@ def read_samples(model: Any, X: Any, side: str | None = None) -> ReadSamples:
 
 
 def _read_series(model: Any, X: Any) -> ReadSamples:
-    if isinstance(model, SeriesEstimator):
-        model.check_is_fitted()
-        panel = model._panel_of(X)
-        batch = model._scaled(panel)
-    else:  # raw features and what is made of them: in their own units
-        model.to_batch(X)  # refuses what is not fitted, and other channels
-        panel = read_panel(X, channels=model.channels_, dtype=torch.float64)
-        batch = panel.batch
+    panel = model.to_panel(X)
+    batch = model.scaled(panel) if isinstance(model, SeriesEstimator) else panel.batch  # raw features: as they are
     return ReadSamples(
         batch=ends_marked(batch.replace(groups=None)),
-        embed=model._embed,
+        embed=model.embed_batch,
         names=panel.channels,
         index=panel.index,
         given=panel.batch.x.numpy(),
@@ -148,7 +143,7 @@ def _read_table(model: Any, X: Any) -> ReadSamples:
     frame = frame[list(schema.names)] if named else frame.set_axis(list(schema.names), axis=1)
     return ReadSamples(
         batch=batch.replace(groups=None),
-        embed=model._embed,
+        embed=model.embed_batch,
         names=schema.names,
         index=X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(batch)),
         given=frame,
@@ -159,9 +154,15 @@ def _read_table(model: Any, X: Any) -> ReadSamples:
 
 def _read_side(model: PairedEstimator, X: Any, side: str | None) -> ReadSamples:
     """One side of pairs: only what its own representation rests on."""
-    number = model._number_of(side) if side is not None else None
-    if number is None:
+    number = None if side is None else model.number_of(side)
+    if side is None or number is None:
         raise ValueError(f"side says whose representation is explained: {' or '.join(map(repr, model.names_))}")
+    reader = model.reader_of(side)
+    if isinstance(reader, ModelReader):
+        raise ValueError(
+            f"the side {side!r} is read by a fitted {type(reader.model).__name__}, which stays as it is: explain that "
+            "model, on samples of its own kind"
+        )
     pairs = PairedData.of(X, model.names_)
     whole = model.to_batch(pairs)
     own = (other_side(whole) if number else whole.replace(extra={})).replace(groups=None)
@@ -176,7 +177,7 @@ def _read_side(model: PairedEstimator, X: Any, side: str | None) -> ReadSamples:
 
     facts: dict[str, Any] = {
         "batch": ends_marked(own),
-        "embed": lambda rows: model._in_chunks(paired(rows), lambda part: method.side(part, number)),
+        "embed": lambda rows: model.embed_side(paired(rows), number),
         "names": held.features,
         "index": pairs.index,
         "network": network,
@@ -188,7 +189,7 @@ def _read_side(model: PairedEstimator, X: Any, side: str | None) -> ReadSamples:
         return ReadSamples(**facts, given=given, steps=steps)
     if held.data is None:
         raise ValueError(f"no sample of X has the side {side!r}, so that there is nothing to explain")
-    reader: Any = model._readers[number]
+    assert isinstance(reader, TableReader)
     frame = held.data[list(reader.schema.names)].reset_index(drop=True).reindex(held.place)
     return ReadSamples(**facts, given=frame, categorical=reader.schema.categorical)
 

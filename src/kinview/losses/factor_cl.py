@@ -201,7 +201,15 @@ class FactorCL(Loss):
         return self.embed_side(a, 0), self.embed_side(b, 1)
 
     def embed_side(self, z: Float[Tensor, "n d"], number: int) -> Float[Tensor, "n e"]:
-        """The five heads of one modality, concatenated."""
+        """Representation ``(n, 5 d)`` of one modality: what its five heads make of its embeddings, side by side.
+
+        Parameters
+        ----------
+        z : Tensor (n, d)
+            Embeddings of the modality.
+        number : int
+            0 for the first modality, 1 for the second.
+        """
         heads = self.heads_b if number else self.heads_a
         return torch.cat([head(z) for head in heads.values()], dim=1)
 

@@ -11,15 +11,12 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.data.modality import TABLE
-from kinview.encoders.pooling import PoolingName
 from kinview.losses.factor_cl import FactorCL as FactorCLLoss
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.components import one_view_of
-from kinview.methods.estimators.paired import PairedEstimator
-from kinview.methods.estimators.shared_parameters import TextRule
-from kinview.methods.paired_embedding import PairedEmbeddingMethod, Tower
-from kinview.parameters import parameterised, spec, whole
+from kinview.methods.paired_embedding import PairedEmbeddingMethod, Tower, TwoTowers
+from kinview.parameters import parameterised, whole
 from kinview.training.method import LossResult, Method, PairSizes, Sizes
 
 __all__ = ["FactorCL", "FactorCLMethod"]
@@ -96,7 +93,7 @@ class FactorCLMethod(PairedEmbeddingMethod):
     "factor_cl", reference="Liang et al.: Factorized Contrastive Learning, NeurIPS 2023, arXiv 2306.05268"
 )
 @parameterised
-class FactorCL(PairedEstimator):
+class FactorCL(TwoTowers):
     r"""FactorCL: what both sides of a sample share is kept, and what each of them has alone, each in heads of its own.
 
     A contrast of two sides (:class:`CLIP`) keeps what they share and has no reason to keep anything else. FactorCL adds
@@ -161,9 +158,6 @@ class FactorCL(PairedEstimator):
     (20, 3)
     """
 
-    series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for a side of series.")
-    table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for a side of tables.")
-    pooling: PoolingName = shared.pooling("How features over time become one vector.")
     series_augmentation: Any = shared.augmentation(
         "simclr_har", "Any registered augmentation of one view: it makes the condition of a side of series."
     )
@@ -171,13 +165,6 @@ class FactorCL(PairedEstimator):
         None, "The same of a side of tables. None: ``{column_corruption: {corruption_rate: 0.3}}``."
     )
     hidden_dim: int = whole(512, low=1, doc="Width of the two hidden layers of each critic (official code).")
-    side: str = shared.side()
-    scaling: Any = shared.scaling()
-    table_scaling: Any = shared.scaling_of_columns()
-    text: TextRule = shared.text()
-    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
-    random_state: Any = shared.random_state()
 
     method_class: ClassVar[type[Method]] = FactorCLMethod
     projects: ClassVar[bool] = False
-    training_only: ClassVar[frozenset[str]] = frozenset({"series_augmentation", "table_augmentation"})

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.data.batch import Batch
@@ -16,23 +14,24 @@ from kinview.data.paired import Side
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.locked_models import embedded, locked_model
-from kinview.methods.estimators.model_file import described, rebuilt
+from kinview.methods.estimators.model_file import restored_inner
 from kinview.methods.estimators.series import SeriesEstimator
-from kinview.methods.estimators.shared_parameters import TextRule
-from kinview.methods.estimators.side_readers import SideReader
-from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod, Tower
+from kinview.methods.estimators.side_readers import ModelReader, SideReader
+from kinview.methods.paired_embedding import LockedTower, PairedEmbedding, PairedEmbeddingMethod, Tower
 from kinview.parameters import flag, parameterised, spec
-from kinview.training.method import Method, PairSizes, Sizes
+from kinview.training.method import Method, PairSizes
 
 __all__ = ["LiT", "LiTMethod", "LockedReader"]
 
 
+_PLACE = "locked"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class LockedReader:
+class LockedReader(ModelReader):
     """A side that the network is given as a fitted model embeds it."""
 
-    model: Any
-    width: int
+    place: str = _PLACE
 
     @property
     def holds_series(self) -> bool:
@@ -42,33 +41,6 @@ class LockedReader:
     def batch(self, rows: Any) -> Batch:
         """Representations of the samples."""
         return Batch.of(torch.from_numpy(embedded(self.model, rows)))
-
-    def nothing(self, n: int) -> Batch:
-        """So many samples of which nothing was observed."""
-        return Batch.of(torch.full((n, self.width), torch.nan))
-
-    def sizes(self, rows: int) -> Sizes:
-        """Sizes of the representations, a number each."""
-        return Sizes(cardinalities=(0,) * self.width, rows=rows)
-
-    def to_config(self) -> dict[str, Any]:
-        """Plain data for a model file; the model's tensors stand beside it."""
-        facts, _ = self.model.fitted_state()
-        return {"of": described(self.model, facts), "facts": facts, "width": self.width}
-
-
-class LockedTower(Tower):
-    """A side as a model embeds it; a head is trained where it is asked for."""
-
-    def __init__(self, width: int, head: nn.Module) -> None:
-        nn.Module.__init__(self)
-        self.encoder, self.projector = nn.Identity(), head
-        self.view = None
-        self.register_buffer("mean", torch.zeros(width))
-
-    def features(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """The representation, as it came."""
-        return batch.x
 
 
 class LiTMethod(PairedEmbeddingMethod):
@@ -140,12 +112,10 @@ class LiT(PairedEmbedding):
         ":class:`sklearn.frozen.FrozenEstimator` for a grid search, whose ``clone`` forgets what was fitted), or a "
         "spec, which is trained on its side first. By default TS2Vec for series and SCARF for tables.",
     )
-    locked_side: str = shared.side("series", "Name of the side that it embeds.")
+    locked_side: str = shared.side(
+        "series", "Name of the side that it embeds, which has no encoder and no view of its own."
+    )
     locked_head: bool = flag(False, doc="Whether a linear map of the locked representation is trained too.")
-    series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for the other side.")
-    table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for the other side.")
-    text: TextRule = shared.text()
-    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
 
     method_class: ClassVar[type[Method]] = LiTMethod
 
@@ -168,19 +138,7 @@ class LiT(PairedEmbedding):
         first = side.taken(np.flatnonzero(side.present)[:1]).rows()
         return LockedReader(model, embedded(model, first).shape[1])
 
-    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Facts and tensors for a model file, those of the locked model among them."""
-        facts, tensors = super().fitted_state()
-        reader: Any = self._readers[self.locked_number]
-        return facts, {**tensors, **{f"locked/{name}": value for name, value in reader.model.fitted_state()[1].items()}}
-
     def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
         if "of" not in config:
             return super()._restore_reader(config, tensors)
-        model = rebuilt(config["of"], config["facts"])
-        own = {name.removeprefix("locked/"): value for name, value in tensors.items() if name.startswith("locked/")}
-        model.restore_fitted_state(config["facts"], own)
-        return LockedReader(model, int(config["width"]))
-
-    def _restore_network(self, sizes: Sizes, tensors: Mapping[str, Tensor]) -> None:
-        super()._restore_network(sizes, {name: v for name, v in tensors.items() if not name.startswith("locked/")})
+        return LockedReader(restored_inner(config, tensors, f"{_PLACE}/"), int(config["width"]))

@@ -26,7 +26,7 @@ from kinview.parameters import anything, parameterised, spec
 from kinview.training.method import LossResult, Method, PairSizes, Sizes
 from kinview.training.rowwise import RowwiseMethod
 
-__all__ = ["PairedEmbedding", "PairedEmbeddingMethod", "Tower"]
+__all__ = ["LockedTower", "PairedEmbedding", "PairedEmbeddingMethod", "Tower", "TwoTowers", "projector_sizes"]
 
 
 class Tower(nn.Module):
@@ -79,7 +79,7 @@ class Tower(nn.Module):
         return layers[-1].out_features if layers else len(self.mean)
 
     def features(self, batch: Batch) -> Float[Tensor, "n d"]:
-        """Representation of each row."""
+        """Representation of each row ``(n, d)`` by the encoder, of series pooled over time; before the projector."""
         if batch.x.ndim == 3:
             return pooled(self.encoder, batch.x, batch.times, self.pooling, offset_of(batch))
         out: Tensor = self.encoder(batch.x)
@@ -89,6 +89,28 @@ class Tower(nn.Module):
         """Projection of each row."""
         out: Tensor = self.projector(self.features(batch))
         return out
+
+
+class LockedTower(Tower):
+    """A side as a fitted model says it, and a head on that.
+
+    Parameters
+    ----------
+    width : int
+        Numbers that the model makes of a sample.
+    head : Module
+        From these into the common space; the identity where that is the model's own.
+    """
+
+    def __init__(self, width: int, head: nn.Module) -> None:
+        nn.Module.__init__(self)
+        self.encoder, self.projector = nn.Identity(), head
+        self.view = None
+        self.register_buffer("mean", torch.zeros(width))
+
+    def features(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """What the model said of each sample ``(n, width)``, as it came."""
+        return batch.x
 
 
 class PairedEmbeddingMethod(RowwiseMethod):
@@ -244,9 +266,44 @@ def _check_projector(value: Any, name: str) -> None:
     Perceptron.of(value, name)
 
 
+def projector_sizes() -> Any:
+    """Parameter of the projectors of both sides."""
+    return anything(
+        None,
+        "mapping",
+        check=_check_projector,
+        doc="Sizes of the projectors P and Q: ``out_dim`` of the common space (128), ``depth`` (1: linear, as CLIP), "
+        "``hidden_dim``, ``batch_norm``, ``bias`` (False); see :class:`kinview.modules.Perceptron`.",
+    )
+
+
+@parameterised
+class TwoTowers(PairedEstimator):
+    """What estimators share whose network has a tower for each side."""
+
+    series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for a side of series.")
+    table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for a side of tables.")
+    pooling: PoolingName = shared.pooling("How features over time become one vector.")
+    series_augmentation: Any = shared.augmentation(
+        None,
+        "Any registered augmentation of one view, which training sees of a side of series; CLIP has none.",
+    )
+    table_augmentation: Any = shared.augmentation(
+        None, "The same of a side of tables, such as ``{column_corruption: {corruption_rate: 0.3}}``."
+    )
+    side: str = shared.side()
+    scaling: Any = shared.scaling()
+    table_scaling: Any = shared.scaling_of_columns()
+    text: TextRule = shared.text()
+    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
+    random_state: Any = shared.random_state()
+
+    training_only: ClassVar[frozenset[str]] = frozenset({"series_augmentation", "table_augmentation"})
+
+
 @methods.register("paired_embedding", reference="Radford et al., CLIP, ICML 2021")
 @parameterised
-class PairedEmbedding(PairedEstimator):
+class PairedEmbedding(TwoTowers):
     r"""Two sides of the same samples, each with an encoder, drawn together in one space by any loss of two views.
 
     A side is a series or a row of a table (:class:`~kinview.PairedData`): an ECG and the patient's laboratory values,
@@ -287,33 +344,11 @@ class PairedEmbedding(PairedEstimator):
     (3, 128)
     """
 
-    series_encoder: Any = spec("resnet1d", "encoder", doc="Any registered encoder of series, for a side of series.")
-    table_encoder: Any = spec("mlp", "encoder", doc="Any registered encoder of tables, for a side of tables.")
-    pooling: PoolingName = shared.pooling("How features over time become one vector.")
-    series_augmentation: Any = shared.augmentation(
-        None,
-        "Any registered augmentation of one view, which training sees of a side of series; CLIP has none.",
-    )
-    table_augmentation: Any = shared.augmentation(
-        None, "The same of a side of tables, such as ``{column_corruption: {corruption_rate: 0.3}}``."
-    )
-    projector: Any = anything(
-        None,
-        "mapping",
-        check=_check_projector,
-        doc="Sizes of the projectors P and Q: ``out_dim`` of the common space (128), ``depth`` (1: linear, as CLIP), "
-        "``hidden_dim``, ``batch_norm``, ``bias`` (False); see :class:`kinview.modules.Perceptron`.",
-    )
+    projector: Any = projector_sizes()
     loss: Any = spec("clip", "loss", doc="Any registered loss of two views that needs nothing besides.")
-    side: str = shared.side()
-    scaling: Any = shared.scaling()
-    table_scaling: Any = shared.scaling_of_columns()
-    text: TextRule = shared.text()
-    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
-    random_state: Any = shared.random_state()
 
     method_class: ClassVar[type[Method]] = PairedEmbeddingMethod
-    training_only: ClassVar[frozenset[str]] = frozenset({"series_augmentation", "table_augmentation", "loss"})
+    training_only: ClassVar[frozenset[str]] = TwoTowers.training_only | {"loss"}
 
     def check_parameters(self) -> None:
         """Refuse parameters out of range, and a loss that needs more than two sides give."""

@@ -14,8 +14,7 @@ from kinview.losses.three_towers import ThreeTowers as ThreeTowersLoss
 from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.locked_models import embedded, locked_model
-from kinview.methods.estimators.shared_parameters import TextRule
-from kinview.methods.paired_embedding import PairedEmbedding, PairedEmbeddingMethod
+from kinview.methods.paired_embedding import PairedEmbeddingMethod, TwoTowers, projector_sizes
 from kinview.parameters import parameterised, spec
 from kinview.training.method import LossResult, Method, Sizes
 
@@ -51,7 +50,7 @@ class ThreeTowersMethod(PairedEmbeddingMethod):
 
 @methods.register("three_towers", reference="Kossen et al.: Three Towers, NeurIPS 2023, arXiv 2305.16999")
 @parameterised
-class ThreeTowers(PairedEmbedding):
+class ThreeTowers(TwoTowers):
     r"""Three towers: both sides are trained with each other, and each with a frozen model of one of them.
 
     With the towers f and g, the frozen model h, and linear heads between each of both and h, the loss is
@@ -93,6 +92,7 @@ class ThreeTowers(PairedEmbedding):
     (20, 384)
     """
 
+    projector: Any = projector_sizes()
     third: Any = spec(
         None,
         "method",
@@ -102,11 +102,9 @@ class ThreeTowers(PairedEmbedding):
     )
     third_side: str = shared.side("series", "Name of the side that it embeds.")
     temperature: float = shared.temperature(0.07, "at first; the logarithm of 1/τ is learned (as in CLIP).")
-    text: TextRule = shared.text()
-    trainer: Any = shared.trainer("those of :class:`SimCLR`.")
 
     method_class: ClassVar[type[Method]] = ThreeTowersMethod
-    training_only: ClassVar[frozenset[str]] = frozenset({*PairedEmbedding.training_only, "third", "third_side"})
+    training_only: ClassVar[frozenset[str]] = TwoTowers.training_only | {"third", "third_side"}
 
     def _check_side(self, names: Any) -> None:
         super()._check_side(names)

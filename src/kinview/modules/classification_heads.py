@@ -17,6 +17,11 @@ __all__ = ["GatedHead", "LinearHead", "MLPHead"]
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "sigmoid": nn.Sigmoid}
 
 
+def _check_sizes(**sizes: int) -> None:
+    for name, value in sizes.items():
+        check_integer(value, name, at_least=1)
+
+
 @heads.register("linear", modality="any")
 class LinearHead(FromPickle, nn.Module):
     """One linear layer.
@@ -35,6 +40,7 @@ class LinearHead(FromPickle, nn.Module):
 
     def __init__(self, in_features: int, n_classes: int) -> None:
         super().__init__()
+        _check_sizes(in_features=in_features, n_classes=n_classes)
         self.config = {"in_features": in_features, "n_classes": n_classes}
         self.layer = nn.Linear(in_features, n_classes)
 
@@ -84,8 +90,7 @@ class MLPHead(FromPickle, nn.Module):
         activation: Literal["relu", "gelu", "sigmoid"] = "relu",
     ) -> None:
         super().__init__()
-        for name, value in (("hidden_dim", hidden_dim), ("depth", depth)):
-            check_integer(value, name, at_least=1)
+        _check_sizes(in_features=in_features, n_classes=n_classes, hidden_dim=hidden_dim, depth=depth)
         if activation not in _ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}; got {activation!r}")
         self.config = {
@@ -114,7 +119,7 @@ class GatedHead(FromPickle, nn.Module):
 
     .. math:: g = \sigma(W_g [a, b]), \quad h = g \odot \tanh(W_a a) + (1 - g) \odot \tanh(W_b b),
 
-    so that it is decided for each sample, unit by unit, which side is heard. ``linear`` and ``mlp`` on the same
+    so that it is decided for each sample, unit by unit, how each side is weighted. ``linear`` and ``mlp`` on the same
     representation are the fusion by concatenation.
 
     Parameters
@@ -150,8 +155,7 @@ class GatedHead(FromPickle, nn.Module):
 
     def __init__(self, in_features: int, n_classes: int, first_features: int, hidden_dim: int = 128) -> None:
         super().__init__()
-        for name, value in (("first_features", first_features), ("hidden_dim", hidden_dim)):
-            check_integer(value, name, at_least=1)
+        _check_sizes(in_features=in_features, n_classes=n_classes, first_features=first_features, hidden_dim=hidden_dim)
         if first_features >= in_features:
             raise ValueError(
                 f"first_features must leave some of {in_features} for the second side; got {first_features}"

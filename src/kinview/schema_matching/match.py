@@ -1,4 +1,4 @@
-"""The door: two tables in, matched columns out."""
+"""Two tables in, matched columns out."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ __all__ = ["RUNNING_STATISTICS", "views_seen"]
 
 RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _COURSE = (0.0, 0.25, 0.5, 0.75, 1.0)
-# a training in which each step moves every parameter that has a gradient
 _CHUNK = 7  # rows, which do not divide those of a case
+# a training in which each step moves every parameter that has a gradient
 _EVERY_STEP = {"scheduler": "constant", "warmup_steps": 0, "averaging": "none", "validation_fraction": 0.0}
 
 

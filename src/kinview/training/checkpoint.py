@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kinview.files import atomic_write, dump_tensors, read_tensors
+from kinview.files import atomic_write, dump_tensors, read_tensors, tensors_under
 from kinview.own_parts import refuse_imports
 from kinview.training.averaging import WeightAverage
 from kinview.training.callbacks import TrainingState
@@ -90,17 +90,17 @@ def load_checkpoint(path: Path, running: Running, identity: dict[str, Any]) -> N
             f"Fit with the same data and parameters to continue it, use another checkpoint_dir, or pass resume='never'"
         )
     facts = json.loads(tensors["facts"].numpy().tobytes())
-    running.method.load_state_dict(_under(tensors, "method"))
-    running.best_weights = _under(tensors, "best")
+    running.method.load_state_dict(tensors_under(tensors, "method/"))
+    running.best_weights = tensors_under(tensors, "best/")
     if running.average is not None:
         names = running.average.tensors()
-        averages = _under(tensors, "average")
+        averages = tensors_under(tensors, "average/")
         running.average.restore([averages[name] for name in names], facts["averaged"])
-    _restore_optimizer(running.optimizer, _under(tensors, "optimizer"))
+    _restore_optimizer(running.optimizer, tensors_under(tensors, "optimizer/"))
     running.scaler.load_state_dict(facts["scaler"])
     running.permutation = tensors["permutation"]
     running.state = TrainingState(**facts["state"])
-    restore_generator_states(_under(tensors, "generator"), running.generator, running.device)
+    restore_generator_states(tensors_under(tensors, "generator/"), running.generator, running.device)
 
 
 def stored_identity(path: Path) -> dict[str, Any]:
@@ -129,10 +129,6 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tens
         index, slot = name.split("/")
         slots.setdefault(int(index), {})[slot] = value
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
 
 
 def _differences(stored: Any, given: Any, path: str = "") -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any, TypedDict
 import numpy as np
 from jaxtyping import Float
 
-from kinview.diagnostics._pairs import both_sides
 from kinview.diagnostics.modality_gap import modality_gap, shifted
+from kinview.diagnostics.pairs import both_sides
 from kinview.diagnostics.retrieval import retrieval
 
 __all__ = ["SIDE_METRICS", "SideMetrics", "side_metrics"]

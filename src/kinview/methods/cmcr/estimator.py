@@ -18,18 +18,18 @@ from kinview.methods import connections
 from kinview.methods.cmcr.method import PSEUDO, CMCRMethod
 from kinview.methods.cmcr.reader import ProjectionReader, memory_of
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.base import as_trainer, own_copy
-from kinview.methods.estimators.model_file import rebuilt
+from kinview.methods.estimators.base import as_trainer, own_copy, unfrozen
+from kinview.methods.estimators.model_file import restored_inner
 from kinview.methods.estimators.paired import OTHER_SIDE, PairedEstimator
 from kinview.methods.estimators.side_readers import SideReader
 from kinview.parameters import anything, parameterised, real, spec, whole
-from kinview.training.method import Method, Sizes
+from kinview.training.method import Method
 from kinview.training.settings import settings_of
 
 __all__ = ["CMCR"]
 
 _PLACES = ("first", "second")
-FEWEST_ROWS_STEPS = 300
+_EPOCHS, _FEWEST_STEPS = 36, 300
 _AT_ONCE = 1024  # shared items that are compared with a memory at once
 
 
@@ -124,7 +124,8 @@ class CMCR(PairedEstimator):
         None,
         "method",
         words="estimator",
-        doc="*Fitted* model of pairs of the first side and the shared one, with a common space.",
+        doc="*Fitted* model of pairs of the first side and the shared one, with a common space (wrap it in "
+        ":class:`sklearn.frozen.FrozenEstimator` for ``clone``, which forgets what was fitted).",
     )
     second: Any = spec(
         None, "method", words="estimator", doc="*Fitted* model of pairs of the shared side and the second one."
@@ -176,8 +177,8 @@ class CMCR(PairedEstimator):
         Raises
         ------
         ValueError
-            If ``first`` or ``second`` is no fitted model with a common space, they share no side, or there are no
-            samples of a side.
+            If ``first`` or ``second`` is no fitted model with a common space, or is a CMCR itself, they share no side,
+            or there are no samples of a side.
         """
         return super().fit(X, y, groups=groups, extra=extra)
 
@@ -197,7 +198,7 @@ class CMCR(PairedEstimator):
         items = self._shared_items(models, common, pairs)
         memories = [memory_of(*each) for each in zip(models, own, pairs, _PLACES, strict=True)]
         readers: Any = tuple(
-            ProjectionReader(model, name, place, memory.shape[1])
+            ProjectionReader(model, memory.shape[1], place, name)
             for model, name, place, memory in zip(models, own, _PLACES, memories, strict=True)
         )
         self._readers = readers
@@ -251,24 +252,12 @@ class CMCR(PairedEstimator):
         defaults = super()._training_defaults(batch)
         given = settings_of(as_trainer(self.trainer).merged({**defaults, "max_epochs": 1}))
         an_epoch = math.ceil(len(batch) / given.batch_size)
-        return {**defaults, "max_epochs": max(36, math.ceil(FEWEST_ROWS_STEPS / an_epoch))}
-
-    def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Facts and tensors for a model file, those of both models among them."""
-        facts, tensors = super().fitted_state()
-        for reader in self._projections:
-            inside = reader.model.fitted_state()[1]
-            tensors = tensors | {f"{reader.place}/{name}": value for name, value in inside.items()}
-        return facts, tensors
+        return {**defaults, "max_epochs": max(_EPOCHS, math.ceil(_FEWEST_STEPS / an_epoch))}
 
     def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
-        model, place = rebuilt(config["of"], config["facts"]), str(config["place"])
-        own = {n.removeprefix(f"{place}/"): value for n, value in tensors.items() if n.startswith(f"{place}/")}
-        model.restore_fitted_state(config["facts"], own)
-        return ProjectionReader(model, str(config["side"]), place, int(config["width"]))
-
-    def _restore_network(self, sizes: Sizes, tensors: Mapping[str, Tensor]) -> None:
-        super()._restore_network(sizes, {name: value for name, value in tensors.items() if "/" not in name})
+        place = str(config["place"])
+        model = restored_inner(config, tensors, f"{place}/")
+        return ProjectionReader(model, int(config["width"]), place, str(config["side"]))
 
 
 def _both(X: Any) -> tuple[Any, Any]:
@@ -285,10 +274,11 @@ def _both(X: Any) -> tuple[Any, Any]:
 
 def _model(place: str, given: Any) -> Any:
     """Own copy of a fitted model of pairs."""
-    suitable = isinstance(given, PairedEstimator) and given.projects and not isinstance(given, CMCR)
-    if not suitable or not given.__sklearn_is_fitted__():
+    model = unfrozen(given)
+    suitable = isinstance(model, PairedEstimator) and model.projects and not isinstance(model, CMCR)
+    if not suitable or not model.__sklearn_is_fitted__():
         raise ValueError(
-            f"{place} must be a fitted model of pairs with a common space, such as CLIP().fit(pairs); got {given!r}"
-            f"{', which is not fitted' if suitable else ''}"
+            f"{place} must be a fitted model of pairs with a common space, such as CLIP().fit(pairs), and no CMCR; got "
+            f"{given!r}{', which is not fitted' if suitable else ''}"
         )
-    return own_copy(given)
+    return own_copy(model)

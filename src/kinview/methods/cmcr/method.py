@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from kinview.data.batch import Batch
 from kinview.losses.cmcr import CMCR as CMCRLoss, spherical_noise
-from kinview.methods.estimators.paired import OTHER_SIDE
-from kinview.methods.lit import LockedTower
-from kinview.methods.paired_embedding import PairedEmbeddingMethod, Tower
+from kinview.methods.estimators.paired import other_side
+from kinview.methods.paired_embedding import LockedTower, PairedEmbeddingMethod, Tower
 from kinview.training.method import LossResult, PairSizes, Sizes
 
 __all__ = ["PSEUDO", "CMCRMethod"]
@@ -45,8 +44,7 @@ class CMCRMethod(PairedEmbeddingMethod):
                 x=spherical_noise(side.x, self.variance, generator),
                 extra={PSEUDO: spherical_noise(_pseudo(side), self.variance, generator)},
             )
-            for side in (batch, batch.extra[OTHER_SIDE])
-            if isinstance(side, Batch)
+            for side in (batch, other_side(batch))
         ]
 
     def loss(self, views: list[Batch]) -> LossResult:

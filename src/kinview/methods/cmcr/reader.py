@@ -14,25 +14,21 @@ from kinview.data.batch import Batch
 from kinview.data.modality import SERIES, TABLE, Modality
 from kinview.data.paired import PairedData, Side
 from kinview.data.panel import Panel
-from kinview.methods.estimators.model_file import described
-from kinview.training.method import Sizes
+from kinview.methods.estimators.side_readers import ModelReader
 
 __all__ = ["ProjectionReader", "memory_of"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ProjectionReader:
-    """A side that the network is given as a fitted model projects it."""
+class ProjectionReader(ModelReader):
+    """A side that the network is given as a fitted model of pairs projects it."""
 
-    model: Any
     side: str
-    place: str
-    width: int
 
     @property
     def holds_series(self) -> bool:
         """Whether its samples are series."""
-        return bool(self.model._readers[self.model.names_.index(self.side)].holds_series)
+        return bool(self.model.reader_of(self.side).holds_series)
 
     def batch(self, rows: Any) -> Batch:
         """Unit projections of the samples; NaN where nothing was observed."""
@@ -40,19 +36,9 @@ class ProjectionReader:
         side = Side(kind, rows, np.arange(len(rows.index)), rows.index)
         return Batch.of(torch.from_numpy(self.model.project({self.side: side}, self.side)))
 
-    def nothing(self, n: int) -> Batch:
-        """So many samples of which nothing was observed."""
-        return Batch.of(torch.full((n, self.width), torch.nan))
-
-    def sizes(self, rows: int) -> Sizes:
-        """Sizes of the projections, a number each."""
-        return Sizes(cardinalities=(0,) * self.width, rows=rows)
-
     def to_config(self) -> dict[str, Any]:
-        """Plain data for a model file; the model's tensors stand beside it."""
-        facts, _ = self.model.fitted_state()
-        of = {"of": described(self.model, facts), "facts": facts}
-        return {**of, "side": self.side, "place": self.place, "width": self.width}
+        """Plain data for a model file."""
+        return {**super().to_config(), "side": self.side, "place": self.place}
 
 
 def memory_of(model: Any, name: str, pairs: PairedData, place: str) -> Float[Tensor, "m d"]:

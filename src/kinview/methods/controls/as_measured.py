@@ -45,9 +45,9 @@ class AsMeasuredEstimator(FixedFeatureEstimator):
         "property:randomness": "deterministic",
     }
 
-    def _scaled(self, panel: Panel) -> Batch:
+    def scaled(self, panel: Panel) -> Batch:
         """As they were measured, in float64; values beyond float32 are refused."""
-        return super()._scaled(panel).replace(x=panel.batch.x)
+        return super().scaled(panel).replace(x=panel.batch.x)
 
 
 def within_float32(z: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:

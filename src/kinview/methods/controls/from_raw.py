@@ -57,13 +57,14 @@ class FromRawFeatures(RawFeatures):
 
     def transform(self, X: Any, *, out: np.ndarray | None = None) -> Float[np.ndarray, "n d"]:  # type: ignore[override]
         """Features ``(n, D)`` of series or tables like those of fit; ``out`` is the array they are written into."""
-        made = self._embed(self.to_batch(X)).numpy()
+        made = self.embed_batch(self.to_batch(X)).numpy()
         if out is None:
             return made
         checked_out(out, made.shape)[...] = made
         return out
 
-    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+    def embed_batch(self, batch: Batch) -> Float[Tensor, "n d"]:
+        """Features ``(n, D)`` of what :meth:`to_batch` gives, in which cells may have been hidden since."""
         raw = np.asarray(self._features(batch, "interpolate"), dtype=np.float64)
         return from_numpy(self._project((raw - self.mean_) / self.std_).astype(np.float32))
 

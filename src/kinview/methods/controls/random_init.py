@@ -14,9 +14,10 @@ from torch import Tensor
 
 from kinview.data.modality import modality_of
 from kinview.methods import methods
+from kinview.methods.default_methods import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.capabilities import Capabilities
-from kinview.methods.estimators.model_file import described, rebuilt, save_model
+from kinview.methods.estimators.model_file import inner_state, restored_inner, save_model
 from kinview.methods.estimators.table_columns import tags_of_tables
 from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters, parameterised
@@ -24,13 +25,7 @@ from kinview.parameters import checked_parameters, parameterised
 if TYPE_CHECKING:
     from kinview.methods.estimators.base import EstimatorCore
 
-__all__ = ["DEFAULT_METHODS", "RandomInit"]
-
-DEFAULT_METHODS = {"time_series": "ts2vec", "tabular": "scarf"}
-"""The method whose network is taken where none is named, by modality.
-
-It stands here, and not with the flags that all methods rest on: whatever rests on this names both methods.
-"""
+__all__ = ["RandomInit"]
 
 
 @methods.register("random_init", modality="any")
@@ -102,13 +97,11 @@ class RandomInit(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
         check_is_fitted(self)
-        facts, tensors = self.estimator_.fitted_state()
-        return {"of": described(self.estimator_, facts), "facts": facts}, tensors
+        return inner_state(self.estimator_)
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        self.estimator_ = rebuilt(facts["of"], facts["facts"])
-        self.estimator_.restore_fitted_state(facts["facts"], tensors)
+        self.estimator_ = restored_inner(facts, tensors)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fitted estimator to a file; :func:`kinview.load_model` reads it."""

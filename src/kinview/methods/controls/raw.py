@@ -17,7 +17,7 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.gaps import valid_lengths
 from kinview.data.modality import TABLE, modality_of
-from kinview.data.panel import read_panel
+from kinview.data.panel import Panel, read_panel
 from kinview.data.table import TableSchema
 from kinview.methods import methods
 from kinview.methods.estimators.capabilities import Capabilities
@@ -87,11 +87,14 @@ class RawFeatures(TableColumns, FromPickle, Capabilities, TransformerMixin, Base
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Series in their own units and float64, or rows encoded with the columns of fit."""
         check_is_fitted(self)
-        if self.modality_ == TABLE:
-            return self._rows(X, groups=groups)
-        return read_panel(X, groups=groups, channels=self.channels_, dtype=torch.float64).batch
+        return self._rows(X, groups=groups) if self.modality_ == TABLE else self.to_panel(X, groups=groups).batch
 
-    def _embed(self, batch: Batch) -> Float[Tensor, "n d"]:
+    def to_panel(self, X: Any, *, groups: Any = None) -> Panel:
+        """Series with the channels of fit, in their own units and float64, with the names of samples and channels."""
+        check_is_fitted(self)
+        return read_panel(X, groups=groups, channels=self.channels_, dtype=torch.float64)
+
+    def embed_batch(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Representations of what :meth:`to_batch` gives, in which cells may have been hidden since."""
         return torch.from_numpy(self._features(batch, "interpolate"))
 

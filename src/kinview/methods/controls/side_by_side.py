@@ -21,7 +21,7 @@ from kinview.methods import methods
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.locked_models import as_container
-from kinview.methods.estimators.model_file import described, rebuilt, save_model
+from kinview.methods.estimators.model_file import inner_state, restored_inner, save_model
 from kinview.old_pickles import FromPickle
 from kinview.parameters import checked_parameters, parameterised, spec
 
@@ -158,25 +158,19 @@ class SideBySide(FromPickle, Capabilities, TransformerMixin, BaseEstimator):  # 
                 sides.append(None)
                 continue
             model, mean = made
-            facts, own = model.fitted_state()
-            sides.append({"of": described(model, facts), "facts": facts})
-            tensors |= {f"{number}/mean": mean, **{f"{number}/model/{name}": value for name, value in own.items()}}
+            facts, own = inner_state(model, f"{number}/model/")
+            sides.append(facts)
+            tensors |= {f"{number}/mean": mean, **own}
         return {"names": list(self.names_), "sides": sides}, tensors
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
         first, second = facts["names"]
         self.names_ = (str(first), str(second))
-        made: list[tuple[Any, Tensor] | None] = []
-        for number, side in enumerate(facts["sides"]):
-            if side is None:
-                made.append(None)
-                continue
-            model, prefix = rebuilt(side["of"], side["facts"]), f"{number}/model/"
-            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            model.restore_fitted_state(side["facts"], own)
-            made.append((model, tensors[f"{number}/mean"]))
-        self.models_ = made
+        self.models_ = [
+            None if side is None else (restored_inner(side, tensors, f"{number}/model/"), tensors[f"{number}/mean"])
+            for number, side in enumerate(facts["sides"])
+        ]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fitted estimator to a file; :func:`kinview.load_model` reads it."""

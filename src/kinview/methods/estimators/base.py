@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import itertools
 import os
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 import torch
 from jaxtyping import Float
+from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from kinview.augmentations import augmentations
@@ -43,7 +45,7 @@ from kinview.training.settings import resolve_device, settings_of, warn_of_batch
 from kinview.training.trainer import Trainer, as_trainer
 from kinview.training.watched import WatchedSamples
 
-__all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy"]
+__all__ = ["EstimatorCore", "as_trainer", "fingerprint", "own_copy", "unfrozen"]
 
 _CHUNK_VALUES = 2**21  # activations of one embedding chunk, so that memory does not grow with the data set
 
@@ -124,6 +126,11 @@ class EstimatorCore(FromPickle, Capabilities):
     def fitted_network(self) -> EstimatorCore | None:
         """Itself, once it is fitted."""
         return self if hasattr(self, "method_") else None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Parameters as a file describes them: a frozen estimator is the one inside."""
+        return {name: unfrozen(getattr(self, name)) for name in inspect.signature(type(self)).parameters}
 
     @property
     def uses(self) -> frozenset[str]:
@@ -355,16 +362,23 @@ class EstimatorCore(FromPickle, Capabilities):
 
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         """What a checkpoint of this training belongs to."""
-        given: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
         return {
             "method": type(self).__name__,
-            **described_parameters(self, given),
+            **described_parameters(self, self.config),
             "seed": seed,
             "data": fingerprint(rows),
         }
 
-    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
-        """Representations of all rows, in chunks, on the CPU in float32, or in the array that is given."""
+    def embed_batch(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
+        """Representations ``(n, D)`` of what :meth:`to_batch` gives, in chunks, on the CPU in float32.
+
+        Parameters
+        ----------
+        batch : Batch
+            Samples as the network takes them; cells may have been hidden since.
+        out : ndarray (n, D), optional
+            Where to write them; the result is empty then.
+        """
         return self._in_chunks(batch, self.method_.embed, out)
 
     @torch.no_grad()
@@ -452,3 +466,8 @@ def own_copy(estimator: EstimatorCore) -> EstimatorCore:
     twin = copy.copy(estimator)
     twin.method_ = copy.deepcopy(estimator.method_).to("cpu").eval()
     return twin
+
+
+def unfrozen(given: Any) -> Any:
+    """The estimator inside a ``FrozenEstimator``, which ``clone`` leaves fitted; anything else as it is."""
+    return given.estimator if isinstance(given, FrozenEstimator) else given

@@ -9,18 +9,16 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 
 from kinview.data.modality import NOUNS, SERIES, TABLE
 from kinview.data.panel import Panel
 from kinview.methods import methods
-from kinview.methods.estimators.base import EstimatorCore, own_copy
+from kinview.methods.default_methods import DEFAULT_METHODS
+from kinview.methods.estimators.base import EstimatorCore, own_copy, unfrozen
 from kinview.methods.estimators.series import SeriesEstimator
 from kinview.methods.estimators.tabular import TabularEstimator
 
 __all__ = ["as_container", "embedded", "locked_model"]
-
-_USUAL = {SERIES: "ts2vec", TABLE: "scarf"}
 
 
 def embedded(model: Any, rows: Panel | pd.DataFrame) -> Float[np.ndarray, "n d"]:
@@ -38,15 +36,15 @@ def locked_model(parameter: str, given: Any, rows: Panel | pd.DataFrame, seed: i
         If it reads samples of another kind, or is no model of kinview with representations; the parameter is named.
     """
     modality = SERIES if isinstance(rows, Panel) else TABLE
-    given = given.estimator if isinstance(given, FrozenEstimator) else given
-    built = methods.build(_USUAL[modality] if given is None else given, for_modality=modality)
+    given = unfrozen(given)
+    built = methods.build(DEFAULT_METHODS[modality] if given is None else given, for_modality=modality)
     fitted = getattr(built, "fitted_network", None)
     model = fitted or built
     kinds = {SERIES: SeriesEstimator, TABLE: TabularEstimator}
     if not isinstance(model, tuple(kinds.values())) or not isinstance(model, EstimatorCore):
         raise ValueError(
             f"{parameter} must be a method that makes a representation of {NOUNS[modality]}, such as "
-            f"{_USUAL[modality]!r}, or a fitted one; got {given!r}"
+            f"{DEFAULT_METHODS[modality]!r}, or a fitted one; got {given!r}"
         )
     if not isinstance(model, kinds[modality]):
         raise ValueError(f"{parameter} must read {NOUNS[modality]}, as its side holds; got {type(model).__name__}")

@@ -21,7 +21,7 @@ from torch import Tensor
 import kinview
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
 from kinview.data.modality import PAIRED, SERIES, TABLE
-from kinview.files import atomic_write, dump_tensors, parse_json, parse_tensors
+from kinview.files import atomic_write, dump_tensors, parse_json, parse_tensors, tensors_under
 from kinview.methods import classifiers, connections, methods
 from kinview.methods.estimators.bounded_build import check_whole_numbers
 from kinview.own_parts import refuse_imports
@@ -34,11 +34,13 @@ __all__ = [
     "described",
     "dump_model",
     "fitted_modality",
+    "inner_state",
     "load_model",
     "model_metadata",
     "parse_model",
     "rebuilt",
     "registry_of",
+    "restored_inner",
     "save_model",
     "without_run_fields",
 ]
@@ -111,6 +113,20 @@ def rebuilt(config: Any, facts: Mapping[str, Any]) -> Any:
     check_whole_numbers(config)
     registry = registry_of(config)
     return registry.build(short_config(registry, config, for_modality=modality), for_modality=modality)
+
+
+def inner_state(estimator: Any, prefix: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Facts and tensors of a fitted estimator inside another one, for the file of that: each name after a prefix."""
+    facts, tensors = estimator.fitted_state()
+    own = {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+    return {"of": described(estimator, facts), "facts": facts}, own
+
+
+def restored_inner(facts: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str = "") -> Any:
+    """Inverse of :func:`inner_state`; facts may hold more than it gave, and tensors others without the prefix."""
+    estimator = rebuilt(facts["of"], facts["facts"])
+    estimator.restore_fitted_state(facts["facts"], tensors_under(tensors, prefix))
+    return estimator
 
 
 def registry_of(part: Any) -> Registry:

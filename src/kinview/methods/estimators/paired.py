@@ -27,8 +27,8 @@ from kinview.encoders.base import TableEncoder
 from kinview.encoders.front_end import GapFrontEnd
 from kinview.methods.estimators.base import EstimatorCore
 from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
-from kinview.methods.estimators.outputs import checked_out
 from kinview.methods.estimators.side_readers import (
+    ModelReader,
     SeriesReader,
     SideReader,
     TableReader,
@@ -124,13 +124,13 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         out : ndarray (n, D), optional
             Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32.
         """
-        number = self._number_of(self.side if side is None else side)
+        number = self.number_of(self.side if side is None else side)
         pairs = PairedData.of(X, self.names_)
         batch = self.to_batch(pairs)
         if number is None:
-            embedded = self._embed(batch, out)
+            embedded = self.embed_batch(batch, out)
         else:
-            embedded = self._in_chunks(batch, lambda rows: self.method_.side(rows, number), out)
+            embedded = self.embed_side(batch, number, out)
         values = embedded.numpy() if out is None else out
         container = _get_output_config("transform", self)["dense"]
         if container == "default":
@@ -172,7 +172,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
                 f"{type(self).__name__} has no space that both sides share: a network compares them; match(X, "
                 f"candidates, side=...) says what fits, and transform gives the representations"
             )
-        number = self._number_of(side)
+        number = self.number_of(side)
         if number is None:
             raise ValueError(f"each side has a projection of its own; side is {' or '.join(map(repr, self.names_))}")
         return self._projected(X, number).numpy()
@@ -206,7 +206,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         ValueError
             If a candidate lacks the side that is read; a sample that lacks its own has NaN.
         """
-        number = self._number_of(side)
+        number = self.number_of(side)
         if number is None:
             raise ValueError(f"side says which side X has: {' or '.join(map(repr, self.names_))}")
         other = self.names_[1 - number]
@@ -226,7 +226,7 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
 
     def _described(self, candidates: PairedData, name: str) -> PairedData:
         """Candidates with all columns of a side of tables: those that were not given are missing."""
-        side, reader = candidates.side(name), self._readers[self.names_.index(name)]
+        side, reader = candidates.side(name), self.reader_of(name)
         if not isinstance(reader, TableReader) or not isinstance(side.data, pd.DataFrame):
             return candidates
         absent = [column for column in reader.schema.names if column not in side.data.columns]
@@ -314,8 +314,14 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         if self.side not in ("both", *names):
             raise ValueError(f"side must be 'both', {' or '.join(map(repr, names))}; got {self.side!r}")
 
-    def _number_of(self, side: str) -> int | None:
-        """Place of a side; None for both."""
+    def number_of(self, side: str) -> int | None:
+        """Place of a side by its name, 0 or 1; None for "both".
+
+        Raises
+        ------
+        ValueError
+            If it is no side of fit.
+        """
         check_is_fitted(self)
         if side == "both":
             return None
@@ -323,13 +329,17 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
             raise ValueError(f"side must be 'both', {' or '.join(map(repr, self.names_))}; got {side!r}")
         return self.names_.index(side)
 
+    def reader_of(self, side: str) -> SideReader:
+        """What is known of a side since fit: its channels or columns, or the model that reads it."""
+        check_is_fitted(self)
+        return self._readers[self.names_.index(side)]
+
     def _with_metadata(self, batch: Batch, y: Any, extra: Any) -> Batch:
         return super()._with_metadata(batch, y, extra).replace(extra=batch.extra)
 
-    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Tensor:
-        if out is not None:
-            checked_out(out, (len(batch), sum(self.method_.widths)))
-        return super()._embed(batch, out)
+    def embed_side(self, batch: Batch, number: int, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
+        """Representations of one side, by its place, of what :meth:`to_batch` gives; ``out`` as of both sides."""
+        return self._in_chunks(batch, lambda rows: self.method_.side(rows, number), out)
 
     def _sizes(self, batch: Batch) -> Sizes:
         first, second = (reader.sizes(len(batch)) for reader in self._readers)
@@ -386,13 +396,16 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         return tags
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Facts and tensors for a model file."""
+        """Facts and tensors for a model file, those of models that read a side among them."""
         check_is_fitted(self)
         facts = {
             "sides": [{"name": name, **one.to_config()} for name, one in zip(self.names_, self._readers, strict=True)],
             "sizes": self.sizes_.to_config(),
         }
-        return facts, self.method_.inference_state()
+        tensors: dict[str, Tensor] = self.method_.inference_state()
+        for reader in self._readers:
+            tensors = tensors | reader.tensors() if isinstance(reader, ModelReader) else tensors
+        return facts, tensors
 
     def _restore_reader(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> SideReader:
         """How a side is read, from a model file."""
@@ -405,7 +418,9 @@ class PairedEstimator(EstimatorCore, _Transformer, auto_wrap_output_keys=None): 
         self._check_side(self.names_)
         self._readers = (self._restore_reader(first, tensors), self._restore_reader(second, tensors))
         self.training_ = None
-        self._restore_network(PairSizes.from_config(facts["sizes"]), tensors)
+        inside = tuple(f"{reader.place}/" for reader in self._readers if isinstance(reader, ModelReader))
+        network = {name: value for name, value in tensors.items() if not name.startswith(inside)}
+        self._restore_network(PairSizes.from_config(facts["sizes"]), network)
         self._is_fitted = True
 
 

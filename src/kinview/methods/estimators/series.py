@@ -248,7 +248,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
             panel = self._checked_panel(X, self.__groups)
         self.channels_, self.time_unit_ = panel.channels, panel.time_unit
         self.scaler_ = fit_scaler(panel.batch.x, self.scaling)
-        batch = self._scaled(panel)
+        batch = self.scaled(panel)
         self._fit_batch(
             self._with_metadata(batch, self.__y, self.__extra) if self.__train else batch, train=self.__train
         )
@@ -263,11 +263,24 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         return pd.DataFrame(values, index=panel.index, columns=self._feature_names(values.shape[1]), copy=False)
 
     def embed_panel(self, panel: Panel, *, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
-        """Representations of series that were read already, in float64, as :meth:`transform` gives them."""
+        """Representations ``(n, D)`` of series that were read already, as :meth:`transform` gives them.
+
+        Parameters
+        ----------
+        panel : Panel
+            In float64, in the units of fit; channels that have names are put in the order of fit.
+        out : ndarray (n, D), optional
+            Where to write them; the tensor that is returned is empty then.
+
+        Raises
+        ------
+        ValueError
+            If it has other channels, or time stamps of another unit that the network reads.
+        """
         self.check_is_fitted()
         panel = with_channels(panel, self.channels_)
         self._check_time_unit(panel)
-        return self._embed(self._scaled(panel), out)
+        return self.embed_batch(self.scaled(panel), out)
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
         """Series as the network takes them: with the channels of fit, scaled.
@@ -279,8 +292,7 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         groups : array-like, optional
             Group (patient) of each series. Default: the outermost level of a hierarchical index.
         """
-        self.check_is_fitted()
-        return self._scaled(self._panel_of(X, groups))
+        return self.scaled(self.to_panel(X, groups=groups))
 
     def _any_panel(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel:
         """A panel from any container; sktime's conversion where the container is not ours."""
@@ -289,8 +301,17 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
             panel = self._checked_panel(self._check_X_y(X=X)[0], groups, channels)
         return panel
 
-    def _panel_of(self, X: Any, groups: Any = None) -> Panel:
-        """A panel with the channels of fit, for methods beside ``transform``."""
+    def to_panel(self, X: Any, *, groups: Any = None) -> Panel:
+        """Series with the channels of fit, in their own units and float64, with the names of samples and channels.
+
+        Parameters
+        ----------
+        X : panel
+            See :func:`kinview.data.read_panel`.
+        groups : array-like, optional
+            Group (patient) of each series. Default: the outermost level of a hierarchical index.
+        """
+        self.check_is_fitted()
         panel = self._any_panel(X, groups, self.channels_)
         self._check_time_unit(panel)
         return panel
@@ -332,7 +353,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
     def _check_time_unit(self, panel: Panel) -> None:
         check_time_unit(self.method_, panel.time_unit, self.time_unit_, read=self._reads_times())
 
-    def _scaled(self, panel: Panel) -> Batch:
+    def scaled(self, panel: Panel) -> Batch:
+        """Series of a panel as the network takes them, in float32."""
         return panel.batch.replace(x=self.scaler_.apply(panel.batch.x))
 
     def _feature_names(self, number: int) -> list[str]:
@@ -422,7 +444,7 @@ def transferred(estimator: EstimatorCore, X: Any, seed: int) -> EstimatorCore:
     twin.scaler_ = fit_scaler(panel.batch.x, twin.scaling)
     if len(panel.channels) != len(estimator.channels_):
         _rebuild(twin, estimator, panel, seed)
-    batch = twin._scaled(panel)
+    batch = twin.scaled(panel)
     if any(filling.learns for filling in fillings(twin.method_)):
         learn_fillings(twin.method_, batch)
     twin._learn_after_training(batch, seed)

@@ -7,14 +7,16 @@ from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.data.panel import Panel, TimeUnit, with_channels
 from kinview.data.scaling import Scaler, fit_scaler
 from kinview.data.table import TableSchema
+from kinview.methods.estimators.model_file import inner_state
 from kinview.training.method import Sizes
 
-__all__ = ["SeriesReader", "SideReader", "TableReader", "reader_from"]
+__all__ = ["ModelReader", "SeriesReader", "SideReader", "TableReader", "reader_from"]
 
 _LONGEST = 2**22  # steps of the series that a model in a file was fitted to
 
@@ -116,6 +118,43 @@ class TableReader:
     def to_config(self) -> dict[str, Any]:
         """Plain data for a model file."""
         return {"schema": self.schema.to_config()}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelReader:
+    """A side that the network is given as a fitted model says it, which stays as it is.
+
+    A subclass asks the model, in ``batch``.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    width : int
+        Numbers that it makes of a sample.
+    place : str
+        What the names of its tensors begin with in a model file.
+    """
+
+    model: Any
+    width: int
+    place: str
+
+    def nothing(self, n: int) -> Batch:
+        """So many samples of which nothing was observed."""
+        return Batch.of(torch.full((n, self.width), torch.nan))
+
+    def sizes(self, rows: int) -> Sizes:
+        """Sizes of what the model says: a column a number."""
+        return Sizes(cardinalities=(0,) * self.width, rows=rows)
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain data for a model file."""
+        return {**inner_state(self.model)[0], "width": self.width}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Tensors of the model for a model file."""
+        return inner_state(self.model, f"{self.place}/")[1]
 
 
 def reader_from(config: dict[str, Any]) -> SideReader:

@@ -103,7 +103,7 @@ class TabularEstimator(TableColumns, EstimatorCore, ClassNamePrefixFeaturesOutMi
         out : ndarray (n, D), optional
             Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32.
         """
-        embedded = self._embed(self.to_batch(X), out)
+        embedded = self.embed_batch(self.to_batch(X), out)
         return embedded.numpy() if out is None else out
 
     def to_batch(self, X: Any, *, groups: Any = None) -> Batch:
@@ -115,10 +115,10 @@ class TabularEstimator(TableColumns, EstimatorCore, ClassNamePrefixFeaturesOutMi
         """Columns of the table that rows are of, as :meth:`to_batch` gives them."""
         return self.schema_
 
-    def _embed(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
-        """In float64, then rounded: in float32 the last bit would depend on a row's place in the batch."""
+    def embed_batch(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
+        """As of every estimator; in float64, then rounded: in float32 the last bit would depend on a row's place."""
         if next(self.method_.parameters()).device.type == "mps":  # has no float64
-            return super()._embed(batch, out)
+            return super().embed_batch(batch, out)
         precise = copy.deepcopy(self.method_).double()
         return self._in_chunks(batch, lambda rows: precise.embed(rows.replace(x=rows.x.double())), out)
 

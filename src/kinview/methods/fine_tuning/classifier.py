@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
@@ -24,13 +23,21 @@ from kinview.data.labels import encode_target
 from kinview.data.modality import PAIRED, SERIES, TABLE, check_samples, modality_of
 from kinview.data.paired import PairedData
 from kinview.data.splits import holdout
+from kinview.files import tensors_under
 from kinview.methods import classifiers, methods
-from kinview.methods.controls.random_init import DEFAULT_METHODS
+from kinview.methods.default_methods import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
-from kinview.methods.estimators.base import EstimatorCore, as_trainer, described_parameters, fingerprint, own_copy
+from kinview.methods.estimators.base import (
+    EstimatorCore,
+    as_trainer,
+    described_parameters,
+    fingerprint,
+    own_copy,
+    unfrozen,
+)
 from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
-from kinview.methods.estimators.model_file import described, rebuilt, without_run_fields
+from kinview.methods.estimators.model_file import inner_state, restored_inner, without_run_fields
 from kinview.methods.estimators.paired import PairedEstimator, other_side
 from kinview.methods.estimators.series import SeriesEstimator, transferred
 from kinview.methods.estimators.table_columns import tags_of_tables
@@ -201,11 +208,6 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         return labels
 
     @property
-    def config(self) -> dict[str, Any]:
-        """Parameters as a file describes them: a frozen encoder is the one inside."""
-        return {**self.get_params(deep=False), "encoder": _unwrapped(self.encoder)}
-
-    @property
     def _tuned(self) -> FineTuningMethod:
         assert isinstance(self.method_, FineTuningMethod)
         return self.method_
@@ -213,7 +215,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     @property
     def _reads_pairs(self) -> bool:
         """Whether the encoder reads pairs."""
-        given = _unwrapped(self.encoder)
+        given = unfrozen(self.encoder)
         made = given if given is None or isinstance(given, Capabilities) else methods.build(given)
         inner = None if made is None else made.fitted_network or made
         return getattr(inner, "modality", None) == PAIRED
@@ -240,7 +242,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     ) -> EstimatorCore:
         """Own copy of a fitted encoder, or one made on X; a method that uses labels is pre-trained with them."""
         modality = modality_of(X)
-        spec = DEFAULT_METHODS[modality] if self.encoder is None else _unwrapped(self.encoder)
+        spec = DEFAULT_METHODS[modality] if self.encoder is None else unfrozen(self.encoder)
         given = methods.build(spec, for_modality=modality)
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
@@ -321,7 +323,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         if self.freeze != "encoder":
             return batch
         self.encoder_.method_.to(resolve_device(self.trainer_.device or "cpu"))
-        return batch.replace(extra={"representation": self.encoder_._embed(batch)})
+        return batch.replace(extra={"representation": self.encoder_.embed_batch(batch)})
 
     def why_not_trainable(self, rows: Batch) -> str | None:
         """None: a head can be trained with few rows."""
@@ -371,42 +373,31 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""
         check_is_fitted(self)
-        facts, tensors = self.encoder_.fitted_state()
+        inside, tensors = inner_state(self.encoder_, "encoder/")
         head = {f"head/{name}": value for name, value in self._tuned.head.state_dict().items()}
         made = {
-            "of": described(self.encoder_, facts),
-            "facts": facts,
+            **inside,
             "repr_dim": self._repr_dim,
             "classes": self.classes_.tolist(),
             "classes_dtype": "object" if self.classes_.dtype == object else self.classes_.dtype.str,
         }
-        return made, {f"encoder/{name}": value for name, value in tensors.items()} | head
+        return made, tensors | head
 
     def restore_fitted_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Inverse of :meth:`fitted_state`."""
-        encoder = rebuilt(facts["of"], facts["facts"])
-        encoder.restore_fitted_state(facts["facts"], _under(tensors, "encoder/"))
-        self.encoder_ = encoder
+        self.encoder_ = restored_inner(facts, tensors, "encoder/")
         kind = np.dtype(facts["classes_dtype"])
         if kind.itemsize > _LONGEST_LABEL:
             raise ValueError(f"its labels are said to be of {kind.itemsize:,} bytes; at most {_LONGEST_LABEL:,}")
         self.classes_ = np.array(facts["classes"], dtype=kind)
         self._repr_dim = facts["repr_dim"]
-        self._restore_head(_under(tensors, "head/"))
+        self._restore_head(tensors_under(tensors, "head/"))
         self.training_ = None
         for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(encoder, name):
-                setattr(self, name, getattr(encoder, name))
+            if hasattr(self.encoder_, name):
+                setattr(self, name, getattr(self.encoder_, name))
 
 
 def _labels(batch: Batch) -> Tensor:
     assert batch.y is not None
     return batch.y
-
-
-def _unwrapped(encoder: Any) -> Any:
-    return encoder.estimator if isinstance(encoder, FrozenEstimator) else encoder
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

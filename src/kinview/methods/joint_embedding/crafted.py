@@ -44,7 +44,7 @@ def crafted_view(
     The networks are in eval mode meanwhile, so that no statistic moves, and the gradient goes to the perturbation
     alone: whatever was in a parameter's ``.grad`` stays.
     """
-    given = method._loss_arguments(first)
+    given = method.loss_arguments(first)
     training = method.training
     method.eval()
     try:
@@ -53,7 +53,8 @@ def crafted_view(
 
         def raised(values: Tensor) -> Tensor:
             moved = method.projector(method.embed(second.replace(x=values)))
-            return method._term(moved, anchors, given)  # as the query: some losses stop the gradient at the target
+            # as the query: some losses stop the gradient at the target
+            return method.loss_of_pair(moved, anchors, given)
 
         crafted: Batch = adversary.bind_loss(raised)(second, generator)
         return crafted

@@ -145,7 +145,7 @@ class JointEmbeddingMethod(RowwiseMethod):
 
     def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
         """Loss between the projections and their targets, see the class."""
-        given = self._loss_arguments(views[0])
+        given = self.loss_arguments(views[0])
         projections = [self.projector(h) for h in representations[: len(views)]]
         if "features" in given:  # one view a sample, drawn towards what its features say
             return LossResult(torch.stack([self.contrast(z, **given) for z in projections]).mean())
@@ -157,7 +157,7 @@ class JointEmbeddingMethod(RowwiseMethod):
         queries = projections if self.predictor is None else [self.predictor(z) for z in projections]
         pairs = itertools.combinations(range(len(views)), 2)
         orders = [order for i, j in pairs for order in (((i, j), (j, i)) if both else ((i, j),))]
-        terms = torch.stack([self._term(queries[i], targets[j], given) for i, j in orders])
+        terms = torch.stack([self.loss_of_pair(queries[i], targets[j], given) for i, j in orders])
         value = terms.mean() * 2 if both and self.reduction == "sum" else terms.mean()
         return LossResult(value, carry=self._carry(views, projections, targets))
 
@@ -167,7 +167,8 @@ class JointEmbeddingMethod(RowwiseMethod):
         apart = (self.predictor, self.momentum_encoder, self.bank, self.weight_noise)
         return all(part is None for part in apart) and not self.stop_gradient
 
-    def _term(self, query: Tensor, target: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    def loss_of_pair(self, query: Tensor, target: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        """Loss of the queries against the targets; ``given`` as of :meth:`loss_arguments`."""
         value: Tensor = (
             self.contrast(target, query, **given)
             if self.contrast.target_first
@@ -233,7 +234,7 @@ class JointEmbeddingMethod(RowwiseMethod):
             return [torch.where(known, held, F.normalize(z.detach(), dim=1)) for z in projections]
         return [z.detach() if self.stop_gradient else z for z in projections]
 
-    def _loss_arguments(self, view: Batch) -> dict[str, Tensor]:
+    def loss_arguments(self, view: Batch) -> dict[str, Tensor]:
         """What the loss takes by name beside two views: labels, groups, times, features, the queue, and a seed."""
         takes = further_arguments(self.contrast)
         known: dict[str, Any] = {"labels": view.y, "groups": self._groups(view), **view.extra}

@@ -307,7 +307,7 @@ class TS2Vec(SeriesEstimator):
         check_integer(sliding_padding, "sliding_padding", at_least=0)
         if sliding_length is None and (causal or sliding_padding):
             raise ValueError("causal and sliding_padding describe sliding windows: give sliding_length too")
-        batch = self._scaled(self._panel_of(X))
+        batch = self.to_batch(X)
         encode = partial(self._method.per_timestamp, window=None if window == "full_series" else window)
         if sliding_length is not None:
             after = 0 if causal else sliding_padding

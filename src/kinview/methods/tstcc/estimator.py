@@ -295,7 +295,7 @@ class TSTCC(SeriesEstimator):
             those that belong to a series are zero.
         """
         self.check_is_fitted()
-        result: np.ndarray = self._in_chunks(self._scaled(self._panel_of(X)), self._method.features).numpy()
+        result: np.ndarray = self._in_chunks(self.to_batch(X), self._method.features).numpy()
         return result
 
     @classmethod

@@ -9,13 +9,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kinview.data.batch import Batch
     from kinview.data.table import TableSchema
 
-__all__ = ["INK", "MUTED", "ORIGINAL", "PARTNER", "VIEW", "Sheet", "View", "drawing", "figure_bytes", "head"]
+__all__ = [
+    "INK",
+    "MUTED",
+    "ORIGINAL",
+    "PARTNER",
+    "VIEW",
+    "Sheet",
+    "View",
+    "cell_text",
+    "drawing",
+    "figure_bytes",
+    "head",
+    "shortened",
+    "without_neighbours",
+]
 
 # Okabe and Ito's colours, told apart by the colour-blind, on white paper whatever surrounds it
 INK, MUTED, ORIGINAL, VIEW, PARTNER = "#1a1a1a", "#5a5a5a", "#b4b4b4", "#0072b2", "#d55e00"
@@ -129,3 +147,28 @@ def figure_bytes(figure: Figure, kind: str, *, dpi: int = 144) -> bytes:
         matplotlib.rcParams.update({"svg.hashsalt": "kinview", "svg.fonttype": "none"})
         figure.savefig(stream, format=kind, dpi=dpi, metadata=metadata)
     return stream.getvalue()
+
+
+def cell_text(value: Any) -> str:
+    """A cell of a table for people: a number to four digits, nothing for what is missing."""
+    if pd.isna(value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most so many characters, its end marked where it was cut."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def without_neighbours(seen: Bool[np.ndarray, " t"]) -> Bool[np.ndarray, " t"]:
+    """Observed steps between two that are not, which no line shows.
+
+    Examples
+    --------
+    >>> without_neighbours(np.array([True, False, True, True])).tolist()
+    [True, False, False, False]
+    """
+    around = np.concatenate([[False], seen, [False]])
+    alone: np.ndarray = seen & ~around[:-2] & ~around[2:]
+    return alone

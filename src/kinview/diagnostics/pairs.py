@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int64
 
-__all__ = ["Places", "both_sides", "partner_places", "unit"]
+__all__ = ["Places", "both_sides", "codes_of", "partner_places", "unit"]
 
 _BLOCK = 1024  # rows that are compared with all others at once
 
@@ -20,13 +21,36 @@ def both_sides(
     Raises
     ------
     ValueError
-        For anything but two matrices of one shape; ``name`` says what needs them.
+        For anything but two matrices of one shape, or no such row; ``name`` says what needs them.
     """
     A, B = (np.asarray(Z, dtype=np.float64) for Z in (A, B))
     if A.ndim != 2 or A.shape != B.shape:
         raise ValueError(f"{name} needs two matrices (n, d) of one shape; got {A.shape} and {B.shape}")
     known = np.asarray(~np.isnan(np.hstack([A, B])).any(axis=1))
+    if not known.any():
+        raise ValueError(f"{name} needs a sample with both sides, and there is none among {len(known)}")
     return A[known], B[known], known
+
+
+def codes_of(names: Any, n: int) -> Int64[np.ndarray, " n"]:
+    """Numbers that say which of n rows are of one thing: those of one name; a row without one is of nothing else.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name a row.
+
+    Examples
+    --------
+    >>> codes_of(["a", None, "b", "a"], 4).tolist(), codes_of(None, 3).tolist()
+    ([0, 5, 1, 0], [0, 1, 2])
+    """
+    if names is None:
+        return np.arange(n)
+    codes = pd.factorize(np.asarray(names))[0]
+    if len(codes) != n:
+        raise ValueError(f"names has {len(codes)} entries for {n} samples; give one a sample")
+    return np.where(codes < 0, n + np.arange(n), codes)
 
 
 def unit(Z: Float[np.ndarray, "n d"], *, zero: bool = False) -> Float[np.ndarray, "n d"]:
