@@ -20,6 +20,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import torch
 from sktime.base import load as load_by_sktime
 
 import kinview.moved
@@ -28,6 +29,7 @@ from kinview import load_model
 from kinview.augmentations import augmentations
 from kinview.complete_configs import complete_config, frozen_defaults, short_config
 from kinview.encoders import encoders
+from kinview.encoders.dropout import CheapDropout
 from kinview.evaluation import Store, SymmetricNoise
 from kinview.evaluation.benchmark.plan import part_label
 from kinview.evaluation.report.cells import read_results
@@ -35,7 +37,9 @@ from kinview.evaluation.store import SCHEMA_VERSION
 from kinview.losses import losses
 from kinview.methods import classifiers, methods
 from kinview.methods.estimators.model_file import model_metadata
+from kinview.methods.ts2vec.estimator import TS2VecMethod
 from kinview.registry import Registry, families, to_config
+from kinview.training.method import LossResult
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 OLD = FIXTURES / "0.1.0"
@@ -123,7 +127,15 @@ def test_joblib_files_and_files_in_sktimes_layout_embed_as_they_did() -> None:
         assert_as_then(embedded(model, "ts2vec"), EXPECTED["ts2vec"])
 
 
-def test_a_checkpoint_is_continued(tmp_path: Path) -> None:
+def test_a_checkpoint_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the same weights, were dropout to draw its numbers as it did: over whole crops, by torch's own layer."""
+
+    def one_by_one(method: Any, views: list[Any]) -> LossResult:
+        shared = [method._encode(view)[:, :, slice(*view.extra["shared"][0].tolist())] for view in views]
+        return LossResult(method.contrast(*shared))
+
+    monkeypatch.setattr(CheapDropout, "forward", torch.nn.Dropout.forward)
+    monkeypatch.setattr(TS2VecMethod, "loss", one_by_one)
     shutil.copy(OLD / "checkpoint.safetensors", tmp_path)
     model = MAKER.checkpointed(tmp_path).set_params(fill="zero").fit(DATA["series"])  # the default of then
     assert_as_then(embedded(model, "ts2vec"), EXPECTED["checkpoint"])

@@ -124,7 +124,7 @@ class DilatedConvEncoder(SeriesEncoder):
         Parameters
         ----------
         views : sequence of tuple
-            Features, lengths and observed steps of each, as :meth:`seen` gives them; they may differ in all sizes.
+            Features, lengths and observed steps of each, as :meth:`prepared` gives them; they may differ in all sizes.
         steps : sequence of slice
             The steps of each that are asked for. The last block, the widest, computes no others where none of its
             taps reads another step.
@@ -143,11 +143,12 @@ class DilatedConvEncoder(SeriesEncoder):
         else:
             inside = None
         h = torch.cat([part.flatten(0, 1) for part in rows]) if len(rows) > 1 else rows[0].flatten(0, 1)
-        for block in self.blocks:
-            assert isinstance(block, _Block)
-            if block.final and all(block.dilation >= length for length, _ in shapes):
-                h, inside, shapes, steps = _cut(h, inside, shapes, steps)
+        *first, last = self.blocks
+        for block in first:
             h = block(h, shapes, inside)
+        if all(2 ** len(first) >= length for length, _ in shapes):  # the last block's taps read no other step
+            h, inside, shapes, steps = _cut(h, inside, shapes, steps)
+        h = last(h, shapes, inside)
         h, _, shapes, _ = _cut(h, None, shapes, steps)
         h = self.dropout(h)
         parts = h.split([length * n for length, n in shapes])
@@ -192,7 +193,6 @@ class _Block(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, dilation: int, final: bool) -> None:
         super().__init__()
         self.dilation = dilation
-        self.final = final
         self.conv1 = _tap_major(nn.Conv1d(in_channels, out_channels, 3, dilation=dilation))
         self.conv2 = _tap_major(nn.Conv1d(out_channels, out_channels, 3, dilation=dilation))
         self.projector = nn.Conv1d(in_channels, out_channels, 1) if in_channels != out_channels or final else None
