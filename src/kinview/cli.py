@@ -131,8 +131,8 @@ def _dispatch(words: list[str], asked: _Asked) -> int:
         raise ValueError(f"there is no command {name!r}{suggestion(name, COMMANDS)} Known: {', '.join(COMMANDS)}")
     command: Any = importlib.import_module(f"kinview._cli.{name}")
     options = command.parse(words[1:])
-    asked.options, asked.keys = {name: name for name in options.keys()}, getattr(command, "KEYS", ())
-    asked.given = [name for name, value in options.items() if value is not None]
+    asked.options, asked.keys = {name: name for name in options.as_dict()}, getattr(command, "KEYS", ())
+    asked.given = [name for name, value in options.as_dict().items() if value is not None]
     return command.run(options) or 0
 
 

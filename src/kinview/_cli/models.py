@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kinview.datasets.samples import Samples
     from kinview.evaluation.store import Store
 
-__all__ = ["adapted", "check_output", "check_reads", "read_by", "shown_url", "with_parameters"]
+__all__ = [
+    "adapted", "check_output", "check_reads", "load_model", "read_by", "refuse_others", "sample_names", "shown_url",
+    "with_parameters",
+]  # fmt: skip
 
 
 def check_output(path: str, suffixes: Sequence[str], option: str = "output") -> Path:
@@ -45,6 +50,57 @@ def with_parameters(registry: Registry, spec: Any, parameters: Mapping[str, Any]
     ((name, own),) = spec.items()
     takes = inspect.signature(registry[name].target).parameters
     return {name: {**{key: value for key, value in defaults.items() if key in takes}, **(own or {}), **parameters}}
+
+
+def load_model(path: str) -> Any:
+    """The model of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is none; a table, a database or a configuration is refused by the command that takes it.
+    FileNotFoundError
+        If there is no such file.
+    """
+    import kinview
+
+    try:
+        return kinview.load_model(path)
+    except (ValueError, FileNotFoundError):
+        refuse_others(Path(path))
+        raise
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse what is neither a model nor a checkpoint by the command that takes it."""
+    from kinview.datasets.folders import is_data_file
+    from kinview.datasets.foreign_files import refuse_foreign
+
+    suffix, other = path.suffix.lower(), f"{path} is no model or checkpoint but"
+    if not path.exists() or suffix == ".zip":
+        return
+    if suffix in (".db", ".sqlite"):
+        raise ValueError(f"{other} a database; results are shown by kinview report --store sqlite:///{path}")
+    if suffix in (".yaml", ".yml"):
+        raise ValueError(f"{other} a configuration; a benchmark is run by kinview bench {path}")
+    if suffix == ".safetensors":  # what is wrong with it is said already
+        return
+    if path.is_dir() or is_data_file(path):
+        raise ValueError(
+            f"{other} {'a folder' if path.is_dir() else 'data'}; data are read by kinview pretrain --data {path}, "
+            f"which says what it takes as channels or features, and drawn by kinview views --data {path}"
+        )
+    refuse_foreign(path)
+
+
+def sample_names(samples: Samples) -> pd.Index:
+    """What the samples are called: their index, without the time of series; their positions where nothing names them."""
+    import pandas as pd
+
+    index = samples.X.index if isinstance(samples.X, pd.DataFrame) else None
+    if isinstance(index, pd.MultiIndex):
+        return index.droplevel(-1).unique()
+    return index if index is not None and index.name is not None else pd.RangeIndex(len(samples))
 
 
 def check_reads(estimator: Any, modality: str, data: str) -> None:

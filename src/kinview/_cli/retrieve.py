@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import check_output, check_reads, read_by
+from kinview._cli.models import check_output, check_reads, load_model, read_by
 from kinview._cli.text import say, table
 from kinview.files import atomic_write
 
@@ -54,14 +54,13 @@ def retrieve(
     output : str, optional
         Picture (.png, .svg) or table (.csv) of what each query finds.
     """
-    import kinview
     from kinview.methods.estimators.model_file import registry_of
     from kinview.methods.estimators.paired import PairedEstimator
 
     file = None if output is None else check_output(output, _SUFFIXES)
     if file is not None and query is None:
         raise ValueError("--output shows what queries find; name samples with --query")
-    estimator = kinview.load_model(model)
+    estimator = load_model(model)
     if not isinstance(estimator, PairedEstimator):
         raise ValueError(
             f"{registry_of(estimator).name_of(estimator)} brings no two sides together; give a model of pairs (kinview "
