@@ -23,9 +23,7 @@ _BRACKETS = {"[": "]", "{": "}"}
 _NOTHING: Any = object()  # where no value stands behind a name
 
 
-def in_options(
-    text: str, options: Mapping[str, str], keys: Collection[str] = (), given: Collection[str] = ()
-) -> str:
+def in_options(text: str, options: Mapping[str, str], keys: Collection[str] = (), given: Collection[str] = ()) -> str:
     """Text with ``name=value`` as an option, or as a key of YAML.
 
     What stands in the brackets of a call (``load(..., as_classes=True)``) is Python, and stays.

@@ -94,7 +94,7 @@ def refuse_others(path: Path) -> None:
 
 
 def sample_names(samples: Samples) -> pd.Index:
-    """What the samples are called: their index, without the time of series; their positions where nothing names them."""
+    """What the samples are called: their index, without the time of series; their positions where it has no name."""
     import pandas as pd
 
     index = samples.X.index if isinstance(samples.X, pd.DataFrame) else None
