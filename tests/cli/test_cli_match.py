@@ -152,3 +152,21 @@ def test_a_wrong_truth_is_told_before_the_work(
     file = written(tmp_path, truth, "truth.csv")
     code, out, err = said(capsys, *files, "--drop", "record", "--mapped", "age=alter", "--truth", file)
     assert (code, out) == (2, "") and message in err
+
+
+def test_a_table_without_rows_or_columns_is_refused_by_its_name(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_rows, no_columns, nothing = tmp_path / "rows.parquet", tmp_path / "columns.parquet", tmp_path / "nothing.csv"
+    pd.DataFrame({"age": []}).to_parquet(no_rows)
+    pd.DataFrame(index=range(5)).to_parquet(no_columns)
+    nothing.touch()
+    for file, what in (
+        (no_rows, "rows.parquet has no rows (columns: age)"),
+        (no_columns, "columns.parquet has no columns"),
+        (nothing, "nothing.csv is empty"),
+    ):
+        code, _, err = said(capsys, files[0], file)
+        assert code == 2 and err.endswith(f"{what}\n")
+    code, _, err = said(capsys, *files, "--drop", ",".join([*A_COLUMNS, "record"]))
+    assert code == 2 and "leaves no column of A; keep at least one" in err

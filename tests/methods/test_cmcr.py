@@ -183,7 +183,7 @@ def test_there_is_no_network_to_train_with_labels_but_those_of_its_models():
     y = np.arange(10) % 2
     X = {"vitals": pairs[0].side("vitals"), "scores": pairs[1].side("scores")}
     for encoder in (joined, fitted):
-        with pytest.raises(ValueError, match="CMCR connects two models of pairs, .* train one of them on"):
+        with pytest.raises(ValueError, match=r"CMCR connects two models of pairs, .* train one of them on"):
             FineTunedClassifier(encoder).fit(X, y)
     short = FineTunedClassifier(fitted.models_[0], trainer={"max_steps": 1}, random_state=0)
     assert short.fit(pairs[0], y).predict(pairs[0]).shape == (10,)

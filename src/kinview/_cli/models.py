@@ -12,6 +12,7 @@ from kinview.registry import Registry
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kinview.data.paired import PairedData
     from kinview.datasets.samples import Samples
     from kinview.evaluation.store import Store
 
@@ -143,7 +144,8 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
     Raises
     ------
     ValueError
-        If it reads pairs and there are no static columns, or it reads none and columns are sent to pairs.
+        If it reads pairs and there are no static columns, or others than it was fitted to, or it reads none and columns
+        are sent to pairs.
     """
     from kinview.data.modality import PAIRED
     from kinview.methods.estimators.model_file import registry_of
@@ -151,12 +153,37 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
     name = registry_of(estimator).name_of(estimator)
     if _modality(estimator) == PAIRED:
         try:
-            return samples.pairs(pairs)
+            read = samples.pairs(pairs)
         except ValueError as error:
             raise ValueError(f"{name} reads pairs, and {data} has {error}") from error
+        _check_static(estimator, name, samples, read, data)
+        return read
     if pairs is not None:
         raise ValueError(f"static_to sends columns to pairs, and {name} reads none")
     return samples.X
+
+
+def _check_static(estimator: Any, name: str, samples: Samples, read: PairedData, data: str) -> None:
+    """Refuse other static columns than a fitted model has on their side, by the columns of the model."""
+    from kinview.methods.estimators.side_readers import TableReader
+
+    fitted = dict(zip(getattr(estimator, "names_", ()), getattr(estimator, "_readers", ()), strict=True))
+    side = read.names[1]
+    if not isinstance(fitted.get(side), TableReader):
+        return
+    own, given = fitted[side].schema.names, read.side(side).features
+    if set(own) == set(given):
+        return
+    there = set(map(str, samples.static.columns)) if samples.static is not None else set()
+    how = (
+        f"name those of the model, static_to={{'pairs': {list(own)}}}"
+        if set(own) <= there
+        else f"name those of the model when the data are read (static={list(own)})"
+    )
+    raise ValueError(
+        f"{name} was fitted to the static column(s) {', '.join(own)}, and of {data} it is given {', '.join(given)}: "
+        f"{how}"
+    )
 
 
 def _modality(estimator: Any) -> str | None:

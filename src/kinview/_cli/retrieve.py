@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
 from kinview._cli.models import check_output, check_reads, load_model, read_by
-from kinview._cli.text import say, table
+from kinview._cli.text import count, say, table
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _overall(estimator: Any, pairs: PairedData, where: str) -> list[str]:
         for (asks, finds), (_, row) in zip(((first, second), (second, first)), found.iterrows(), strict=True)
     ]
     header = ("", "recall@1", "recall@5", "recall@10", "median rank", "mean rank")
-    head = f"{int(found['n'].iloc[0]):,} samples of {where} that have both sides; in brackets what chance gives"
+    head = f"{count(int(found['n'].iloc[0]), 'sample')} of {where} with both sides; in brackets what chance gives"
     return [head, "", *table(rows, header)]
 
 

@@ -77,7 +77,10 @@ class Side:
         frame = named_columns(X)
         if len(frame) < FEWEST_ROWS:
             raise ValueError(f"{letter} has {len(frame)} row(s); columns are matched from {FEWEST_ROWS} rows on")
-        schema = TableSchema.fit(frame)
+        try:
+            schema = TableSchema.fit(frame)
+        except ValueError as error:
+            raise ValueError(f"{letter}: {error}") from error
         x = schema.to_batch(frame).x.double().numpy()
         constant = [name for name, column in zip(schema.names, x.T) if len(np.unique(column[~np.isnan(column)])) < 2]
         if constant:
@@ -255,7 +258,7 @@ def without_columns(A: Any, B: Any, drop: Sequence[str]) -> tuple[pd.DataFrame, 
     Raises
     ------
     ValueError
-        For a name that neither has.
+        For a name that neither has, and where none is left of a table.
 
     Examples
     --------
@@ -271,6 +274,9 @@ def without_columns(A: Any, B: Any, drop: Sequence[str]) -> tuple[pd.DataFrame, 
             hint = suggestion(name, [*first.columns, *second.columns])
             has = f"A has {_some(list(first.columns))}; B has {_some(list(second.columns))}"
             raise ValueError(f"drop={[name]}: neither A nor B has a column of that name{hint} {has}")
+    for letter, frame in (("A", first), ("B", second)):
+        if set(frame.columns) <= set(names):
+            raise ValueError(f"drop={names} leaves no column of {letter}; keep at least one")
     return first.drop(columns=names, errors="ignore"), second.drop(columns=names, errors="ignore")
 
 
