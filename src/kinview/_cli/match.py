@@ -111,10 +111,11 @@ def _read(path: str, options: dict[str, Any], letter: str) -> pd.DataFrame:
     from kinview.datasets.tables import read_wide
 
     try:
-        return read_wide(path, **options).X
+        found: pd.DataFrame = read_wide(path, **options).X
     except ValueError as error:
         names = {name: f"read_{letter}.{name}" for name in inspect.signature(read_wide).parameters}
         raise ValueError(in_options(str(error), names, given=options)) from error
+    return found
 
 
 def _pairs(given: Pairs, A: pd.DataFrame, B: pd.DataFrame, option: str) -> list[tuple[str, str]]:
