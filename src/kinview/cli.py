@@ -14,7 +14,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kinview import __version__
@@ -61,9 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--verbose"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no "±" gets a "?", not a crash
+    asked = _Asked()
     try:
-        with _own_warnings(verbose):
-            code = _dispatch(_with_parts(words))
+        with _own_warnings(verbose, asked):
+            code = _dispatch(_with_parts(words), asked)
             sys.stdout.flush()
             return code
     except SystemExit as ended:  # --help and --print_config end the parser this way
@@ -78,8 +80,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if verbose:
             sys.stderr.write(printable(traceback.format_exc()))
-        complain(f"error: {_one_line(error)}")
+        complain(f"error: {asked.in_options(_one_line(error))}")
         return 2
+
+
+class _Asked:
+    """What was asked for, as far as it is known: in its words errors and warnings advise."""
+
+    options: Mapping[str, str] = MappingProxyType({})
+    keys: Collection[str] = ()
+    given: Collection[str] = ()
+
+    def in_options(self, text: str) -> str:
+        """Text with the options of the command instead of parameters of Python."""
+        from kinview._cli.advice import in_options
+
+        return in_options(text, self.options, self.keys, self.given)
 
 
 def _with_parts(words: list[str]) -> list[str]:
@@ -101,7 +117,7 @@ def _with_parts(words: list[str]) -> list[str]:
     return rest
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], asked: _Asked) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         sys.stdout.write(_overview())
         return 0
@@ -114,7 +130,10 @@ def _dispatch(words: list[str]) -> int:
 
         raise ValueError(f"there is no command {name!r}{suggestion(name, COMMANDS)} Known: {', '.join(COMMANDS)}")
     command: Any = importlib.import_module(f"kinview._cli.{name}")
-    return command.run(command.parse(words[1:])) or 0
+    options = command.parse(words[1:])
+    asked.options, asked.keys = {name: name for name in options.as_dict()}, getattr(command, "KEYS", ())
+    asked.given = [name for name, value in options.as_dict().items() if value is not None]
+    return command.run(options) or 0
 
 
 def _overview() -> str:
@@ -140,7 +159,7 @@ def _one_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _own_warnings(verbose: bool) -> Iterator[None]:
+def _own_warnings(verbose: bool, asked: _Asked) -> Iterator[None]:
     """Show the package's own warnings as one line each, and those of libraries only where asked."""
 
     def show(message: Warning | str, *details: Any) -> None:
@@ -151,7 +170,7 @@ def _own_warnings(verbose: bool) -> Iterator[None]:
         while frame is not None and frame.f_globals.get("__name__") in (__name__, "warnings"):
             frame = frame.f_back
         if frame is not None and str(frame.f_globals.get("__name__")).startswith("kinview."):
-            complain(f"warning: {' '.join(str(message).split())}")
+            complain(f"warning: {asked.in_options(' '.join(str(message).split()))}")
 
     with warnings.catch_warnings():
         if not verbose:

@@ -81,8 +81,44 @@ def test_errors_say_what_to_do(run: Run, model: Path, tmp_path: Path) -> None:
         (("--output", tmp_path / "f", "--explainer", "occlusoin"), "did you mean 'occlusion'?"),
         (("--output", tmp_path / "f", "--explainer", "integrated_gradients"), "explain it by occlusion"),
         (("--output", tmp_path / "f", "--parameters.widow", 3), "widow"),
-        (("--output", tmp_path / "f", "--samples", "a,b"), "samples"),
+        (
+            ("--output", tmp_path / "f", "--samples", "a,b"),
+            "--samples a,b: there are 150 series, from 0 to 149, called 0, 1,",
+        ),
     ):
         code, _, err = run(*words, *more)
         assert code == 2 and message in err and err.count("\n") == 1, err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_named_and_a_wrong_name_is_told_with_those_there_are(run: Run, tmp_path: Path) -> None:
+    names = [f"P{i}" for i in range(38)] + ["901", "902"]
+    file, model = tmp_path / "x.csv", tmp_path / "m.safetensors"
+    pd.DataFrame({"id": names, "age": range(40), "crp": range(40, 0, -1)}).to_csv(file, index=False)
+    data = ("--data", file, "--index", "id")
+    assert run("pretrain", *data, "--method", "raw", "--output", model)[0] == 0
+    words = ("explain", "--model", model, *data, "--output", tmp_path / "y.csv", "--samples")
+    code, out, _ = run(*words, "P7,2")
+    assert code == 0 and "row P2: " in out and "row P7: " in out and list(pd.read_csv(tmp_path / "y.csv")["id"]) == [
+        "P2", "P7",
+    ]  # fmt: skip
+    code, _, err = run(*words, "P77")
+    assert code == 2 and err.endswith(
+        "--samples P77: there are 40 rows, from 0 to 39, called P0, P1, P2, P3, P4, ...\n"
+    )
+    assert "a whole number is a position: give 38 for 901" in run(*words, "901")[2]
+
+
+def test_what_is_no_model_or_no_data_is_told(run: Run, model: Path, tmp_path: Path) -> None:
+    file, disguised = tmp_path / "x.csv", tmp_path / "m.csv"
+    file.write_text("a,b\n1,2\n3,4\n")
+    disguised.write_bytes(model.read_bytes())
+    output = ("--output", tmp_path / "y.csv")
+    for command in ("embed", "explain", "retrieve", "probe"):
+        written = () if command in ("retrieve", "probe") else output
+        err = run(command, "--model", file, "--data", file, *written)[2]
+        assert f"{file} is no model or checkpoint but data; data are read by kinview pretrain" in err
+        err = run(command, "--model", model, "--data", model, *written)[2]
+        assert ("m.safetensors is a model or a checkpoint" in err) != (command == "retrieve")  # whose model is refused
+    for given in (model, disguised):
+        assert "m.safetensors is a model or a checkpoint, which is not read: give data" in run("match", given, file)[2]

@@ -94,3 +94,11 @@ def test_what_the_source_leaves_open_is_imported(tmp_path: Path, monkeypatch: py
     registry = importlib.import_module("kinview.shown").shown
     assert listed_from_source(registry) is None  # a computed reference
     assert [_as_listed(registry[name])[:4] for name in registry] == [("one", None, "AB", "One.")]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_parameter_of_a_part_has_a_sentence_of_its_own(family: str) -> None:
+    for entry in map(_registry(family).__getitem__, _registry(family)):
+        said = [sentence for _, _, sentence in _parameters(entry.target) if sentence != "-"]
+        twice = {sentence for sentence in said if said.count(sentence) > 1}
+        assert not twice, f"{entry.name}: {twice}"

@@ -94,7 +94,7 @@ def test_the_contrastive_matcher_takes_its_parameters(
         (("--mapped", "age=alter", "--mapped", "age=kg"), "mapped: column 'age' of A stands in two pairs"),
         (("--mapped", "alter"), "--mapped alter: give a pair, as in --mapped age=alter, or a file of pairs"),
         (("--drop", "patient"), "--drop patient: neither"),
-        (("--matcher", "correlation"), "none are mapped: give mapped="),
+        (("--matcher", "correlation"), "none are mapped: give them as --mapped '{column of A: column of B}', or take"),
         (("--matcher", "correlatio"), "unknown matcher 'correlatio'; did you mean 'correlation'?"),
         (("--output", "matches.txt"), "--output matches.txt must end in .csv or .parquet"),
     ],
@@ -110,3 +110,63 @@ def test_what_cannot_be_is_refused_by_name(
 def test_identifiers_are_refused_with_what_to_do(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = said(capsys, *files, "--mapped", "age=alter")
     assert code == 2 and "ids or free text in column(s) 'record'" in err and "--drop record" in err
+
+
+def test_columns_of_categories_are_refused_in_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.DataFrame({"age": range(20), "sex": ["f", "m"] * 10})
+    A = written(tmp_path, frame.to_csv(index=False), "a.csv")
+    B = written(tmp_path, frame.set_axis(["alter", "geschlecht"], axis=1).to_csv(index=False), "b.csv")
+    code, _, err = said(capsys, A, B)
+    assert code == 2 and err.endswith(
+        "column(s) 'sex' of A and 'geschlecht' of B hold categories, which 'kang_naughton' with these parameters does "
+        "not compare: map them, leave them out (--drop sex,geschlecht), or take --matcher distribution or --matcher "
+        "'{kang_naughton: {dependence: mutual_information}}'\n"
+    )
+    assert said(capsys, A, B, "--drop", "sex,geschlecht")[0] == 0
+    with pytest.raises(ValueError, match=r"leave them out \(drop=\['sex', 'geschlecht'\]\), or take matcher='distrib"):
+        match_columns(pd.read_csv(A), pd.read_csv(B))
+    assert match_columns(pd.read_csv(A), pd.read_csv(B), drop=["sex", "geschlecht"]).pairs == (("age", "alter"),)
+    with pytest.raises(ValueError, match="neither A nor B has a column of that name; did you mean 'sex'"):
+        match_columns(pd.read_csv(A), pd.read_csv(B), drop=["sexx"])
+
+
+def test_advice_of_a_reader_names_the_option_of_its_table(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = written(tmp_path, "age,weight\n", "empty.csv")
+    assert "--read_A.header false if that line is a row" in said(capsys, empty, files[1])[2]
+    assert "--read_B.header false if that line is a row" in said(capsys, files[0], empty)[2]
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ("age,alter\nweigth,kg\n", "truth: A has no column 'weigth'; did you mean 'weight'?"),
+        ("age,kg\n", "truth pairs 'age' of A with 'kg' of B, and one of them is mapped to another column"),
+        ("one,other\n", "truth.csv holds no pair"),
+    ],
+)
+def test_a_wrong_truth_is_told_before_the_work(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], truth: str, message: str
+) -> None:
+    file = written(tmp_path, truth, "truth.csv")
+    code, out, err = said(capsys, *files, "--drop", "record", "--mapped", "age=alter", "--truth", file)
+    assert (code, out) == (2, "") and message in err
+
+
+def test_a_table_without_rows_or_columns_is_refused_by_its_name(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_rows, no_columns, nothing = tmp_path / "rows.parquet", tmp_path / "columns.parquet", tmp_path / "nothing.csv"
+    pd.DataFrame({"age": []}).to_parquet(no_rows)
+    pd.DataFrame(index=range(5)).to_parquet(no_columns)
+    nothing.touch()
+    for file, what in (
+        (no_rows, "rows.parquet has no rows (columns: age)"),
+        (no_columns, "columns.parquet has no columns"),
+        (nothing, "nothing.csv is empty"),
+    ):
+        code, _, err = said(capsys, files[0], file)
+        assert code == 2 and err.endswith(f"{what}\n")
+    code, _, err = said(capsys, *files, "--drop", ",".join([*A_COLUMNS, "record"]))
+    assert code == 2 and "leaves no column of A; keep at least one" in err

@@ -69,7 +69,7 @@ def test_a_model_of_pairs_is_trained_embedded_and_probed(data, model, tmp_path, 
 def test_samples_find_the_other_side(data, model, tmp_path, capsys):
     assert main(["retrieve", *data, "--model", model]) == 0
     said = capsys.readouterr().out
-    assert "39 samples of stays.csv that have both sides" in said and "series → table" in said
+    assert "39 samples of stays.csv with both sides" in said and "series → table" in said
     assert main(["retrieve", *data, "--model", model, "--query", "s3,s30", "--k", "2", "--output",
                  str(tmp_path / "found.csv")]) == 0  # fmt: skip
     said, found = capsys.readouterr().out, pd.read_csv(tmp_path / "found.csv")
@@ -115,6 +115,20 @@ def test_what_cannot_be_found_is_said(data, model, capsys, tmp_path):
     assert "the sample 's7' lacks the side 'table'" in error("--query", "s7", "--side", "table")
     assert "--side must be series or table" in error("--query", "s3", "--side", "rows")
     assert "name samples with --query" in error("--output", str(tmp_path / "x.csv"))
+    fewer = [word if word != "level,shift" else "level" for word in data]
+    assert main(["retrieve", *fewer, "--model", model]) == 2
+    assert "it is given level: name those of the model when the data are read (--static level,shift)" in (
+        capsys.readouterr().err
+    )
+    to_one = ["--static_to", "{pairs: [level]}"]
+    for command in (["retrieve"], ["explain", "--side", "table", "--output", str(tmp_path / "x.csv")]):
+        assert main([*command, *data, "--model", model, *to_one]) == 2
+        assert (
+            "was fitted to the static column(s) level, shift, and of stays.csv it is given level: name those of the "
+            "model, --static_to '{pairs: [level, shift]}'"
+        ) in capsys.readouterr().err
+    assert main(["retrieve", *data, "--model", model, "--static_to", "{probe: [level]}"]) == 2
+    assert "here they go to pairs alone, --static_to '{pairs: [level, shift]}'" in capsys.readouterr().err
     other = str(tmp_path / "other.safetensors")
     assert main(["pretrain", *data, "--method", "summary", "--output", other]) == 0
     assert main(["retrieve", *data, "--model", other]) == 2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kinview.evaluation import Benchmark
+from kinview.evaluation import Benchmark, Report, Store
 from kinview.evaluation.benchmark.runner import run
 from kinview.evaluation.benchmark.steps import Chain
 from kinview.methods import methods
@@ -53,6 +53,10 @@ def test_a_method_of_pairs_reads_both_sides_and_others_read_one(options: dict[st
     assert score["raw", "none"] < 0.8 and score["raw", "modality_missing"] == score["raw", "none"]
     for gone in ("modality_missing", "static_columns(columns=['smokes'])"):
         assert score["paired_clip", gone] < 0.8
+    text = Report(Store(f"sqlite:///{tmp_path}/b.db").frame()).methods_paragraph[0]
+    (said,) = (sentence for sentence in text.split(". ") if " was read " in sentence)
+    assert said.startswith("With paired_clip") and "raw" not in said
+    assert said.endswith("the static column smokes of stays was read as the other side of the samples")
     realised = frame.set_index("corruption")["realised_missing_test"]
     assert realised["modality_missing"].eq(1).all() and realised["none"].eq(0).all()
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from kinview import PairedData, load_model
+from kinview import FineTunedClassifier, PairedData, load_model
 from kinview.diagnostics import positive_rank
 from kinview.methods import CLIP, CMCR, FactorCL, PairedEmbedding, connections
 from kinview.methods.estimators.model_file import model_metadata
@@ -196,3 +196,16 @@ def test_groups_have_no_part_in_it():
     pairs, models = hospitals(10)
     with pytest.raises(ValueError, match="CMCR uses neither groups nor extra"):
         CMCR(*models).fit(pairs, groups=np.arange(10))
+
+
+def test_there_is_no_network_to_train_with_labels_but_those_of_its_models():
+    pairs, models = hospitals(10)
+    joined = CMCR(*models, trainer={"max_steps": 1}, random_state=0)
+    fitted = joined.fit(pairs)
+    y = np.arange(10) % 2
+    X = {"vitals": pairs[0].side("vitals"), "scores": pairs[1].side("scores")}
+    for encoder in (joined, fitted):
+        with pytest.raises(ValueError, match=r"CMCR connects two models of pairs, .* train one of them on"):
+            FineTunedClassifier(encoder).fit(X, y)
+    short = FineTunedClassifier(fitted.models_[0], trainer={"max_steps": 1}, random_state=0)
+    assert short.fit(pairs[0], y).predict(pairs[0]).shape == (10,)

@@ -198,7 +198,7 @@ def test_a_training_in_chunks_continues_to_the_same_bits(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ({"simclr": {"encoder": RESNET}}, r"encoder\.blocks\.0\.norm1 \(MaskedBatchNorm1d\) .* dilated_conv"),
+        ({"simclr": {"encoder": RESNET}}, r"encoder\.blocks\.0\.norm1 .* parameter encoder one .* dilated_conv or"),
         ({"tstcc": {"repr_dim": 8, "hidden_dim": 4}}, "its loss does not say which part of the network reads each row"),
         ({"adversarial_views": {"encoder": CONVOLUTION}}, "its adversary crafts views"),
         ({"viewmaker": {"encoder": CONVOLUTION}}, "its views are made by weights that are trained"),
@@ -210,6 +210,20 @@ def test_a_method_whose_rows_meet_is_refused_by_name(spec, reason):
     estimator = methods.build({name: {**parameters, "trainer": {"max_steps": 1, "chunk_size": 4}}})
     with pytest.raises(ValueError, match=rf"Trainer\(chunk_size=4\) .*: {reason}.*lower batch_size"):
         estimator.fit(draw_samples()[0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "remedy"),
+    [
+        ({}, "the parameter series_encoder one whose rows do not meet, such as dilated_conv or patch_transformer"),
+        ({"series_encoder": CONVOLUTION, "table_encoder": "resnet_mlp"}, "the parameter table_encoder one .* as mlp"),
+    ],
+)
+def test_of_pairs_the_parameter_of_the_side_is_named(parameters, remedy):
+    samples = PairedData(series=draw_samples()[0], table=rows()[: len(draw_samples()[0])])
+    estimator = methods.build({"paired_clip": {**parameters, "trainer": {"max_steps": 1, "chunk_size": 4}}})
+    with pytest.raises(ValueError, match=remedy):
+        estimator.fit(samples)
 
 
 def test_statistics_that_stay_as_they_are_are_no_obstacle():

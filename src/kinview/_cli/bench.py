@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import Metric, config_files, new_parser, parse as parse_words
+from kinview._cli.data import DataOptions
 from kinview._cli.models import shown_url
 from kinview._cli.report import clean_predictions, report
 from kinview._cli.study import named_study
@@ -35,6 +36,7 @@ _OPTIONS = (
     "dry_run",
     *_OF_RUN,
 )  # of the command, not of a benchmark
+KEYS = tuple(field.name for field in dataclasses.fields(DataOptions))  # how a study file says them of its data sets
 _CELLS_FAILED = 3
 _SHOWN_FAILURES = 10
 

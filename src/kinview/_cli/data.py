@@ -234,8 +234,8 @@ class DataOptions:
 
         if set(self.static_to or ()) - {"pairs"}:
             raise ValueError(
-                "--static_to says what a probe or a benchmark does with static columns; here they go to pairs alone "
-                "({pairs: [age, sex]})"
+                "--static_to says what a probe or a benchmark does with static columns; here they go to pairs alone, "
+                f"--static_to '{{pairs: [{', '.join(map(str, self.static or ['...']))}]}}'"
             )
         whole = self.test_fraction is None and self.split is None
         if self.data is not None and whole and not Path(self.data).is_dir():

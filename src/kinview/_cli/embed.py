@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
-from kinview._cli.models import adapted, check_output, check_reads, read_by
+from kinview._cli.models import adapted, check_output, check_reads, load_model, read_by
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
@@ -53,11 +53,10 @@ def embed(
         For a model of series: first learn channels and scaling from the training part (all of a file without a
         split), and keep the weights. Those that read another number of channels start anew, with a warning.
     """
-    import kinview
     from kinview.data.modality import SAMPLE
 
     file = check_output(output, _SUFFIXES)
-    estimator = kinview.load_model(model)
+    estimator = load_model(model)
     data = source.source()
     if part != "all" and part not in data.parts:
         raise ValueError(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions, Source
-from kinview._cli.models import check_output, check_reads, read_by, with_parameters
+from kinview._cli.models import check_output, check_reads, load_model, read_by, sample_names, with_parameters
 from kinview._cli.text import count, say
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from jsonargparse import Namespace
 
     from kinview.explanations.explanation import Explanation
@@ -24,6 +25,7 @@ __all__ = ["explain", "parse", "run"]
 
 _PICTURES, _TABLES = (".png", ".svg"), (".parquet", ".pq", ".csv")
 _DRAWN = 4  # samples that are explained where none are named
+_SHOWN = 5  # names of samples in a refusal
 _TOLD = 3  # windows or columns of a sample that are said
 
 
@@ -35,7 +37,7 @@ def explain(
     explainer: dict[str, Any] | str = "occlusion",
     parameters: dict[str, Any] | None = None,
     part: Literal["train", "test"] | None = None,
-    samples: list[int] | int | None = None,
+    samples: list[int | str] | int | str | None = None,
     side: str | None = None,
     random_state: int = 0,
 ) -> None:
@@ -57,8 +59,8 @@ def explain(
         Parameters of the explainer: '{window: 5}', or one by one as --parameters.window 5.
     part : str, optional
         Part of the data that the samples are from; test, or all of a file without a split.
-    samples : list of int, optional
-        Positions of the samples in that part, from 0, such as 0,3,7; the first 4.
+    samples : list of int or str, optional
+        Positions of the samples in that part, from 0, such as 0,3,7, or names that are no whole numbers; the first 4.
     side : str, optional
         Of a model of pairs: the side whose representation is explained, series or table (of a table: table or static).
     random_state : int
@@ -74,7 +76,7 @@ def explain(
     file = _checked_output(output)
     spec = with_parameters(explainers, explainer, parameters) if parameters else explainer
     built = explainers.build(spec)  # a wrong name is told before the data are read
-    estimator = kinview.load_model(model)
+    estimator = load_model(model)
     data = source.source()
     if part is not None and part not in data.parts:
         raise ValueError(
@@ -82,7 +84,7 @@ def explain(
         )
     chosen = data.parts[part] if part is not None else list(data.parts.values())[-1]
     check_reads(estimator, chosen.modality, data.name)
-    rows = _checked_samples(samples, len(chosen), SAMPLE[chosen.modality])
+    rows = _checked_samples(samples, sample_names(chosen), SAMPLE[chosen.modality])
     X, X_train = (
         read_by(estimator, one, source.pairs, data.name)
         for one in (chosen.rows(np.array(rows)), next(iter(data.parts.values())))
@@ -112,16 +114,22 @@ def _checked_output(output: str) -> Path:
     return folder
 
 
-def _checked_samples(samples: list[int] | int | None, number: int, noun: str) -> list[int]:
+def _checked_samples(samples: list[int | str] | int | str | None, names: pd.Index, noun: str) -> list[int]:
+    """Places of the samples that were asked for: a whole number is a position, other text a name."""
     if samples is None:
-        return list(range(min(_DRAWN, number)))
+        return list(range(min(_DRAWN, len(names))))
     wanted = samples if isinstance(samples, list) else [samples]
-    absent = [row for row in wanted if not 0 <= row < number]
-    if absent or not wanted:
-        raise ValueError(
-            f"--samples {','.join(map(str, wanted))}: there are {count(number, noun)}, from 0 to {number - 1}"
-        )
-    return sorted(set(wanted))  # in the order in which the data hold them
+    called = [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in names]
+    rows = [one if isinstance(one, int) else called.index(one) if one in called else -1 for one in wanted]
+    absent = [one for one, row in zip(wanted, rows, strict=True) if not 0 <= row < len(names)]
+    if not absent and rows:
+        return sorted(set(rows))  # in the order in which the data hold them
+    known = [f"{place} for {name}" for name in map(str, absent) if name in called for place in [called.index(name)]]
+    shown = f"{', '.join(called[:_SHOWN])}{', ...' if len(called) > _SHOWN else ''}"
+    raise ValueError(
+        f"--samples {','.join(map(str, wanted))}: there are {count(len(names), noun)}, from 0 to {len(names) - 1}, "
+        f"called {shown}" + (f"; a whole number is a position: give {', '.join(known)}" if known else "")
+    )
 
 
 def _told(found: Explanation, place: int, label: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.history import measured
+from kinview._cli.models import refuse_others
 from kinview._cli.text import count, plain, say, size, table
 from kinview.files import parse_json, read_tensors
 
@@ -53,28 +54,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, metadata
         return read_tensors(path)
     except (ValueError, FileNotFoundError):
-        _refuse_others(path)
+        refuse_others(path)
         raise
-
-
-def _refuse_others(path: Path) -> None:
-    """Refuse what is neither a model nor a checkpoint by the command that takes it."""
-    from kinview.datasets.folders import is_data_file
-    from kinview.datasets.foreign_files import refuse_foreign
-
-    suffix, other = path.suffix.lower(), f"{path} is no model or checkpoint but"
-    if not path.exists() or suffix == ".zip":
-        return
-    if suffix in (".db", ".sqlite"):
-        raise ValueError(f"{other} a database; results are shown by kinview report --store sqlite:///{path}")
-    if suffix in (".yaml", ".yml"):
-        raise ValueError(f"{other} a configuration; a benchmark is run by kinview bench {path}")
-    if path.is_dir() or is_data_file(path):
-        raise ValueError(
-            f"{other} {'a folder' if path.is_dir() else 'data'}; data are read by kinview pretrain --data {path}, "
-            f"which says what it takes as channels or features, and drawn by kinview views --data {path}"
-        )
-    refuse_foreign(path)
 
 
 def _model(metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> tuple[Rows, dict[str, Tensor]]:

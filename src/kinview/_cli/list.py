@@ -152,7 +152,17 @@ def _sentences(target: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in [*(inspect.getdoc(other) or "" for other in reversed(others)), doc]:
         found |= _section(text)
-    return found
+    return {name: _of_another(module, name, sentence) for name, sentence in found.items()}
+
+
+def _of_another(module: Any, name: str, sentence: str) -> str:
+    """The sentence, or where it only says whose parameter it is (``See :func:`sigreg`.``), what is said of it there."""
+    whose = re.fullmatch(r"(?:See|As|Of) :(?:func|class):`~?(?:([\w.]+)\.)?(\w+)`(?: has them)?\.", sentence)
+    if whose is None:
+        return sentence
+    home = module if whose[1] is None else importlib.import_module(whose[1])
+    there = getattr(home, whose[2])
+    return _of_another(sys.modules[there.__module__], name, _section(inspect.getdoc(there) or "")[name])
 
 
 def _section(doc: str) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinview._cli.advice import in_options
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.models import check_output, with_parameters
 from kinview._cli.text import count, say, table
@@ -77,14 +79,19 @@ def match(
     import pandas as pd
 
     from kinview.schema_matching import match_columns, matchers
+    from kinview.schema_matching.matches import true_pairs
+    from kinview.schema_matching.tables import without_columns
 
     file = None if output is None else check_output(output, _SUFFIXES)
-    first, second = _read_tables((A, B), (read_A or {}, read_B or {}), [drop] if isinstance(drop, str) else drop or [])
+    read = _read(A, read_A or {}, "A"), _read(B, read_B or {}, "B")
+    first, second = without_columns(*read, drop or [])
     known = _pairs(mapped, first, second, "mapped")
     if same_names:
         named = {a for a, _ in known} | {b for _, b in known}
         known += [(name, name) for name in first.columns if name in second.columns and name not in named]
     true = None if truth is None else _pairs(truth, first, second, "truth")
+    if true is not None:  # a wrong name is told before the work
+        true_pairs(true, list(first.columns), list(second.columns), dict(known))
     spec = with_parameters(matchers, matcher, parameters) if parameters else matcher
     shapes = [f"{Path(path).name}: {count(len(X), 'row')}, {count(X.shape[1], 'column')}" for path, X in
               ((A, first), (B, second))]  # fmt: skip
@@ -99,16 +106,16 @@ def match(
         say("", f"saved {file}: {count(len(known) + len(matches.pairs), 'pair')}")
 
 
-def _read_tables(
-    paths: tuple[str, str], options: tuple[dict[str, Any], dict[str, Any]], drop: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _read(path: str, options: dict[str, Any], letter: str) -> pd.DataFrame:
+    """One of the tables; an error names the options of ``--read_A`` or ``--read_B``."""
     from kinview.datasets.tables import read_wide
 
-    first, second = (read_wide(path, **given).X for path, given in zip(paths, options, strict=True))
-    for name in drop:
-        if name not in first.columns and name not in second.columns:
-            raise ValueError(f"--drop {name}: neither {paths[0]} nor {paths[1]} has a column of that name")
-    return first.drop(columns=drop, errors="ignore"), second.drop(columns=drop, errors="ignore")
+    try:
+        found: pd.DataFrame = read_wide(path, **options).X
+    except ValueError as error:
+        names = {name: f"read_{letter}.{name}" for name in inspect.signature(read_wide).parameters}
+        raise ValueError(in_options(str(error), names, given=options)) from error
+    return found
 
 
 def _pairs(given: Pairs, A: pd.DataFrame, B: pd.DataFrame, option: str) -> list[tuple[str, str]]:
@@ -150,7 +157,10 @@ def _pairs_of_file(path: Path, A: pd.DataFrame, B: pd.DataFrame) -> list[tuple[s
         raise ValueError(f"{path} has a line without both names; complete it, or leave it out")
     pairs = [(str(a), str(b)) for a, b in zip(both.iloc[:, 0], both.iloc[:, 1])]
     no_pair = bool(pairs) and pairs[0][0] not in A.columns and pairs[0][1] not in B.columns
-    return pairs[1:] if no_pair and not is_typed(path) else pairs
+    pairs = pairs[1:] if no_pair and not is_typed(path) else pairs
+    if not pairs:
+        raise ValueError(f"{path} holds no pair; a line has the name of a column in A and that of one in B")
+    return pairs
 
 
 def _shown(matches: ColumnMatches, A: str, B: str) -> list[str]:

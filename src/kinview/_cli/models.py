@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 from kinview.registry import Registry
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from kinview.data.paired import PairedData
     from kinview.datasets.samples import Samples
     from kinview.evaluation.store import Store
 
-__all__ = ["adapted", "check_output", "check_reads", "read_by", "shown_url", "with_parameters"]
+__all__ = [
+    "adapted", "check_output", "check_reads", "load_model", "read_by", "refuse_others", "sample_names", "shown_url",
+    "with_parameters",
+]  # fmt: skip
 
 
 def check_output(path: str, suffixes: Sequence[str], option: str = "output") -> Path:
@@ -45,6 +51,57 @@ def with_parameters(registry: Registry, spec: Any, parameters: Mapping[str, Any]
     ((name, own),) = spec.items()
     takes = inspect.signature(registry[name].target).parameters
     return {name: {**{key: value for key, value in defaults.items() if key in takes}, **(own or {}), **parameters}}
+
+
+def load_model(path: str) -> Any:
+    """The model of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is none; a table, a database or a configuration is refused by the command that takes it.
+    FileNotFoundError
+        If there is no such file.
+    """
+    import kinview
+
+    try:
+        return kinview.load_model(path)
+    except (ValueError, FileNotFoundError):
+        refuse_others(Path(path))
+        raise
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse what is neither a model nor a checkpoint by the command that takes it."""
+    from kinview.datasets.folders import is_data_file
+    from kinview.datasets.foreign_files import refuse_foreign
+
+    suffix, other = path.suffix.lower(), f"{path} is no model or checkpoint but"
+    if not path.exists() or suffix == ".zip":
+        return
+    if suffix in (".db", ".sqlite"):
+        raise ValueError(f"{other} a database; results are shown by kinview report --store sqlite:///{path}")
+    if suffix in (".yaml", ".yml"):
+        raise ValueError(f"{other} a configuration; a benchmark is run by kinview bench {path}")
+    if suffix == ".safetensors":  # what is wrong with it is said already
+        return
+    if path.is_dir() or is_data_file(path):
+        raise ValueError(
+            f"{other} {'a folder' if path.is_dir() else 'data'}; data are read by kinview pretrain --data {path}, "
+            f"which says what it takes as channels or features, and drawn by kinview views --data {path}"
+        )
+    refuse_foreign(path)
+
+
+def sample_names(samples: Samples) -> pd.Index:
+    """What the samples are called: their index, without the time of series; their positions where it has no name."""
+    import pandas as pd
+
+    index = samples.X.index if isinstance(samples.X, pd.DataFrame) else None
+    if isinstance(index, pd.MultiIndex):
+        return index.droplevel(-1).unique()
+    return index if index is not None and index.name is not None else pd.RangeIndex(len(samples))
 
 
 def check_reads(estimator: Any, modality: str, data: str) -> None:
@@ -87,20 +144,46 @@ def read_by(estimator: Any, samples: Samples, pairs: Sequence[str] | None, data:
     Raises
     ------
     ValueError
-        If it reads pairs and there are no static columns, or it reads none and columns are sent to pairs.
+        If it reads pairs and there are no static columns, or others than it was fitted to, or it reads none and columns
+        are sent to pairs.
     """
     from kinview.data.modality import PAIRED
     from kinview.methods.estimators.model_file import registry_of
 
+    name = registry_of(estimator).name_of(estimator)
     if _modality(estimator) == PAIRED:
         try:
-            return samples.pairs(pairs)
+            read = samples.pairs(pairs)
         except ValueError as error:
             raise ValueError(f"{data}: {error}") from error
+        _check_static(estimator, name, samples, read, data)
+        return read
     if pairs is not None:
-        name = registry_of(estimator).name_of(estimator)
         raise ValueError(f"static_to sends columns to pairs, and {name} reads none")
     return samples.X
+
+
+def _check_static(estimator: Any, name: str, samples: Samples, read: PairedData, data: str) -> None:
+    """Refuse other static columns than a fitted model has on their side, by the columns of the model."""
+    from kinview.methods.estimators.side_readers import TableReader
+
+    fitted = dict(zip(getattr(estimator, "names_", ()), getattr(estimator, "_readers", ()), strict=True))
+    side = read.names[1]
+    if not isinstance(fitted.get(side), TableReader):
+        return
+    own, given = fitted[side].schema.names, read.side(side).features
+    if set(own) == set(given):
+        return
+    there = set(map(str, samples.static.columns)) if samples.static is not None else set()
+    how = (
+        f"name those of the model, static_to={{'pairs': {list(own)}}}"
+        if set(own) <= there
+        else f"name those of the model when the data are read (static={list(own)})"
+    )
+    raise ValueError(
+        f"{name} was fitted to the static column(s) {', '.join(own)}, and of {data} it is given {', '.join(given)}: "
+        f"{how}"
+    )
 
 
 def _modality(estimator: Any) -> str | None:

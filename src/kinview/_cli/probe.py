@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import adapted, check_output, check_reads, read_by, with_parameters
+from kinview._cli.models import adapted, check_output, check_reads, load_model, read_by, with_parameters
 from kinview._cli.text import count, say, table
 from kinview.files import atomic_write
 
@@ -67,7 +67,6 @@ def probe(
     predictions : str, optional
         Parquet file to write, one row a test sample: label, prediction and scores with the name of the sample.
     """
-    import kinview
     from kinview.datasets.description import describe
     from kinview.evaluation.metrics.embeddings import EMBEDDING_METRICS
     from kinview.evaluation.probes import probes
@@ -78,7 +77,7 @@ def probe(
     samples = None if predictions is None else check_output(predictions, (".parquet",), "predictions")
     probe = _SELECTED if probe == "auto" else probe
     spec = with_parameters(probes, probe, probe_parameters or {}, random_state=random_state)
-    estimator = kinview.load_model(model)
+    estimator = load_model(model)
     data, names = source.load()
     data.require_target()
     if elsewhere := sorted(set(data.static_to) - {"probe", "pairs"}):

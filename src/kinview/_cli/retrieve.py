@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kinview._cli.arguments import new_parser, parse as parse_words
 from kinview._cli.data import DataOptions
-from kinview._cli.models import check_output, check_reads, read_by
-from kinview._cli.text import say, table
+from kinview._cli.models import check_output, check_reads, load_model, read_by
+from kinview._cli.text import count, say, table
 from kinview.files import atomic_write
 
 if TYPE_CHECKING:
@@ -54,14 +54,13 @@ def retrieve(
     output : str, optional
         Picture (.png, .svg) or table (.csv) of what each query finds.
     """
-    import kinview
     from kinview.methods.estimators.model_file import registry_of
     from kinview.methods.estimators.paired import PairedEstimator
 
     file = None if output is None else check_output(output, _SUFFIXES)
     if file is not None and query is None:
         raise ValueError("--output shows what queries find; name samples with --query")
-    estimator = kinview.load_model(model)
+    estimator = load_model(model)
     if not isinstance(estimator, PairedEstimator):
         raise ValueError(
             f"{registry_of(estimator).name_of(estimator)} brings no two sides together; give a model of pairs (kinview "
@@ -100,7 +99,7 @@ def _overall(estimator: Any, pairs: PairedData, where: str) -> list[str]:
         for (asks, finds), (_, row) in zip(((first, second), (second, first)), found.iterrows(), strict=True)
     ]
     header = ("", "recall@1", "recall@5", "recall@10", "median rank", "mean rank")
-    head = f"{int(found['n'].iloc[0]):,} samples of {where} that have both sides; in brackets what chance gives"
+    head = f"{count(int(found['n'].iloc[0]), 'sample')} of {where} with both sides; in brackets what chance gives"
     return [head, "", *table(rows, header)]
 
 

@@ -119,8 +119,10 @@ class Curriculum(Composite):
     ----------
     augmentation : augmentation or spec
         What becomes stronger; a list is a :class:`Compose`. Every part must have a strength.
-    start, stop : float, default 0 and 1
-        Strength at the beginning and at the end of training: 0 is the identity, 1 the augmentation itself (kinview).
+    start : float, default 0
+        Strength at the beginning of training: 0 is the identity, 1 the augmentation itself (kinview).
+    stop : float, default 1
+        Strength at the end of training (kinview).
     schedule : {"linear", "cosine", "step"}, default "linear"
         g.
     stages : int, default 4

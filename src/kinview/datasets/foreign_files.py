@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +44,8 @@ _FOREIGN = {  # what it is, and how it becomes a table that is read
     ".xml": ("an XML file", "pandas.read_xml({name!r}).to_parquet({to!r})"),
     ".edf": ("an EDF recording", "convert it to WFDB (edf2mit), or give its signals to fit as an array"),
     ".bdf": ("a BDF recording", "give its signals to fit as an array (mne, pyedflib)"),
+    ".safetensors": ("a model or a checkpoint", "give data here, and the model as what reads them; kinview inspect "
+                     "{name} says what is inside"),
     ".db": ("a database", _QUERY),
     ".sqlite": ("a database", _QUERY),
 }  # fmt: skip
@@ -133,6 +136,8 @@ def _refuse_binary(source: Path, start: bytes) -> None:
             f".parquet ({source.stem}.parquet)"
         )
     found = next((extension for magic, extension in _MAGIC if start.startswith(magic)), None)
+    if start[8:10] == b'{"' and struct.unpack("<Q", start[:8])[0] < 1 << 32:  # the length of the header, and the header
+        found = ".safetensors"
     if found is None:
         return
     if found == ".zip" and re.search(rb"\[Content_Types\]\.xml|xl/|mimetypeapplication/vnd\.oasis", start):

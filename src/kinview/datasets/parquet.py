@@ -39,7 +39,8 @@ def read_parquet(source: Path, codes: Sequence[str | int] = ()) -> pd.DataFrame:
     if twice:
         raise ValueError(f"{source} has two columns named {twice[0]!r}; rename one")
     if len(frame) == 0:
-        raise ValueError(f"{source} has no rows (columns: {', '.join(map(str, frame.columns[:20]))})")
+        held = f"no rows (columns: {', '.join(map(str, frame.columns[:20]))})" if len(frame.columns) else "no columns"
+        raise ValueError(f"{source} has {held}")
     if any(name is not None for name in frame.index.names) or isinstance(frame.index, pd.MultiIndex):
         frame = frame.reset_index()
     elif not (isinstance(frame.index, pd.RangeIndex) and frame.index.start in (0, 1) and frame.index.step == 1):

@@ -106,7 +106,7 @@ class FTTransformer(TableEncoder):
     numerical_embedding : {"linear", "piecewise_linear", "periodic"}, default "linear"
         How a number becomes a token: its multiple of a vector (paper), or as :class:`NumericalEmbedding` says.
     bins, frequencies, frequency_scale : int, int, float, default 48, 48, 0.01
-        Of that.
+        As :class:`NumericalEmbedding` has them.
 
     Raises
     ------

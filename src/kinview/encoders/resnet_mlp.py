@@ -47,7 +47,7 @@ class ResNetMLP(TableEncoder):
     embedding_dim : int, default 24
         Size of the vector of a number, where it becomes one (rtdl_num_embeddings, recalled).
     bins, frequencies, frequency_scale : int, int, float, default 48, 48, 0.01
-        Of :class:`NumericalEmbedding`.
+        Of :class:`~kinview.encoders.numerical_embedding.NumericalEmbedding`.
 
     Raises
     ------

@@ -96,8 +96,10 @@ def alignment_uniformity(
     ----------
     a, b : Tensor
         Embeddings ``(n, d)``; normalised here.
-    alignment_weight, uniformity_weight : float, default 1.0
-        The weights (Wang and Isola; 0.98 and 0.96 in their STL-10 runs).
+    alignment_weight : float, default 1.0
+        Weight of the alignment (Wang and Isola; 0.98 in their STL-10 runs).
+    uniformity_weight : float, default 1.0
+        Weight of the uniformity (Wang and Isola; 0.96 in their STL-10 runs).
     exponent : float, default 2.0
         α of the alignment.
     scale : float, default 2.0

@@ -41,8 +41,10 @@ def cmcr(
     first, second : Tensor
         v and u ``(n, d)``: pseudo items of modality 1 (in A) and 3 (in B) for the same shared items, see
         :func:`retrieve`, after the same projectors. All four are normalised here.
-    temperature, pseudo_temperature : float, default 0.02
-        τ₂ and τ₃ (Wang et al.).
+    temperature : float, default 0.02
+        τ₂, of the shared items (Wang et al.).
+    pseudo_temperature : float, default 0.02
+        τ₃, of the pseudo items (Wang et al.).
     intra_weight : float, default 0.1
         λ (Wang et al.).
 

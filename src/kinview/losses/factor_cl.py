@@ -113,8 +113,10 @@ class FactorCL(Loss):
 
     Parameters
     ----------
-    dim_a, dim_b : int
-        Dimensions of the embeddings.
+    dim_a : int
+        Dimensions of the embeddings of the first side.
+    dim_b : int
+        Dimensions of the embeddings of the second side.
     condition_dim : int, optional
         Dimension of the conditions where they are not embeddings (the number of classes for one-hot labels); they then
         go to the critics as they are. By default conditions are embeddings of augmented views and share the heads.

@@ -62,7 +62,7 @@ def swav(
         Earlier embeddings ``(m, d)`` which take part in the assignment, needed where the batch has fewer rows than
         there are prototypes.
     epsilon, iterations : float and int, default 0.05 and 3
-        Of the assignment (SwAV).
+        See :func:`sinkhorn`.
 
     Raises
     ------

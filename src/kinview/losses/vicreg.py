@@ -38,8 +38,12 @@ def vicreg(
     ----------
     a, b : Tensor
         Embeddings ``(n, d)``, not normalised.
-    invariance_weight, variance_weight, covariance_weight : float, default 25, 25, 1
-        λ, μ, ν (Bardes et al.).
+    invariance_weight : float, default 25
+        λ, of the distance of the views (Bardes et al.).
+    variance_weight : float, default 25
+        μ, of standard deviations below ``target_std`` (Bardes et al.).
+    covariance_weight : float, default 1
+        ν, of covariances between dimensions (Bardes et al.).
     target_std : float, default 1.0
         γ.
     eps : float, default 1e-4

@@ -46,8 +46,12 @@ def visreg(
         λ (paper, for large data; it recommends 0.6 for small data).
     n_directions : int, default 4096
         A (popular code).
-    center_weight, scale_weight, shape_weight : float, default 1.0
-        μ_c, μ_s, μ_h (paper).
+    center_weight : float, default 1.0
+        μ_c, of means other than 0 (paper).
+    scale_weight : float, default 1.0
+        μ_s, of standard deviations other than 1 (paper).
+    shape_weight : float, default 1.0
+        μ_h, of quantiles other than a Gaussian's (paper).
     eps : float, default 1e-4
         ε (popular code).
     seed : Tensor, optional

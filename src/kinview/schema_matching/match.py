@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,20 @@ import pandas as pd
 from kinview.schema_matching import matchers
 from kinview.schema_matching.base import Matcher
 from kinview.schema_matching.matches import ColumnMatches
-from kinview.schema_matching.tables import TwoTables
+from kinview.schema_matching.tables import TwoTables, without_columns
 from kinview.training.randomness import resolve_seed
 
 __all__ = ["match_columns"]
 
 
 def match_columns(
-    A: Any, B: Any, mapped: Any = None, *, matcher: Any = "kang_naughton", random_state: Any = 0
+    A: Any,
+    B: Any,
+    mapped: Any = None,
+    *,
+    matcher: Any = "kang_naughton",
+    drop: Sequence[str] = (),
+    random_state: Any = 0,
 ) -> ColumnMatches:
     """Match the columns of two tables of the same kind whose names differ, by what is in them.
 
@@ -36,6 +43,8 @@ def match_columns(
         What says how alike two columns are: ``"kang_naughton"`` (the default, because it found most on three tables:
         ``docs/schema_matching.md``), ``"distribution"``, ``"correlation"`` or ``"contrastive"``; with parameters as
         ``{"contrastive": {"mask_rate": 0.3}}``. The last two need known columns.
+    drop : sequence of str
+        Columns to leave out of whichever table has them (identifiers, free text, labels).
     random_state : int, Generator, RandomState or None
         Source of all randomness (of ``contrastive``); the same seed gives the same matches.
 
@@ -48,7 +57,8 @@ def match_columns(
     Raises
     ------
     ValueError
-        For mapped columns that do not exist, stand in two pairs or hold different kinds of values; for a table with
+        For mapped columns that do not exist, stand in two pairs or hold different kinds of values, and columns in
+        ``drop`` that neither table has; for a table with
         fewer than 5 rows, with text that is nearly all distinct, or without an unknown column; where the matcher needs
         known columns and there are none, or does not read categories and an unknown column holds some.
 
@@ -77,7 +87,7 @@ def match_columns(
     """
     chosen: Matcher = matchers.build(matcher)
     seed = resolve_seed(random_state)
-    tables = TwoTables.read(A, B, mapped)
+    tables = TwoTables.read(*without_columns(A, B, drop), mapped)
     _check_read(chosen, tables)
     values = np.where(tables.comparable, chosen.similarity(tables, seed), np.nan)
     similarity = pd.DataFrame(values, index=list(tables.A.unknown), columns=list(tables.B.unknown))
@@ -90,16 +100,20 @@ def _check_read(matcher: Matcher, tables: TwoTables) -> None:
     name = matchers.name_of(matcher)
     if matcher.needs_mapped and not tables.pairs:
         raise ValueError(
-            f"the matcher {name!r} goes by known columns, and none are mapped: give mapped={{column of A: column of "
-            f"B}}, or take matcher='kang_naughton' or 'distribution', which need none"
+            f"the matcher {name!r} goes by known columns, and none are mapped: give them as "
+            f"mapped={{'column of A': 'column of B'}}, or take matcher='kang_naughton' or matcher='distribution', "
+            f"which need none"
         )
     if matcher.reads_categories:
         return
-    for side in (tables.A, tables.B):
-        held = [column for column in side.unknown if side.kind(column) == "categories"]
-        if held:
-            raise ValueError(
-                f"column(s) {', '.join(map(repr, sorted(held)))} of {side.letter} hold categories, which {name!r} with "
-                f"these parameters does not compare: map them, leave them out, or take matcher='distribution' or "
-                f"{{'kang_naughton': {{'dependence': 'mutual_information'}}}}"
-            )
+    held = {
+        side.letter: sorted(column for column in side.unknown if side.kind(column) == "categories")
+        for side in (tables.A, tables.B)
+    }
+    columns = [f"{', '.join(map(repr, names))} of {letter}" for letter, names in held.items() if names]
+    if columns:
+        raise ValueError(
+            f"column(s) {' and '.join(columns)} hold categories, which {name!r} with these parameters does not "
+            f"compare: map them, leave them out (drop={list(dict.fromkeys(held['A'] + held['B']))}), or take "
+            f"matcher='distribution' or matcher={{'kang_naughton': {{'dependence': 'mutual_information'}}}}"
+        )

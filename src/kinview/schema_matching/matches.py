@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kinview.schema_matching.tables import read_pairs
 
-__all__ = ["ColumnMatches", "MatchScore"]
+__all__ = ["ColumnMatches", "MatchScore", "true_pairs"]
 
 
 class MatchScore(NamedTuple):
@@ -127,15 +128,41 @@ class ColumnMatches:
             For a column that does not exist or stands in two pairs, and for a truth that contradicts what was mapped.
         """
         A, B = [*self.similarity.index, *self.mapped], [*self.similarity.columns, *self.mapped.values()]
-        true = set(read_pairs(truth, A, B, "truth")) - set(self.mapped.items())
-        for a, b in sorted(true):
-            if a in self.mapped or b in self.mapped.values():
-                raise ValueError(f"truth pairs {a!r} of A with {b!r} of B, and one of them is mapped to another column")
+        true = true_pairs(truth, A, B, self.mapped)
         right = [pair for pair in self.pairs if pair in true]
         precision = len(right) / len(self.pairs) if self.pairs else 0.0
         recall = len(right) / len(true) if true else 0.0
         f1 = 2 * len(right) / (len(self.pairs) + len(true)) if self.pairs or true else 0.0
         return MatchScore(precision, recall, f1, tuple(pair for pair in self.pairs if pair not in true))
+
+
+def true_pairs(truth: Any, A: Sequence[str], B: Sequence[str], mapped: Mapping[str, str]) -> set[tuple[str, str]]:
+    """The true pairs of columns, those that are mapped left out.
+
+    Parameters
+    ----------
+    truth : mapping or sequence
+        As :meth:`ColumnMatches.score` takes it.
+    A, B : sequence of str
+        The columns that there are.
+    mapped : mapping
+        The pairs that are known.
+
+    Raises
+    ------
+    ValueError
+        As :meth:`ColumnMatches.score`.
+
+    Examples
+    --------
+    >>> true_pairs({"age": "alter", "sex": "geschlecht"}, ["age", "sex"], ["alter", "geschlecht"], {"age": "alter"})
+    {('sex', 'geschlecht')}
+    """
+    true = set(read_pairs(truth, A, B, "truth")) - set(mapped.items())
+    for a, b in sorted(true):
+        if a in mapped or b in mapped.values():
+            raise ValueError(f"truth pairs {a!r} of A with {b!r} of B, and one of them is mapped to another column")
+    return true
 
 
 def assigned(s: Float64[np.ndarray, "a b"]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.table import TableSchema, named_columns
 from kinview.registry import suggestion
 
-__all__ = ["Kind", "Side", "TwoTables", "read_pairs"]
+__all__ = ["Kind", "Side", "TwoTables", "read_pairs", "without_columns"]
 
 Kind = Literal["numbers", "dates", "categories"]
 """What a column holds; booleans are numbers. Columns of different kinds are never matched."""
@@ -77,7 +77,10 @@ class Side:
         frame = named_columns(X)
         if len(frame) < FEWEST_ROWS:
             raise ValueError(f"{letter} has {len(frame)} row(s); columns are matched from {FEWEST_ROWS} rows on")
-        schema = TableSchema.fit(frame)
+        try:
+            schema = TableSchema.fit(frame)
+        except ValueError as error:
+            raise ValueError(f"{letter}: {error}") from error
         x = schema.to_batch(frame).x.double().numpy()
         constant = [name for name, column in zip(schema.names, x.T) if len(np.unique(column[~np.isnan(column)])) < 2]
         if constant:
@@ -247,6 +250,34 @@ def read_pairs(given: Any, A: Sequence[str], B: Sequence[str], name: str) -> lis
         if twice:
             raise ValueError(f"{name}: column {twice[0]!r} of {letter} stands in two pairs; keep one of them")
     return pairs
+
+
+def without_columns(A: Any, B: Any, drop: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tables without the columns of these names, whichever has them.
+
+    Raises
+    ------
+    ValueError
+        For a name that neither has, and where none is left of a table.
+
+    Examples
+    --------
+    >>> A, B = pd.DataFrame({"pid": [1], "age": [40]}), pd.DataFrame({"alter": [50]})
+    >>> without_columns(A, B, ["pid"])[0]
+       age
+    0   40
+    """
+    first, second = named_columns(A), named_columns(B)
+    names = [drop] if isinstance(drop, str) else list(map(str, drop))
+    for name in names:
+        if name not in first.columns and name not in second.columns:
+            hint = suggestion(name, [*first.columns, *second.columns])
+            has = f"A has {_some(list(first.columns))}; B has {_some(list(second.columns))}"
+            raise ValueError(f"drop={[name]}: neither A nor B has a column of that name{hint} {has}")
+    for letter, frame in (("A", first), ("B", second)):
+        if set(frame.columns) <= set(names):
+            raise ValueError(f"drop={names} leaves no column of {letter}; keep at least one")
+    return first.drop(columns=names, errors="ignore"), second.drop(columns=names, errors="ignore")
 
 
 def _as_pairs(given: Any, name: str) -> list[tuple[str, str]]:

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from kinview.data.batch import Batch
-from kinview.training.method import LossResult, Method
+from kinview.training.method import LossResult, Method, PairSizes
 from kinview.training.randomness import global_states, restore_global_states
 from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["GradientCache"]
 
-_MEETING = (
-    "batch normalisation does; choose a network without, such as the encoders dilated_conv and patch_transformer for "
-    "series, mlp, ft_transformer and resnet_mlp (normalisation: layer) for tables"
-)
+_WITHOUT = {  # encoders whose rows do not meet
+    "time_series": "dilated_conv or patch_transformer",
+    "tabular": "mlp, ft_transformer or {resnet_mlp: {normalisation: layer}}",
+}
 
 
 class GradientCache:
@@ -142,7 +142,8 @@ class GradientCache:
 
         def refuse(module: nn.Module, _inputs: object, name: str) -> None:
             kind = type(module).__name__.lstrip("_")
-            reason = f"{name} ({kind}) lets rows of a chunk meet, as {_MEETING}"
+            how = _remedy(self.method, name)
+            reason = f"{name} ({kind}) lets rows of a chunk meet, as batch normalisation does; {how}"
             raise ValueError(_refusal(self.method, self.chunk_size, reason))
 
         hooks = [
@@ -155,6 +156,19 @@ class GradientCache:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def _remedy(method: Method, name: str) -> str:
+    """Which parameter of a method to change, and to what, by where in its network a module stands."""
+    part, sizes, whose = name, method.sizes, ""
+    if isinstance(sizes, PairSizes) and name.startswith(("first.", "second.")):
+        side, _, part = name.partition(".")
+        sizes = sizes.first if side == "first" else sizes.second
+        whose = "series_" if sizes.modality == "time_series" else "table_"
+    part = part.partition(".")[0]
+    if part.endswith("encoder"):
+        return f"give the parameter {whose}encoder one whose rows do not meet, such as {_WITHOUT[sizes.modality]}"
+    return "choose a network without"
 
 
 def _refusal(method: Method, chunk_size: int, reason: str) -> str:

@@ -32,7 +32,7 @@ class Confident(Logistic):
     random_state : int
         Not drawn from: folds go by the order of the rows.
     Cs, max_iter, inner_metric
-        As in the probe ``logistic``.
+        As :class:`Logistic` has them.
     calibration : {"platt", "isotonic"}, optional
         Make the scores probabilities by left-out training rows, see :class:`Probe`.
     class_weight : {"balanced"}, optional

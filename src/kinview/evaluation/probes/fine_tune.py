@@ -33,9 +33,15 @@ class FineTune(Probe):
     ----------
     random_state : int
         Seed of the head, the held-out rows and the training.
-    head, freeze, encoder_lr, trainer
-        As in :class:`~kinview.FineTunedClassifier`. SCARF's published protocol is ``{head: mlp, trainer: {batch_size:
-        128, max_epochs: 200, patience: 3, validation_fraction: 0.125}}``.
+    head : str or mapping
+        What says the class from the representation (``kinview list heads``); ``mlp`` is SCARF's.
+    freeze : {"none", "encoder", "gradual"}
+        Whether everything is trained, the head alone, or the head first and then layer by layer.
+    encoder_lr : float, optional
+        Learning rate of the encoder; by default that of the head.
+    trainer : mapping, optional
+        Fields of a Trainer, with the defaults of :class:`~kinview.FineTunedClassifier`. SCARF's published protocol is
+        ``{batch_size: 128, max_epochs: 200, patience: 3, validation_fraction: 0.125}``, with ``head: mlp``.
     calibration : None
         Not to be had: the network would have to be trained anew for each fold; anything else is refused.
 

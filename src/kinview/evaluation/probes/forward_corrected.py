@@ -31,7 +31,7 @@ class ForwardCorrected(Logistic):
     random_state : int
         Not drawn from: folds go by the order of the rows.
     Cs, max_iter, inner_metric
-        As in the probe ``logistic``.
+        As :class:`Logistic` has them.
     transition : {"confident", "anchor"}, default "confident"
         T from the confident joint (see the probe ``confident``), or row j of T from the anchor point of class j, the
         probabilities of the row with the largest one for j [1]_. The paper's anchor is one row: with few of them the
@@ -45,7 +45,7 @@ class ForwardCorrected(Logistic):
     Attributes
     ----------
     C_, cv_losses_
-        As in the probe ``logistic``.
+        As :class:`Logistic` has them.
     transition_ : ndarray of shape (K, K)
         The estimated T; the identity where there is nothing to part, and the fit is that of ``logistic``.
 

@@ -14,7 +14,7 @@ from kinview.evaluation.report.all_methods import AllMethods
 from kinview.evaluation.report.cells import METRICS, Results, texts, within_sentence
 from kinview.evaluation.report.corruption_words import corruption_words, noise_words
 from kinview.evaluation.report.figures import counts_of
-from kinview.evaluation.report.reproduce import sources_of
+from kinview.evaluation.report.reproduce import sources_of, static_columns_of
 from kinview.evaluation.report.verdicts import test_name
 
 __all__ = ["methods_paragraph"]
@@ -23,6 +23,11 @@ _DONE = {  # what was done, and what its rates are of
     "values": ("Values were removed from the {where}", "of the observed values"),
     "samples": ("A whole side was taken from samples of the {where}", "of the samples"),
     "severity": ("Values of the {where} were changed", "severity"),
+}
+_READ = {  # how static columns are read
+    "pairs": "as the other side of the samples",
+    "encoder": "as further features of the encoder",
+    "probe": "in the probe, beside the representation",
 }
 _DEMSAR = "Demšar, J. (2006). Statistical comparisons of classifiers over multiple data sets. JMLR 7, 1-30."
 _HOLM = "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statistics 6, 65-70."
@@ -98,6 +103,7 @@ def methods_paragraph(
     ]
     if learned and controls:
         said.append(f"Controls were {cited.named(results, controls)}.")
+    said += _static(results)
     said += _cuts(results, cells, datasets)
     said += _conditions(results, results.conditions[results.conditions.index.isin(set(cells["condition"]))])
     said.append(
@@ -106,6 +112,18 @@ def methods_paragraph(
     )
     said += _comparison(metric, verdicts, all_methods, cited)
     return [" ".join(said), *(f"[{number}] {reference}" for reference, number in cited.items())]
+
+
+def _static(results: Results) -> list[str]:
+    """Which methods read static columns, which and how."""
+    found: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (use, columns, dataset), methods in static_columns_of(results).items():
+        found.setdefault((use, columns, tuple(methods)), []).append(dataset)
+    return [
+        f"With {_listed(methods)} the static column{'s' if len(columns) > 1 else ''} {_listed(columns)} of "
+        f"{_listed(datasets)} {'were' if len(columns) > 1 else 'was'} read {_READ.get(use, use)}."
+        for (use, columns, methods), datasets in found.items()
+    ]
 
 
 def _cuts(results: Results, cells: pd.DataFrame, datasets: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from kinview.evaluation.report.time_spent import time_spent
 from kinview.files import write_yaml
 from kinview.registry import Registry
 
-__all__ = ["provenance", "sources_of"]
+__all__ = ["provenance", "sources_of", "static_columns_of"]
 
 _SETTINGS = ("device", "threads", "precision")
 
@@ -162,6 +162,17 @@ def _mappings(frame: pd.DataFrame, column: str) -> list[Mapping[str, Any]]:
 
 def _distinct(values: Any) -> list[str]:
     return sorted({str(value) for value in values if value is not None and value != ""})
+
+
+def static_columns_of(results: Results) -> dict[tuple[str, tuple[str, ...], str], list[str]]:
+    """Methods by the use that is made of static columns (pairs, encoder, probe), the columns, and the data set."""
+    found: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for (method, dataset), rows in results.cells.groupby(["method", "dataset"], sort=False):
+        for spec in _mappings(rows, "spec"):
+            for use, columns in (spec.get("static_to") or {}).items():
+                known = found.setdefault((use, tuple(map(str, columns)), str(dataset)), [])
+                known += [str(method)] if method not in known else []
+    return found
 
 
 def sources_of(results: Results) -> list[str]:

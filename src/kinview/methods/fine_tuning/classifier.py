@@ -24,7 +24,7 @@ from kinview.data.modality import PAIRED, SERIES, TABLE, check_samples, modality
 from kinview.data.paired import PairedData
 from kinview.data.splits import holdout
 from kinview.files import tensors_under
-from kinview.methods import classifiers, methods
+from kinview.methods import classifiers, connections, methods
 from kinview.methods.default_methods import DEFAULT_METHODS
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.base import (
@@ -37,7 +37,7 @@ from kinview.methods.estimators.base import (
 )
 from kinview.methods.estimators.bounded_build import check_described
 from kinview.methods.estimators.capabilities import Capabilities
-from kinview.methods.estimators.model_file import inner_state, restored_inner, without_run_fields
+from kinview.methods.estimators.model_file import inner_state, registry_of, restored_inner, without_run_fields
 from kinview.methods.estimators.paired import PairedEstimator, other_side
 from kinview.methods.estimators.series import SeriesEstimator, transferred
 from kinview.methods.estimators.table_columns import tags_of_tables
@@ -171,7 +171,7 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         ------
         ValueError
             If the labels are of a single class, missing, dates, not one a sample, or of other samples by their index,
-            or the encoder has no network or reads the other modality.
+            or the encoder has no network (a connection of two models has none) or reads the other modality.
         """
         self.__dict__.pop("classes_", None)  # not fitted until all of this has succeeded
         self.check_parameters()
@@ -244,6 +244,12 @@ class FineTunedClassifier(EstimatorCore, ClassifierMixin, BaseEstimator):  # typ
         modality = modality_of(X)
         spec = DEFAULT_METHODS[modality] if self.encoder is None else unfrozen(self.encoder)
         given = methods.build(spec, for_modality=modality)
+        if registry_of(given) is connections:
+            raise ValueError(
+                f"{type(given).__name__} connects two models of pairs, which stay as they are, so that it has no "
+                f"network to train with labels: train one of them on (models_, of the pairs that it was fitted to), or "
+                f"give what transform makes of the samples to a classifier of scikit-learn"
+            )
         fitted = given.fitted_network if isinstance(given, Capabilities) else None
         around = given.network_method(modality) if fitted is None and isinstance(given, Capabilities) else None
         inner = fitted or (given if around is None else methods.build(around, for_modality=modality))
