@@ -129,6 +129,10 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tens
         index, slot = name.split("/")
         slots.setdefault(int(index), {})[slot] = value
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, state in optimizer.state.items():
+        # torch's fused steps go through memory: a slot has to lie there as its parameter does, and a file has one order
+        same = {slot: value for slot, value in state.items() if value.shape == parameter.shape}
+        state.update({slot: torch.empty_like(parameter).copy_(value) for slot, value in same.items()})
 
 
 def _differences(stored: Any, given: Any, path: str = "") -> list[str]:
