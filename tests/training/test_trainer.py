@@ -804,3 +804,16 @@ def test_a_batch_larger_than_the_training_set_is_said_by_name_where_it_was_asked
     with pytest.warns(UserWarning, match="batch_size=10 is larger than the 9 training rows"):  # 3 are held out
         SCARF(trainer={"batch_size": 10, "max_steps": 1, "validation_fraction": 0.25}, random_state=0).fit(X)
     SCARF(trainer={"max_steps": 1}, random_state=0).fit(X)  # the published batch is no request
+
+
+def test_a_long_history_is_written_record_by_record():
+    """A file of any moment has the records as they are then, also where a callback wrote into the last one later."""
+    text, records = GrowingRecords(), []
+    for step in range(5):
+        records.append({"loss": 1.0 / (step + 1)})
+        if step % 2:
+            records[-1]["rank"] = float(step)
+        assert json.loads(text.of(records)) == records
+        records[-1]["late"] = -1.0
+        assert json.loads(text.of(records)) == json.loads(text.of(records)) == records
+    assert GrowingRecords().of([]) == b"[]"

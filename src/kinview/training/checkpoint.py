@@ -38,6 +38,31 @@ class Running:
     state: TrainingState
     permutation: Tensor
     best_weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    written: GrowingRecords = dataclasses.field(init=False, default_factory=lambda: GrowingRecords())
+
+
+class GrowingRecords:
+    """JSON of a list of records that grows, each encoded once: of those it has seen only the last may still change.
+
+    Examples
+    --------
+    >>> records, text = [{"loss": 2.0}], GrowingRecords()
+    >>> text.of(records)
+    b'[{"loss": 2.0}]'
+    >>> records[-1]["rank"] = 1.0
+    >>> text.of([*records, {"loss": 1.5}])
+    b'[{"loss": 2.0, "rank": 1.0}, {"loss": 1.5}]'
+    """
+
+    def __init__(self) -> None:
+        self._text, self._count = bytearray(), 0
+
+    def of(self, records: list[dict[str, float]]) -> bytes:
+        """All records; of a list that does not go on from the last one, such as a shorter one, take a new object."""
+        for record in records[self._count : -1]:
+            self._text += json.dumps(record).encode() + b", "
+        self._count = max(self._count, len(records) - 1)
+        return b"[" + self._text + b", ".join(json.dumps(record).encode() for record in records[-1:]) + b"]"
 
 
 def save_checkpoint(folder: Path, running: Running, identity: dict[str, Any]) -> Path:
@@ -61,13 +86,16 @@ def save_checkpoint(folder: Path, running: Running, identity: dict[str, Any]) ->
         tensors |= {f"optimizer/{index}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     tensors |= {f"generator/{k}": v for k, v in generator_states(running.generator, running.device).items()}
     tensors["permutation"] = running.permutation
+    state = running.state
     facts = {
-        "state": dataclasses.asdict(running.state),
+        "state": {f.name: getattr(state, f.name) for f in dataclasses.fields(state)} | {"history": []},
         "averaged": running.average.count if running.average else 0,
         "scaler": running.scaler.state_dict(),
     }
     # a tensor of bytes: the history grows with every step, and a header has a limit
-    tensors["facts"] = torch.frombuffer(bytearray(json.dumps(facts), "utf-8"), dtype=torch.uint8)
+    before, after = json.dumps(facts).encode().split(b'"history": []', 1)
+    text = bytearray(before + b'"history": ' + running.written.of(state.history) + after)
+    tensors["facts"] = torch.frombuffer(text, dtype=torch.uint8)
     metadata = {"format": _FORMAT, "format_version": str(_VERSION), "identity": json.dumps(identity)}
     folder.mkdir(parents=True, exist_ok=True)
     return atomic_write(folder / CHECKPOINT_NAME, dump_tensors(tensors, metadata))
