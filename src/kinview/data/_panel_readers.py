@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinview.data.modality import is_nested, is_series
+from kinview.data.sources.base import refuse_source
 
 __all__ = ["RawPanel", "read_raw"]
 
@@ -38,6 +39,7 @@ class RawPanel:
 
 def read_raw(X: Any) -> RawPanel:
     """Read any container that :func:`kinview.data.read_panel` documents; the values may be views of the input."""
+    refuse_source(X)
     if isinstance(X, pd.Series) and isinstance(X.index, pd.MultiIndex):
         X = X.to_frame()
     if isinstance(X, pd.DataFrame):
