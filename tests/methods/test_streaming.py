@@ -18,12 +18,13 @@ from kinview.methods import ExpCLR, MiniRocket, RandomInit, RawFeatures, TransTa
 from kinview.training import Callback
 from kinview.training.checkpoint import CHECKPOINT_NAME
 
+_FEW = {"validation_passes": 2}  # whose views stay in memory
 MAKE: dict[str, Any] = {
     "ts2vec": lambda **trainer: TS2Vec(repr_dim=4, hidden_dim=4, depth=2, trainer=_trainer(trainer), random_state=0),
     "simclr": lambda **trainer: methods.build(
         {"simclr": {**helpers.SMALL["simclr"], "trainer": _trainer(trainer)}}, for_modality="time_series"
     ),
-    "scarf": lambda **trainer: SCARF(hidden_dim=8, depth=2, trainer=_trainer(trainer), random_state=0),
+    "scarf": lambda **trainer: SCARF(hidden_dim=8, depth=2, trainer=_trainer(_FEW | trainer), random_state=0),
 }
 
 
@@ -105,7 +106,8 @@ def test_quantiles_are_those_of_a_sample_that_the_seed_draws(tmp_path: Path) -> 
     X = np.random.default_rng(0).normal(size=(2000, 3))
     source = _npy(tmp_path, X, block_rows=50, blocks_in_memory=10)  # 40 blocks: a quarter of the rows
     models = [
-        SCARF(scaling="quantile", hidden_dim=4, trainer={"max_steps": 1}, random_state=seed) for seed in (0, 0, 1)
+        SCARF(scaling="quantile", hidden_dim=4, trainer={"max_steps": 1, "validation_fraction": 0}, random_state=seed)
+        for seed in (0, 0, 1)
     ]
     knots = [np.array(model.fit(source).schema_.columns[0].knots) for model in models]
     assert np.array_equal(knots[0], knots[1]) and not np.array_equal(knots[0], knots[2])
@@ -457,9 +459,12 @@ def test_labels_and_groups_reach_their_rows(tmp_path: Path) -> None:
 
 def test_held_out_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     source = _npy(tmp_path, _values("scarf", 200), block_rows=10, blocks_in_memory=2)
-    with pytest.raises(ValueError, match=r"validation_fraction=0.3\) holds out 60 rows.* room for 20: give a smaller"):
-        MAKE["scarf"](validation_fraction=0.3).fit(source)
-    model = MAKE["scarf"](validation_fraction=0.05, max_epochs=2, max_steps=None).fit(source)
+    with pytest.raises(ValueError, match=r"validation_passes=1\) views 60 rows once.* room for 20: give a smaller"):
+        MAKE["scarf"](validation_fraction=0.3, validation_passes=1).fit(source)
+    with pytest.raises(ValueError, match="views 10 rows 3 times"):
+        MAKE["scarf"](validation_fraction=0.05, validation_passes=3).fit(source)
+    few = {"validation_fraction": 0.05, "validation_passes": 2, "max_epochs": 2, "max_steps": None}
+    model = MAKE["scarf"](**few).fit(source)
     assert len(model.training_.validation) == 2
 
 

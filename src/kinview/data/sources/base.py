@@ -32,8 +32,8 @@ class Source(Protocol):
     starts : ndarray of int64 (blocks + 1,)
         First row of each block, and last the number of all rows.
     blocks_in_memory : int
-        Blocks that are held at once to draw from, and as many rows as they hold on average are the sample for what is
-        learned of all rows together.
+        Blocks that are held at once to draw from. As many rows as they hold on average, 10,000 at most, are the sample
+        for what is learned of all rows together; all rows where these are all blocks.
     names : Index
         Name of each row; 0, 1, ... where they have none.
 

@@ -424,10 +424,13 @@ class EstimatorCore(FromPickle, Capabilities):
         if len(held_out) < 2 or len(kept) < 2:
             return rows, None
         room = -(-len(rows) * streamed.source.blocks_in_memory // len(streamed.sizes))
-        if len(held_out) > room:
+        passes = self.trainer_.validation_passes or 1
+        if len(held_out) * passes > room and len(streamed.sizes) > streamed.source.blocks_in_memory:
             raise ValueError(
-                f"Trainer(validation_fraction={fraction}) holds out {len(held_out):,} rows, which stay in memory, and "
-                f"there is room for {room:,}: give a smaller fraction, or a source with more blocks_in_memory"
+                f"Trainer(validation_fraction={fraction}, validation_passes={passes}) views {len(held_out):,} rows "
+                f"{'once' if passes == 1 else f'{passes} times'}, and these views stay in memory, where there is room "
+                f"for {room:,}: give a smaller fraction (0 for no early stopping), or a source with more "
+                f"blocks_in_memory"
             )
         return rows.subset(kept), rows.subset(held_out).all_rows()
 

@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from kinview.data._column_totals import ColumnTotals
-from kinview.data.batch import Batch, concatenated
+from kinview.data.batch import Batch
 from kinview.data.panel import Panel, read_panel
 from kinview.data.scaling import ChannelMoments
 from kinview.data.sources.base import Source
@@ -23,6 +23,8 @@ from kinview.data.sources.rows import StreamedRows
 from kinview.data.table import named_columns
 
 __all__ = ["SeriesSurvey", "Streamed", "TableSurvey", "block_panels", "padded", "sampled_rows"]
+
+_MOST_SAMPLED = 10_000  # rows that are kept for what all rows have to say together
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -122,21 +124,27 @@ class SeriesSurvey(_Survey):
     ) -> None:
         super().__init__(source, fields, chosen, hashed)
         self.moments: ChannelMoments | None = None
-        first, parts = None, []
+        self.sample, filled = fields.rows(chosen), 0
         for block, panel in enumerate(block_panels(source, None)):
-            x = panel.batch.x
+            x, times = panel.batch.x, panel.batch.times
             found = ChannelMoments.of(x)
             self.moments = found if self.moments is None else self.moments + found
-            batch = with_fields(panel.batch, fields, source, block)
-            self._count(prepare(batch))
-            parts.append(batch.rows(self._chosen_in(block)))
+            self._count(prepare(with_fields(panel.batch, fields, source, block)))
+            if block == 0:
+                self.channels, self.time_unit = panel.channels, panel.time_unit
+                # room for all at once: small parts between blocks that come and go would leave holes in the memory
+                self.sample = self.sample.replace(
+                    x=x.new_empty((len(chosen), *x.shape[1:])),
+                    times=None if times is None else times.new_empty((len(chosen), *times.shape[1:])),
+                )
+            inside = self._chosen_in(block)
+            self.sample.x[filled : filled + len(inside)] = x[inside]
+            if times is not None and self.sample.times is not None:
+                self.sample.times[filled : filled + len(inside)] = times[inside]
+            filled += len(inside)
             if self.digest is not None:
-                times = b"" if panel.batch.times is None else panel.batch.times.numpy().tobytes()
-                self.digest.update(np.ascontiguousarray(x.numpy()).tobytes() + times)
-            first = first or panel
-        assert first is not None
-        self.sample = concatenated([part for part in parts if len(part)])
-        self.channels, self.time_unit = first.channels, first.time_unit
+                for values in (x, times):
+                    self.digest.update(b"" if values is None else np.ascontiguousarray(values.numpy()).reshape(-1))
 
 
 class TableSurvey(_Survey):
@@ -221,13 +229,14 @@ def _one_table(parts: list[Any]) -> Any:
 def sampled_rows(source: Source, seed: int) -> Int64[Tensor, " k"]:
     """Sorted numbers of the rows that are kept in memory for what all rows have to say together.
 
-    As many as the blocks in memory hold on average, drawn with equal chances; all where these hold all.
+    As many as the blocks in memory hold on average, 10,000 at most, drawn with equal chances; all where these blocks
+    are all there are.
     """
     rows, blocks = len(source), len(source.starts) - 1
-    number = rows * source.blocks_in_memory // blocks
-    if number >= rows:
+    if blocks <= source.blocks_in_memory:
         return torch.arange(rows)
-    drawn = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))[: max(1, number)]
+    number = max(1, min(_MOST_SAMPLED, rows * source.blocks_in_memory // blocks))
+    drawn = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))[:number]
     return drawn.sort().values
 
 
