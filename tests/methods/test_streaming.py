@@ -303,6 +303,8 @@ def test_wide_series_are_rows_of_one_channel(tmp_path: Path) -> None:
     source = WideParquetSource(tmp_path / "x.parquet", index="who", modality="time_series")
     assert np.array_equal(source.read(0), X[:, None], equal_nan=True)
     assert source.names.tolist() == list(range(50, 100)) and source.length == 15
+    with pytest.raises(ValueError, match="column 'text' is not numeric"):
+        _wide(tmp_path, pd.DataFrame({"1": [0.5], "text": ["a"]}), 1, modality="time_series").read(0)
 
 
 def test_a_data_set_of_torch_is_read_item_by_item() -> None:

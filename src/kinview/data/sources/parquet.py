@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kinview.data._panel_readers import frame_numbers
 from kinview.data.modality import SERIES, TABLE, Modality
 from kinview.data.sources.base import BLOCK_VALUES, checked_blocks_in_memory
 
@@ -73,7 +74,7 @@ class WideParquetSource:
         frame = self._file.frame(range(self._groups[block], self._groups[block + 1]), self._columns)
         if self.modality == TABLE:
             return frame
-        return frame.to_numpy(dtype=np.float64, na_value=np.nan)[:, None, :]
+        return frame_numbers(frame)[:, None, :]
 
 
 class LongParquetSource:

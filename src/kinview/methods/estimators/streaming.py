@@ -144,7 +144,7 @@ class SeriesSurvey(_Survey):
             filled += len(inside)
             if self.digest is not None:
                 for values in (x, times):
-                    self.digest.update(b"" if values is None else np.ascontiguousarray(values.numpy()).reshape(-1))
+                    self.digest.update(b"" if values is None else values.numpy().tobytes())
 
 
 class TableSurvey(_Survey):
