@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "alone",
+    "atomic_file",
     "atomic_write",
     "canonical_json",
     "content_hash",
@@ -54,8 +55,20 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
     OSError
         If the file cannot be written (a full disk, say): it is named, with what to do. The old one is still there.
     """
-    target = Path(path)
     payload = data.encode("utf-8") if isinstance(data, str) else data
+    with atomic_file(path, len(payload)) as stream:
+        stream.write(payload)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike[str], size: int | None = None) -> Iterator[IO[bytes]]:
+    """A file to write to, piece by piece, that becomes ``path`` when the block ends; after an error it is gone.
+
+    As :func:`atomic_write`, for what is too large to be in memory at once; ``size`` in bytes, where it is known, is
+    told if the disk is full.
+    """
+    target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {target}: the folder {target.parent} does not exist; make it first")
     _remove_leftover_parts(target.parent)
@@ -63,7 +76,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
         temporary, stream, is_locked = _new_part(target)
         try:
             with stream:
-                stream.write(payload)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
                 if target.exists():
@@ -76,8 +89,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> Path:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise _explained(error, target, len(payload)) from error
-    return target
+        raise _explained(error, target, size) from error
 
 
 def no_space_left(path: str | os.PathLike[str], needed: int | None = None) -> str:
@@ -97,7 +109,7 @@ def no_space_left(path: str | os.PathLike[str], needed: int | None = None) -> st
     )
 
 
-def _explained(error: OSError, target: Path, size: int) -> OSError:
+def _explained(error: OSError, target: Path, size: int | None) -> OSError:
     """The same error, with the file that was to be written in its message."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OSError(error.errno, f"{error.strerror}: {no_space_left(target, size)}")

@@ -15,6 +15,7 @@ import torch
 
 from helpers import random_moments
 from kinview import SCARF, TS2Vec
+from kinview.data import DatasetSource
 from kinview.training import Callback
 from kinview.training.checkpoint import CHECKPOINT_NAME
 
@@ -23,6 +24,7 @@ STEPS = 80
 METHODS = {
     "ts2vec": (TS2Vec, {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0}),
     "scarf": (SCARF, {"hidden_dim": 8, "depth": 2, "random_state": 0}),
+    "ts2vec, streamed": (TS2Vec, {"repr_dim": 4, "hidden_dim": 4, "depth": 2, "random_state": 0}),
 }
 
 
@@ -38,11 +40,11 @@ class _Tell(Callback):
         time.sleep(0.005)
 
 
-def _data(name: str) -> np.ndarray:
+def _data(name: str) -> np.ndarray | DatasetSource:
     random = np.random.default_rng(3)
-    X = random.normal(size=(21, 2, 15) if name == "ts2vec" else (100, 4))
+    X = random.normal(size=(100, 4) if name == "scarf" else (21, 2, 15))
     X[random.random(X.shape) < 0.1] = np.nan
-    return X
+    return DatasetSource(X, block_rows=3, blocks_in_memory=2) if "streamed" in name else X
 
 
 def _fit(name: str, folder: Path, every: int, threads: int, steps: Path | None = None):

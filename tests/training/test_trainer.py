@@ -26,7 +26,7 @@ from kinview.data import Batch
 from kinview.files import read_tensors
 from kinview.progress import in_notebook
 from kinview.training import Callback, LossResult, Method, TrainingState, WeightAverage, trainer as trainer_module
-from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
+from kinview.training.checkpoint import CHECKPOINT_NAME, GrowingRecords, Running, load_checkpoint, save_checkpoint
 from kinview.training.randomness import forked_generators
 from kinview.training.settings import Settings, settings_of
 

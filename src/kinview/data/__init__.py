@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from kinview.data.panel import ChannelMismatch as ChannelMismatch, Panel as Panel, read_panel as read_panel
     from kinview.data.row_groups import row_groups as row_groups
     from kinview.data.scaling import Scaler as Scaler, fit_scaler as fit_scaler
+    from kinview.data.sources.arrays import (
+        DatasetSource as DatasetSource,
+        NpySource as NpySource,
+        ZarrSource as ZarrSource,
+    )
+    from kinview.data.sources.base import Source as Source
+    from kinview.data.sources.parquet import (
+        LongParquetSource as LongParquetSource,
+        WideParquetSource as WideParquetSource,
+    )
     from kinview.data.spectrum import inverse_spectrum as inverse_spectrum, spectrum as spectrum
     from kinview.data.splits import holdout as holdout, label_subset as label_subset
     from kinview.data.table import Column as Column, TableSchema as TableSchema

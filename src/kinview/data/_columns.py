@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from kinview.data.codes import factorize
 from kinview.data.scaling_rules import normal_scores, quantile_knots, robust_moments
 
-__all__ = ["Column", "Kind", "encode_column", "fit_column", "looks_like_ids"]
+__all__ = [
+    "Column",
+    "Kind",
+    "Totals",
+    "category_keys",
+    "counted",
+    "encode_column",
+    "fit_column",
+    "kind_of",
+    "looks_like_ids",
+    "numbers_of",
+]
 
 Kind = Literal["numeric", "boolean", "categorical", "datetime"]
 
@@ -68,8 +79,82 @@ class Column:
     clip: float | None = None
 
 
-def fit_column(name: str, values: pd.Series, scaling: str = "dataset", clip: float | None = None) -> Column:
+@dataclasses.dataclass(frozen=True)
+class Totals:
+    """Number, mean, sum of squares around it, smallest and largest of observed values; those of two parts add up."""
+
+    number: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    low: float = np.inf
+    high: float = -np.inf
+
+    @classmethod
+    def of(cls, observed: NDArray[np.float64], name: str) -> Totals:
+        """Those of some values.
+
+        Raises
+        ------
+        ValueError
+            If they span more than float64 holds the square of.
+        """
+        if observed.size == 0:
+            return cls()
+        low, high = float(observed.min()), float(observed.max())
+        if low == high:  # the mean of a constant may be off by a rounding; the value itself is exact
+            return cls(len(observed), low, 0.0, low, high)
+        with np.errstate(over="ignore"):
+            mean = float(observed.mean())
+            squares = float(np.square(observed - mean).sum())
+        return cls(len(observed), mean, squares, low, high)._checked(name)
+
+    def __add__(self, other: Totals) -> Totals:
+        number = self.number + other.number
+        if not self.number or not other.number:
+            return other if not self.number else self
+        apart, share = other.mean - self.mean, other.number / number
+        return Totals(
+            number,
+            self.mean + share * apart,
+            self.squares + other.squares + apart * apart * self.number * share,
+            min(self.low, other.low),
+            max(self.high, other.high),
+        )
+
+    def mean_and_scale(self, name: str) -> tuple[float, float]:
+        """Mean and standard deviation (divisor: count); 1 of a constant.
+
+        Raises
+        ------
+        ValueError
+            If they are not finite.
+        """
+        if self.low >= self.high:
+            return (self.low if self.number else 0.0), 1.0
+        self._checked(name)
+        return self.mean, float(np.sqrt(self.squares / self.number)) or 1.0
+
+    def _checked(self, name: str) -> Totals:
+        if not np.isfinite(self.mean) or not np.isfinite(self.squares):
+            raise ValueError(
+                f"column {name!r} spans {self.low:.3g} to {self.high:.3g}, too wide for float64 statistics; rescale it "
+                f"(a logarithm?)"
+            )
+        return self
+
+
+def fit_column(
+    name: str,
+    values: pd.Series,
+    scaling: str = "dataset",
+    clip: float | None = None,
+    *,
+    kind: Kind | None = None,
+    of_all: Totals | Counter[str] | None = None,
+) -> Column:
     """Learn what a column is from its training values; numbers and dates are scaled by the rule, booleans standardised.
+
+    Where the values are a sample, ``kind`` and ``of_all`` are those of all rows: counts of the categories, or totals.
 
     Raises
     ------
@@ -78,37 +163,33 @@ def fit_column(name: str, values: pd.Series, scaling: str = "dataset", clip: flo
     TypeError
         If it holds objects that are neither numbers, text, dates nor booleans.
     """
-    kind = _kind_of(name, values)
+    kind = kind or kind_of(name, values)
     if kind == "categorical":
-        keys, codes = _category_keys(name, values)
-        tally: Counter[str] = Counter()
-        for key, count in zip(keys, np.bincount(codes[codes >= 0], minlength=len(keys)).tolist(), strict=True):
-            tally[key] += count
+        tally = of_all if isinstance(of_all, Counter) else counted(*category_keys(name, values))
         names = sorted(tally)
         return Column(name, kind, tuple(names), tuple(tally[key] for key in names))
-    numbers = _numbers(name, kind, values)
+    numbers = numbers_of(name, kind, values)
     clip = None if kind == "boolean" else clip
     observed = numbers[~np.isnan(numbers)]
-    if observed.size == 0:
-        return Column(name, kind, clip=clip)
-    low, high = observed.min(), observed.max()
-    if low == high:  # the mean of a constant may be off by a rounding; the value itself is exact
-        return Column(name, kind, median=float(low), mean=float(low), scale=1.0, clip=clip)
-    with np.errstate(over="ignore"):
-        mean = float(observed.mean())
-        scale = float(np.sqrt(np.square(observed - mean).mean()))
-    if not np.isfinite(mean) or not np.isfinite(scale):
-        raise ValueError(
-            f"column {name!r} spans {low:.3g} to {high:.3g}, too wide for float64 statistics; rescale it (a logarithm?)"
-        )
-    column = Column(name, kind, median=float(np.median(observed)), mean=mean, scale=scale or 1.0, clip=clip)
-    if kind == "boolean" or scaling == "dataset":
+    totals = of_all if isinstance(of_all, Totals) else Totals.of(observed, name)
+    mean, scale = totals.mean_and_scale(name)
+    median = float(np.median(observed)) if observed.size and totals.low < totals.high else mean
+    column = Column(name, kind, median=median, mean=mean, scale=scale, clip=clip)
+    if kind == "boolean" or scaling == "dataset" or totals.low >= totals.high or observed.size == 0:
         return column
     if scaling == "robust":
         moments = robust_moments(observed, len(observed))
         return column if moments is None else dataclasses.replace(column, mean=moments[0], scale=moments[1])
     knots = quantile_knots(observed, len(observed))
     return column if knots is None else dataclasses.replace(column, knots=tuple(knots.tolist()))
+
+
+def counted(keys: list[str], codes: NDArray[np.intp]) -> Counter[str]:
+    """Rows of each category, as :func:`category_keys` gives them."""
+    tally: Counter[str] = Counter()
+    for key, count in zip(keys, np.bincount(codes[codes >= 0], minlength=len(keys)).tolist(), strict=True):
+        tally[key] += count
+    return tally
 
 
 def looks_like_ids(column: Column, values: pd.Series) -> bool:
@@ -128,11 +209,11 @@ def encode_column(column: Column, values: pd.Series) -> NDArray[np.float64]:
         If the values cannot be read as the kind of column that fit saw, or are infinite.
     """
     if column.kind == "categorical":
-        keys, codes = _category_keys(column.name, values)
+        keys, codes = category_keys(column.name, values)
         known = {key: code for code, key in enumerate(column.categories, start=1) if key is not None}
         lookup = np.array([known.get(key, column.other) for key in keys] + [np.nan], dtype=np.float64)
         return lookup[codes]  # a missing value has code -1 and finds the NaN at the end
-    numbers = _numbers(column.name, column.kind, values)
+    numbers = numbers_of(column.name, column.kind, values)
     if column.knots:
         return _clipped(normal_scores(numbers, np.array(column.knots)), column.clip)
     with np.errstate(over="ignore"):
@@ -150,7 +231,8 @@ def _clipped(scaled: NDArray[np.float64], clip: float | None) -> NDArray[np.floa
     return scaled if clip is None else np.clip(scaled, -clip, clip)
 
 
-def _kind_of(name: str, values: pd.Series) -> Kind:
+def kind_of(name: str, values: pd.Series) -> Kind:
+    """What the values of a column are, by their type, or by the cells where these are objects."""
     dtype = values.dtype
     if values.dtype == object and any(isinstance(cell, Decimal) and cell.is_snan() for cell in values):
         raise ValueError(f"column {name!r} holds the signalling NaN of decimal numbers; write None for missing")
@@ -176,11 +258,11 @@ def _kind_of(name: str, values: pd.Series) -> Kind:
     return "categorical"
 
 
-def _numbers(name: str, kind: Kind, values: pd.Series) -> NDArray[np.float64]:
+def numbers_of(name: str, kind: Kind, values: pd.Series) -> NDArray[np.float64]:
     """Values in the units that :class:`Column` documents, NaN = missing."""
     if values.isna().all():
         return np.full(len(values), np.nan)
-    found = _kind_of(name, values)
+    found = kind_of(name, values)
     if found != kind and {found, kind} != {"numeric", "boolean"}:
         sample = values.dropna().iloc[0]
         hint = {"numeric": "pandas.to_numeric", "boolean": "astype('boolean')", "datetime": "pandas.to_datetime"}[kind]
@@ -213,7 +295,7 @@ def _seconds(values: pd.Series) -> NDArray[np.float64]:
     return np.asarray(ticks / _TICKS[index.unit])
 
 
-def _category_keys(name: str, values: pd.Series) -> tuple[list[str], NDArray[np.intp]]:
+def category_keys(name: str, values: pd.Series) -> tuple[list[str], NDArray[np.intp]]:
     """Distinct values as text, and for each row the position of its own there, -1 = missing."""
     observed = np.asarray(values.notna())
     codes = np.full(len(values), -1, dtype=np.intp)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinview.data.modality import is_nested, is_series
+from kinview.data.sources.base import refuse_source
 
-__all__ = ["RawPanel", "read_raw"]
+__all__ = ["RawPanel", "frame_numbers", "read_raw"]
 
 _NUMBERS = {"floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty"}  # of pandas' infer_dtype
 
@@ -38,6 +39,7 @@ class RawPanel:
 
 def read_raw(X: Any) -> RawPanel:
     """Read any container that :func:`kinview.data.read_panel` documents; the values may be views of the input."""
+    refuse_source(X)
     if isinstance(X, pd.Series) and isinstance(X.index, pd.MultiIndex):
         X = X.to_frame()
     if isinstance(X, pd.DataFrame):
@@ -107,7 +109,7 @@ def _from_multiindex(X: pd.DataFrame) -> RawPanel:
     place = series, _count_within(lengths), len(lengths), int(lengths.max())
     groups = index.get_level_values(0) if index.nlevels > 1 else None
     return RawPanel(
-        _pad(_frame_numbers(X)[order], *place), index, names, _pad(times[:, None], *place)[:, 0], groups, unit
+        _pad(frame_numbers(X)[order], *place), index, names, _pad(times[:, None], *place)[:, 0], groups, unit
     )
 
 
@@ -227,7 +229,8 @@ def _numbers(values: Any, what: str) -> NDArray[Any]:
     return array
 
 
-def _frame_numbers(X: pd.DataFrame) -> NDArray[np.float64]:
+def frame_numbers(X: pd.DataFrame) -> NDArray[np.float64]:
+    """Values of a frame in float64, NaN = missing; a column that holds no numbers is refused by name."""
     for name, column in X.items():
         kind = pd.api.types.infer_dtype(column, skipna=True) if column.dtype.kind == "O" else ""
         if column.dtype.kind == "c" or kind == "complex":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-__all__ = ["Batch", "read_extra"]
+__all__ = ["Batch", "concatenated", "read_extra"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,6 +86,28 @@ class Batch:
             y=on(self.y),
             extra={name: on(value) for name, value in self.extra.items()},
         )
+
+
+def concatenated(parts: Sequence[Batch]) -> Batch:
+    """The rows of several batches of the same fields, one after another.
+
+    Examples
+    --------
+    >>> concatenated([Batch.of(torch.zeros(2, 3)), Batch.of(torch.ones(1, 3))]).x[:, 0]
+    tensor([0., 0., 1.])
+    """
+    if len(parts) == 1:
+        return parts[0]
+
+    def on(values: list[Any]) -> Any:
+        if isinstance(values[0], Batch):
+            return concatenated(values)
+        return None if values[0] is None else torch.cat(values)
+
+    return Batch(
+        **{name: on([getattr(part, name) for part in parts]) for name in ("x", "index", "times", "groups", "y")},
+        extra={name: on([part.extra[name] for part in parts]) for name in parts[0].extra},
+    )
 
 
 def read_extra(extra: Any, n: int) -> dict[str, Tensor | Batch]:

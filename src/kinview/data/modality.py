@@ -52,6 +52,8 @@ def modality_of(X: Any) -> Modality:
     """
     if isinstance(X, pd.DataFrame | pd.Series):
         return SERIES if isinstance(X.index, pd.MultiIndex) or is_nested(X) else TABLE
+    if getattr(X, "modality", None) in (SERIES, TABLE):  # a source
+        return SERIES if X.modality == SERIES else TABLE
     if isinstance(X, list | tuple):
         return TABLE if _are_rows(X) else SERIES
     return SERIES if getattr(X, "ndim", 2) == 3 else TABLE

@@ -13,9 +13,52 @@ from torch import Tensor
 
 from kinview.data.scaling_rules import normal_scores, quantile_knots, read_scaling, robust_moments
 
-__all__ = ["Scaler", "Scaling", "fit_scaler"]
+__all__ = ["ChannelMoments", "Scaler", "Scaling", "fit_scaler"]
 
 Scaling = Literal["dataset", "robust", "quantile", "sample", None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChannelMoments:
+    r"""Mean and standard deviation of each channel, of series that come in parts, in float64.
+
+    Parts A and B are joined by
+
+    .. math:: \mu = \mu_A + \frac{n_B}{n} (\mu_B - \mu_A), \qquad
+              S = S_A + S_B + \frac{n_A n_B}{n} (\mu_B - \mu_A)^2
+
+    with :math:`n` the number of observed values and :math:`S` the sum of their squares around their mean. So the result
+    differs from that of all series at once by roundings, and of a single part by none.
+
+    Examples
+    --------
+    >>> parts = ChannelMoments.of(torch.tensor([[[1.0, 3.0]]])) + ChannelMoments.of(torch.tensor([[[5.0, torch.nan]]]))
+    >>> [round(stat.item(), 4) for stat in parts.mean_and_std()]
+    [3.0, 1.633]
+    """
+
+    number: Tensor
+    mean: Float64[Tensor, " C"]
+    squares: Float64[Tensor, " C"]
+    low: Float64[Tensor, " C"]
+    high: Float64[Tensor, " C"]
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "n C T"]) -> Self:
+        """Those of some series, NaN = not observed."""
+        return cls(*(stat.flatten() for stat in _collected(x.to(torch.float64), dims=(0, 2))))
+
+    def __add__(self, other: Self) -> Self:
+        number = self.number + other.number
+        share, apart = other.number / number.clamp(min=1), other.mean - self.mean
+        mean = torch.where(self.number == 0, other.mean, self.mean + share * apart)
+        squares = self.squares + other.squares + apart.square() * self.number * share
+        low, high = torch.minimum(self.low, other.low), torch.maximum(self.high, other.high)
+        return type(self)(number, mean, squares, low, high)
+
+    def mean_and_std(self) -> tuple[Float64[Tensor, " C"], Float64[Tensor, " C"]]:
+        """Means and deviations (divisor: count); constants have deviation 1, a channel without a value 0 and 1."""
+        return _settled(self.number, self.mean, self.squares, self.low, self.high)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,7 +155,7 @@ class Scaler:
         return cls(rule, mean, std, knots, clip)
 
 
-def fit_scaler(x: Float[Tensor, "n C T"], scaling: Any = "dataset") -> Scaler:
+def fit_scaler(x: Float[Tensor, "n C T"], scaling: Any = "dataset", *, moments: ChannelMoments | None = None) -> Scaler:
     r"""Learn a scaling from training series.
 
     .. math:: \mu_c = \frac{1}{|O_c|} \sum_{(i,t) \in O_c} x_{ict}, \qquad
@@ -133,6 +176,9 @@ def fit_scaler(x: Float[Tensor, "n C T"], scaling: Any = "dataset") -> Scaler:
         values at ±5, with any rule but None. What is constant is centred and divided by 1; a channel without an
         observation has mean 0 and deviation 1; one that fewer than 5 series observe, or whose quantiles are all equal,
         is scaled as by ``"dataset"``.
+    moments : ChannelMoments, optional
+        Of all training series, where ``x`` is a sample of them: mean and deviation are these, and the sample says
+        quantiles and medians.
 
     Raises
     ------
@@ -156,7 +202,7 @@ def fit_scaler(x: Float[Tensor, "n C T"], scaling: Any = "dataset") -> Scaler:
         zeros = torch.zeros(x.shape[1], dtype=torch.float64)
         return Scaler(rule, zeros, torch.ones_like(zeros), clip=clip)
     wide = x.detach().cpu().to(torch.float64)
-    mean, std = (stat.flatten() for stat in _moments(wide, dims=(0, 2)))
+    mean, std = (ChannelMoments.of(wide) if moments is None else moments).mean_and_std()
     knots: list[Tensor] = []
     for channel in range(x.shape[1]) if rule != "dataset" else ():
         values = wide[:, channel].numpy()
@@ -165,24 +211,36 @@ def fit_scaler(x: Float[Tensor, "n C T"], scaling: Any = "dataset") -> Scaler:
         if rule == "quantile":
             found = quantile_knots(observed, rows)
             knots.append(torch.from_numpy(np.zeros(0) if found is None else found))
-        elif (moments := robust_moments(observed, rows)) is not None:
-            mean[channel], std[channel] = moments
+        elif (robust := robust_moments(observed, rows)) is not None:
+            mean[channel], std[channel] = robust
     return Scaler(rule, mean, std, tuple(knots), clip)
 
 
 def _moments(x: Float64[Tensor, "n C T"], dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (divisor: count) of the observed values; constants have deviation 1."""
+    return _settled(*_collected(x, dims))
+
+
+def _collected(x: Float64[Tensor, "n C T"], dims: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Number of the observed values, their mean, sum of squares around it, smallest and largest."""
     observed: Bool[Tensor, "n C T"] = ~torch.isnan(x)
-    count = observed.sum(dim=dims, keepdim=True).clamp(min=1)
+    number = observed.sum(dim=dims, keepdim=True).to(x.dtype)  # the quotient of two whole numbers is a float32
     low = torch.where(observed, x, torch.inf).amin(dim=dims, keepdim=True)
     high = torch.where(observed, x, -torch.inf).amax(dim=dims, keepdim=True)
-    varies = high > low
-    # Of a constant the sum may be off by a rounding, which a tiny deviation would blow up: take the value itself.
-    mean = torch.where(observed, x, 0.0).sum(dim=dims, keepdim=True) / count
-    mean = torch.where(varies, mean, torch.where(high == low, low, 0.0))
+    mean = torch.where(observed, x, 0.0).sum(dim=dims, keepdim=True) / number.clamp(min=1)
+    mean = _of_constant(mean, low, high)
     centred = torch.where(observed, x - mean, 0.0)
-    std = (centred.square().sum(dim=dims, keepdim=True) / count).sqrt()
-    return mean, torch.where(varies & (std > 0), std, 1.0)
+    return number, mean, centred.square().sum(dim=dims, keepdim=True), low, high
+
+
+def _settled(number: Tensor, mean: Tensor, squares: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    std = (squares / number.clamp(min=1)).sqrt()
+    return _of_constant(mean, low, high), torch.where((high > low) & (std > 0), std, 1.0)
+
+
+def _of_constant(mean: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The mean; of a constant its sum may be off by a rounding, which a tiny deviation would blow up: the value."""
+    return torch.where(high > low, mean, torch.where(high == low, low, 0.0))
 
 
 def _to_float32(x: Float[Tensor, "n C T"]) -> Float32[Tensor, "n C T"]:

@@ -17,12 +17,14 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from kinview.data._column_totals import ColumnTotals
 from kinview.data._columns import Column, encode_column, fit_column, looks_like_ids
 from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch
 from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.labels import batch_labels
 from kinview.data.scaling_rules import read_scaling
+from kinview.data.sources.base import refuse_source
 
 __all__ = ["Column", "OtherColumnsError", "Rules", "TableSchema", "named_columns"]
 
@@ -80,6 +82,7 @@ class TableSchema:
         text: Literal["refuse", "categorical"] = "refuse",
         scaling: Any = "dataset",
         feature_names: Sequence[str] | None = None,
+        totals: Sequence[ColumnTotals] | None = None,
     ) -> Self:
         """Learn the schema of a training table.
 
@@ -98,6 +101,9 @@ class TableSchema:
             values at ±5. A column observed in fewer than 5 rows, or whose quantiles are all equal, is standardised.
         feature_names : sequence of str, optional
             Column names of an array. Default ``x0``, ``x1``, ... A DataFrame has its own.
+        totals : sequence of ColumnTotals, optional
+            What all training rows say of each column, where X is a sample of them: kinds, categories, means and
+            deviations are those of all, quantiles and ``marginals`` those of the sample.
 
         Raises
         ------
@@ -119,7 +125,11 @@ class TableSchema:
             _check_names(tuple(feature_names), names, len(values))
             names = tuple(feature_names)
         names = names or _default_names(len(values))
-        columns = tuple(fit_column(name, column, rule, clip) for name, column in zip(names, values, strict=True))
+        known: list[dict[str, Any]] = [{}] * len(values) if totals is None else [column.known for column in totals]
+        columns = tuple(
+            fit_column(name, column, rule, clip, **of_all)
+            for name, column, of_all in zip(names, values, known, strict=True)
+        )
         ids = [c for c, column in zip(columns, values, strict=True) if text == "refuse" and looks_like_ids(c, column)]
         if ids:
             held = ", ".join(f"{c.name!r} ({len(c.categories)} distinct texts in {sum(c.counts)} rows)" for c in ids)
@@ -228,6 +238,7 @@ class TableSchema:
 
 def _read(X: Any) -> tuple[tuple[str, ...] | None, list[pd.Series]]:
     """Names (None for an array) and columns."""
+    refuse_source(X)
     if not isinstance(X, pd.DataFrame) and not isinstance(X, pd.Series) and hasattr(X, "to_pandas"):
         X = X.to_pandas()
     if isinstance(X, Tensor):

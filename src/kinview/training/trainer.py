@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from kinview.complete_configs import register_fields
 from kinview.data.batch import Batch
+from kinview.data.sources.rows import StreamedRows
 from kinview.old_pickles import FromPickle
 from kinview.parameters import anything, choice, flag, parameterised, real, whole
 from kinview.registry import changed_parameters
@@ -149,7 +151,7 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
     def fit(
         self,
         method: Method,
-        train: Batch,
+        train: Batch | StreamedRows,
         *,
         generator: torch.Generator,
         validation: Batch | None = None,
@@ -165,8 +167,10 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         ----------
         method : Method
             Its weights are changed, and replaced by their average or their best where that is asked for.
-        train : Batch
-            Training rows, on the CPU.
+        train : Batch or StreamedRows
+            Training rows, on the CPU; or rows that are read when a step needs them. These are drawn in the order of
+            :meth:`StreamedRows.permutation <kinview.data.sources.rows.StreamedRows.permutation>`, and ``watched`` has
+            to be given.
         generator : torch.Generator
             Source of the permutations and views, on the CPU.
         validation : Batch, optional
@@ -195,6 +199,10 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         """
         settings = settings_of(self)
         _check_rows(method, settings, len(train))
+        if watched is None:
+            if not isinstance(train, Batch):
+                raise ValueError("give watched, the samples that callbacks may look at: the rows are read as needed")
+            watched = WatchedSamples.of(train, validation)
         loop = _Loop(settings, method, train, generator, identity or {})
         loop.validation_views = loop.static_views(validation) if validation is not None else []
         if settings.checkpoint_dir is not None and settings.resume == "auto":
@@ -206,7 +214,7 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
             hooks.append(ProgressBar(loop.total, description))
         try:
             for hook in hooks:
-                hook.on_samples(watched or WatchedSamples.of(train, validation))
+                hook.on_samples(watched)
             return loop.run(hooks)
         finally:
             for hook in hooks:
@@ -248,6 +256,13 @@ def _check_rows(method: Method, settings: Settings, rows: int) -> None:
         raise ValueError(f"{reason}, and there are {rows} training rows; give {method.min_rows} or more")
 
 
+def _shuffled(train: Batch | StreamedRows, generator: torch.Generator) -> Tensor:
+    """Order of the rows in an epoch; a checkpoint holds it, so that a training continues at the same place."""
+    if isinstance(train, StreamedRows):
+        return train.permutation(generator)
+    return torch.randperm(len(train), generator=generator)
+
+
 register_fields("trainer", Trainer, without=RUN_FIELDS)
 
 
@@ -255,7 +270,12 @@ class _Loop:
     """One call of :meth:`Trainer.fit`."""
 
     def __init__(
-        self, settings: Settings, method: Method, train: Batch, generator: torch.Generator, identity: dict[str, Any]
+        self,
+        settings: Settings,
+        method: Method,
+        train: Batch | StreamedRows,
+        generator: torch.Generator,
+        identity: dict[str, Any],
     ) -> None:
         self.settings = settings
         self.train = train
@@ -273,7 +293,7 @@ class _Loop:
             generator=generator,
             device=settings.device,
             state=TrainingState(),
-            permutation=torch.randperm(len(train), generator=generator),
+            permutation=_shuffled(train, generator),
         )
         self._base_lr = [group["lr"] for group in self.running.optimizer.param_groups]
 
@@ -385,7 +405,7 @@ class _Loop:
             self._validate()
             for hook in hooks:
                 hook.on_validation_end(state, running.method)
-        running.permutation = torch.randperm(len(self.train), generator=running.generator)
+        running.permutation = _shuffled(self.train, running.generator)
 
     @torch.no_grad()
     def _validate(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 from sklearn.utils.metadata_routing import UNUSED
@@ -101,9 +99,7 @@ class ChannelStatisticsEstimator(AsMeasuredEstimator):
     method_class: ClassVar[type[ChannelStatistics]]  # type: ignore[assignment]
     method_: ChannelStatistics  # type: ignore[assignment]
 
-    def transform(
-        self, X: Any, y: Any = None, *, missing: MissingName = "fill", out: np.ndarray | None = None
-    ) -> pd.DataFrame:
+    def transform(self, X: Any, y: Any = None, *, missing: MissingName = "fill", out: Any = None) -> Any:
         """Statistics of series: a DataFrame with one column a channel and statistic, with the input's index.
 
         Parameters
@@ -115,8 +111,8 @@ class ChannelStatisticsEstimator(AsMeasuredEstimator):
         missing : {"fill", "keep"}, default "fill"
             What stands where a statistic is not defined: its mean over the training series, or NaN (for a probe that
             takes it, XGBoost).
-        out : ndarray (n, D), optional
-            Where to write them; by default a new array of float32.
+        out : ndarray (n, D) or path, optional
+            Where to write them; by default a new array of float32. A Parquet file gets the names of the series too.
         """
         if missing not in ("fill", "keep"):
             raise ValueError(f"missing must be 'fill' or 'keep'; got {missing!r}")

@@ -262,7 +262,7 @@ class FixedFeatureEstimator(SeriesEstimator):
         seen = with_something_observed([batch])[0]
         return seen if len(seen) else batch
 
-    def _fit_batch(self, batch: Batch, *, train: bool = True, seed: int | None = None) -> None:
+    def _fit_batch(self, batch: Batch, *, train: bool = True, seed: int | None = None) -> None:  # type: ignore[override]
         """Learn the features' buffers, which is all there is to do with and without training."""
         seed = resolve_seed(self.random_state) if seed is None else seed
         self.sizes_ = self._sizes(batch)

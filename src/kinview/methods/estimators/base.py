@@ -7,12 +7,13 @@ import dataclasses
 import inspect
 import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from sklearn.frozen import FrozenEstimator
@@ -23,6 +24,9 @@ from kinview.complete_configs import complete_parameters, frozen_defaults
 from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
+from kinview.data.modality import SAMPLE, check_modality
+from kinview.data.sources.base import Source, refuse_source
+from kinview.data.sources.rows import StreamedRows
 from kinview.data.splits import holdout
 from kinview.methods.estimators.bounded_build import (
     Unstored,
@@ -32,7 +36,8 @@ from kinview.methods.estimators.bounded_build import (
 )
 from kinview.methods.estimators.capabilities import Capabilities
 from kinview.methods.estimators.model_file import save_model
-from kinview.methods.estimators.outputs import checked_out
+from kinview.methods.estimators.outputs import checked_out, written_to
+from kinview.methods.estimators.streaming import Streamed, sampled_rows
 from kinview.methods.estimators.view_fitting import fit_views, forget_views
 from kinview.old_pickles import FromPickle, gained_parameters
 from kinview.parameters import checked_parameters
@@ -77,6 +82,7 @@ class EstimatorCore(FromPickle, Capabilities):
     training_only: ClassVar[frozenset[str]] = frozenset()  # parameters that leave the untrained network as it is
     embeds_by_encoder: ClassVar[bool] = False  # and by nothing besides: its untrained network is that of the encoder
 
+    modality: ClassVar[str]
     trainer: Any = None
     random_state: Any = None
     _watched_labels: Tensor | None  # between reading labels for a callback and training
@@ -270,20 +276,58 @@ class EstimatorCore(FromPickle, Capabilities):
         needs = "contrast needs at least two" if fewest == 2 else f"its loss needs at least {fewest}"
         return f"{needs} {self.rows_noun}, there are {len(rows)}"
 
-    def _fit_batch(self, batch: Batch, *, train: bool = True, seed: int | None = None) -> None:
-        """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it."""
+    def why_not_streamed(self) -> str | None:
+        """Why ``fit`` needs all rows in memory, as the end of a sentence; None where it takes a source.
+
+        What a method learns of rows before and after training (completions, bins, marginals) it then learns of a
+        sample. A method for which that is not enough overrides this.
+        """
+        if not self.trains:
+            return "learns from all rows at once"
+        partners = [view for view in self._augmentations() if view.chooses_partners]
+        return f"has a view that looks for partners ({type(partners[0]).__name__})" if partners else None
+
+    def _check_source(self, source: Source) -> None:
+        """Refuse to be fitted to a source that cannot be read, or where all rows have to be in memory."""
+        check_modality(type(self).__name__, str(self.modality), source.modality, f"X, a {type(source).__name__},")
+        reason = self.why_not_streamed()
+        if reason is not None:
+            refuse_source(source, type(self).__name__, reason)
+
+    def _surveyed(self, survey: Any, source: Source, y: Any, groups: Any, extra: Any, seed: int, train: bool) -> Any:
+        """What one pass over a source finds, and the labels and groups of its rows."""
+        if groups is None and isinstance(source.names, pd.MultiIndex):
+            groups = source.names.get_level_values(0)
+        rows = Batch.of(torch.empty(len(source), 0), **batch_labels(None, groups, len(source)))
+        chosen = sampled_rows(source, seed)
+        fields = self._with_metadata(rows, y, extra) if train else rows
+        if "_watched_labels" in self.__dict__:
+            self._watched_labels = None if self._watched_labels is None else self._watched_labels[chosen]
+        hashed = train and as_trainer(self.trainer).checkpoint_dir is not None
+        return survey(source, fields, chosen, hashed, self._training_rows)
+
+    def _fit_batch(
+        self, batch: Batch, *, train: bool = True, seed: int | None = None, streamed: Streamed | None = None
+    ) -> None:
+        """Build the method and train it; all randomness comes from ``random_state``, or the seed made from it.
+
+        Where the data are streamed ``batch`` is the sample of them.
+        """
         labels = self.__dict__.pop("_watched_labels", batch.y)
         seed = self._seed() if seed is None else seed
         device = resolve_device(as_trainer(self.trainer).device or "cpu")
         self.sizes_ = self._sizes(batch)
+        if streamed is not None:
+            self.sizes_ = dataclasses.replace(self.sizes_, rows=len(streamed.source))
         with forked_generators(seed, device):
             self.method_ = self._build(self.sizes_)
-            self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(batch))
+            of_all = batch if streamed is None else streamed.all_in_shape(batch)
+            self.trainer_ = as_trainer(self.trainer).merged(self._training_defaults(of_all))
             settings_of(self.trainer_)
             rows = self._training_rows(batch)
             self._prepare_method(batch, rows)
-            samples = batch.replace(y=labels)
-            self.training_ = self._train(rows, torch.Generator().manual_seed(seed), samples) if train else None
+            samples, generator = batch.replace(y=labels), torch.Generator().manual_seed(seed)
+            self.training_ = self._train(rows, generator, samples, streamed) if train else None
         self.method_.to(device).eval()
         self._learn_after_training(batch, seed)
 
@@ -301,8 +345,13 @@ class EstimatorCore(FromPickle, Capabilities):
                 return int(stored_identity(path).get("seed", 0))
         return resolve_seed(self.random_state)
 
-    def _train(self, rows: Batch, generator: torch.Generator, samples: Batch) -> TrainingState | None:
-        """Train on the rows; the samples that they were made of, with all that is known of them, are for callbacks."""
+    def _train(
+        self, rows: Batch, generator: torch.Generator, samples: Batch, streamed: Streamed | None = None
+    ) -> TrainingState | None:
+        """Train on the rows; the samples that they were made of, with all that is known of them, are for callbacks.
+
+        Where the data are streamed these are a sample, and the rows of each step are read.
+        """
         reason = self.why_not_trainable(rows)
         if reason is not None:
             import warnings
@@ -312,10 +361,16 @@ class EstimatorCore(FromPickle, Capabilities):
         try:
             self._fit_views(rows, generator)
             self._check_fields_used(rows)
-            train, validation = self._hold_out(rows, generator)
-            watched = self._watched(samples, train, validation)
+            train: Batch | StreamedRows
+            if streamed is None:
+                train, validation = self._hold_out(rows, generator)
+                watched = self._watched(samples, train, validation, len(samples))
+            else:
+                train, validation = self._hold_out_of(streamed, generator)
+                kept = rows if validation is None else rows.rows(~torch.isin(rows.index, validation.index))
+                watched = self._watched(samples, kept, validation, len(streamed.source))
             if "groups" not in self.uses:  # they have kept held-out rows apart, and concern the method no more
-                train = train.replace(groups=None)
+                train = train.replace(groups=None) if isinstance(train, Batch) else train
                 validation = None if validation is None else validation.replace(groups=None)
             warn_of_batch(as_trainer(self.trainer).batch_size, len(train), type(self).__name__)
             return self.trainer_.fit(
@@ -323,7 +378,7 @@ class EstimatorCore(FromPickle, Capabilities):
                 train,
                 generator=generator,
                 validation=validation,
-                identity=self._identity(rows, generator.initial_seed()) if self.trainer_.checkpoint_dir else None,
+                identity=self._identity_of(rows, generator.initial_seed(), streamed),
                 description=type(self).__name__,
                 watched=watched,
             )
@@ -338,7 +393,7 @@ class EstimatorCore(FromPickle, Capabilities):
         """Leave what the views learned with the training."""
         forget_views(self.method_)
 
-    def _watched(self, samples: Batch, train: Batch, validation: Batch | None) -> WatchedSamples:
+    def _watched(self, samples: Batch, train: Batch, validation: Batch | None, size: int) -> WatchedSamples:
         """What callbacks may look at: the samples of the training rows, and of those that are held out."""
         trained = torch.isin(samples.index, train.index)
         held_out = ~trained if validation is None else torch.isin(samples.index, validation.index) & ~trained
@@ -347,7 +402,7 @@ class EstimatorCore(FromPickle, Capabilities):
             held_out=None if validation is None or not bool(held_out.any()) else samples.rows(held_out),
             rows=train if "groups" in self.uses else train.replace(groups=None),
             rows_a_chunk=self._rows_a_chunk(samples),
-            size=len(samples),
+            size=size,
             labels_are_trained_on=train.y is not None,
         )
 
@@ -360,6 +415,38 @@ class EstimatorCore(FromPickle, Capabilities):
             return rows, None
         return rows.rows(kept), rows.rows(held_out)
 
+    def _hold_out_of(self, streamed: Streamed, generator: torch.Generator) -> tuple[StreamedRows, Batch | None]:
+        """As :meth:`_hold_out`; the rows that are held out stay in memory.
+
+        Raises
+        ------
+        ValueError
+            If they are more than the blocks in memory hold.
+        """
+        rows = streamed.training_rows("groups" in self.uses)
+        fraction = self.trainer_.validation_fraction
+        if not fraction:
+            return rows, None
+        kept, held_out = holdout(len(rows), fraction, generator, groups=rows.groups)
+        if len(held_out) < 2 or len(kept) < 2:
+            return rows, None
+        room = -(-len(rows) * streamed.source.blocks_in_memory // len(streamed.sizes))
+        passes = self.trainer_.validation_passes or 1
+        if len(held_out) * passes > room and len(streamed.sizes) > streamed.source.blocks_in_memory:
+            raise ValueError(
+                f"Trainer(validation_fraction={fraction}, validation_passes={passes}) views {len(held_out):,} rows "
+                f"{'once' if passes == 1 else f'{passes} times'}, and these views stay in memory, where there is room "
+                f"for {room:,}: give a smaller fraction (0 for no early stopping), or a source with more "
+                f"blocks_in_memory"
+            )
+        return rows.subset(kept), rows.subset(held_out).all_rows()
+
+    def _identity_of(self, rows: Batch, seed: int, streamed: Streamed | None) -> dict[str, Any] | None:
+        """As :meth:`_identity`, where there is a checkpoint; of data that are streamed, with the hash of all rows."""
+        if not self.trainer_.checkpoint_dir:
+            return None
+        return self._identity(rows, seed) | ({} if streamed is None else {"data": streamed.fingerprint})
+
     def _identity(self, rows: Batch, seed: int) -> dict[str, Any]:
         """What a checkpoint of this training belongs to."""
         return {
@@ -368,6 +455,16 @@ class EstimatorCore(FromPickle, Capabilities):
             "seed": seed,
             "data": fingerprint(rows),
         }
+
+    def _embed_blocks(self, source: Source, batches: Iterable[Batch], out: Any) -> Any:
+        """Representations of the blocks of a source: the array, or the Parquet file, that they are written to."""
+        with written_to(out, len(source), source.names, SAMPLE[source.modality], self._feature_names) as written:
+            for batch in batches:
+                written(self.embed_batch(batch).numpy())
+        return written.result
+
+    def _feature_names(self, number: int) -> list[str]:
+        return [f"{type(self).__name__.lower()}{i}" for i in range(number)]
 
     def embed_batch(self, batch: Batch, out: np.ndarray | None = None) -> Float[Tensor, "n d"]:
         """Representations ``(n, D)`` of what :meth:`to_batch` gives, in chunks, on the CPU in float32.

@@ -8,6 +8,7 @@ import os
 import pickle
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,15 +23,18 @@ from torch import Tensor
 from kinview.data.batch import Batch
 from kinview.data.completion import Completion
 from kinview.data.gaps import with_something_observed
-from kinview.data.modality import SERIES, modality_of
+from kinview.data.modality import SERIES, check_modality, modality_of
 from kinview.data.panel import ChannelMismatch, Panel, TimeUnit, read_panel, with_channels
 from kinview.data.scaling import Scaler, fit_scaler
+from kinview.data.sources.base import Source, is_source, refuse_source
 from kinview.encoders.front_end import GapFrontEnd
 from kinview.files import atomic_write
 from kinview.methods.estimators.base import EstimatorCore, own_copy
 from kinview.methods.estimators.gap_filling import check_time_unit, fillings, learn_fillings, reads_times
 from kinview.methods.estimators.model_file import dump_model, load_model, parse_model, save_model
 from kinview.methods.estimators.multi_table import MultiTableEstimator
+from kinview.methods.estimators.outputs import is_path, write_frame
+from kinview.methods.estimators.streaming import SeriesSurvey, block_panels, padded
 from kinview.training.method import Sizes
 from kinview.training.randomness import resolve_seed
 
@@ -103,8 +107,9 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
         Parameters
         ----------
-        X : panel
-            See :func:`kinview.data.read_panel`; a single sktime series counts as a panel of one.
+        X : panel or Source
+            See :func:`kinview.data.read_panel`; a single sktime series counts as a panel of one. A
+            :class:`~kinview.data.Source` is read block by block, and never in memory as a whole.
         y : array-like of shape (n,), optional
             Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them. With an
             index that names the series of X, as ``groups`` too, they may be in any order.
@@ -124,33 +129,39 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
     def fit_transform(self, X: Any, y: Any = None, *, groups: Any = None, extra: Any = None) -> pd.DataFrame:
         """Representations of the series that it is fitted to; parameters as :meth:`fit`."""
-        return self.fit(X, y, groups=groups, extra=extra).transform(X)
+        embedded: pd.DataFrame = self.fit(X, y, groups=groups, extra=extra).transform(X)
+        return embedded
 
     def initialise(self, X: Any, *, groups: Any = None) -> Self:
         """Fit all but the weights: the network as it is before training (the control ``random_init``)."""
         return self._fit_or_initialise(X, None, groups, None, train=False)
 
-    def transform(self, X: Any, y: Any = None, *, out: np.ndarray | None = None) -> pd.DataFrame:
-        """Representations of series: a DataFrame ``(n, D)`` with the input's index.
+    def transform(self, X: Any, y: Any = None, *, out: Any = None) -> Any:
+        """Representations of series: a DataFrame ``(n, D)`` with the input's index, or the file that was written.
 
         A series without any observation gets the zero vector.
 
         Parameters
         ----------
-        X : panel
-            Series with the channels of fit; see :func:`kinview.data.read_panel`.
+        X : panel or Source
+            Series with the channels of fit; see :func:`kinview.data.read_panel`. A :class:`~kinview.data.Source` is
+            read and embedded block by block.
         y : None
             Not used.
-        out : ndarray (n, D), optional
+        out : ndarray (n, D) or path, optional
             Where to write them, a ``numpy.memmap`` for example; the DataFrame shows it. By default a new array of
-            float32.
+            float32. A Parquet file (``.parquet``) gets the names of the series as its first columns; of a source it is
+            written block by block, and is there when it is whole.
         """
         self.check_is_fitted()
+        if is_source(X):
+            return self._transform_source(X, out)
+        if is_path(out):
+            return write_frame(self.transform(X), out)
         self.__panel = self._read(X, channels=self.channels_)
         self.__out = out
         try:
-            result: pd.DataFrame = super().transform(self._for_sktime(X))
-            return result
+            return super().transform(self._for_sktime(X))
         finally:
             del self.__panel, self.__out
 
@@ -214,18 +225,22 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
 
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self.check_parameters()
-        y, groups, extra = self._in_order_of(X, y, groups, extra)
+        if is_source(X):
+            self._check_source(X)
+        y, groups, extra = self._in_order_of(X.names if is_source(X) else X, y, groups, extra)
         # sktime's fit resets the object, but keeps attributes with a double underscore in their (mangled) name
-        self.__panel = self._read(X, groups=groups)
+        self.__source = X if is_source(X) else None
+        self.__panel = self._read(X.read(0) if is_source(X) else X, groups=None if is_source(X) else groups)
         self.__y, self.__groups, self.__extra, self.__train = y, groups, extra, train
         try:
             super().fit(self._for_sktime(X))
         finally:
-            del self.__panel, self.__y, self.__groups, self.__extra, self.__train
+            del self.__source, self.__panel, self.__y, self.__groups, self.__extra, self.__train
         return self
 
     def _read(self, X: Any, groups: Any = None, channels: tuple[str, ...] | None = None) -> Panel | None:
         """Read our own containers before sktime sees them; None for what sktime has to convert first."""
+        refuse_source(X)
         framed = isinstance(X, pd.DataFrame | pd.Series) and modality_of(X) == "time_series"
         if not framed and not isinstance(X, np.ndarray | Tensor | list | tuple):
             return None
@@ -243,6 +258,8 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
         return X if self.__panel is None else self.__panel.batch.x.numpy()
 
     def _fit(self, X: Any, y: Any = None) -> Self:
+        if self.__source is not None:
+            return self._fit_source(self.__source)
         panel = self.__panel
         if panel is None:
             panel = self._checked_panel(X, self.__groups)
@@ -253,6 +270,36 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
             self._with_metadata(batch, self.__y, self.__extra) if self.__train else batch, train=self.__train
         )
         return self
+
+    def _fit_source(self, source: Source) -> Self:
+        """Learn of all series in one pass, then train on blocks of them."""
+        seed, train = self._seed(), self.__train
+        found = self._surveyed(SeriesSurvey, source, self.__y, self.__groups, self.__extra, seed, train)
+        self.channels_, self.time_unit_ = found.channels, found.time_unit
+        self.scaler_ = fit_scaler(found.sample.x, self.scaling, moments=found.moments)
+        sample = found.sample.replace(x=self.scaler_.apply(found.sample.x))
+        del found.sample
+
+        def encode(raw: Any) -> Batch:
+            panel = read_panel(raw, channels=self.channels_, dtype=torch.float64)
+            return self.scaled(dataclasses.replace(panel, batch=padded(panel.batch, source.length)))
+
+        self._fit_batch(sample, train=train, seed=seed, streamed=found.streamed(encode, self._training_rows))
+        return self
+
+    def _transform_source(self, source: Source, out: Any) -> Any:
+        """Representations of a source, block by block."""
+        check_modality(type(self).__name__, self.modality, source.modality, f"X, a {type(source).__name__},")
+
+        def batches() -> Iterator[Batch]:
+            for panel in block_panels(source, self.channels_):
+                self._check_time_unit(panel)
+                yield self.scaled(panel)
+
+        result = self._embed_blocks(source, batches(), out)
+        if isinstance(result, Path):
+            return result
+        return pd.DataFrame(result, index=source.names, columns=self._feature_names(result.shape[1]), copy=False)
 
     def _transform(self, X: Any, y: Any = None) -> pd.DataFrame:
         panel = self.__panel
@@ -356,9 +403,6 @@ class SeriesEstimator(EstimatorCore, BaseTransformer, _MetadataRequester):  # ty
     def scaled(self, panel: Panel) -> Batch:
         """Series of a panel as the network takes them, in float32."""
         return panel.batch.replace(x=self.scaler_.apply(panel.batch.x))
-
-    def _feature_names(self, number: int) -> list[str]:
-        return [f"{type(self).__name__.lower()}{i}" for i in range(number)]
 
     def fitted_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts and tensors for a model file."""

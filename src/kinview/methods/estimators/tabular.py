@@ -6,6 +6,7 @@ import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -14,10 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from kinview.data.batch import Batch
-from kinview.data.modality import TABLE
+from kinview.data.modality import TABLE, check_modality
+from kinview.data.sources.base import Source, is_source
 from kinview.data.table import TableSchema
 from kinview.encoders.base import TableEncoder
 from kinview.methods.estimators.base import EstimatorCore
+from kinview.methods.estimators.outputs import is_path, write_frame
+from kinview.methods.estimators.streaming import TableSurvey
 from kinview.methods.estimators.table_columns import TableColumns
 from kinview.training.method import Sizes
 
@@ -57,8 +61,9 @@ class TabularEstimator(TableColumns, EstimatorCore, ClassNamePrefixFeaturesOutMi
 
         Parameters
         ----------
-        X : DataFrame or array (n, columns)
-            Missing cells are legal in every column.
+        X : DataFrame, array (n, columns) or Source
+            Missing cells are legal in every column. A :class:`~kinview.data.Source` is read block by block, and never
+            in memory as a whole.
         y : array-like of shape (n,), optional
             Labels; only a method that uses labels (:attr:`uses`) gets them, others are not changed by them. With an
             index that names the rows of X, as ``groups`` too, they may be in any order.
@@ -86,6 +91,8 @@ class TabularEstimator(TableColumns, EstimatorCore, ClassNamePrefixFeaturesOutMi
     def _fit_or_initialise(self, X: Any, y: Any, groups: Any, extra: Any, *, train: bool) -> Self:
         self.__dict__.pop("_n_features_out", None)  # not fitted until all of this has succeeded
         self.check_parameters()
+        if is_source(X):
+            return self._fit_source(X, y, groups, extra, train)
         y, groups, extra = self._in_order_of(X, y, groups, extra)
         self._learn_columns(X, text=self.text, scaling=self.scaling)
         batch = self.schema_.to_batch(X, groups=groups)
@@ -93,16 +100,40 @@ class TabularEstimator(TableColumns, EstimatorCore, ClassNamePrefixFeaturesOutMi
         self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
         return self
 
-    def transform(self, X: Any, *, out: np.ndarray | None = None) -> Float[Any, "n d"]:
-        """Representations ``(n, D)`` of rows.
+    def _fit_source(self, source: Source, y: Any, groups: Any, extra: Any, train: bool) -> Self:
+        """Learn of all rows in one pass, then train on blocks of them."""
+        self._check_source(source)
+        y, groups, extra = self._in_order_of(source.names, y, groups, extra)
+        seed = self._seed()
+        found = self._surveyed(TableSurvey, source, y, groups, extra, seed, train)
+        self._learn_columns(found.sample, text=self.text, scaling=self.scaling, totals=found.totals)
+        sample = found.fields.replace(x=self.schema_.to_batch(found.sample).x)
+        del found.sample
+        streamed = found.streamed(self.schema_.to_batch, self._training_rows)
+        self._fit_batch(sample, train=train, seed=seed, streamed=streamed)
+        self._n_features_out = int(self.method_.embed(self._one_row()).shape[1])
+        return self
+
+    def transform(self, X: Any, *, out: Any = None) -> Any:
+        """Representations ``(n, D)`` of rows, or the file that they were written to.
 
         Parameters
         ----------
-        X : DataFrame or array (n, columns)
-            With the columns of fit.
-        out : ndarray (n, D), optional
-            Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32.
+        X : DataFrame, array (n, columns) or Source
+            With the columns of fit. A :class:`~kinview.data.Source` is read and embedded block by block.
+        out : ndarray (n, D) or path, optional
+            Where to write them, a ``numpy.memmap`` for example; it is returned. By default a new array of float32. A
+            Parquet file (``.parquet``) gets the names of the rows as its first columns; of a source it is written block
+            by block, and is there when it is whole.
         """
+        if is_source(X):
+            check_is_fitted(self)
+            check_modality(type(self).__name__, self.modality, X.modality, f"X, a {type(X).__name__},")
+            return self._embed_blocks(X, (self.to_batch(X.read(k)) for k in range(len(X.starts) - 1)), out)
+        if is_path(out):
+            index = X.index if isinstance(X, pd.DataFrame) else None
+            frame = pd.DataFrame(self.transform(X), index=index)
+            return write_frame(frame.set_axis(self._feature_names(frame.shape[1]), axis=1), out, TABLE)
         embedded = self.embed_batch(self.to_batch(X), out)
         return embedded.numpy() if out is None else out
 

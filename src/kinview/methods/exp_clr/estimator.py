@@ -168,6 +168,10 @@ class ExpCLR(SeriesEstimator):
         """What its views need: where no features are given those of kinview stand in."""
         return super().uses
 
+    def why_not_streamed(self) -> str | None:
+        """Expert features are standardised over all series."""
+        return "standardises its expert features over all series"
+
     def _training_rows(self, batch: Batch) -> Batch:
         """Series with an observation, each with its expert features, standardised.
 

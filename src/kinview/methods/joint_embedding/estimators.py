@@ -87,6 +87,11 @@ class PairEstimator(EstimatorCore):
             return rows.replace(extra={**rows.extra, "time": torch.zeros(len(rows), dtype=torch.float64)})
         return rows
 
+    def why_not_streamed(self) -> str | None:
+        """Times of rows count from the first of all, where the loss compares them."""
+        timed = loss_needs_times(loss_of("loss", self.loss))
+        return "compares the times of all rows" if timed else super().why_not_streamed()
+
     def _check_fields_used(self, rows: Batch) -> None:
         """Refuse training rows without what the method needs, a time of each among it."""
         super()._check_fields_used(rows)

@@ -118,6 +118,10 @@ class TS2VecMiniRocket(TS2Vec):
         longest = max(1, int(valid_lengths(batch.x, batch.times).max()))
         return dataclasses.replace(super()._sizes(batch), length=longest)
 
+    def why_not_streamed(self) -> str | None:
+        """MiniRocket learns how long the longest series is, which a sample does not tell."""
+        return "learns of all series at once how long they are"
+
     def _rows_a_chunk(self, batch: Batch) -> int:
         method = self.method_
         assert isinstance(method, TS2VecMiniRocketMethod)
