@@ -53,6 +53,7 @@ def pretrain(
         Seed; the same seed on the same machine gives the same model.
     """
     from kinview.datasets.seen import Seen
+    from kinview.distributed import is_first
     from kinview.methods import methods
 
     file = check_output(output, (".safetensors",))
@@ -73,6 +74,8 @@ def pretrain(
         folder = (given.get("trainer") or {}).get("checkpoint_dir")
         hint = f"the same command continues from {folder}" if folder else "nothing was saved"
         raise KeyboardInterrupt(hint) from None
+    if not is_first():
+        return
     estimator.save(file)
     Seen.of(samples).write(file)
     where = data.name if part == "all" else f"{data.name} ({part})"
@@ -120,5 +123,8 @@ def parse(words: Sequence[str]) -> Namespace:
 
 def run(options: Namespace) -> None:
     """Run the command."""
+    from kinview.distributed import process_group
+
     source = DataOptions.taken_from(options)
-    pretrain(source, **options.as_dict())
+    with process_group():
+        pretrain(source, **options.as_dict())

@@ -22,6 +22,7 @@ from kinview.data.alignment import in_order_of
 from kinview.data.batch import Batch, read_extra
 from kinview.data.labels import batch_labels
 from kinview.data.splits import holdout
+from kinview.distributed import from_first
 from kinview.methods.estimators.bounded_build import (
     Unstored,
     bounded,
@@ -286,7 +287,13 @@ class EstimatorCore(FromPickle, Capabilities):
         self.method_.after_training(batch, self._rows_a_chunk(batch), torch.Generator().manual_seed(seed))
 
     def _seed(self) -> int:
-        """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with."""
+        """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with.
+
+        Several processes have the seed of the first.
+        """
+        return from_first(self._own_seed())
+
+    def _own_seed(self) -> int:
         trainer = as_trainer(self.trainer)
         if self.random_state is None and trainer.checkpoint_dir is not None and trainer.resume != "never":
             path = Path(trainer.checkpoint_dir) / CHECKPOINT_NAME
