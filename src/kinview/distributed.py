@@ -26,6 +26,7 @@ __all__ = [
     "from_first",
     "gather",
     "global_mean",
+    "in_step",
     "is_distributed",
     "is_first",
     "laid_out_as",
@@ -40,13 +41,13 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_Rows = Literal["own", "all", "shared"]  # of a batch: what this process has of it, see the contexts below
+_Rows = Literal["own", "all", "shared", "part"]  # of a batch: what this process has of it, see the contexts below
 _rows: ContextVar[_Rows] = ContextVar("_rows", default="own")
 
 
 def is_distributed() -> bool:
     """Is there a process group of more than one process, of whose rows this process has a part."""
-    return _rows.get() == "own" and number_of_processes() > 1
+    return _rows.get() in ("own", "part") and number_of_processes() > 1
 
 
 def number_of_processes() -> int:
@@ -102,15 +103,29 @@ def whole_batches() -> Iterator[None]:
 
 @contextmanager
 def own_rows() -> Iterator[None]:
-    """Within :func:`whole_batches`, work on this process's :func:`share` of the rows, as if it had no others."""
-    with _having("own"):
+    """Within :func:`whole_batches`, work on this process's :func:`share` of the rows, in step with the others."""
+    with _having("part"):
         yield
+
+
+def in_step() -> bool:
+    """Are all processes at this place, each with its share of one batch, as the trainer sees to it.
+
+    Where they are, a layer may ask the others about their rows; in a loop of one's own a process may be alone in it.
+
+    Examples
+    --------
+    >>> in_step()
+    False
+    """
+    return _rows.get() == "part" and number_of_processes() > 1
 
 
 def share(n: int) -> slice | None:
     """Part of this process in ``n`` rows that every process has; None where each computes all of them.
 
-    That is so outside of :func:`whole_batches`, and of fewer rows than there are processes.
+    That is so outside of :func:`whole_batches`, and of fewer than two rows a process: how a single row lies in memory
+    does not tell how several do, and dropout is drawn in that order (:func:`laid_out_as`).
 
     Examples
     --------
@@ -119,7 +134,7 @@ def share(n: int) -> slice | None:
     True
     """
     processes = number_of_processes()
-    if _rows.get() != "shared" or processes == 1 or n < processes:
+    if _rows.get() != "shared" or processes == 1 or n < 2 * processes:
         return None
     rank = dist.get_rank()
     return slice(n * rank // processes, n * (rank + 1) // processes)
@@ -255,7 +270,8 @@ def laid_out_as(x: Tensor, rows: int) -> tuple[tuple[int, ...], tuple[int, ...]]
     """
     shape, strides = (rows, *x.shape[1:]), list(torch.empty_like(x, device="meta").stride())
     step = 1
-    for dim in sorted(range(x.ndim), key=strides.__getitem__) if rows != len(x) else ():
+    inwards = sorted(range(x.ndim), key=lambda dim: (strides[dim], -dim))
+    for dim in inwards if rows != len(x) else ():
         strides[dim], step = step, step * shape[dim]
     return shape, tuple(strides)
 

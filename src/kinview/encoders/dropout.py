@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kinview.distributed import laid_out_as, place
+from kinview.distributed import in_step, laid_out_as, place
 
 __all__ = ["CheapDropout"]
 
@@ -34,7 +34,7 @@ class CheapDropout(nn.Dropout):
         dropped = round(self.p * _LEVELS)
         if not self.training or dropped == 0 or x.device.type != "cpu" or dropped == _LEVELS:
             return F.dropout(x, self.p, self.training, self.inplace)
-        start, rows = place(len(x), x.device)  # of all processes, so that what is dropped depends on none of them
+        start, rows = place(len(x), x.device) if in_step() else (0, len(x))  # drawn for the rows of all processes
         shape, layout = laid_out_as(x, rows)
         words = torch.empty((math.prod(shape) + 3) // 4, dtype=torch.int64).random_(generator=torch.default_generator)
         flips = words.view(torch.int16).as_strided(shape, layout)[start : start + len(x)] & (_LEVELS - 1)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from kinview.distributed import is_distributed, mean_of_all, total
+from kinview.distributed import in_step, is_distributed, mean_of_all, total
 
 __all__ = [
     "MaskedBatchNorm1d",
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def unless_full(lengths: Int64[Tensor, " n"], steps: int) -> Int64[Tensor, " n"] | None:
-    """The lengths, or None where all rows fill the batch.
+    """The lengths, or None where all rows fill the batch, in all processes that share it.
 
     Examples
     --------
@@ -45,7 +45,10 @@ def unless_full(lengths: Int64[Tensor, " n"], steps: int) -> Int64[Tensor, " n"]
     >>> unless_full(torch.tensor([1, 3]), 3)
     tensor([1, 3])
     """
-    return None if bool((lengths == steps).all()) else lengths
+    shorter = (lengths != steps).any()
+    if in_step():
+        shorter = total(shorter.float())
+    return lengths if bool(shorter) else None
 
 
 def inside(lengths: Int64[Tensor, " n"], steps: int) -> Bool[Tensor, "n t"]:
@@ -208,7 +211,7 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         if x.ndim != 3:
             raise ValueError(f"expected features (n, c, t); got {tuple(x.shape)}")
         batch_statistics = self.training or self.running_mean is None
-        if lengths is None and is_distributed():  # another process may have shorter rows
+        if lengths is None and is_distributed() and not in_step():  # another process may have shorter rows
             lengths = torch.full((len(x),), x.shape[2], device=x.device)
         if lengths is None or not batch_statistics:
             return super().forward(_as_image(x)).squeeze(2)

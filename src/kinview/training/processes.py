@@ -41,7 +41,7 @@ def representations_of_all(represent: Callable[[list[Batch]], list[Tensor]], vie
         Makes of views a list of tensors with one row a row, each of the row alone.
     views : list of Batch
         The whole batch, the same in each process. Outside of :func:`~kinview.distributed.whole_batches`, and where it
-        has fewer rows than there are processes, each process computes all of it.
+        has fewer than two rows a process, each process computes all of it.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def check_alike(parts: Mapping[str, Iterable[Tensor | None] | str]) -> None:
     differing = [name for name in own if any(other[name] != own[name] for other in everyones)]
     if differing:
         raise ValueError(
-            f"the {len(everyones)} processes have different {' and '.join(differing)}: start each with the same "
-            f"command on the same data and the same random_state; kinview divides the rows of a batch itself"
+            f"the {len(everyones)} processes have different {', '.join(differing)}: start each with the same command "
+            "on the same data and with the same random_state; kinview divides the rows of a batch itself"
         )
 
 

@@ -289,17 +289,17 @@ class EstimatorCore(FromPickle, Capabilities):
     def _seed(self) -> int:
         """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with.
 
-        Several processes have the seed of the first.
+        Where it is None, several processes have the seed of the first.
         """
-        return from_first(self._own_seed())
-
-    def _own_seed(self) -> int:
+        if self.random_state is not None:
+            return resolve_seed(self.random_state)
         trainer = as_trainer(self.trainer)
-        if self.random_state is None and trainer.checkpoint_dir is not None and trainer.resume != "never":
+        seed = resolve_seed(None)
+        if trainer.checkpoint_dir is not None and trainer.resume != "never":
             path = Path(trainer.checkpoint_dir) / CHECKPOINT_NAME
             if path.exists():
-                return int(stored_identity(path).get("seed", 0))
-        return resolve_seed(self.random_state)
+                seed = int(stored_identity(path).get("seed", 0))
+        return from_first(seed)
 
     def _train(self, rows: Batch, generator: torch.Generator, samples: Batch) -> TrainingState | None:
         """Train on the rows; the samples that they were made of, with all that is known of them, are for callbacks."""
