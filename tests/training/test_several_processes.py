@@ -66,6 +66,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "attention": ({"simclr": {"encoder": PATCHES}}, SERIES),
     "cheap_dropout": ({"simclr": {"encoder": "tstcc_cnn"}}, SERIES),
     "viewmaker": ({"viewmaker": {"encoder": CONVOLUTION}}, SERIES),
+    "tstcc": ({"tstcc": {"repr_dim": 8, "hidden_dim": 4}}, {**SGD, "lr": 0.005}),
+    "vime": ({"vime": {}}, TABLE),
+    "tacl": ({"tabular_tacl": {"encoder": COLUMNS}}, TABLE),
+    "reconstruction": ({"masked_reconstruction": {"encoder": CONVOLUTION}}, SERIES),
     "adversarial_views": ({"adversarial_views": {"encoder": CONVOLUTION}}, SGD),
 }
 ROWS = (23, 9, 3)  # of one step; three rows are computed by each process
@@ -74,6 +78,7 @@ GRADIENTS: dict[str, dict[str, Any]] = {
     "simclr": {"encoder": RESNET},
     "byol": {"encoder": RESNET},
     "tfc": {},
+    "tstcc": {"repr_dim": 8, "hidden_dim": 4},
 }
 
 
