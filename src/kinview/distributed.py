@@ -25,6 +25,7 @@ __all__ = [
     "alone",
     "from_first",
     "gather",
+    "generator_in_step",
     "global_mean",
     "in_step",
     "is_distributed",
@@ -35,6 +36,7 @@ __all__ = [
     "own_rows",
     "place",
     "process_group",
+    "rows_in_step",
     "share",
     "total",
     "whole_batches",
@@ -258,6 +260,35 @@ def mean_of_all(sums: Tensor, count: Tensor) -> tuple[Tensor, int]:
     both = total(torch.cat([sums.double(), count.double().reshape(1)]))  # one message for both
     number = int(both[-1])
     return (both[:-1] / number).to(sums.dtype), number
+
+
+def rows_in_step(n: int, device: torch.device) -> tuple[int, int]:
+    """First of the ``n`` own rows among those that are computed together, and the number of these: all own, or all.
+
+    What a layer draws at random for each row it draws for all of them, and takes its own: so the draw is that of one
+    process (:func:`generator_in_step`).
+
+    Examples
+    --------
+    >>> rows_in_step(5, torch.device("cpu"))
+    (0, 5)
+    """
+    return place(n, device) if in_step() else (0, n)
+
+
+def generator_in_step(device: torch.device) -> torch.Generator | None:
+    """Torch's global generator by name, which says that a draw is one for all rows; None where there are no others.
+
+    Examples
+    --------
+    >>> generator_in_step(torch.device("cpu")) is None
+    True
+    """
+    if not in_step():
+        return None
+    if device.type == "cpu":
+        return torch.default_generator
+    return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
 
 
 def laid_out_as(x: Tensor, rows: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from kinview.distributed import gather, laid_out_as, mean_of_all, number_of_processes, own_rows, place, share, total
+from kinview.distributed import gather, laid_out_as, number_of_processes, own_rows, place, share, total
 
 if TYPE_CHECKING:
     from kinview.data.batch import Batch
@@ -159,22 +159,73 @@ def _batch_norm(
     """``F.batch_norm`` with the statistics of the rows of all processes."""
     if not training:
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    dims = [0, *range(2, x.ndim)]
-    of_channel = (-1, *(1,) * (x.ndim - 2))  # as a channel's number meets x
-    wide = x.float() if x.dtype.itemsize < 4 else x
-    mean, count = mean_of_all(wide.sum(dim=dims), torch.tensor(x.numel() // x.shape[1], device=x.device))
-    if count < 2:
-        raise ValueError(f"batch normalisation needs at least 2 values of a channel in training; got {count}")
-    centred = wide - mean.view(of_channel)
-    variance = total(centred.square().sum(dim=dims)) / count
-    if running_mean is not None and running_var is not None:
-        # without a new version, as torch's kernel does it: an earlier pass holds them, and its backward is to come
-        running_mean.data.lerp_(mean.detach().to(running_mean.dtype), momentum)
-        running_var.data.lerp_(variance.detach().to(running_var.dtype) * (count / (count - 1)), momentum)
-    y = centred * torch.rsqrt(variance + eps).view(of_channel)
-    if weight is not None:
-        y = y * weight.view(of_channel)
-    return (y if bias is None else y + bias.view(of_channel)).to(x.dtype)
+    with torch.no_grad():
+        mean, variance, count = _moments(x)
+        if count < 2:
+            raise ValueError(f"batch normalisation needs at least 2 values of a channel in training; got {count}")
+        if running_mean is not None and running_var is not None:
+            # without a new version, as torch's kernel does it: an earlier pass holds them, and its backward is to come
+            running_mean.data.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.data.lerp_(variance.to(running_var.dtype) * (count / (count - 1)), momentum)
+    normalised: Tensor = _Normalised.apply(x, weight, bias, mean, variance, count, eps)  # type: ignore[no-untyped-call]
+    return normalised
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Mean and variance of each channel over the rows of all processes, and the number of values of a channel."""
+    _, mean, inverse = torch.native_batch_norm(x, None, None, None, None, True, 0.0, 0.0)  # the fastest way to both
+    number = torch.full_like(mean, x.numel() // x.shape[1])
+    everyones = gather(torch.stack([mean, inverse.square().reciprocal(), number])[None]).double()  # in one message
+    means, variances, numbers = everyones.unbind(1)
+    count = numbers.sum(dim=0)
+    mean_of_these = (means * numbers).sum(dim=0) / count
+    variance = ((variances + (means - mean_of_these).square()) * numbers).sum(dim=0) / count
+    return mean_of_these.to(mean.dtype), variance.to(mean.dtype), int(count[0])
+
+
+class _Normalised(torch.autograd.Function):
+    """Normalisation by the moments of all processes, by torch's kernel for moments that are given.
+
+    The gradient is that of this kernel, less what flows back through the moments:
+    w σ⁻¹ (mean of dy + x̂ · mean of dy x̂), with means over the rows of all processes.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        count: int,
+        eps: float,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.count, ctx.eps, ctx.has_bias = count, eps, bias is not None
+        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, variance = ctx.saved_tensors
+        inverse = torch.rsqrt(variance + ctx.eps)
+        given, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            grad, x, weight, mean, variance, mean, inverse, False, ctx.eps, [True, True, True]
+        )
+        with own_rows():
+            of_moments = total(torch.stack([of_bias, of_weight])) / ctx.count
+        scale = inverse if weight is None else inverse * weight
+        slope = scale * inverse * of_moments[1]
+        start = scale * of_moments[0] - slope * mean
+        channels = (-1, *(1,) * (x.ndim - 2))
+        through = torch.addcmul(start.view(channels).to(x.dtype), x, slope.view(channels).to(x.dtype))
+        return (
+            given - through,
+            None if weight is None else of_weight,
+            of_bias if ctx.has_bias else None,
+            *(None,) * 4,
+        )
 
 
 def _dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
