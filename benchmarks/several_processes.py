@@ -25,6 +25,7 @@ CASES: dict[str, tuple[dict[str, Any], int, tuple[int, ...]]] = {  # method, row
     "ts2vec": ({"ts2vec": {}}, 16, (64, 2, 200)),
     "simclr": ({"simclr": {}}, 128, (256, 2, 200)),
     "moco": ({"moco": {}}, 128, (256, 2, 200)),
+    "simclr, 2,000 steps": ({"simclr": {"encoder": {"resnet1d": {"fill": "linear"}}}}, 128, (256, 2, 2000)),
     "scarf": ({"scarf": {}}, 1024, (4096, 40)),
 }
 
@@ -48,8 +49,7 @@ def main() -> None:
             spec, batch_size, shape = CASES[name]
             ((method, parameters),) = spec.items()
             clock = Clock()
-            trainer = {"max_steps": STEPS, "batch_size": batch_size, "callbacks": [clock], "validation_fraction": 0.0}
-            trainer |= {"patience": None} if name != "scarf" else {"patience": STEPS}
+            trainer = {"max_steps": STEPS, "batch_size": batch_size, "callbacks": [clock], "patience": STEPS}
             estimator = methods.build({method: {**parameters, "random_state": 0, "trainer": trainer}})
             estimator.fit(np.random.default_rng(0).normal(size=shape))
             if is_first():

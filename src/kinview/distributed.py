@@ -38,8 +38,10 @@ __all__ = [
     "process_group",
     "rows_in_step",
     "share",
+    "sum_of_work",
     "total",
     "whole_batches",
+    "work",
 ]
 
 T = TypeVar("T")
@@ -135,11 +137,41 @@ def share(n: int) -> slice | None:
     ...     share(10) is None
     True
     """
-    processes = number_of_processes()
-    if _rows.get() != "shared" or processes == 1 or n < 2 * processes:
-        return None
-    rank = dist.get_rank()
-    return slice(n * rank // processes, n * (rank + 1) // processes)
+    return slice(*work(n)) if _is_shared() and n >= 2 * number_of_processes() else None
+
+
+def work(n: int) -> tuple[int, int]:
+    """First of this process's part of ``n`` pieces of work that each process could do, and the one after its last.
+
+    All of them outside of :func:`whole_batches`. What comes of the parts goes through :func:`sum_of_work`.
+
+    Examples
+    --------
+    >>> work(10)
+    (0, 10)
+    """
+    if not _is_shared():
+        return 0, n
+    rank, processes = dist.get_rank(), number_of_processes()
+    return n * rank // processes, n * (rank + 1) // processes
+
+
+@torch.no_grad()
+def sum_of_work(part: Tensor) -> Tensor:
+    """Sum of what each process made of its part of the :func:`work`; no gradient flows through it.
+
+    Examples
+    --------
+    >>> sum_of_work(torch.tensor(3.0))
+    tensor(3.)
+    """
+    if _is_shared():
+        dist.all_reduce(part)
+    return part
+
+
+def _is_shared() -> bool:
+    return _rows.get() == "shared" and number_of_processes() > 1
 
 
 @contextmanager
