@@ -45,6 +45,7 @@ from kinview.training.rowwise import check_divisible
 
 RESNET = {"resnet1d": {"widths": [4, 6], "kernel_sizes": [5, 3]}}  # with masked batch normalisation
 CONVOLUTION = {"dilated_conv": {"repr_dim": 6, "hidden_dim": 4, "depth": 1}}
+CROPS = {"dilated_conv": {**CONVOLUTION["dilated_conv"], "dropout": 0.0}}
 PATCHES = {"patch_transformer": {"repr_dim": 8, "heads": 2, "depth": 1, "patch_length": 4, "stride": 4}}
 COLUMNS = {"ft_transformer": {"repr_dim": 4, "heads": 1, "depth": 1, "feed_forward_dropout": 0.3}}
 # 23 series: batches of 9, 9 and 5 rows, some of which drop out with nothing observed; 40 rows: 16, 16 and 8
@@ -66,7 +67,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "attention": ({"simclr": {"encoder": PATCHES}}, SERIES),
     "cheap_dropout": ({"simclr": {"encoder": "tstcc_cnn"}}, SERIES),
     "viewmaker": ({"viewmaker": {"encoder": CONVOLUTION}}, SERIES),
-    "tstcc": ({"tstcc": {"repr_dim": 8, "hidden_dim": 4}}, {**SGD, "lr": 0.005}),
     "vime": ({"vime": {}}, TABLE),
     "tacl": ({"tabular_tacl": {"encoder": COLUMNS}}, TABLE),
     "reconstruction": ({"masked_reconstruction": {"encoder": CONVOLUTION}}, SERIES),
@@ -77,6 +77,7 @@ GRADIENTS: dict[str, dict[str, Any]] = {
     "ts2vec": TS2VEC,
     "simclr": {"encoder": RESNET},
     "byol": {"encoder": RESNET},
+    "joint_embedding": {"encoder": {"fused_crops": {"length": 8, "encoder": CROPS}}},  # crops are drawn in the network
     "tfc": {},
     "tstcc": {"repr_dim": 8, "hidden_dim": 4},
 }
