@@ -175,11 +175,16 @@ def process(folder: Path) -> None:
         for name in GRADIENTS:
             for rows in ROWS:
                 found |= {f"{name}:{rows}/{key}": value for key, value in gradients(name, rows).items()}
+        apart = folder / f"apart{rank}"
+        apart.mkdir()
+        if is_first():
+            (apart / CHECKPOINT_NAME).touch()
         said = [
             message_of(lambda: SCARF(random_state=0, trainer={"max_steps": 1}).fit(table() ** (1 + 2 * rank))),
             message_of(lambda: SCARF(random_state=rank, trainer={"max_steps": 1}).fit(table())),
             message_of(lambda: methods.build({"saint": {"trainer": {"max_steps": 1}}}).fit(table())),
             message_of(noisy_training),
+            message_of(lambda: SCARF(random_state=0, trainer={"checkpoint_dir": str(apart)}).fit(table())),
             f"{SCARF(random_state=None)._seed()} {from_first(rank)} {is_first()}",
         ]
         (folder / f"said{rank}.txt").write_text("\n".join(said), encoding="utf-8")
@@ -246,13 +251,14 @@ def test_the_gradient_and_the_statistics_are_those_of_the_whole_batch(name, rows
 @pytest.mark.slow
 def test_processes_that_have_begun_apart_and_what_cannot_be_divided_are_refused_by_name(ranks):
     first, second = ranks[1]
-    assert first[:4] == second[:4]
+    assert first[:5] == second[:5]
     assert "the 2 processes have different training rows" in first[0]
     assert "have different training rows, weights, random_state: start each with the same command" in first[1]
     assert "SAINTMethod cannot be trained by several processes: its loss does not say" in first[2]
     assert "the network draws random numbers by torch's rand" in first[3]
-    assert first[4].split()[:2] == second[4].split()[:2]  # a seed of the first for all
-    assert [first[4].split()[2], second[4].split()[2]] == ["True", "False"]
+    assert "have different checkpoints (checkpoint_dir has to lie where all of them read it)" in first[4]
+    assert first[5].split()[:2] == second[5].split()[:2]  # a seed of the first for all
+    assert [first[5].split()[2], second[5].split()[2]] == ["True", "False"]
 
 
 # --- the command line, and a process that is killed ------------------------------------------------------------------

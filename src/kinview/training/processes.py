@@ -64,7 +64,8 @@ def average_gradients(parameters: Iterable[nn.Parameter], stop: bool) -> bool:
     A parameter that has a gradient in one process has one in all of them afterwards.
     """
     parameters = list(parameters)
-    flags = torch.tensor([float(stop), *(float(p.grad is not None) for p in parameters)])
+    own = [float(stop), *(float(p.grad is not None) for p in parameters)]
+    flags = torch.tensor(own, device=parameters[0].device)
     dist.all_reduce(flags)
     wanted, *held = flags.tolist()
     used = [p for p, count in zip(parameters, held, strict=True) if count]

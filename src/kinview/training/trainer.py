@@ -304,7 +304,7 @@ class _Loop:
                 "settings": json.dumps([settings.identity(), settings.max_steps, settings.max_epochs], default=str),
                 "weights": running.method.state_dict().values(),
                 "random_state": [running.generator.get_state(), *global_states(running.device).values()],
-                "views of a checkpoint_dir, which has to lie where all of them can read it,": str(found),
+                "checkpoints (checkpoint_dir has to lie where all of them read it)": str(found),
             })  # fmt: skip
         if path is not None and found:
             load_checkpoint(path, running, self.identity)
