@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from kinview._cli.arguments import new_parser, parse as parse_words
@@ -46,13 +49,15 @@ def pretrain(
         Parameters of the method: '{repr_dim: 64}', or one by one as --parameters.repr_dim 64.
     trainer : mapping, optional
         How to train, in place of the published values: '{max_steps: 100}', or --trainer.max_steps 100. With
-        --trainer.checkpoint_dir FOLDER a run that was stopped continues when it is started again. With
+        --trainer.checkpoint_dir FOLDER a run that was stopped continues when it is started again. Several processes,
+        started by torchrun -m kinview pretrain ..., share the rows of each batch. With
         --trainer.callbacks '[probe, rank]' the last line says what they measured (kinview list callbacks); the probe
         sees the labels of the data, a method that uses none does not.
     random_state : int
         Seed; the same seed on the same machine gives the same model.
     """
     from kinview.datasets.seen import Seen
+    from kinview.distributed import is_first
     from kinview.methods import methods
 
     file = check_output(output, (".safetensors",))
@@ -73,6 +78,8 @@ def pretrain(
         folder = (given.get("trainer") or {}).get("checkpoint_dir")
         hint = f"the same command continues from {folder}" if folder else "nothing was saved"
         raise KeyboardInterrupt(hint) from None
+    if not is_first():
+        return
     estimator.save(file)
     Seen.of(samples).write(file)
     where = data.name if part == "all" else f"{data.name} ({part})"
@@ -119,6 +126,13 @@ def parse(words: Sequence[str]) -> Namespace:
 
 
 def run(options: Namespace) -> None:
-    """Run the command."""
+    """Run the command; of several processes that a launcher has started, the first one talks."""
+    from kinview.distributed import is_first, process_group
+
     source = DataOptions.taken_from(options)
-    pretrain(source, **options.as_dict())
+    with process_group(), contextlib.ExitStack() as silence:
+        if not is_first():
+            silence.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            silence.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        pretrain(source, **options.as_dict())

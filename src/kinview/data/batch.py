@@ -74,6 +74,20 @@ class Batch:
             moved = self.replace(times=(self.times - start).to(torch.float32))
         return moved._map(lambda value: value.to(target))
 
+    def tensors(self) -> list[Tensor | None]:
+        """All fields, those of another modality inside too, in an order of their own.
+
+        Examples
+        --------
+        >>> Batch.of(torch.zeros(2, 1, 5)).tensors()[1:]
+        [tensor([0, 1]), None, None, None]
+        """
+        found: list[Tensor | None] = [self.x, self.index, self.times, self.groups, self.y]
+        for name in sorted(self.extra):
+            value = self.extra[name]
+            found += value.tensors() if isinstance(value, Batch) else [value]
+        return found
+
     def _map(self, function: Callable[[Any], Any]) -> Batch:
         def on(value: Any) -> Any:
             return None if value is None else function(value)

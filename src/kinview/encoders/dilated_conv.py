@@ -150,9 +150,9 @@ class DilatedConvEncoder(SeriesEncoder):
             h, inside, shapes, steps = _cut(h, inside, shapes, steps)
         h = last(h, shapes, inside)
         h, _, shapes, _ = _cut(h, None, shapes, steps)
-        h = self.dropout(h)
-        parts = h.split([length * n for length, n in shapes])
-        return [part.view(length, n, -1).permute(1, 2, 0) for part, (length, n) in zip(parts, shapes, strict=True)]
+        parts = torch.split(h, [length * n for length, n in shapes])
+        found = (part.view(length, n, -1).permute(1, 2, 0) for part, (length, n) in zip(parts, shapes, strict=True))
+        return [self.dropout(part) for part in found]
 
     def _projected(self, features: Tensor, observed: Tensor) -> Float[Tensor, "t n hidden"]:
         """Input projection, time-major: a dilated tap is a slice of rows then."""

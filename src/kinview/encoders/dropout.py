@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from kinview.distributed import generator_in_step, laid_out_as, rows_in_step
 
 __all__ = ["CheapDropout"]
 
@@ -30,7 +34,10 @@ class CheapDropout(nn.Dropout):
         dropped = round(self.p * _LEVELS)
         if not self.training or dropped == 0 or x.device.type != "cpu" or dropped == _LEVELS:
             return F.dropout(x, self.p, self.training, self.inplace)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_()
-        layout = torch.empty_like(x, device="meta").stride()  # as x lies in memory, channels-last or not
-        flips = words.view(torch.int16).as_strided(x.shape, layout) & (_LEVELS - 1)
+        start, rows = rows_in_step(len(x), x.device)
+        shape, layout = laid_out_as(x, rows)
+        words = torch.empty((math.prod(shape) + 3) // 4, dtype=torch.int64).random_(
+            generator=generator_in_step(x.device)
+        )
+        flips = words.view(torch.int16).as_strided(shape, layout)[start : start + len(x)] & (_LEVELS - 1)
         return x * (flips >= dropped).to(x.dtype).mul_(_LEVELS / (_LEVELS - dropped))

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from kinview.data.gaps import valid_lengths
+from kinview.distributed import generator_in_step, rows_in_step
 from kinview.encoders import encoders
 from kinview.encoders.base import SeriesEncoder
 from kinview.encoders.front_end import Filling
@@ -162,7 +163,9 @@ class FusedCrops(SeriesEncoder):
         if not self.training:
             return crop * room[:, None] // (_CROPS - 1)
         # a forward pass gets no generator: drawn as flips of dropout are, from torch's, which fit forks and seeds
-        place = (crop + torch.empty(len(room), _CROPS, device=room.device).uniform_()) / _CROPS
+        start, rows = rows_in_step(len(room), room.device)
+        drawn = torch.empty(rows, _CROPS, device=room.device).uniform_(generator=generator_in_step(room.device))
+        place = (crop + drawn[start : start + len(room)]) / _CROPS
         return (place * (room[:, None] + 1)).long().minimum(room[:, None])
 
     def _views(

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from kinview.distributed import in_step, is_distributed, mean_of_all, total
+
 __all__ = [
     "MaskedBatchNorm1d",
     "MaskedConv1d",
@@ -34,7 +36,7 @@ __all__ = [
 
 
 def unless_full(lengths: Int64[Tensor, " n"], steps: int) -> Int64[Tensor, " n"] | None:
-    """The lengths, or None where all rows fill the batch.
+    """The lengths, or None where all rows fill the batch, in all processes that share it.
 
     Examples
     --------
@@ -43,7 +45,10 @@ def unless_full(lengths: Int64[Tensor, " n"], steps: int) -> Int64[Tensor, " n"]
     >>> unless_full(torch.tensor([1, 3]), 3)
     tensor([1, 3])
     """
-    return None if bool((lengths == steps).all()) else lengths
+    shorter = (lengths != steps).any()
+    if in_step():
+        shorter = total(shorter.float())
+    return lengths if bool(shorter) else None
 
 
 def inside(lengths: Int64[Tensor, " n"], steps: int) -> Bool[Tensor, "n t"]:
@@ -186,7 +191,8 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
     """``nn.BatchNorm1d`` on ``(n, c, t)`` whose statistics are those of the steps before the end of each row.
 
     In training mean and variance run over all valid (row, step) positions, each with the same weight; the running
-    variance takes the unbiased one, as torch's does. Without lengths it is torch's layer, and so it is in eval mode.
+    variance takes the unbiased one, as torch's does. Where rows are divided among processes, they run over those of
+    all (:mod:`kinview.distributed`). Without lengths it is torch's layer, and so it is in eval mode.
 
     Raises
     ------
@@ -205,15 +211,16 @@ class MaskedBatchNorm1d(nn.BatchNorm1d):
         if x.ndim != 3:
             raise ValueError(f"expected features (n, c, t); got {tuple(x.shape)}")
         batch_statistics = self.training or self.running_mean is None
+        if lengths is None and is_distributed() and not in_step():  # another process may have shorter rows
+            lengths = torch.full((len(x),), x.shape[2], device=x.device)
         if lengths is None or not batch_statistics:
             return super().forward(_as_image(x)).squeeze(2)
-        count = int(lengths.sum())
+        known = blank(x.float() if x.dtype.itemsize < 4 else x, lengths)  # statistics in float32 at least
+        mean, count = mean_of_all(known.sum(dim=(0, 2)), lengths.sum())
         if count < 2:
             raise ValueError(f"batch normalisation needs at least 2 observed steps in a training batch; got {count}")
-        known = blank(x.float() if x.dtype.itemsize < 4 else x, lengths)  # statistics in float32 at least
-        mean = known.sum(dim=(0, 2)) / count
         centred = blank(x - mean[:, None], lengths)
-        variance = centred.square().sum(dim=(0, 2)) / count
+        variance = total(centred.square().sum(dim=(0, 2))) / count
         if self.training:
             self._track(mean.detach(), variance.detach() * (count / (count - 1)))
         scale = torch.rsqrt(variance + self.eps)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinview.distributed import rows_in_step
 from kinview.encoders import encoders
 from kinview.encoders.base import TableEncoder
 from kinview.encoders.mlp import TableFrontEnd
@@ -147,6 +148,6 @@ class _BatchNorm(nn.BatchNorm1d):
     """Batch normalisation that a batch of one row passes by running statistics while training: it has no spread."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) < 2:
+        if self.training and rows_in_step(len(input), input.device)[1] < 2:
             return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(input)

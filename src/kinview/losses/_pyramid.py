@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kinview.distributed import sum_of_work, work
 from kinview.losses._self_contrast import Targets, contrast, problems_at_once
 from kinview.tensor_checks import full_precision, widen
 
@@ -45,7 +47,9 @@ class _PyramidLoss(torch.autograd.Function):
     def forward(ctx: Any, z1: Tensor, z2: Tensor, plan: Plan) -> Tensor:
         views = torch.stack([z1, z2]).transpose(2, 3).contiguous()
         value, gradient = _pyramid(views, plan, with_gradient=any(ctx.needs_input_grad[:2]))
+        value = sum_of_work(value)
         if gradient is not None:
+            gradient = sum_of_work(gradient)
             ctx.save_for_backward(gradient)
         return value
 
@@ -93,13 +97,13 @@ def _instance_term(level: Float[Tensor, "2 n t d"], plan: Plan, gradient: Tensor
     targets = Targets(None if weights is None else weights.to(level))
     scale = plan.alpha / (plan.levels * 2 * n * steps)
     stride = problems_at_once(2 * n, level.device)
-    for s in range(0, steps, stride):
-        rows = level[:, :, s : s + stride].permute(2, 0, 1, 3).reshape(-1, 2 * n, d)
-        part, slope = contrast(rows, targets, _is_dense(plan, 2 * n), gradient is not None)
-        value = value + scale * part
+    for part in _pieces(steps, stride):
+        rows = level[:, :, part].permute(2, 0, 1, 3).reshape(-1, 2 * n, d)
+        term, slope = contrast(rows, targets, _is_dense(plan, 2 * n), gradient is not None)
+        value = value + scale * term
         if gradient is not None and slope is not None:
             slope = slope.reshape(-1, 2, n, d).permute(1, 2, 0, 3)
-            gradient[:, :, s : s + stride].add_(slope, alpha=scale)
+            gradient[:, :, part].add_(slope, alpha=scale)
     return value
 
 
@@ -114,13 +118,20 @@ def _temporal_term(level: Float[Tensor, "2 n t d"], plan: Plan, k: int, gradient
         targets = Targets(2 * torch.sigmoid(-plan.temporal_sharpness * 2**k * lags))
     scale = (1 - plan.alpha) / (plan.levels * 2 * n * steps)
     stride = problems_at_once(2 * steps, level.device)
-    for i in range(0, n, stride):
-        rows = level[:, i : i + stride].transpose(0, 1).reshape(-1, 2 * steps, d)
-        part, slope = contrast(rows, targets, _is_dense(plan, 2 * steps), gradient is not None)
-        value = value + scale * part
+    for own in _pieces(n, stride):
+        rows = level[:, own].transpose(0, 1).reshape(-1, 2 * steps, d)
+        term, slope = contrast(rows, targets, _is_dense(plan, 2 * steps), gradient is not None)
+        value = value + scale * term
         if gradient is not None and slope is not None:
-            gradient[:, i : i + stride].add_(slope.reshape(-1, 2, steps, d).transpose(0, 1), alpha=scale)
+            gradient[:, own].add_(slope.reshape(-1, 2, steps, d).transpose(0, 1), alpha=scale)
     return value
+
+
+def _pieces(problems: int, stride: int) -> Iterator[slice]:
+    """What is worked on together, of the problems of this process: processes with the same views share them."""
+    first, stop = work(problems)
+    for start in range(first, stop, stride):
+        yield slice(start, min(start + stride, stop))
 
 
 def _is_dense(plan: Plan, rows: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -34,6 +34,7 @@ from kinview.modules.decoders import ColumnDecoder, StepDecoder, feature_of_step
 from kinview.modules.momentum_encoder import MomentumEncoder
 from kinview.parameters import parameterised, real, spec, whole
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["TaCL", "TaCLMethod", "TabularTaCL"]
 
@@ -42,7 +43,7 @@ _OVER_TIME = {"wanted": "encoder must give", "instead": "choose another one, suc
 _PAPER = "Su et al., Findings of NAACL 2022, arXiv 2111.04198"
 
 
-class TaCLMethod(Method):
+class TaCLMethod(RowwiseMethod):
     """A student reads samples with masked tokens, a frozen teacher the whole samples; a decoder serves training.
 
     Tokens are what an encoder makes of the steps of a series, or of the columns of a row.
@@ -80,21 +81,25 @@ class TaCLMethod(Method):
         """The whole samples, for the teacher, and these with masked tokens, for the student."""
         return [ends_marked(batch), with_ends_of(self.mask.at(progress)(batch, generator), batch)]
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """Contrast and reconstruction of the masked tokens; a series of which nothing is left to see is left out."""
-        if self.sizes.modality == "time_series":
-            views = with_something_observed(views)
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Samples of which something is left to see."""
+        return with_something_observed(views) if self.sizes.modality == "time_series" else views
+
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n tokens d"]]:
+        """Tokens of the student, and of the teacher."""
         whole_view, student_view = views
-        if not len(whole_view):
-            return self.nothing_to_learn()
+        student = self._tokens(self.encoder, student_view)
+        with torch.no_grad():
+            return [student, self._tokens(self.teacher.copies[0], whole_view)]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """Contrast and reconstruction of the masked tokens; zero where there is none."""
+        (whole_view, student_view), (student, teacher) = views, representations
         there = self._observed(whole_view)
         masked = there & ~self._observed(student_view)
         self._masked_any = bool(masked.any()) or bool(self._masked_any)
         if not bool(masked.any()):
             return self.nothing_to_learn()
-        student = self._tokens(self.encoder, student_view)
-        with torch.no_grad():
-            teacher = self._tokens(self.teacher.copies[0], whole_view)
         contrastive = self.contrast(student, teacher, masked=masked, observed=there)
         reconstruction = self._reconstruction(student, whole_view, masked)
         total = self.contrastive_weight * contrastive + self.reconstruction_weight * reconstruction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -19,11 +20,12 @@ from kinview.methods.estimators.shared_parameters import TextRule
 from kinview.methods.estimators.tabular import TabularEstimator
 from kinview.parameters import parameterised, real, spec
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["VIME", "VIMEMethod"]
 
 
-class VIMEMethod(Method):
+class VIMEMethod(RowwiseMethod):
     """From a corrupted row, one linear head estimates the mask and another the row."""
 
     training_defaults: ClassVar[dict[str, Any]] = {
@@ -49,12 +51,15 @@ class VIMEMethod(Method):
         """The corrupted rows; ``extra["clean"]`` holds them as they are."""
         return [self.corruption(batch, generator).replace(extra={**batch.extra, "clean": batch.x})]
 
-    def loss(self, views: list[Batch]) -> LossResult:
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d"]]:
+        """The encoder's output for the corrupted rows."""
+        return [self.embed(view) for view in views]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
         """Cross-entropy of the mask and error of the cells, each a mean over what is observed."""
-        (corrupted,) = views
+        (corrupted,), (h,) = views, representations
         clean = corrupted.extra["clean"]
         assert isinstance(clean, Tensor)
-        h = self.encoder(corrupted.x)
         changed = (corrupted.x != clean).to(h.dtype)
         unlike = F.binary_cross_entropy_with_logits(self.mask_head(h), changed, reduction="none")
         mask = _mean(unlike, ~torch.isnan(clean))

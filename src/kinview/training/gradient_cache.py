@@ -12,8 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from kinview.data.batch import Batch
 from kinview.training.method import LossResult, Method, PairSizes
+from kinview.training.processes import representations_of_all
 from kinview.training.randomness import global_states, restore_global_states
-from kinview.training.rowwise import RowwiseMethod
+from kinview.training.rowwise import RowwiseMethod, why_not_rowwise
 
 __all__ = ["GradientCache"]
 
@@ -57,7 +58,8 @@ class GradientCache:
     -----
     As in the paper and its code, the generators' states are kept for each chunk, so that dropout leaves out the same
     cells twice. What the loss learns (a temperature) and the projectors after the representations get their gradient of
-    the whole batch at once. Across processes the loss gathers representations as it always does.
+    the whole batch at once. Several processes of a trainer share the rows of each chunk; in a loop of one's own, where
+    each has a batch of its own, the loss gathers representations as it always does.
 
     References
     ----------
@@ -85,9 +87,9 @@ class GradientCache:
         chunk_size: int,
         arithmetic: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        if not isinstance(method, RowwiseMethod) or _has_another_loss(type(method)):
-            reason = "its loss does not say which part of the network reads each row by itself (see RowwiseMethod)"
-            raise ValueError(_refusal(method, chunk_size, reason))
+        if (why := why_not_rowwise(method)) is not None:
+            raise ValueError(_refusal(method, chunk_size, why))
+        assert isinstance(method, RowwiseMethod)
         if (why := method.why_not_in_chunks()) is not None:
             raise ValueError(_refusal(method, chunk_size, why))
         if any(view.x.requires_grad for view in views):
@@ -108,7 +110,7 @@ class GradientCache:
             for _, chunk in self._chunks():
                 self._states.append(global_states(chunk[0].x.device))
                 with self.arithmetic():
-                    parts.append(self.method.representations(chunk))
+                    parts.append(representations_of_all(self.method.representations, chunk))
         self._cached = [torch.cat(rows).requires_grad_() for rows in zip(*parts, strict=True)]
         with self.arithmetic():
             return self.method.loss_of_representations(self.views, self._cached)
@@ -120,7 +122,7 @@ class GradientCache:
         for (rows, chunk), states in zip(self._chunks(), self._states, strict=False):
             restore_global_states(states, device)
             with self.arithmetic():
-                again = self.method.representations(chunk)
+                again = representations_of_all(self.method.representations, chunk)
             owed = [
                 (h, cached.grad[rows])
                 for h, cached in zip(again, self._cached, strict=True)
@@ -176,13 +178,6 @@ def _refusal(method: Method, chunk_size: int, reason: str) -> str:
         f"Trainer(chunk_size={chunk_size}) has no exact gradient for {type(method).__name__}: {reason}. Or leave "
         "chunk_size out, and lower batch_size to what the memory allows"
     )
-
-
-def _has_another_loss(kind: type[RowwiseMethod]) -> bool:
-    """Whether a class derived from one with both parts has a loss of its own, which these parts are not."""
-    names = ("loss", "loss_of_representations")
-    whole, part = (next(k for k, base in enumerate(kind.__mro__) if name in vars(base)) for name in names)
-    return whole < part
 
 
 def _couples_rows(part: nn.Module) -> bool:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from kinview.data.batch import Batch
 from kinview.training.method import LossResult, Method
+from kinview.training.processes import representations_of_all
 
-__all__ = ["RowwiseMethod"]
+__all__ = ["RowwiseMethod", "check_divisible", "why_not_rowwise"]
 
 
 class RowwiseMethod(Method):
@@ -20,8 +21,9 @@ class RowwiseMethod(Method):
     It gives both parts where another method gives :meth:`~kinview.training.Method.loss`: :meth:`representations`, the
     network f that reads each row by itself, and :meth:`loss_of_representations`, all that looks at rows together
     (projectors, whose batch normalisation takes the whole batch then, queues, the contrast). So the trainer can go
-    through f in chunks and still has the gradient of the whole batch: ``Trainer(chunk_size=...)``. A class that derives
-    from a method with both parts and overrides :meth:`loss` alone is not divided.
+    through f in chunks and still has the gradient of the whole batch (``Trainer(chunk_size=...)``), and several
+    processes can share its rows. A class that derives from a method with both parts and overrides :meth:`loss` alone is
+    not divided.
     """
 
     def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
@@ -45,4 +47,37 @@ class RowwiseMethod(Method):
         views = self.rows_of_loss(views)
         if len(views[0]) < self.min_rows:
             return self.nothing_to_learn()
-        return self.loss_of_representations(views, self.representations(views))
+        return self.loss_of_representations(views, representations_of_all(self.representations, views))
+
+
+def why_not_rowwise(method: Method) -> str | None:
+    """Why the rows of a method cannot be divided, as the end of a sentence; None where they can."""
+    if not isinstance(method, RowwiseMethod) or _has_another_loss(type(method)):
+        return "its loss does not say which part of the network reads each row by itself (see RowwiseMethod)"
+    return None
+
+
+def check_divisible(method: Method) -> None:
+    """Refuse a method whose rows cannot be divided among processes.
+
+    Raises
+    ------
+    ValueError
+        If its loss is not one of representations of single rows, or a part of it lets rows meet otherwise than by batch
+        normalisation.
+    """
+    why = why_not_rowwise(method)
+    for name, part in method.named_modules():
+        if why is None and not getattr(part, "row_independent", True):
+            why = f"in {name} ({type(part).__name__}) what a row becomes depends on the other rows"
+    if why is not None:
+        raise ValueError(
+            f"{type(method).__name__} cannot be trained by several processes: {why}. Start it as one process"
+        )
+
+
+def _has_another_loss(kind: type[RowwiseMethod]) -> bool:
+    """Whether a class derived from one with both parts has a loss of its own, which these parts are not."""
+    names = ("loss", "loss_of_representations")
+    whole, part = (next(k for k, base in enumerate(kind.__mro__) if name in vars(base)) for name in names)
+    return whole < part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import threading
@@ -17,6 +18,7 @@ from torch import Tensor
 from kinview.complete_configs import register_fields
 from kinview.data.batch import Batch
 from kinview.data.sources.rows import StreamedRows
+from kinview.distributed import alone, from_first, is_distributed, is_first, number_of_processes, whole_batches
 from kinview.old_pickles import FromPickle
 from kinview.parameters import anything, choice, flag, parameterised, real, whole
 from kinview.registry import changed_parameters
@@ -25,6 +27,9 @@ from kinview.training.callbacks import Callback, ProgressBar, TrainingState, cal
 from kinview.training.checkpoint import CHECKPOINT_NAME, Running, load_checkpoint, save_checkpoint
 from kinview.training.gradient_cache import GradientCache
 from kinview.training.method import LossResult, Method
+from kinview.training.processes import average_gradients, check_alike
+from kinview.training.randomness import global_states
+from kinview.training.rowwise import check_divisible
 from kinview.training.settings import RUN_FIELDS, Settings, general_values, settings_of
 from kinview.training.watched import WatchedSamples
 
@@ -161,7 +166,9 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
     ) -> TrainingState:
         """Train a method in place.
 
-        Call it inside :func:`~kinview.training.randomness.forked_generators`, which the estimators do.
+        Call it inside :func:`~kinview.training.randomness.forked_generators`, which the estimators do. In a process
+        group all processes call it, each with all rows; they share the work of a batch, and the first of them calls the
+        callbacks and writes the checkpoint.
 
         Parameters
         ----------
@@ -191,7 +198,8 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError
             For a parameter out of range, fewer rows than a step of the method needs, or a checkpoint of another
-            training.
+            training; among several processes for a method whose rows cannot be divided, and where these have different
+            rows, weights or settings.
         FloatingPointError
             If the loss, the gradient or a weight is not finite; the step is named, and no checkpoint holds it.
         KeyboardInterrupt
@@ -203,22 +211,21 @@ class Trainer(FromPickle, BaseEstimator):  # type: ignore[misc]
             if not isinstance(train, Batch):
                 raise ValueError("give watched, the samples that callbacks may look at: the rows are read as needed")
             watched = WatchedSamples.of(train, validation)
-        loop = _Loop(settings, method, train, generator, identity or {})
-        loop.validation_views = loop.static_views(validation) if validation is not None else []
-        if settings.checkpoint_dir is not None and settings.resume == "auto":
-            path = Path(settings.checkpoint_dir) / CHECKPOINT_NAME
-            if path.exists():
-                load_checkpoint(path, loop.running, loop.identity)
-        hooks: list[Callback] = sorted(self.hooks(), key=lambda hook: not hook.measures)
-        if settings.progress:
-            hooks.append(ProgressBar(loop.total, description))
-        try:
-            for hook in hooks:
-                hook.on_samples(watched)
-            return loop.run(hooks)
-        finally:
-            for hook in hooks:
-                hook.close()
+        hooks: list[Callback] = sorted(self.hooks(), key=lambda hook: not hook.measures) if is_first() else []
+        with whole_batches() if is_distributed() else nullcontext():
+            loop = _Loop(settings, method, train, generator, identity or {}, hooks)
+            loop.validation_views = loop.static_views(validation) if validation is not None else []
+            loop.resume()
+            if settings.progress and is_first():
+                hooks.append(ProgressBar(loop.total, description))
+            try:
+                with alone():
+                    for hook in hooks:
+                        hook.on_samples(watched)
+                return loop.run()
+            finally:
+                for hook in hooks:
+                    hook.close()
 
 
 def as_trainer(trainer: Any) -> Trainer:
@@ -256,6 +263,12 @@ def _check_rows(method: Method, settings: Settings, rows: int) -> None:
         raise ValueError(f"{reason}, and there are {rows} training rows; give {method.min_rows} or more")
 
 
+def _to_compare(train: Batch | StreamedRows) -> list[Tensor | None]:
+    """Tensors that say whether processes have the same rows; of rows that are read as needed the first and the last."""
+    ends = train if isinstance(train, Batch) else train.rows(torch.tensor([0, len(train) - 1]))
+    return [torch.tensor(len(train)), *ends.tensors()]
+
+
 def _shuffled(train: Batch | StreamedRows, generator: torch.Generator) -> Tensor:
     """Order of the rows in an epoch; a checkpoint holds it, so that a training continues at the same place."""
     if isinstance(train, StreamedRows):
@@ -276,9 +289,12 @@ class _Loop:
         train: Batch | StreamedRows,
         generator: torch.Generator,
         identity: dict[str, Any],
+        hooks: list[Callback],
     ) -> None:
         self.settings = settings
         self.train = train
+        self.hooks = hooks
+        self.divided = number_of_processes() > 1
         self.batch_size = min(settings.batch_size, len(train))
         self.least_rows = settings.least_rows(len(train), method.min_rows)
         self.total = settings.total_steps(len(train), method.min_rows)
@@ -297,29 +313,50 @@ class _Loop:
         )
         self._base_lr = [group["lr"] for group in self.running.optimizer.param_groups]
 
-    def run(self, hooks: list[Callback]) -> TrainingState:
-        running, method, state = self.running, self.running.method, self.running.state
-        for hook in hooks:
-            hook.on_train_begin(state, method)
+    def resume(self) -> None:
+        """Go on from a checkpoint where there is one; then all processes have to stand at the same place."""
+        settings, running = self.settings, self.running
+        path = None if settings.checkpoint_dir is None else Path(settings.checkpoint_dir) / CHECKPOINT_NAME
+        found = path is not None and settings.resume == "auto" and path.exists()
+        if self.divided:
+            check_divisible(running.method)
+            check_alike({
+                "training rows": _to_compare(self.train),
+                "settings": json.dumps([settings.identity(), settings.max_steps, settings.max_epochs], default=str),
+                "weights": running.method.state_dict().values(),
+                "random_state": [running.generator.get_state(), *global_states(running.device).values()],
+                "checkpoints (checkpoint_dir has to lie where all of them read it)": str(found),
+            })  # fmt: skip
+        if path is not None and found:
+            load_checkpoint(path, running, self.identity)
+
+    def run(self) -> TrainingState:
+        method = self.running.method
+        self._tell(lambda hook: hook.on_train_begin)
         method.train()
         with _deferred_interrupt() as interrupted:
             while not self._finished():
-                self._step()
-                for hook in hooks:
-                    hook.on_step_end(state, method)
+                stop_together = self._step(interrupted)
+                self._tell(lambda hook: hook.on_step_end)
                 if self._epoch_is_over():
-                    self._end_epoch(hooks)
-                if interrupted() or self._checkpoint_is_due():
+                    self._end_epoch()
+                stop = stop_together if self.divided else interrupted()
+                if stop or self._checkpoint_is_due():
                     self._save()
-                if interrupted():
+                if stop:
                     raise KeyboardInterrupt
         self._check_weights()
         self._save()  # before the weights are replaced: a longer training can continue from here
         self._settle()
         method.eval()
-        for hook in hooks:
-            hook.on_train_end(state, method)
-        return running.state
+        self._tell(lambda hook: hook.on_train_end)
+        return self.running.state
+
+    def _tell(self, event: Callable[[Callback], Callable[[TrainingState, Method], None]]) -> None:
+        """Call what one event of the callbacks calls; they know of no other process."""
+        with alone():
+            for hook in self.hooks:
+                event(hook)(self.running.state, self.running.method)
 
     def static_views(self, validation: Batch) -> list[list[Batch]]:
         """Validation views, drawn once so that every epoch is judged on the same ones."""
@@ -332,7 +369,8 @@ class _Loop:
                 views.append(self.running.method.views(batch, self.running.generator, 0.0))
         return views
 
-    def _step(self) -> None:
+    def _step(self, interrupted: Callable[[], bool]) -> bool:
+        """One step; of several processes, whether one of them was interrupted, which then all of them know."""
         running, state, settings = self.running, self.running.state, self.settings
         rows = running.permutation[state.position : state.position + self.batch_size]
         progress = state.step / self.total if self.total else 0.0
@@ -353,6 +391,7 @@ class _Loop:
         torch.autograd.backward(running.scaler.scale(loss))
         if cache is not None:
             cache.replay()
+        stop = self.divided and average_gradients(self._parameters(), interrupted())
         running.scaler.unscale_(running.optimizer)
         self._check_and_clip_gradient()
         running.scaler.step(running.optimizer)
@@ -364,6 +403,7 @@ class _Loop:
             running.average.update()
         state.position += len(rows)
         state.history.append({"loss": value, **logs})
+        return stop
 
     def _cache(self, views: list[Batch]) -> GradientCache | None:
         """What goes through the network in chunks; None where the batch goes as a whole."""
@@ -383,7 +423,7 @@ class _Loop:
         )
 
     def _check_and_clip_gradient(self) -> None:
-        parameters = [p for group in self.running.optimizer.param_groups for p in group["params"]]
+        parameters = self._parameters()
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if not bool(torch.isfinite(norm)) and not self.running.scaler.is_enabled():  # a scaler skips such a step itself
             raise FloatingPointError(
@@ -394,17 +434,19 @@ class _Loop:
         if limit is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
 
+    def _parameters(self) -> list[torch.nn.Parameter]:
+        return [p for group in self.running.optimizer.param_groups for p in group["params"]]
+
     def _epoch_is_over(self) -> bool:
         return len(self.train) - self.running.state.position < self.least_rows
 
-    def _end_epoch(self, hooks: list[Callback]) -> None:
+    def _end_epoch(self) -> None:
         running, state = self.running, self.running.state
         state.epoch += 1
         state.position = 0
         if self.validation_views:
             self._validate()
-            for hook in hooks:
-                hook.on_validation_end(state, running.method)
+            self._tell(lambda hook: hook.on_validation_end)
         running.permutation = _shuffled(self.train, running.generator)
 
     @torch.no_grad()
@@ -416,7 +458,7 @@ class _Loop:
             losses += float(self._loss(views, self._cache(views)).loss) * len(views[0])
             rows += len(views[0])
         running.method.train()
-        loss = losses / rows
+        loss = from_first(losses / rows)  # all processes stop, or keep these weights, together
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the validation loss is {loss} after step {state.step}: lower the learning rate "
@@ -445,7 +487,8 @@ class _Loop:
     def _save(self) -> None:
         if self.settings.checkpoint_dir is not None:
             self._check_weights()
-            save_checkpoint(Path(self.settings.checkpoint_dir), self.running, self.identity)
+            if is_first():
+                save_checkpoint(Path(self.settings.checkpoint_dir), self.running, self.identity)
 
     def _check_weights(self) -> None:
         if not all(bool(torch.isfinite(p).all()) for p in self.running.method.parameters()):

@@ -28,6 +28,7 @@ from kinview.data.modality import SAMPLE, check_modality
 from kinview.data.sources.base import Source, refuse_source
 from kinview.data.sources.rows import StreamedRows
 from kinview.data.splits import holdout
+from kinview.distributed import from_first
 from kinview.methods.estimators.bounded_build import (
     Unstored,
     bounded,
@@ -337,13 +338,19 @@ class EstimatorCore(FromPickle, Capabilities):
         self.method_.after_training(batch, self._rows_a_chunk(batch), torch.Generator().manual_seed(seed))
 
     def _seed(self) -> int:
-        """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with."""
+        """From ``random_state``; where that is None, a checkpoint is continued with the seed that it began with.
+
+        Where it is None, several processes have the seed of the first.
+        """
+        if self.random_state is not None:
+            return resolve_seed(self.random_state)
         trainer = as_trainer(self.trainer)
-        if self.random_state is None and trainer.checkpoint_dir is not None and trainer.resume != "never":
+        seed = resolve_seed(None)
+        if trainer.checkpoint_dir is not None and trainer.resume != "never":
             path = Path(trainer.checkpoint_dir) / CHECKPOINT_NAME
             if path.exists():
-                return int(stored_identity(path).get("seed", 0))
-        return resolve_seed(self.random_state)
+                seed = int(stored_identity(path).get("seed", 0))
+        return from_first(seed)
 
     def _train(
         self, rows: Batch, generator: torch.Generator, samples: Batch, streamed: Streamed | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinview.augmentations.base import Augmentation
@@ -22,7 +24,8 @@ from kinview.losses.cell_error import cell_error, cell_outputs
 from kinview.methods.estimators import shared_parameters as shared
 from kinview.methods.estimators.components import encoder_of, one_view_of, width_of
 from kinview.modules.decoders import StepDecoder, VectorDecoder
-from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.method import LossResult, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["Counted", "DecodedFrom", "ReconstructionMethod"]
 
@@ -35,7 +38,7 @@ _OVER_TIME = {
 }
 
 
-class ReconstructionMethod(Method):
+class ReconstructionMethod(RowwiseMethod):
     r"""An encoder f reads a corrupted sample, a decoder g gives back the sample as it was.
 
     With :math:`\hat x = g(f(\tilde x))` the loss is the mean error over the counted cells of a batch: the squared
@@ -72,19 +75,25 @@ class ReconstructionMethod(Method):
                 seen = with_ends_of(seen, batch)
         return [seen.replace(extra={**seen.extra, "clean": batch.x})]
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """Mean error over the counted cells; a series of which nothing is left to see is left out."""
-        series = self.sizes.modality == "time_series"
-        (seen,) = with_something_observed(views) if series else views
-        if not len(seen):
-            return self.nothing_to_learn()
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Samples of which something is left to see."""
+        return with_something_observed(views) if self.sizes.modality == "time_series" else views
+
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n ..."]]:
+        """What is decoded of each sample."""
+        (seen,) = views
+        return [self._decoded(seen) if self.sizes.modality == "time_series" else self.decoder(self.embed(seen))]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """Mean error over the counted cells."""
+        (seen,), (decoded,) = views, representations
         clean = seen.extra["clean"]
         assert isinstance(clean, Tensor)
-        if series:
+        if self.sizes.modality == "time_series":
             counts = ~torch.isnan(clean)
-            error = (self._decoded(seen) - torch.where(counts, clean, 0)).square()
+            error = (decoded - torch.where(counts, clean, 0)).square()
         else:
-            error, counts = cell_error(self.decoder(self.embed(seen)), clean, self.sizes.cardinalities)
+            error, counts = cell_error(decoded, clean, self.sizes.cardinalities)
         if self.counted == "changed":
             counts = counts & (seen.x != clean)  # what is hidden is NaN, which equals nothing
         return LossResult(torch.where(counts, error, 0).sum() / counts.sum().clamp_min(1))

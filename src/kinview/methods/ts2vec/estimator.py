@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -29,6 +30,7 @@ from kinview.methods.ts2vec.preprocessing import centred, split_long
 from kinview.methods.ts2vec.sliding import slide
 from kinview.parameters import check_integer, choice, parameterised, real, whole
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["StepPooling", "TS2Vec", "TS2VecMethod", "step_pooling"]
 
@@ -48,7 +50,7 @@ def step_pooling(default: StepPooling) -> Any:
     )
 
 
-class TS2VecMethod(Method):
+class TS2VecMethod(RowwiseMethod):
     """Two overlapping crops, timestamp masking, a dilated convolutional encoder, hierarchical contrast."""
 
     levels: Tensor | None
@@ -86,14 +88,18 @@ class TS2VecMethod(Method):
             for view in views
         ]
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """Hierarchical contrast of the shared steps; a row with a view in which nothing was observed is left out."""
-        if self.encoder.padding == "masked":
-            views = with_something_observed(views)
-            if not len(views[0]):
-                return self.nothing_to_learn()
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Rows with something observed in each view."""
+        return with_something_observed(views) if self.encoder.padding == "masked" else views
+
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d t"]]:
+        """Per-timestamp representations of the steps that both views have."""
         seen = [self.encoder.prepared(view.x, **_beside(view)) for view in views]
-        return LossResult(self.contrast(*self.encoder.encode_together(seen, [_shared_steps(view) for view in views])))
+        return self.encoder.encode_together(seen, [_shared_steps(view) for view in views])
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """Hierarchical contrast of the shared steps."""
+        return LossResult(self.contrast(*representations))
 
     def embed(self, batch: Batch) -> Float[Tensor, "n d"]:
         """Per-timestamp representations pooled over the steps that count; see :meth:`observed`."""

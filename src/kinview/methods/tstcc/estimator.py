@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,11 +29,12 @@ from kinview.methods.tstcc.official_weights import official_state
 from kinview.modules.projector import projector
 from kinview.parameters import parameterised, real, whole
 from kinview.training.method import LossResult, Method, Sizes
+from kinview.training.rowwise import RowwiseMethod
 
 __all__ = ["TSTCC", "TSTCCMethod"]
 
 
-class TSTCCMethod(Method):
+class TSTCCMethod(RowwiseMethod):
     """A weak and a strong view predict each other's next features, and their contexts find each other."""
 
     training_defaults: ClassVar[dict[str, Any]] = dict(shared.TSTCC_TRAINING)
@@ -74,16 +76,17 @@ class TSTCCMethod(Method):
             for view in with_gaps(views, self.gaps, generator, progress)
         ]
 
-    def loss(self, views: list[Batch]) -> LossResult:
-        """λ1 (TC of weak → strong + TC of strong → weak) + λ2 NT-Xent of the projected contexts; see :class:`TSTCC`.
+    def rows_of_loss(self, views: list[Batch]) -> list[Batch]:
+        """Rows with something observed in each view."""
+        return with_something_observed(views)
 
-        Rows with a view in which nothing was observed are left out; of fewer than two rows nothing can be learned, and
-        the loss is zero.
-        """
-        views = with_something_observed(views)
-        if len(views[0]) < self.min_rows:  # an epoch's last row alone, for example
-            return self.nothing_to_learn()
-        weak, strong = (F.normalize(self.features(view), dim=1) for view in views)
+    def representations(self, views: list[Batch]) -> list[Float[Tensor, "n d s"]]:
+        """Normalised features over time of both views."""
+        return [F.normalize(self.features(view), dim=1) for view in views]
+
+    def loss_of_representations(self, views: list[Batch], representations: Sequence[Tensor]) -> LossResult:
+        """λ1 (TC of weak → strong + TC of strong → weak) + λ2 NT-Xent of the projected contexts; see :class:`TSTCC`."""
+        weak, strong = representations
         temporal, contexts = self.temporal_contrast(weak, strong, *(self._split(views)))
         contextual = self.contrast(*(self.projector(context) for context in contexts))
         total = self.temporal_weight * temporal + self.contextual_weight * contextual
