@@ -189,6 +189,25 @@ def test_a_control_with_a_probe_of_its_own_beside_others_is_one_to_beat():
     assert [row["control"] for row in verdicts(results, "accuracy", probes=["knn"])] == ["raw", "raw / xgboost"]
 
 
+def test_a_control_with_two_probes_of_its_own_is_two_to_beat():
+    """The same networks trained with labels and two heads: both stand against each method under each probe."""
+    frame = pd.DataFrame([
+        {"dataset": f"d{d}", "modality": "tabular", "seed": seed, "method": method, "probe": probe, "own_probe": own,
+         "is_control": own, "method_config": '"raw"' if own else '"scarf"', "accuracy": value + 0.001 * d}
+        for d in range(8) for seed in range(2) for method, probe, own, value in (
+            ("raw", "svm", 1, 0.7), ("raw", "xgboost", 1, 0.95), ("scarf", "knn", 0, 0.8), ("scarf", "linear", 0, 0.8),
+        )
+    ])  # fmt: skip
+    results = read_results(frame)
+    found = compare_with_controls(results, "accuracy").query("dataset == 'd0'").set_index(["control", "probe"])
+    assert found["difference"].to_dict() == pytest.approx({
+        ("raw / svm", "knn"): 0.1, ("raw / svm", "linear"): 0.1,
+        ("raw / xgboost", "knn"): -0.15, ("raw / xgboost", "linear"): -0.15,
+    })  # fmt: skip
+    assert "minus raw / xgboost" in render_report(frame) and "worse than raw / xgboost" in format_table(frame)
+    assert verdicts(read_results(frame[frame["own_probe"] == 1]), "accuracy") == []
+
+
 def test_a_usual_control_that_no_probe_can_be_asked_of_is_left_out_by_name(plain):
     benchmark = dataclasses.replace(
         plain,

@@ -136,11 +136,16 @@ def probability_words(row: Mapping[str, Any]) -> str:
 
 
 def with_own_probes(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells in which a control that was asked with a probe of its own stands for every other probe of its data set."""
+    """Cells in which a control that was asked with a probe of its own stands for every other probe of its data set.
+
+    One with several probes of its own has none that stands for the others; :func:`control_names` has each.
+    """
     own = cells[cells["own_probe"].fillna(0).astype(bool)]
     others = cells.drop(own.index)
     parts = [cells]
     for (dataset, method), there in own.groupby(["dataset", "method"]):
+        if there["probe"].nunique() > 1:
+            continue
         asked = set(cells.loc[(cells["dataset"] == dataset) & (cells["method"] == method), "probe"])
         wanted = sorted(set(others.loc[others["dataset"] == dataset, "probe"]) - asked)
         parts += [there.assign(probe=probe) for probe in wanted]
@@ -180,14 +185,16 @@ def control_names(results: Results) -> list[str]:
 def _controls_apart(cells: pd.DataFrame) -> dict[str, tuple[str, pd.DataFrame]]:
     """Controls with a probe of their own that were asked with others too, by a name of their own, under every other.
 
-    Under the other probes the control without its own stands already, and to beat the controls is to beat both.
+    Under the other probes the control without its own stands already, and to beat the controls is to beat both. Of
+    several probes of a control's own none stands for the rest, so that each has a name here.
     """
     own = cells[cells["own_probe"].fillna(0).astype(bool)]
     others = cells.drop(own.index)
     parts: dict[str, tuple[str, list[pd.DataFrame]]] = {}
+    several = own.groupby(["dataset", "method"])["probe"].transform("nunique") > 1
     for (dataset, method, probe), there in own.groupby(["dataset", "method", "probe"]):
         here = others[others["dataset"] == dataset]
-        if not (here["method"] == method).any():
+        if here.empty or not ((here["method"] == method).any() or several[there.index].any()):
             continue
         name = f"{method} / {probe}"
         made = [there.assign(method=name, probe=wanted) for wanted in sorted(set(here["probe"]))]
