@@ -15,6 +15,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._random import among_largest, integers, weights
 from kinview.augmentations.base import Augmentation, Modality
 from kinview.data.batch import Batch
+from kinview.data.sorted_columns import sorted_columns
 
 if TYPE_CHECKING:
     from kinview.data.table import TableSchema
@@ -164,7 +165,7 @@ class Marginals(FittedToColumns):
 
     def _learned(self, batch: Batch, schema: TableSchema | None) -> dict[str, Tensor]:
         """Observed training values of every column."""
-        values, _ = torch.sort(batch.x, dim=0)  # NaN last; sorted apart, no training row can be put together again
+        values = sorted_columns(batch.x)  # NaN last; sorted apart, no training row can be put together again
         return {"_marginals": values, "_counts": (~torch.isnan(values)).sum(dim=0)}
 
     def _replacement(self, batch: Batch, known: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._random import normal
 from kinview.augmentations._tables import CellCorruption, FittedToColumns, discrete_columns
 from kinview.data.batch import Batch
+from kinview.data.sorted_columns import sorted_columns
 from kinview.parameters import real
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _modes(x: Float[Tensor, "rows columns"]) -> Float[Tensor, " columns"]:
     """Most frequent observed value of each column, the smallest of several; NaN where nothing was observed."""
     if len(x) == 0:
         return x.new_full(x.shape[1:], torch.nan)
-    values = x.sort(dim=0).values
+    values = sorted_columns(x)
     place = torch.arange(len(x), device=x.device)[:, None]
     new = torch.ones_like(values, dtype=torch.bool)
     new[1:] = values[1:] != values[:-1]

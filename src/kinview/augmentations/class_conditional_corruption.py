@@ -13,6 +13,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers
 from kinview.augmentations._tables import ExactCorruption
 from kinview.data.batch import Batch
+from kinview.data.sorted_columns import sorted_columns
 from kinview.parameters import real
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class ClassConditionalCorruption(ExactCorruption):
         classes, code = torch.unique(y[known], return_inverse=True)
         values = x[known].sort(dim=0)  # by value, NaN last, then stably by class
         by_class = code[values.indices].sort(dim=0, stable=True).indices
-        everything = x.sort(dim=0).values
+        everything = sorted_columns(x)
         marginals = torch.cat([everything, values.values.gather(0, by_class)])
         sizes = torch.bincount(code, minlength=len(classes))
         starts = torch.cat([sizes.new_zeros(1), len(x) + sizes.cumsum(0) - sizes])

@@ -13,6 +13,7 @@ from kinview.augmentations import augmentations
 from kinview.augmentations._random import integers, uniform
 from kinview.augmentations._tables import FittedToColumns, discrete_columns
 from kinview.data.batch import Batch
+from kinview.data.sorted_columns import sorted_columns
 from kinview.parameters import real
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def _distinct(x: Tensor) -> tuple[Tensor, Tensor]:
     """Different observed values of each column in front, ``(most, columns)``, and how many there are."""
     if len(x) == 0:
         return x, torch.zeros(x.shape[1], dtype=torch.int64, device=x.device)
-    values = x.sort(dim=0).values
+    values = sorted_columns(x)
     repeated = torch.zeros_like(values, dtype=torch.bool)
     repeated[1:] = values[1:] == values[:-1]
-    values = values.masked_fill(repeated, torch.nan).sort(dim=0).values
+    values = sorted_columns(values.masked_fill(repeated, torch.nan))
     counts = (~torch.isnan(values)).sum(dim=0)
     return values[: int(counts.max()) if len(counts) else 0], counts

@@ -24,6 +24,7 @@ from kinview.data.batch import Batch
 from kinview.data.few_rows import FEWEST_ROWS
 from kinview.data.labels import batch_labels
 from kinview.data.scaling_rules import read_scaling
+from kinview.data.sorted_columns import sorted_columns
 from kinview.data.sources.base import refuse_source
 
 __all__ = ["Column", "OtherColumnsError", "Rules", "TableSchema", "named_columns"]
@@ -140,7 +141,7 @@ class TableSchema:
             )
         columns = tuple(map(_with_rare_as_one, columns))
         encoded = _encode(columns, values)
-        return cls(columns, tuple(column[~column.isnan()].sort().values for column in encoded.unbind(dim=1)))
+        return cls(columns, tuple(sorted_columns(column[~column.isnan()]) for column in encoded.unbind(dim=1)))
 
     def to_batch(self, X: Any, *, y: Any = None, groups: Any = None) -> Batch:
         """Encode a table.
