@@ -35,6 +35,7 @@ from kinview.training.rowwise import RowwiseMethod
 __all__ = ["StepPooling", "TS2Vec", "TS2VecMethod", "step_pooling"]
 
 QUANTILES = 31  # with 320 dimensions about as many features as MiniRocket has
+_CACHED = 2**20  # representations of steps (4 MiB) that a processor's cache holds
 _TIE = 1e-5  # a value is above a level by more than rounding
 
 StepPooling = Literal["max", "quantiles"]
@@ -384,6 +385,11 @@ class TS2Vec(SeriesEstimator):
 
     def _training_defaults(self, batch: Batch) -> dict[str, Any]:
         return {**TS2VecMethod.training_defaults, "max_steps": 200 if batch.x.numel() <= 100_000 else 600}
+
+    def _rows_a_chunk(self, batch: Batch) -> int:
+        if next(self.method_.parameters()).device.type != "cpu":
+            return super()._rows_a_chunk(batch)
+        return max(1, _CACHED // (batch.x.shape[2] * self.repr_dim))
 
     def _training_rows(self, batch: Batch) -> Batch:
         if self.fill != "zero":  # what fills gaps has to know where in a series the steps of a row stand
