@@ -43,6 +43,7 @@ SMALL_SCARF = {"scarf": {"hidden_dim": 8, "depth": 2}}
 SMALL_SAINT = {"repr_dim": 8, "heads": 2, "centroids": 4, "hidden_dim": 16, "projection_dim": 8}
 TS2VEC = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 CONVOLUTION = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
+UNDROPPED = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3, "dropout": 0.0}}
 PATCHES = {"patch_transformer": {"repr_dim": 8, "heads": 2, "depth": 1, "patch_length": 4, "stride": 2}}
 LEARNED = {"curriculum": {"augmentation": {"viewmaker": {"epsilon": 0.1, "width": 4}}}}
 TAILORED = {"views": {"augmentations": ["scaling", ["resample", {"tailored_mixup": {"learning_steps": 20}}]]}}
@@ -149,7 +150,7 @@ SPECS: Mapping[str, list[Any]] = {
         }
     ],
     "moco": [{"moco": {"encoder": CONVOLUTION, "queue": 64}}],
-    "moco_v3": [{"moco_v3": {"encoder": CONVOLUTION, "augmentation": WEAK, "trainer": {"lr": 0.01}}}],
+    "moco_v3": [{"moco_v3": {"encoder": CONVOLUTION, "augmentation": WEAK, "trainer": {"lr": 0.003}}}],
     "instance_discrimination": [{"instance_discrimination": {"encoder": RESNET, "trainer": {"lr": 0.01}}}],
     "nnclr": [{"nnclr": {"encoder": RESNET, "queue": 64, "trainer": {"lr": 0.01}}}],
     "simsiam": [{"simsiam": {"encoder": RESNET}}],
@@ -170,7 +171,8 @@ SPECS: Mapping[str, list[Any]] = {
     "lejepa": [{"lejepa": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 8}}}],
     "visreg": [{"visreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 8}}}],
     "cmsc": [{"cmsc": {"encoder": LEADS, "trainer": {"lr": 0.01}}}],
-    "cmlc": [{"cmlc": {"encoder": LEADS, "trainer": {"lr": 0.01}}}],
+    # without dropout: what 30 steps gain is less than it moves the loss
+    "cmlc": [{"cmlc": {"encoder": {"channel_independent": {"encoder": UNDROPPED}}, "trainer": {"lr": 0.01}}}],
     "exp_clr": [{"exp_clr": {"encoder": RESNET}}],
     "mixing_up": [{"mixing_up": {"encoder": {"fcn": {"widths": [8, 8], "kernel_sizes": [5, 3]}}, "projection_dim": 8}}],
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],

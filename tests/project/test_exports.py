@@ -209,6 +209,8 @@ def parameters_of(value: Any) -> set[str]:
     """Names of what a function or a constructor takes; what goes by position alone has none."""
     if typing.is_typeddict(value):
         return set(value.__annotations__)
+    if getattr(value, "_is_protocol", False):  # cannot be made
+        return set()
     try:
         taken = inspect.signature(value).parameters.values()
         return {parameter.name for parameter in taken if parameter.kind is not parameter.POSITIONAL_ONLY}
