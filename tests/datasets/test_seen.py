@@ -58,7 +58,9 @@ def test_one_value_more_or_less_is_another_series() -> None:
 @given(st.lists(st.floats(allow_nan=True), min_size=1, max_size=6))
 def test_any_values_are_known_again(row: list[float]) -> None:
     values = np.array(row)[None, None]
-    found = Seen.of(Samples(values)).count(Samples(np.concatenate([values, values + 0.0])))
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        again = values + 0.0
+    found = Seen.of(Samples(values)).count(Samples(np.concatenate([values, again])))
     assert found.values == (0 if np.isnan(values).all() else 2)  # nothing observed says nothing
 
 
@@ -132,3 +134,8 @@ def test_no_samples_leave_an_empty_file(tmp_path: Path) -> None:
     model = model_file(tmp_path)
     Seen.of(Samples(np.full((2, 1, 3), np.nan))).write(model)
     assert Seen.read(model).count(Samples(VALUES)).seen == 0
+
+
+def test_a_signalling_nan_is_a_gap_as_any_other() -> None:
+    values = np.array([[[0x7FF0000000000001, 0x3FF0000000000000]]], dtype=np.uint64).view(np.float64)
+    assert Seen.of(Samples(values)).count(Samples(np.array([[[np.nan, 1.0]]]))).seen == 1

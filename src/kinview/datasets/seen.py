@@ -212,5 +212,6 @@ def _cells(column: pd.Series) -> list[bytes | None]:
 
 def _number_bytes(values: Any) -> bytes:
     """Float64 with one NaN and one zero, and the shape."""
-    plain = np.asarray(values, dtype="<f8") + 0.0
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a gap as any other
+        plain = np.asarray(values, dtype="<f8") + 0.0
     return repr(plain.shape).encode() + np.where(np.isnan(plain), np.nan, plain).tobytes()
