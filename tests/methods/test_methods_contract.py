@@ -43,7 +43,6 @@ SMALL_SCARF = {"scarf": {"hidden_dim": 8, "depth": 2}}
 SMALL_SAINT = {"repr_dim": 8, "heads": 2, "centroids": 4, "hidden_dim": 16, "projection_dim": 8}
 TS2VEC = {"ts2vec": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
 CONVOLUTION = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3}}
-UNDROPPED = {"dilated_conv": {"repr_dim": 8, "hidden_dim": 8, "depth": 3, "dropout": 0.0}}
 PATCHES = {"patch_transformer": {"repr_dim": 8, "heads": 2, "depth": 1, "patch_length": 4, "stride": 2}}
 LEARNED = {"curriculum": {"augmentation": {"viewmaker": {"epsilon": 0.1, "width": 4}}}}
 TAILORED = {"views": {"augmentations": ["scaling", ["resample", {"tailored_mixup": {"learning_steps": 20}}]]}}
@@ -95,8 +94,7 @@ SPECS: Mapping[str, list[Any]] = {
         {"tabular_simclr": {"encoder": COLUMNS, "projection_dim": 8}},
     ],
     "joint_embedding": [
-        # at the default temperature of 1 the loss hardly moves in 30 steps
-        {"joint_embedding": {"encoder": CONVOLUTION, "loss": {"info_nce": {"temperature": 0.5}}}},
+        {"joint_embedding": {"encoder": CONVOLUTION, "loss": "info_nce"}},
         # few dimensions: the correlations of many are noise in so small a batch
         {
             "joint_embedding": {
@@ -150,6 +148,7 @@ SPECS: Mapping[str, list[Any]] = {
         }
     ],
     "moco": [{"moco": {"encoder": CONVOLUTION, "queue": 64}}],
+    # at 0.01 half of the rank goes for some seeds, with dropout as it was before too; at 0.003 for none of six
     "moco_v3": [{"moco_v3": {"encoder": CONVOLUTION, "augmentation": WEAK, "trainer": {"lr": 0.003}}}],
     "instance_discrimination": [{"instance_discrimination": {"encoder": RESNET, "trainer": {"lr": 0.01}}}],
     "nnclr": [{"nnclr": {"encoder": RESNET, "queue": 64, "trainer": {"lr": 0.01}}}],
@@ -171,8 +170,7 @@ SPECS: Mapping[str, list[Any]] = {
     "lejepa": [{"lejepa": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 8}}}],
     "visreg": [{"visreg": {"encoder": CONVOLUTION, "projector": {"hidden_dim": 16, "out_dim": 8}}}],
     "cmsc": [{"cmsc": {"encoder": LEADS, "trainer": {"lr": 0.01}}}],
-    # without dropout: what 30 steps gain is less than it moves the loss
-    "cmlc": [{"cmlc": {"encoder": {"channel_independent": {"encoder": UNDROPPED}}, "trainer": {"lr": 0.01}}}],
+    "cmlc": [{"cmlc": {"encoder": LEADS, "trainer": {"lr": 0.01}}}],
     "exp_clr": [{"exp_clr": {"encoder": RESNET}}],
     "mixing_up": [{"mixing_up": {"encoder": {"fcn": {"widths": [8, 8], "kernel_sizes": [5, 3]}}, "projection_dim": 8}}],
     "ncl": [{"ncl": {"encoder": CONVOLUTION, "queue": 64}}],
