@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _memory import memory
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -64,12 +65,6 @@ def step(method: Method, batch: Batch, chunk_size: int) -> float:
     if cache is not None:
         cache.replay()
     return float(loss.detach())
-
-
-def memory(name: str) -> float:
-    """Resident memory of this process in MB: VmRSS at present, VmHWM at its peak."""
-    (line,) = (line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

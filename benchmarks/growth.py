@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _memory import memory
 
 from kinview.methods import methods
 
@@ -70,17 +71,11 @@ def measured(axis: str, size: int) -> dict[str, float]:
     X = data(size)
     small = estimator.__class__(**estimator.get_params()).fit(data(AXES[axis][1][0]))  # imports, and memory they take
     del small
-    before, start = high_water(), time.process_time()
+    before, start = memory(), time.process_time()
     fitted = estimator.fit(X)
     middle = time.process_time()
     fitted.transform(X)
-    return {"size": size, "fit": middle - start, "transform": time.process_time() - middle, "MB": high_water() - before}
-
-
-def high_water() -> float:
-    """Largest memory of this process in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return {"size": size, "fit": middle - start, "transform": time.process_time() - middle, "MB": memory() - before}
 
 
 def slope(points: list[dict[str, float]], what: str) -> float:

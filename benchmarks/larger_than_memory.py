@@ -28,6 +28,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from _memory import memory
 
 from kinview import SCARF, TS2Vec
 from kinview.data import NpySource, WideParquetSource
@@ -67,10 +68,10 @@ def one(what: str, how: str, folder: Path, cap: int) -> None:
     MODELS[what]().fit(np.random.default_rng(1).normal(size=(64, *SHAPES[what])))  # loads what both ways need
     pq.ParquetFile(pa.BufferReader(_small_file()))
     if cap:
-        limit = 1024 * status("VmData") + cap * 2**20
+        limit = int((memory("VmData") + cap) * 2**20)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     path = folder / FILES[what]
-    before = status("RssAnon")
+    before = memory("RssAnon")
     with peak_of("RssAnon") as peak:
         started = time.process_time()
         if how == "blocks":
@@ -81,7 +82,7 @@ def one(what: str, how: str, folder: Path, cap: int) -> None:
         fitted = time.process_time()
         model.transform(X, out=folder / f"{how}.parquet")
         embedded = time.process_time()
-    print((max(peak) - before) / 1024, fitted - started, embedded - fitted)
+    print(max(peak) - before, fitted - started, embedded - fitted)
 
 
 def _small_file() -> bytes:
@@ -91,20 +92,14 @@ def _small_file() -> bytes:
     return bytes(sink.getvalue())
 
 
-def status(field: str) -> int:
-    """A field of this process's status, in kB."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
-
-
 @contextmanager
-def peak_of(field: str) -> Iterator[list[int]]:
-    """Values of a field of the status, looked at in a thread while the block runs."""
-    seen, over = [status(field)], threading.Event()
+def peak_of(field: str) -> Iterator[list[float]]:
+    """MB of a field, looked at in a thread while the block runs."""
+    seen, over = [memory(field)], threading.Event()
 
     def look() -> None:
         while not over.wait(0.005):
-            seen.append(max(seen.pop(), status(field)))
+            seen.append(max(seen.pop(), memory(field)))
 
     thread = threading.Thread(target=look)
     thread.start()

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from _memory import memory
 from torch import Tensor
 
 from kinview.losses import hierarchical, nt_xent
@@ -77,19 +78,13 @@ def draw_series(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
     return z1, z1 + 0.1 * torch.randn(z1.shape, generator=generator)
 
 
-def peak_megabytes() -> float:
-    """High-water mark of this process (Linux); getrusage would report the parent's where that was larger."""
-    status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
-    return int(status.split()[0]) / 1024
-
-
 def run_hierarchical(options: argparse.Namespace) -> None:
     z1, z2 = draw_series(options)
     losses = series_losses()
     if options.peak_of:
-        before = peak_megabytes()
+        before = memory()
         forward_backward(losses[options.peak_of], z1, z2)
-        print(json.dumps(peak_megabytes() - before))
+        print(json.dumps(memory() - before))
         return
     reference, gradient = forward_backward(losses["official"], z1, z2)
     seconds: dict[str, list[float]] = {name: [] for name in losses}
@@ -236,9 +231,9 @@ def run_nt_xent(options: argparse.Namespace) -> None:
     a, b = draw_views(n, options.dim)
     if options.peak_of:
         forward_backward(VIEW_LOSSES[options.peak_of], *draw_views(8, options.dim))  # what the first call alone loads
-        before = peak_megabytes()
+        before = memory()
         forward_backward(partial(VIEW_LOSSES[options.peak_of], temperature=options.temperature), a, b)
-        print(json.dumps(peak_megabytes() - before))
+        print(json.dumps(memory() - before))
         return
     print(
         f"NT-Xent forward + backward, d = {options.dim}, tau = {options.temperature}, {options.threads} threads,",

@@ -25,6 +25,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from _memory import memory
 
 from kinview.augmentations import crop
 from kinview.methods import TS2Vec
@@ -187,7 +188,7 @@ def peak_memory(folder: str, length: int, threads: int) -> dict[str, Any]:
 
 def _peak(official: Any, whose: str, length: int) -> float:
     X = np.random.default_rng(0).normal(size=(2 * BATCH_SIZE, 1, length)).astype(np.float32)
-    before = _high_water()
+    before = memory()
     if whose == "kinview":
         TS2Vec(random_state=0, trainer={"batch_size": BATCH_SIZE, "max_steps": 8, "progress": False}).fit(X)
     else:
@@ -199,13 +200,7 @@ def _peak(official: Any, whose: str, length: int) -> float:
             official(1, OUT, HIDDEN, DEPTH, device="cpu", batch_size=BATCH_SIZE).fit(
                 X.transpose(0, 2, 1).copy(), n_iters=8
             )
-    return _high_water() - before
-
-
-def _high_water() -> float:
-    """Largest memory of this process in MB, which ``getrusage`` would give with that of the process it came from."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return memory() - before
 
 
 def main() -> None:
@@ -236,10 +231,10 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, {options.threads} thread(s)")
     for one in rows:
         low, high = one["processor_10_90"]
-        share = f", {one['of_products']:.0%} of it the products that are needed" if "of_products" in one else ""
+        part = f", {one['of_products']:.0%} of it the products that are needed" if "of_products" in one else ""
         print(
             f"{one['work']:45s} {one['official_ms']:8.1f} / {one['kinview_ms']:8.1f} ms = {one['processor']:.2f} "
-            f"[{low:.2f}, {high:.2f}], by the clock {one['clock']:.2f}{share}"
+            f"[{low:.2f}, {high:.2f}], by the clock {one['clock']:.2f}{part}"
         )
     rows.append(peak_memory(options.folder, 1460, options.threads))
     print("{work}: {official_MB:.0f} / {kinview_MB:.0f} MB = {ratio:.2f}".format(**rows[-1]))

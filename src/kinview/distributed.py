@@ -33,11 +33,11 @@ __all__ = [
     "laid_out_as",
     "mean_of_all",
     "number_of_processes",
+    "own_part",
     "own_rows",
     "place",
     "process_group",
     "rows_in_step",
-    "share",
     "sum_of_work",
     "total",
     "whole_batches",
@@ -93,7 +93,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def whole_batches() -> Iterator[None]:
-    """Hold the rows of all processes in each of them: losses and queues see all rows, :func:`share` divides some work.
+    """Hold the rows of all processes in each of them: losses and queues see all rows; :func:`own_part` divides work.
 
     Examples
     --------
@@ -107,13 +107,13 @@ def whole_batches() -> Iterator[None]:
 
 @contextmanager
 def own_rows() -> Iterator[None]:
-    """Within :func:`whole_batches`, work on this process's :func:`share` of the rows, in step with the others."""
+    """Within :func:`whole_batches`, work on this process's :func:`own_part` of the rows, in step with the others."""
     with _having("part"):
         yield
 
 
 def in_step() -> bool:
-    """Are all processes at this place, each with its share of one batch, as the trainer sees to it.
+    """Are all processes at this place, each with its part of one batch, as the trainer sees to it.
 
     Where they are, a layer may ask the others about their rows; in a loop of one's own a process may be alone in it.
 
@@ -125,7 +125,7 @@ def in_step() -> bool:
     return _rows.get() == "part" and number_of_processes() > 1
 
 
-def share(n: int) -> slice | None:
+def own_part(n: int) -> slice | None:
     """Part of this process in ``n`` rows that every process has; None where each computes all of them.
 
     That is so outside of :func:`whole_batches`, and of fewer than two rows a process: how a single row lies in memory
@@ -134,7 +134,7 @@ def share(n: int) -> slice | None:
     Examples
     --------
     >>> with whole_batches():
-    ...     share(10) is None
+    ...     own_part(10) is None
     True
     """
     return slice(*work(n)) if _is_shared() and n >= 2 * number_of_processes() else None

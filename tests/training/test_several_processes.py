@@ -32,8 +32,8 @@ from kinview.distributed import (
     is_distributed,
     is_first,
     laid_out_as,
+    own_part,
     process_group,
-    share,
     whole_batches,
 )
 from kinview.methods import methods
@@ -320,9 +320,9 @@ def test_without_a_process_group_nothing_is_divided():
     with process_group():
         assert not is_distributed() and is_first() and from_first("seed") == "seed"
     with whole_batches():
-        assert share(10) is None
+        assert own_part(10) is None
         with alone():
-            assert share(10) is None
+            assert own_part(10) is None
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 3, 4), (5, 3, 1, 4)])

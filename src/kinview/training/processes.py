@@ -2,7 +2,7 @@
 
 All processes have the same rows, weights and generators. So all of them draw the same permutation and the same views of
 the whole batch: what a view is depends on the seed, the step and the row, and on no process. The network, which costs
-most, then computes representations of a share of the rows in each process (:func:`representations_of_all`); these are
+most, then computes representations of a part of the rows in each process (:func:`representations_of_all`); these are
 gathered, and every process computes the loss of all of them, with projectors, queues and all in which rows meet. The
 mean over the processes of the weights' gradients (:func:`average_gradients`) is the gradient of one process.
 
@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from kinview.distributed import gather, laid_out_as, number_of_processes, own_rows, place, share, total
+from kinview.distributed import gather, laid_out_as, number_of_processes, own_part, own_rows, place, total
 
 if TYPE_CHECKING:
     from kinview.data.batch import Batch
@@ -33,7 +33,7 @@ __all__ = ["average_gradients", "check_alike", "representations_of_all"]
 
 
 def representations_of_all(represent: Callable[[list[Batch]], list[Tensor]], views: list[Batch]) -> list[Tensor]:
-    """Representations of all rows of the views, of which each process has computed a share.
+    """Representations of all rows of the views, of which each process has computed a part.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def representations_of_all(represent: Callable[[list[Batch]], list[Tensor]], vie
     list of Tensor
         In the order of the rows. What flows back to a row is the sum over the processes of what each sends back.
     """
-    own = share(len(views[0]))
+    own = own_part(len(views[0]))
     if own is None:
         return represent(views)
     with own_rows():

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kinview.data.modality import SERIES, TABLE, Modality
-from kinview.data.sources.base import BLOCK_VALUES, block_starts, checked_blocks_in_memory
+from kinview.data.sources.base import BLOCK_VALUES, BLOCKS_IN_MEMORY, block_starts
+from kinview.parameters import check_integer
 
 __all__ = ["DatasetSource", "NpySource", "ZarrSource"]
 
@@ -53,7 +54,8 @@ class ArraySource:
         self.modality = SERIES if len(shape) == 3 else TABLE
         self.length = shape[2] if len(shape) == 3 else 0
         self.starts = block_starts(shape[0], int(np.prod(shape[1:])), block_rows)
-        self.blocks_in_memory = checked_blocks_in_memory(blocks_in_memory)
+        check_integer(blocks_in_memory, "blocks_in_memory", at_least=1)
+        self.blocks_in_memory = blocks_in_memory
         self.names: pd.Index = pd.RangeIndex(shape[0])
 
     def __len__(self) -> int:
@@ -93,7 +95,7 @@ class NpySource(ArraySource):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, block_rows: int | None = None, blocks_in_memory: int = 16
+        self, path: str | os.PathLike[str], *, block_rows: int | None = None, blocks_in_memory: int = BLOCKS_IN_MEMORY
     ) -> None:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -128,7 +130,7 @@ class ZarrSource(ArraySource):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, block_rows: int | None = None, blocks_in_memory: int = 16
+        self, path: str | os.PathLike[str], *, block_rows: int | None = None, blocks_in_memory: int = BLOCKS_IN_MEMORY
     ) -> None:
         try:
             import zarr
@@ -187,7 +189,7 @@ class DatasetSource(ArraySource):
     """
 
     def __init__(
-        self, dataset: Any, *, item: int = 0, block_rows: int | None = None, blocks_in_memory: int = 16
+        self, dataset: Any, *, item: int = 0, block_rows: int | None = None, blocks_in_memory: int = BLOCKS_IN_MEMORY
     ) -> None:
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise TypeError(

@@ -9,11 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinview.data.modality import Modality
+from kinview.parameters import check_integer
 
-__all__ = ["BLOCK_VALUES", "Source", "block_starts", "is_source", "refuse_source"]
+__all__ = ["BLOCKS_IN_MEMORY", "BLOCK_VALUES", "Source", "block_starts", "is_source", "refuse_source"]
 
 BLOCK_VALUES = 2**20
 """Values of a block where no other size is asked for: 4 MiB in float32."""
+BLOCKS_IN_MEMORY = 16
+"""Blocks that are held at once where no other number is asked for."""
 
 
 @runtime_checkable
@@ -110,20 +113,7 @@ def block_starts(rows: int, values_a_row: int, block_rows: int | None) -> NDArra
     """
     if rows < 1:
         raise ValueError("the data have no rows; give at least one")
-    if block_rows is not None and block_rows < 1:
-        raise ValueError(f"block_rows must be at least 1; got {block_rows!r}")
+    if block_rows is not None:
+        check_integer(block_rows, "block_rows", at_least=1)
     size = min(rows, block_rows or max(1, BLOCK_VALUES // max(1, values_a_row)))
     return np.append(np.arange(0, rows, size, dtype=np.int64), rows)
-
-
-def checked_blocks_in_memory(number: int) -> int:
-    """The number of blocks that are held at once.
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole number above 0.
-    """
-    if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
-        raise ValueError(f"blocks_in_memory must be a whole number of at least 1; got {number!r}")
-    return int(number)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kinview.data._panel_readers import frame_numbers
 from kinview.data.modality import SERIES, TABLE, Modality
-from kinview.data.sources.base import BLOCK_VALUES, checked_blocks_in_memory
+from kinview.data.sources.base import BLOCK_VALUES, BLOCKS_IN_MEMORY
+from kinview.parameters import check_integer
 
 __all__ = ["LongParquetSource", "WideParquetSource"]
 
@@ -49,7 +50,7 @@ class WideParquetSource:
         columns: Sequence[str] | None = None,
         index: str | None = None,
         modality: Modality = "tabular",
-        blocks_in_memory: int = 16,
+        blocks_in_memory: int = BLOCKS_IN_MEMORY,
     ) -> None:
         if modality not in (SERIES, TABLE):
             raise ValueError(f"modality must be 'tabular' or 'time_series'; got {modality!r}")
@@ -60,7 +61,8 @@ class WideParquetSource:
         sizes = self._file.group_rows
         self._groups = _together(sizes * len(self._columns))
         self.starts = np.append(0, np.cumsum(sizes))[self._groups]
-        self.blocks_in_memory = checked_blocks_in_memory(blocks_in_memory)
+        check_integer(blocks_in_memory, "blocks_in_memory", at_least=1)
+        self.blocks_in_memory = blocks_in_memory
         self.names: pd.Index = pd.RangeIndex(len(self))
         if index is not None:
             every = range(len(sizes))
@@ -114,7 +116,7 @@ class LongParquetSource:
         id: str | Sequence[str],
         time: str,
         columns: Sequence[str] | None = None,
-        blocks_in_memory: int = 16,
+        blocks_in_memory: int = BLOCKS_IN_MEMORY,
     ) -> None:
         self._file = _Parquet(path)
         self._ids = [id] if isinstance(id, str) else list(id)
@@ -128,7 +130,8 @@ class LongParquetSource:
         begin = np.searchsorted(self._first_rows[:-1], self._group_starts)  # first series of each row group
         padded = np.diff(begin) * len(self._columns) * self.length
         self.starts = np.unique(begin[_together(padded)])
-        self.blocks_in_memory = checked_blocks_in_memory(blocks_in_memory)
+        check_integer(blocks_in_memory, "blocks_in_memory", at_least=1)
+        self.blocks_in_memory = blocks_in_memory
 
     def __len__(self) -> int:
         return len(self._first_rows) - 1
