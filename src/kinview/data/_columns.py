@@ -112,11 +112,11 @@ class Totals:
         number = self.number + other.number
         if not self.number or not other.number:
             return other if not self.number else self
-        apart, share = other.mean - self.mean, other.number / number
+        apart, fraction = other.mean - self.mean, other.number / number
         return Totals(
             number,
-            self.mean + share * apart,
-            self.squares + other.squares + apart * apart * self.number * share,
+            self.mean + fraction * apart,
+            self.squares + other.squares + apart * apart * self.number * fraction,
             min(self.low, other.low),
             max(self.high, other.high),
         )

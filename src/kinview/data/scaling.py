@@ -50,9 +50,9 @@ class ChannelMoments:
 
     def __add__(self, other: Self) -> Self:
         number = self.number + other.number
-        share, apart = other.number / number.clamp(min=1), other.mean - self.mean
-        mean = torch.where(self.number == 0, other.mean, self.mean + share * apart)
-        squares = self.squares + other.squares + apart.square() * self.number * share
+        fraction, apart = other.number / number.clamp(min=1), other.mean - self.mean
+        mean = torch.where(self.number == 0, other.mean, self.mean + fraction * apart)
+        squares = self.squares + other.squares + apart.square() * self.number * fraction
         low, high = torch.minimum(self.low, other.low), torch.maximum(self.high, other.high)
         return type(self)(number, mean, squares, low, high)
 
